@@ -1,0 +1,1 @@
+"""PCT learns the physics of a vehicle from its driving logs."""

@@ -1,0 +1,1 @@
+"""Driving logs to trajectories, windows and features."""

@@ -1,0 +1,10 @@
+"""Registered vehicle models: tables and equations, no data and no learning."""
+
+from pct.dynamics.core import MODEL_SPECS as MODEL_SPECS
+from pct.dynamics.core import Channel as Channel
+from pct.dynamics.core import ModelSpec as ModelSpec
+from pct.dynamics.core import Parameter as Parameter
+from pct.dynamics.core import define_model as define_model
+from pct.dynamics.core import flatten_bounds as flatten_bounds
+from pct.dynamics.core import register_model_spec as register_model_spec
+from pct.dynamics.core import with_fixed as with_fixed

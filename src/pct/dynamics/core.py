@@ -1,0 +1,355 @@
+"""A model is its tables plus one pure function; everything else is derived from them here.
+
+`Channel` and `Parameter` rows say once what a state, control or parameter is called, its unit and its
+bounds. `define_model` turns the tables and a derivative into a `ModelSpec`, `register_model_spec` files
+it in `MODEL_SPECS`. Nothing here imports JAX: the array namespace `xp` reaches the equations as an
+argument, so that JAX, NumPy, CasADi and a code generator read one source.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import namedtuple
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from pct.dynamics.losses import yaw_normalized_loss
+from pct.errors import UsageError
+from pct.types import Array
+
+Shape = tuple[int, ...]
+Bounds = tuple[Any, Any]
+Scope = Literal["context", "global", "fixed"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Channel:
+    """One state or control of a model.
+
+    Attributes:
+        name: column name in a dataset, e.g. ``psi_dot``.
+        symbol: mathtext for axis labels, without dollar signs.
+        unit: SI unit, e.g. ``rad/s``; ``""`` is not allowed, use ``1`` for a ratio.
+        angle: whether residuals are wrapped to [-pi, pi).
+        scale: size of an error that matters, in ``unit``; the loss divides by it.
+        odd: whether the value changes sign when left and right are swapped.
+        limit: largest magnitude that any road vehicle shows, in ``unit``; data beyond it is refused.
+    """
+
+    name: str
+    symbol: str
+    unit: str
+    angle: bool = False
+    scale: float = 1.0
+    odd: bool = False
+    limit: float = np.inf
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Parameter:
+    """One physical parameter of a model.
+
+    Attributes:
+        name: key in ``params``, e.g. ``C_Sf``.
+        symbol: mathtext for axis labels, without dollar signs.
+        unit: SI unit, ``1`` for a ratio.
+        low, high, default: bounds and start in ``unit``; a scalar, or an array of ``shape``.
+        doc: one line that says what it is.
+        shape: axes of an array parameter, ``()`` for a scalar.
+        scope: ``context``: the network answers with it; ``global``: one learned constant;
+            ``fixed``: known, never learned.
+        log: whether the range spans decades, so that bounds are mapped in the logarithm.
+        odd: sign of the parameter under the swap of left and right is -1; a scalar or an array of
+            ``shape`` (True where the sign changes).
+    """
+
+    name: str
+    symbol: str
+    unit: str
+    low: Any
+    high: Any
+    default: Any
+    doc: str
+    shape: Shape = ()
+    scope: Scope = "context"
+    log: bool = False
+    odd: Any = False
+
+    def __post_init__(self) -> None:
+        low, high, default = (np.broadcast_to(v, self.shape) for v in self.range)
+        if not (np.all(low < high) and np.all(low <= default) and np.all(default <= high)):
+            raise ValueError(
+                f"Parameter {self.name}: expected low < high and low <= default <= high, "
+                f"got low={self.low}, default={self.default}, high={self.high}"
+            )
+        if self.log and not np.all(low > 0):
+            raise ValueError(f"Parameter {self.name}: log bounds need low > 0, got {self.low}")
+
+    @property
+    def range(self) -> tuple[Any, Any, Any]:
+        """Low, high and default."""
+        return self.low, self.high, self.default
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ModelSpec:
+    """A registered dynamics model.
+
+    The tables say what each name means. The dictionaries hold the values in force: `dataclasses.replace`
+    may patch them (another vehicle, another hidden size), and every reader takes values from them.
+
+    Attributes:
+        name: key in `MODEL_SPECS`.
+        states, controls, parameters: the tables.
+        derivative: the one pure function, see `define_model`.
+        pose: names of the channels for position along x, along y and heading.
+        pose_invariant: whether the equations look the same from every position and heading; where not,
+            they hold in the frame of the window's first pose.
+        param_keys: names of the ``context`` parameters, the network's answer, in its order.
+        param_shapes: shape of each array parameter; scalars may be left out.
+        param_bounds: ``(low, high)`` by name, for every parameter.
+        default_params: default by name, for every parameter, ``fixed`` ones included.
+        state_indices: position of each state channel in the state vector.
+        dynamics_module: import path of the file that holds the equations.
+        dynamics_fn: ``dynamics_fn(x_and_u, params)``, the derivative on stacked vectors.
+        loss_fn: loss of predicted against true states, see `pct.dynamics.losses`.
+        control_dim: number of controls.
+        state_names, control_names: channel names in order.
+        train_loss_kwargs, eval_loss_kwargs: keyword arguments of ``loss_fn`` in training and validation.
+    """
+
+    name: str
+    states: tuple[Channel, ...]
+    controls: tuple[Channel, ...]
+    parameters: tuple[Parameter, ...]
+    derivative: Callable[..., Any]
+    pose: tuple[str, str, str]
+    pose_invariant: bool
+    param_keys: tuple[str, ...]
+    param_shapes: Mapping[str, Shape]
+    param_bounds: Mapping[str, Bounds]
+    default_params: Mapping[str, Any]
+    state_indices: Mapping[str, int]
+    dynamics_module: str
+    dynamics_fn: Callable[..., Array]
+    loss_fn: Callable[..., Array]
+    control_dim: int
+    state_names: tuple[str, ...]
+    control_names: tuple[str, ...]
+    train_loss_kwargs: Mapping[str, Any]
+    eval_loss_kwargs: Mapping[str, Any]
+
+    @property
+    def full_shapes(self) -> dict[str, Shape]:
+        """Shape of every context parameter, scalars included."""
+        return {key: tuple(self.param_shapes.get(key, ())) for key in self.param_keys}
+
+    @property
+    def vector_size(self) -> int:
+        """Length of the flat vector of context parameters, the network's output size."""
+        return sum(int(np.prod(shape)) for shape in self.full_shapes.values())
+
+    @property
+    def pose_indices(self) -> tuple[int, int, int]:
+        """Positions of x, y and heading in the state vector."""
+        x, y, heading = (self.state_indices[name] for name in self.pose)
+        return x, y, heading
+
+    @property
+    def angle_mask(self) -> np.ndarray:
+        """Which states are angles, shape (S,)."""
+        return np.array([channel.angle for channel in self.states])
+
+    @property
+    def scales(self) -> np.ndarray:
+        """Loss scale of each state in its unit, shape (S,)."""
+        return np.array([channel.scale for channel in self.states])
+
+    def parameter(self, name: str) -> Parameter:
+        """The table row of a parameter. Raises UsageError for an unknown name, with the known ones."""
+        for row in self.parameters:
+            if row.name == name:
+                return row
+        known = ", ".join(row.name for row in self.parameters)
+        raise UsageError(f"Model '{self.name}' has no parameter '{name}'. It has: {known}")
+
+    def build_base_params(self, timestep_hundredths: int) -> dict[str, Any]:
+        """Every parameter at its value in force, and the time step.
+
+        Args:
+            timestep_hundredths: time step in hundredths of a second.
+
+        Returns:
+            ``{name: value}`` for every parameter, and ``"dt"`` in seconds. The network's answer
+            replaces the context entries.
+        """
+        return {**self.default_params, "dt": timestep_hundredths / 100.0}
+
+
+MODEL_SPECS: dict[str, ModelSpec] = {}
+
+
+def define_model(
+    name: str,
+    *,
+    states: tuple[Channel, ...],
+    controls: tuple[Channel, ...],
+    parameters: tuple[Parameter, ...],
+    derivative: Callable[..., Any],
+    pose: tuple[str, str, str] = ("x", "y", "psi"),
+    pose_invariant: bool = True,
+) -> ModelSpec:
+    """Derive a `ModelSpec` from its tables.
+
+    Args:
+        derivative: ``derivative(x, u, p, xp)`` with a named tuple of states, one of controls and one of
+            parameters, each entry an array of any common batch shape (array parameters carry their own
+            axes last), and the array namespace. Returns ``x._replace(...)`` with every time derivative.
+            Pure, and finite with finite gradients over the whole documented range, standstill included.
+    """
+    return ModelSpec(
+        name=name,
+        states=states,
+        controls=controls,
+        parameters=parameters,
+        derivative=derivative,
+        pose=pose,
+        pose_invariant=pose_invariant,
+        param_keys=tuple(p.name for p in parameters if p.scope == "context"),
+        param_shapes={p.name: p.shape for p in parameters if p.shape},
+        param_bounds={p.name: (p.low, p.high) for p in parameters},
+        default_params={p.name: p.default for p in parameters},
+        state_indices={channel.name: i for i, channel in enumerate(states)},
+        dynamics_module=derivative.__module__,
+        dynamics_fn=_stacked(states, controls, parameters, derivative),
+        loss_fn=yaw_normalized_loss,
+        control_dim=len(controls),
+        state_names=tuple(channel.name for channel in states),
+        control_names=tuple(channel.name for channel in controls),
+        train_loss_kwargs=_loss_kwargs(states),
+        eval_loss_kwargs=_loss_kwargs(states),
+    )
+
+
+def register_model_spec(spec: ModelSpec) -> ModelSpec:
+    """File a model under its name in `MODEL_SPECS` and return it.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    if spec.name in MODEL_SPECS:
+        raise ValueError(f"A model named '{spec.name}' is already registered")
+    MODEL_SPECS[spec.name] = spec
+    return spec
+
+
+def with_fixed(spec: ModelSpec, fixed: Mapping[str, float | None]) -> ModelSpec:
+    """Hold parameters: the network no longer answers with them.
+
+    Args:
+        fixed: value by name; None holds the default.
+
+    Raises:
+        UsageError: an unknown name, a value out of bounds, or nothing left to learn.
+    """
+    for name, value in fixed.items():
+        row = spec.parameter(name)
+        if value is None:
+            continue
+        low, high = spec.param_bounds[name]
+        if not (np.all(np.asarray(low) <= value) and np.all(value <= np.asarray(high))):
+            raise UsageError(f"--fixed {name}={value}: expected a value within [{low}, {high}] {row.unit}")
+    values = {name: value for name, value in fixed.items() if value is not None}
+    keys = tuple(key for key in spec.param_keys if key not in fixed)
+    if not keys:
+        raise UsageError(f"--fixed holds every parameter of '{spec.name}': nothing is left to learn")
+    return dataclasses.replace(
+        spec,
+        param_keys=keys,
+        default_params={
+            name: np.full(np.shape(old), values[name])
+            if name in values and np.shape(old)
+            else values.get(name, old)
+            for name, old in spec.default_params.items()
+        },
+    )
+
+
+def flatten_bounds(
+    param_keys: tuple[str, ...],
+    param_bounds: Mapping[str, Bounds],
+    full_shapes: Mapping[str, Shape],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper bound of each entry of the flat parameter vector, two arrays of shape (P,).
+
+    Examples:
+        >>> flatten_bounds(("mu", "b"), {"mu": (0.1, 1.5), "b": (-1.0, 1.0)}, {"mu": (), "b": (2,)})
+        (array([ 0.1, -1. , -1. ]), array([1.5, 1. , 1. ]))
+    """
+    low, high = ({key: param_bounds[key][side] for key in param_keys} for side in (0, 1))
+    return flatten_params(low, param_keys, full_shapes), flatten_params(high, param_keys, full_shapes)
+
+
+def flatten_params(
+    params: Mapping[str, Any], param_keys: tuple[str, ...], full_shapes: Mapping[str, Shape]
+) -> np.ndarray:
+    """Stack parameters into one vector of shape (P,), arrays in row-major order."""
+    parts = [np.broadcast_to(params[key], full_shapes[key]).ravel() for key in param_keys]
+    return np.concatenate(parts).astype(float)
+
+
+def unflatten_params(
+    vector: Array, param_keys: tuple[str, ...], full_shapes: Mapping[str, Shape]
+) -> dict[str, Array]:
+    """Split the last axis of a flat vector (..., P) into named parameters (..., *shape)."""
+    params, start = {}, 0
+    for key in param_keys:
+        size = int(np.prod(full_shapes[key]))
+        part = vector[..., start : start + size]
+        params[key] = part.reshape(*vector.shape[:-1], *full_shapes[key])
+        start += size
+    return params
+
+
+def _loss_kwargs(states: tuple[Channel, ...]) -> dict[str, Any]:
+    return {
+        "angle_mask": np.array([channel.angle for channel in states]),
+        "scales": np.array([channel.scale for channel in states]),
+    }
+
+
+def _stacked(
+    states: tuple[Channel, ...],
+    controls: tuple[Channel, ...],
+    parameters: tuple[Parameter, ...],
+    derivative: Callable[..., Any],
+) -> Callable[..., Array]:
+    """The derivative on stacked vectors, as documented: zeros in the control slots."""
+    State = namedtuple("State", [c.name for c in states])  # type: ignore[misc]
+    Control = namedtuple("Control", [c.name for c in controls])  # type: ignore[misc]
+    Params = namedtuple("Params", [p.name for p in parameters])  # type: ignore[misc]
+    split = len(states)
+
+    def dynamics_fn(x_and_u: Array, params: Mapping[str, Any], xp: Any = None) -> Array:
+        """Time derivative of the concatenated state and control.
+
+        Args:
+            x_and_u: states then controls on the last axis, shape (..., S + C).
+            params: value by name, scalars of shape () or (...), arrays with their axes last.
+            xp: array namespace; ``jax.numpy`` when left out.
+
+        Returns:
+            Shape (..., S + C), zeros in the control slots.
+        """
+        if xp is None:
+            import jax.numpy as xp
+        x = State(*(x_and_u[..., i] for i in range(split)))
+        u = Control(*(x_and_u[..., split + i] for i in range(len(controls))))
+        p = Params(*(params[name] for name in Params._fields))
+        rates = derivative(x, u, p, xp)
+        zero = xp.zeros_like(x_and_u[..., 0])
+        return xp.stack([zero + rate for rate in rates] + [zero] * len(controls), axis=-1)
+
+    return dynamics_fn

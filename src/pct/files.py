@@ -1,0 +1,42 @@
+"""Files are written whole or not at all: temporary file beside the target, fsync, rename."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+
+def write_atomic(path: Path, write: bytes | Callable[[BinaryIO], object]) -> None:
+    """Write a file so that a reader sees the old content or the whole new one, never a part.
+
+    Args:
+        path: the target; its folder must exist.
+        write: the content, or a function that writes it to the open binary file.
+
+    Raises:
+        OSError: the folder is missing, not writable or full; an existing target is left as it was.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            if callable(write):
+                write(file)
+            else:
+                file.write(write)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)  # mkstemp makes files that only their owner can read
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file's content as lower-case hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

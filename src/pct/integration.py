@@ -1,0 +1,128 @@
+"""Integrators and the rollout: one step, one scan. Knows no vehicle.
+
+An integrator advances a stacked state and control by one time step with the control held; `rollout`
+scans it over a horizon. `INTEGRATORS` is the table that flags choose from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from pct.types import Array, Float, StateAndControl
+
+DynamicsFn = Callable[..., Array]
+Integrator = Callable[..., Array]
+
+
+def rollout(
+    dynamics_fn: DynamicsFn,
+    integrator: Integrator,
+    initial_state: Float[Array, "... S"],
+    controls: Float[Array, "... T C"],
+    params: Mapping[str, Any],
+    dt: float,
+) -> Float[Array, "... T S"]:
+    """Simulate a horizon with the controls held over each step.
+
+    Args:
+        dynamics_fn: ``dynamics_fn(x_and_u, params)``, time derivatives of shape (..., S + C).
+        integrator: one of `INTEGRATORS`.
+        initial_state: state at the start, shape (..., S).
+        controls: control over each step, shape (..., T, C).
+        params: value by name, constant over the horizon; shape () or (...) with own axes last.
+        dt: time step in s.
+
+    Returns:
+        States after each step, shape (..., T, S); the start is not repeated.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    size = initial_state.shape[-1]
+
+    # Recomputing a step in the backward pass is cheaper than storing its stages: less memory, as fast.
+    @jax.checkpoint
+    def step(state: Array, control: Array) -> tuple[Array, Array]:
+        x_and_u = jnp.concatenate([state, control], axis=-1)
+        after = integrator(dynamics_fn, x_and_u, params, dt)[..., :size]
+        return after, after
+
+    _, states = jax.lax.scan(step, initial_state, jnp.moveaxis(controls, -2, 0))
+    return jnp.moveaxis(states, 0, -2)
+
+
+def integrate_rk4(
+    dynamics_fn: DynamicsFn,
+    x_and_u: StateAndControl,
+    params: Mapping[str, Any],
+    dt: float,
+    *,
+    substeps: int = 1,
+) -> StateAndControl:
+    """One step of the classical Runge-Kutta method, of order 4.
+
+    Args:
+        dynamics_fn: ``dynamics_fn(x_and_u, params)``.
+        x_and_u: states then controls, shape (..., S + C); controls are held.
+        params: value by name.
+        dt: time step in s.
+        substeps: equal parts that the step is made of.
+
+    References:
+        W. Kutta, "Beitrag zur näherungsweisen Integration totaler Differentialgleichungen",
+        Z. Math. Phys. 46 (1901).
+    """
+    h = dt / substeps
+    for _ in range(substeps):
+        k1 = dynamics_fn(x_and_u, params)
+        k2 = dynamics_fn(x_and_u + 0.5 * h * k1, params)
+        k3 = dynamics_fn(x_and_u + 0.5 * h * k2, params)
+        k4 = dynamics_fn(x_and_u + h * k3, params)
+        x_and_u = x_and_u + h / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
+    return x_and_u
+
+
+def integrate_heun(
+    dynamics_fn: DynamicsFn,
+    x_and_u: StateAndControl,
+    params: Mapping[str, Any],
+    dt: float,
+    *,
+    substeps: int = 1,
+) -> StateAndControl:
+    """One step of Heun's method, of order 2; arguments as in `integrate_rk4`."""
+    h = dt / substeps
+    for _ in range(substeps):
+        k1 = dynamics_fn(x_and_u, params)
+        k2 = dynamics_fn(x_and_u + h * k1, params)
+        x_and_u = x_and_u + 0.5 * h * (k1 + k2)
+    return x_and_u
+
+
+def integrate_euler(
+    dynamics_fn: DynamicsFn,
+    x_and_u: StateAndControl,
+    params: Mapping[str, Any],
+    dt: float,
+    *,
+    substeps: int = 1,
+) -> StateAndControl:
+    """One step of the explicit Euler method, of order 1; arguments as in `integrate_rk4`."""
+    h = dt / substeps
+    for _ in range(substeps):
+        x_and_u = x_and_u + h * dynamics_fn(x_and_u, params)
+    return x_and_u
+
+
+INTEGRATORS: dict[str, Integrator] = {
+    "rk4": integrate_rk4,
+    "heun": integrate_heun,
+    "euler": integrate_euler,
+}
+
+
+def make_integrator(name: str, substeps: int = 1) -> Integrator:
+    """The integrator of that name with its number of substeps bound."""
+    return partial(INTEGRATORS[name], substeps=substeps)

@@ -1,0 +1,50 @@
+"""Axis letters and array aliases, each named once.
+
+| letter | axis |
+|---|---|
+| B | windows of a batch |
+| T | time steps of the horizon |
+| H | time steps of the history before a window |
+| N | rows of a recording |
+| S | state channels of a model |
+| C | control channels of a model |
+| F | features that the network reads |
+| P | flat parameters that the network answers with |
+
+``...`` stands for any leading axes. Arrays are JAX or NumPy.
+"""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
+
+# Either array library; jax.Array is not imported here so that tables load without JAX.
+Array: TypeAlias = Any
+
+Features: TypeAlias = Float[Array, "B F"]
+Controls: TypeAlias = Float[Array, "B T C"]
+InitialStates: TypeAlias = Float[Array, "B S"]
+States: TypeAlias = Float[Array, "B T S"]
+Weights: TypeAlias = Float[Array, "B T"]
+StateAndControl: TypeAlias = Float[Array, "... SC"]
+FlatParams: TypeAlias = Float[Array, "... P"]
+Column: TypeAlias = Float[np.ndarray, " N"]
+Rows: TypeAlias = Int[np.ndarray, " B"]
+
+__all__ = [
+    "Array",
+    "Bool",
+    "Column",
+    "Controls",
+    "Features",
+    "FlatParams",
+    "Float",
+    "InitialStates",
+    "Int",
+    "Rows",
+    "Shaped",
+    "StateAndControl",
+    "States",
+    "Weights",
+]
