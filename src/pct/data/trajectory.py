@@ -1,5 +1,7 @@
 """Trajectory: one uninterrupted recording in SI units, and the dataset folder that stores it.
 
+`read_dataset` and `write_dataset` are each other's inverse, `resample` changes the time step.
+
 A dataset folder holds ``*.parquet``, one file a recording with the column ``t`` and one column a channel,
 and ``dataset.json``, which says of every column its unit and origin. Columns named ``feature.*`` are
 exogenous features, ``truth.*`` are known parameters of simulated drives.
@@ -24,6 +26,10 @@ from pct.types import Column
 
 FORMAT = 1
 MANIFEST = "dataset.json"
+
+# Channels that wrap at half a turn, and inputs that a rollout holds over a step.
+HEADINGS = frozenset({"psi", "yaw"})
+HELD = frozenset({"delta_dot", "accel"})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,6 +65,83 @@ class Trajectory:
             channels={key: column[start:stop] for key, column in self.channels.items()},
             start=self.start + start * self.dt,
         )
+
+
+def read_dataset(folder: Path) -> list[Trajectory]:
+    """Read a dataset folder and verify it against its ``dataset.json``.
+
+    Args:
+        folder: a folder that `write_dataset` made.
+
+    Returns:
+        The recordings in the order of ``dataset.json``.
+
+    Raises:
+        DataError: a file is missing, unreadable or changed, or a column has no unit or origin.
+    """
+    path = folder / MANIFEST
+    manifest = _read_manifest(path)
+    try:
+        columns = {name: (row["unit"], row["origin"]) for name, row in manifest["columns"].items()}
+        recordings = [
+            (folder / row["file"], row["sha256"], int(row["rows"]), float(row["dt"]), str(row["source"]))
+            for row in manifest["recordings"]
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"{path}: expected 'columns' and 'recordings' as `pct simulate` writes them, "
+            f"found a bad or missing entry ({error}): write the folder again"
+        ) from None
+    if not recordings:
+        raise DataError(f"{path}: expected at least one recording, found none: write the folder again")
+    return [_read_recording(*recording, columns=columns) for recording in recordings]
+
+
+def resample(trajectory: Trajectory, dt: float) -> Trajectory:
+    """The same drive on another uniform time step.
+
+    Sampled signals are sliced where ``dt`` is a multiple of the old step, else interpolated: headings
+    unwrapped, ``feature.*`` and ``truth.*`` by their previous value, so that none looks ahead. What a
+    rollout holds over a step (commands, ``delta_dot``, ``accel``) becomes its mean over the new step:
+    integrating it still gives the same change of angle or speed, which one of several samples does not.
+
+    Args:
+        trajectory: the recording.
+        dt: new time step in s.
+
+    Returns:
+        The recording from the same first row on, at most as long.
+
+    Examples:
+        >>> fine = Trajectory("a", 0.1, {"v": np.arange(5.0)}, {"v": "m/s"}, {"v": "measured"})
+        >>> resample(fine, 0.2).channels["v"]
+        array([0., 2., 4.])
+    """
+    if abs(dt - trajectory.dt) < 1e-6 * dt:
+        return trajectory
+    rows = len(trajectory)
+    # The small allowance keeps the last row where a multiple falls just short of it.
+    at = np.arange(int((rows - 1) * trajectory.dt / dt + 1e-6) + 1) * (dt / trajectory.dt)
+    whole = np.abs(at - np.rint(at)).max() < 1e-6
+    before = np.rint(at).astype(int) if whole else np.floor(at + 1e-6).astype(int)
+
+    def convert(name: str, column: Column) -> Column:
+        if name in HELD or trajectory.origins[name] == "command":
+            return _mean_over_steps(column, at, dt / trajectory.dt)
+        if whole or name.startswith(("feature.", "truth.")):
+            return column[before]
+        return np.interp(at, np.arange(rows), np.unwrap(column) if name in HEADINGS else column)
+
+    channels = {name: convert(name, column) for name, column in trajectory.channels.items()}
+    return dataclasses.replace(trajectory, dt=dt, channels=channels)
+
+
+def _mean_over_steps(column: Column, at: Column, length: float) -> Column:
+    """Mean of a held signal over [at, at + length), in rows; the last step ends with the recording."""
+    total = np.concatenate([[0.0], np.cumsum(column)])
+    edges = np.arange(len(total))
+    end = np.minimum(at + length, edges[-1])
+    return (np.interp(end, edges, total) - np.interp(at, edges, total)) / (end - at)
 
 
 def write_dataset(
@@ -128,3 +211,57 @@ def _write_recording(folder: Path, trajectory: Trajectory) -> dict[str, Any]:
         "dt": trajectory.dt,
         "source": trajectory.source,
     }
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text())
+    except OSError as error:
+        raise DataError(f"{path}: cannot read it ({error.strerror}): is this a dataset folder?") from None
+    except ValueError as error:
+        raise DataError(f"{path}: expected JSON, found {error}: write the folder again") from None
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if found != FORMAT:
+        raise DataError(
+            f"{path}: expected format {FORMAT}, found {found}: "
+            "write the folder again, or read it with the version of pct that wrote it"
+        )
+    return manifest
+
+
+def _read_recording(
+    path: Path, digest: str, rows: int, dt: float, source: str, *, columns: Mapping[str, tuple[str, str]]
+) -> Trajectory:
+    if not path.is_file():
+        raise DataError(
+            f"{path}: expected this recording, named in {MANIFEST}, found no such file: restore it"
+        )
+    if sha256(path) != digest:
+        raise DataError(
+            f"{path}: the file changed since {MANIFEST} was written (its sha256 differs): "
+            "restore it or write the folder again"
+        )
+    try:
+        table = pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path}: expected a parquet file, found {reason}: write the folder again") from None
+    names = [name for name in table.columns if name != "t"]
+    if set(columns) != set(table.columns) or "t" not in columns:
+        wrong = ", ".join(sorted(set(columns) ^ set(table.columns))) or "t"
+        raise DataError(
+            f"{path}: expected the columns of {MANIFEST}, found a difference in: {wrong}: "
+            "write the folder again"
+        )
+    if len(table) != rows:
+        raise DataError(f"{path}: expected {rows} rows, found {len(table)}: write the folder again")
+    values = {name: table[name].cast(pl.Float64).to_numpy() for name in table.columns}
+    return Trajectory(
+        name=path.stem,
+        dt=dt,
+        channels={name: values[name] for name in names},
+        units={name: columns[name][0] for name in names},
+        origins={name: columns[name][1] for name in names},
+        source=source,
+        start=float(values["t"][0]) if rows else 0.0,
+    )
