@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from pct.errors import DataError
+
 
 def write_atomic(path: Path, write: bytes | Callable[[BinaryIO], object]) -> None:
     """Write a file so that a reader sees the old content or the whole new one, never a part.
@@ -40,3 +42,17 @@ def sha256(path: Path) -> str:
     """Hash of a file's content as lower-case hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_output(path: Path, write: bytes | Callable[[BinaryIO], object]) -> None:
+    """`write_atomic` for the results of a run: a folder that cannot be written is the user's to mend.
+
+    Raises:
+        DataError: the file cannot be written; an existing one is left as it was.
+    """
+    try:
+        write_atomic(path, write)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot write ({error.strerror}): free some space or choose a folder that can be written"
+        ) from None

@@ -1,0 +1,178 @@
+"""The folder of a run: its name, what it was started with, and how it ended.
+
+``results/<model>/run_<YYYYmmdd-HHMMSS>[_ablation_<mode>][_NN]/`` holds ``config.json`` and
+``provenance.json`` from the start, and ``DONE`` or ``FAILED`` from the end; a folder with neither marker
+is still running, or was killed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import itertools
+import json
+import math
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pct
+from pct.errors import DataError
+from pct.files import write_output
+
+CONFIG = "config.json"
+PROVENANCE = "provenance.json"
+DONE = "DONE"
+FAILED = "FAILED"
+
+PACKAGES = ("pct", "jax", "jaxlib", "flax", "optax", "numpy")
+
+
+def create_run_directory(root: Path, model: str, feature_mode: str, timestamp: str | None = None) -> Path:
+    """Make a new, empty run folder; no other process gets the same one.
+
+    Args:
+        root: folder of all results, made where it is missing.
+        model: name of the model; its runs share a folder.
+        feature_mode: ``full``, or the part of the features that an ablation keeps; it names the folder.
+        timestamp: ``YYYYmmdd-HHMMSS``; the local time when left out.
+
+    Returns:
+        The absolute path of the folder.
+
+    Raises:
+        DataError: the folder cannot be made.
+    """
+    ablation = "" if feature_mode == "full" else f"_ablation_{feature_mode}"
+    base = root / model / f"run_{timestamp or time.strftime('%Y%m%d-%H%M%S')}{ablation}"
+    try:
+        base.parent.mkdir(parents=True, exist_ok=True)
+        for suffix in itertools.chain([""], (f"_{n:02d}" for n in itertools.count(1))):
+            run = base.with_name(base.name + suffix)
+            try:
+                run.mkdir()  # atomic: of two processes that want the same name, one gets the error
+            except FileExistsError:
+                continue
+            return run.resolve()
+    except OSError as error:
+        raise DataError(
+            f"{base}: cannot make the run folder ({error.strerror}): "
+            "choose a results folder that can be written, or free some space"
+        ) from None
+    raise AssertionError("the counter never ends")
+
+
+def write_provenance(
+    run: Path, *, config: Mapping[str, Any], command: Sequence[str], data: Mapping[str, Any]
+) -> None:
+    """Record what the run was started with: ``config.json`` and ``provenance.json``.
+
+    Args:
+        run: the run folder.
+        config: every setting with its value in force.
+        command: the command line, as in ``sys.argv``.
+        data: hash of every input, e.g. ``{path: sha256}``.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    write_json(run / CONFIG, config)
+    write_json(
+        run / PROVENANCE,
+        {
+            "started": _now(),
+            "command": list(command),
+            "working_directory": os.getcwd(),
+            "python": platform.python_version(),
+            "packages": {name: _version(name) for name in PACKAGES},
+            "git": git_state(Path(pct.__file__).parent),
+            "platform": platform.platform(),
+            "cpus": os.cpu_count(),
+            "data": data,
+        },
+    )
+
+
+def mark_done(run: Path, summary: Mapping[str, Any]) -> None:
+    """Leave ``DONE`` with the time and the summary, in the place of a former ``FAILED``."""
+    _mark(run, DONE, FAILED, summary)
+
+
+def mark_failed(run: Path, reason: str) -> None:
+    """Leave ``FAILED`` with the time and the reason, in the place of a former ``DONE``."""
+    _mark(run, FAILED, DONE, {"reason": reason})
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write readable, valid JSON; see `to_json` for numbers that JSON does not have.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    write_output(path, (json.dumps(to_json(value), indent=2, allow_nan=False) + "\n").encode())
+
+
+def to_json(value: Any) -> Any:
+    """The nearest value that JSON has.
+
+    A number that is not finite becomes null, so that every reader takes the file and a column of numbers
+    stays one. Arrays and array scalars become (lists of) numbers, tuples lists, anything else its text.
+
+    Examples:
+        >>> to_json({"loss": float("nan"), "hidden": (64, 64), "output": Path("a/b")})
+        {'loss': None, 'hidden': [64, 64], 'output': 'a/b'}
+    """
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(item) for item in value]
+    return str(value)
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """Commit of the code in a folder and whether tracked files differ from it.
+
+    Returns:
+        ``{"commit": hash, "dirty": bool}``; None without git, outside a repository, or where the
+        repository around the folder does not track it (an environment inside somebody's project).
+    """
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        if not git("ls-files"):
+            return None
+        described = git("describe", "--always", "--abbrev=40", "--exclude=*", "--dirty")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": described.removesuffix("-dirty"), "dirty": described.endswith("-dirty")}
+
+
+def _mark(run: Path, name: str, other: str, content: Mapping[str, Any]) -> None:
+    # In this order a crash in between leaves a run that looks unfinished, never one with two endings.
+    (run / other).unlink(missing_ok=True)
+    write_json(run / name, {"finished": _now(), **content})
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # the source was put on the path, not installed
+        return None
+
+
+def _now() -> str:
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
