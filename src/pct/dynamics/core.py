@@ -347,7 +347,7 @@ def _stacked(
             import jax.numpy as xp
         x = State(*(x_and_u[..., i] for i in range(split)))
         u = Control(*(x_and_u[..., split + i] for i in range(len(controls))))
-        p = Params(*(params[name] for name in Params._fields))
+        p = Params(*(params[row.name] for row in parameters))
         rates = derivative(x, u, p, xp)
         zero = xp.zeros_like(x_and_u[..., 0])
         return xp.stack([zero + rate for rate in rates] + [zero] * len(controls), axis=-1)
