@@ -1,5 +1,8 @@
 """Registered vehicle models: tables and equations, no data and no learning."""
 
+from pct.dynamics import kinematic_singletrack as kinematic_singletrack
+from pct.dynamics import singletrack as singletrack
+from pct.dynamics import singletrack_augmented as singletrack_augmented
 from pct.dynamics.core import MODEL_SPECS as MODEL_SPECS
 from pct.dynamics.core import Channel as Channel
 from pct.dynamics.core import ModelSpec as ModelSpec

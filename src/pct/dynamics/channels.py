@@ -1,0 +1,29 @@
+"""The channels that the models share, each row written once.
+
+Scales are the errors that matter in a rollout of about a second and weight the loss against each other:
+0.1 m in position is what a controller notices, 0.1 m/s is 0.1 m after a second, and 0.05 rad of heading
+or slip angle moves a car at 2 m/s by 0.1 m in that second. Yaw rate is noisier and is given 0.2 rad/s.
+
+Limits are beyond any road vehicle, from a 1:43 model to a race car; they are there to refuse degrees for
+radians and km/h for m/s. Positions and heading have none: map coordinates and unwrapped headings grow.
+"""
+
+from pct.dynamics.core import Channel
+
+X = Channel("x", "x", "m", scale=0.1)
+Y = Channel("y", "y", "m", scale=0.1, odd=True)
+DELTA = Channel("delta", r"\delta", "rad", scale=0.05, odd=True, limit=1.3)
+V = Channel("v", "v", "m/s", scale=0.1, limit=120.0)
+PSI = Channel("psi", r"\psi", "rad", angle=True, scale=0.05, odd=True)
+YAW = Channel("yaw", r"\psi", "rad", angle=True, scale=0.05, odd=True)
+PSI_DOT = Channel("psi_dot", r"\dot{\psi}", "rad/s", scale=0.2, odd=True, limit=20.0)
+# A spinning car shows any slip angle; one given in degrees goes beyond half a turn.
+BETA = Channel("beta", r"\beta", "rad", angle=True, scale=0.05, odd=True, limit=3.2)
+
+DELTA_DOT = Channel("delta_dot", r"\dot{\delta}", "rad/s", scale=0.5, odd=True, limit=60.0)
+ACCEL = Channel("accel", "a", "m/s^2", scale=0.5, limit=100.0)
+
+SINGLE_TRACK_STATES = (X, Y, DELTA, V, PSI, PSI_DOT, BETA)
+"""States of the single-track model in CommonRoad's order; the kinematic one has the first five."""
+
+STEERING_AND_DRIVE = (DELTA_DOT, ACCEL)

@@ -1,0 +1,78 @@
+"""What steering and drive can do: limits on steering rate and acceleration, and their parameters.
+
+Both limits are continuous in the control, so that gradients stay finite; beyond a limit the gradient
+with respect to the control is zero.
+
+References:
+    M. Althoff, G. Würsching, "CommonRoad: Vehicle Models", TU Munich, 2020, sections 3 and 4.
+    https://gitlab.lrz.de/tum-cps/commonroad-vehicle-models
+"""
+
+from typing import Any
+
+from pct.dynamics.core import Parameter
+from pct.types import Array
+
+GRAVITY = 9.81
+"""Acceleration of free fall in m/s^2, with the digits that the published reference values used."""
+
+
+def limit_steering_rate(delta: Array, delta_dot: Array, p: Any, xp: Any) -> Array:
+    """Steering rate that the actuator delivers.
+
+    Args:
+        delta: steering angle in rad.
+        delta_dot: wanted steering rate in rad/s.
+        p: parameters with ``s_min``, ``s_max`` in rad and ``sv_min``, ``sv_max`` in rad/s.
+        xp: array namespace.
+
+    Returns:
+        The rate within its bounds, in rad/s; zero where it pushes beyond a stop.
+    """
+    return _stop(delta, xp.clip(delta_dot, p.sv_min, p.sv_max), p.s_min, p.s_max, xp)
+
+
+def limit_acceleration(v: Array, accel: Array, p: Any, xp: Any) -> Array:
+    """Longitudinal acceleration that the drive delivers.
+
+    Above ``v_switch`` the drive is limited by its power, so the acceleration falls with 1/v.
+
+    Args:
+        v: speed in m/s, negative in reverse.
+        accel: wanted acceleration in m/s^2.
+        p: parameters with ``v_min``, ``v_max``, ``v_switch`` in m/s and ``a_max`` in m/s^2.
+        xp: array namespace.
+
+    Returns:
+        The acceleration within its bounds, in m/s^2; zero where it pushes beyond a top speed.
+    """
+    high = p.a_max * p.v_switch / xp.maximum(v, p.v_switch)
+    return _stop(v, xp.clip(accel, -p.a_max, high), p.v_min, p.v_max, xp)
+
+
+def limit_friction(accel: Array, mu: Array, xp: Any) -> Array:
+    """Longitudinal acceleration in m/s^2 that a road of friction ``mu`` can transmit, all wheels gripping."""
+    return xp.clip(accel, -mu * GRAVITY, mu * GRAVITY)
+
+
+def _stop(value: Array, rate: Array, low: Array, high: Array, xp: Any) -> Array:
+    """The rate, without the part that pushes the value further out of [low, high]."""
+    rate = xp.where(value <= low, xp.maximum(rate, 0.0), rate)
+    return xp.where(value >= high, xp.minimum(rate, 0.0), rate)
+
+
+def _limit(name: str, symbol: str, unit: str, low: float, high: float, default: float, doc: str) -> Parameter:
+    return Parameter(name, symbol, unit, low, high, default, doc, scope="fixed")
+
+
+LIMITS = (
+    _limit("s_min", r"\delta_{min}", "rad", -1.3, -0.05, -0.4189, "steering angle at the right stop"),
+    _limit("s_max", r"\delta_{max}", "rad", 0.05, 1.3, 0.4189, "steering angle at the left stop"),
+    _limit("sv_min", r"\dot{\delta}_{min}", "rad/s", -60.0, -0.05, -3.2, "fastest steering to the right"),
+    _limit("sv_max", r"\dot{\delta}_{max}", "rad/s", 0.05, 60.0, 3.2, "fastest steering to the left"),
+    _limit("v_switch", "v_S", "m/s", 0.1, 120.0, 7.319, "speed above which power limits acceleration"),
+    _limit("a_max", "a_{max}", "m/s^2", 0.1, 100.0, 9.51, "largest acceleration and braking"),
+    _limit("v_min", "v_{min}", "m/s", -60.0, 0.0, -5.0, "top speed in reverse, negative"),
+    _limit("v_max", "v_{max}", "m/s", 0.5, 120.0, 20.0, "top speed"),
+)
+"""The limits' rows; defaults are the 1:10 car of the f1tenth gym (`pct.dynamics.vehicles`)."""

@@ -1,0 +1,68 @@
+"""`singletrack-augmented`: the single-track model seen through sensors with a gain and a bias.
+
+The channels are what the sensors show. The physical value is ``alpha * shown + beta``, for the steering
+angle, the longitudinal acceleration, the yaw rate and the slip angle; the equations of the single-track
+model run on the physical values. With gains one and biases zero it is `singletrack`, digit for digit.
+"""
+
+from typing import Any
+
+from pct.dynamics import bicycle, channels
+from pct.dynamics.core import Parameter, define_model, register_model_spec
+from pct.dynamics.limits import LIMITS
+
+
+def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
+    """Time derivative of the shown ``[x, y, delta, v, psi, psi_dot, beta]``.
+
+    A shown rate is the physical rate over the channel's gain.
+    """
+    physical = bicycle.blended_single_track(
+        x._replace(
+            delta=p.alpha_delta * x.delta + p.beta_delta,
+            psi_dot=p.alpha_psi_dot * x.psi_dot + p.beta_psi_dot,
+            beta=p.alpha_beta * x.beta + p.beta_beta,
+        ),
+        u._replace(
+            delta_dot=p.alpha_delta * u.delta_dot,
+            accel=p.alpha_accel * u.accel + p.beta_accel,
+        ),
+        p,
+        xp,
+    )
+    return physical._replace(
+        delta=physical.delta / p.alpha_delta,
+        psi_dot=physical.psi_dot / p.alpha_psi_dot,
+        beta=physical.beta / p.alpha_beta,
+    )
+
+
+def _gain(name: str, symbol: str, quantity: str) -> Parameter:
+    return Parameter(f"alpha_{name}", rf"\alpha_{{{symbol}}}", "1", 0.7, 1.3, 1.0, f"gain on the {quantity}")
+
+
+def _bias(name: str, symbol: str, unit: str, size: float, quantity: str, *, odd: bool) -> Parameter:
+    doc = f"bias on the {quantity}"
+    return Parameter(f"beta_{name}", rf"\beta_{{{symbol}}}", unit, -size, size, 0.0, doc, odd=odd)
+
+
+SENSORS = (
+    _gain("delta", r"\delta", "steering angle"),
+    _bias("delta", r"\delta", "rad", 0.1, "steering angle", odd=True),
+    _gain("accel", "a", "longitudinal acceleration"),
+    _bias("accel", "a", "m/s^2", 1.0, "longitudinal acceleration", odd=False),
+    _gain("psi_dot", r"\dot{\psi}", "yaw rate"),
+    _bias("psi_dot", r"\dot{\psi}", "rad/s", 0.1, "yaw rate", odd=True),
+    _gain("beta", r"\beta", "slip angle"),
+    _bias("beta", r"\beta", "rad", 0.1, "slip angle", odd=True),
+)
+
+SINGLETRACK_AUGMENTED = register_model_spec(
+    define_model(
+        "singletrack-augmented",
+        states=channels.SINGLE_TRACK_STATES,
+        controls=channels.STEERING_AND_DRIVE,
+        parameters=(*bicycle.SINGLE_TRACK, *SENSORS, *LIMITS),
+        derivative=derivative,
+    )
+)
