@@ -48,10 +48,9 @@ def open_tracker(run: Path, wandb_project: str | None, config: Mapping[str, Any]
         UsageError: a project is named, but W&B is not installed or does not start.
         DataError: the run folder cannot be written.
     """
-    local = JsonlTracker(run / METRICS)
-    if wandb_project is None:
-        return local
-    return FanOut([local, WandbTracker(run, wandb_project, config)])
+    # W&B first: where it does not start, no file is left open.
+    remote = [] if wandb_project is None else [WandbTracker(run, wandb_project, config)]
+    return FanOut([JsonlTracker(run / METRICS), *remote])
 
 
 class JsonlTracker:

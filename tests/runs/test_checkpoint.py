@@ -1,0 +1,123 @@
+"""Checkpoints: what was saved comes back, and anything else is refused with the leaf's path."""
+
+import errno
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import serialization
+
+from pct.errors import DataError
+from pct.runs.checkpoint import load_params, save_params
+
+
+def params(hidden=4):
+    return {
+        "params": {
+            "Dense_0": {"kernel": jnp.arange(3.0 * hidden).reshape(3, hidden), "bias": jnp.zeros(hidden)},
+            "Dense_1": {"kernel": jnp.ones((hidden, 2)), "bias": jnp.zeros(2)},
+        }
+    }
+
+
+def assert_same(found, expected):
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        assert isinstance(a, jax.Array)
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+
+
+def test_parameters_come_back(tmp_path):
+    path = tmp_path / "p.msgpack"
+    save_params(path, params())
+    assert_same(load_params(path, jax.tree.map(jnp.zeros_like, params())), params())
+    assert_same(load_params(path, jax.eval_shape(params)), params())
+
+
+def test_optimizer_state_comes_back_with_its_moments_and_rate(tmp_path):
+    optimizer = optax.inject_hyperparams(optax.adamw)(1e-3)
+    state = optimizer.init(params())
+    _, state = optimizer.update(jax.tree.map(jnp.ones_like, params()), state, params())
+    state.hyperparams["learning_rate"] = jnp.asarray(2.5e-4)
+    save_params(tmp_path / "o.msgpack", state)
+    assert_same(load_params(tmp_path / "o.msgpack", optimizer.init(params())), state)
+
+
+def test_any_flax_program_can_read_it(tmp_path):
+    save_params(tmp_path / "p.msgpack", params())
+    raw = serialization.from_bytes(params(), (tmp_path / "p.msgpack").read_bytes())
+    np.testing.assert_array_equal(raw["params"]["Dense_0"]["kernel"], params()["params"]["Dense_0"]["kernel"])
+
+
+def changed(path, value):
+    tree = params()
+    layer, leaf = path.split("/")
+    if value is None:
+        del tree["params"][layer][leaf]
+    else:
+        tree["params"].setdefault(layer, {})[leaf] = value
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("saved", "message"),
+    [
+        (
+            changed("Dense_0/kernel", jnp.ones((3, 8))),
+            r"leaf 'params/Dense_0/kernel': expected float32 \(3, 4\), found float32 \(3, 8\)",
+        ),
+        (
+            changed("Dense_1/bias", jnp.ones(2, jnp.int32)),
+            r"leaf 'params/Dense_1/bias': expected float32 \(2,\), found int32 \(2,\)",
+        ),
+        (changed("Dense_1/bias", None), "expected a leaf 'params/Dense_1/bias', found none"),
+        (
+            changed("Dense_2/kernel", jnp.ones((2, 2))),
+            "found a leaf 'params/Dense_2/kernel' that is not expected",
+        ),
+        ({"params": jnp.ones(3)}, "expected a leaf 'params/Dense_0/bias', found none"),
+    ],
+)
+def test_another_tree_is_refused_by_the_path_of_its_leaf(tmp_path, saved, message):
+    save_params(tmp_path / "p.msgpack", saved)
+    with pytest.raises(DataError, match=r"p\.msgpack: " + message):
+        load_params(tmp_path / "p.msgpack", params())
+
+
+def test_a_missing_file_is_a_data_error(tmp_path):
+    with pytest.raises(DataError, match=r"p\.msgpack: cannot read the checkpoint \(No such file"):
+        load_params(tmp_path / "p.msgpack", params())
+
+
+def test_every_truncation_is_a_data_error(tmp_path):
+    path = tmp_path / "p.msgpack"
+    whole = serialization.to_bytes(params())
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        with pytest.raises(DataError):
+            load_params(path, params())
+
+
+@pytest.mark.parametrize("content", [b"not msgpack at all", b"\x80\x04\x95pickle", b"\x01"])
+def test_another_format_is_a_data_error(tmp_path, content):
+    (tmp_path / "p.msgpack").write_bytes(content)
+    with pytest.raises(DataError, match="expected a msgpack checkpoint"):
+        load_params(tmp_path / "p.msgpack", params())
+
+
+def test_a_full_disk_keeps_the_former_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "p.msgpack"
+    save_params(path, params())
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match="No space left on device"):
+        save_params(path, changed("Dense_0/kernel", jnp.zeros((3, 4))))
+    assert_same(load_params(path, params()), params())
+    assert list(tmp_path.iterdir()) == [path]
