@@ -1,8 +1,11 @@
 """Registered vehicle models: tables and equations, no data and no learning."""
 
 from pct.dynamics import kinematic_singletrack as kinematic_singletrack
+from pct.dynamics import mlp_dynamics as mlp_dynamics
 from pct.dynamics import singletrack as singletrack
 from pct.dynamics import singletrack_augmented as singletrack_augmented
+from pct.dynamics import tv_linear as tv_linear
+from pct.dynamics import unicycle as unicycle
 from pct.dynamics.core import MODEL_SPECS as MODEL_SPECS
 from pct.dynamics.core import Channel as Channel
 from pct.dynamics.core import ModelSpec as ModelSpec

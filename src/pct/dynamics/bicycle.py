@@ -20,6 +20,8 @@ References:
 
 from typing import Any
 
+import numpy as np
+
 from pct.dynamics.core import Parameter
 from pct.dynamics.limits import GRAVITY, limit_acceleration, limit_friction, limit_steering_rate
 from pct.types import Array
@@ -57,15 +59,13 @@ def blended_single_track(x: Any, u: Any, p: Any, xp: Any) -> Any:
     rolling = rolling_rates(x, delta_dot, accel, p, xp)
     # This form, unlike rolling + weight * (dynamic - rolling), is exact to the last digit at weight one.
     psi_ddot, beta_dot = (weight * d + (1.0 - weight) * r for d, r in zip(dynamic, rolling, strict=True))
-    return x._replace(
-        x=x.v * xp.cos(x.psi + x.beta),
-        y=x.v * xp.sin(x.psi + x.beta),
-        delta=delta_dot,
-        v=accel,
-        psi=x.psi_dot,
-        psi_dot=psi_ddot,
-        beta=beta_dot,
-    )
+    return x._replace(**pose_rates(x, xp), delta=delta_dot, v=accel, psi_dot=psi_ddot, beta=beta_dot)
+
+
+def pose_rates(x: Any, xp: Any) -> dict[str, Array]:
+    """Rates of x and y in m/s and of psi in rad/s, from the states ``v, psi, psi_dot, beta``."""
+    course = x.psi + x.beta
+    return {"x": x.v * xp.cos(course), "y": x.v * xp.sin(course), "psi": x.psi_dot}
 
 
 def dynamic_rates(
@@ -127,6 +127,32 @@ def rolling_rates(x: Any, delta_dot: Array, accel: Array, p: Any, xp: Any) -> tu
 def rolling_slip_angle(tan_delta: Array, p: Any, xp: Any) -> Array:
     """Slip angle in rad at the centre of gravity of a car that rolls without slip."""
     return xp.arctan(p.lr * tan_delta / (p.lf + p.lr))
+
+
+def straight_line_range(v: float, lf: float, lr: float) -> dict[str, tuple[Any, Any, Any]]:
+    """Matrices of the rolling car linearised about straight driving, with bounds.
+
+    Args:
+        v: speed in m/s, positive.
+        lf, lr: distances in m from the centre of gravity to the axles.
+
+    Returns:
+        ``(low, default, high)`` of ``A``, shape (5, 5), and ``B``, shape (5, 2), for the states
+        [x, y, delta, v, yaw] and controls [delta_dot, accel]. The bounds leave room for speeds up to 5 v,
+        and let the entries that are zero here be learned.
+    """
+    wheelbase = lf + lr
+    A, B = np.zeros((5, 5)), np.zeros((5, 2))
+    A[0, 3] = 1.0
+    A[1, 2] = v * lr / wheelbase
+    A[1, 4] = v
+    A[4, 2] = v / wheelbase
+    B[2, 0] = B[3, 1] = 1.0
+    room = np.ones((5, 5))
+    room[:, [2, 4]] = 4.0
+    room[[0, 1, 3]] *= [1.0, 1.0, v, 1.0, v]
+    room[4, 2] *= v / wheelbase
+    return {"A": (A - room, A, A + room), "B": (B - 1.0, B, B + 1.0)}
 
 
 def smoothstep(s: Array, xp: Any) -> Array:

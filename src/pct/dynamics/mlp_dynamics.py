@@ -1,0 +1,130 @@
+"""`mlp-dynamics`: a car that rolls without slip, and a small network for what that leaves out.
+
+    z = scaled [delta, v, psi_dot, beta, delta_dot, accel]
+    rates of [v, psi_dot, beta] = rolling + alpha (W2 tanh(W1 z + b1) + b2)
+
+The network's weights are themselves parameters that the parameter network answers with. It starts at
+W2 = 0 and b2 = 0, the rolling car, with gradients to W2 and b2. For another hidden size, patch the spec:
+
+    dataclasses.replace(
+        spec,
+        param_shapes=mlp_param_shapes(hidden_size),
+        param_bounds=mlp_param_bounds(hidden_size),
+        default_params=mlp_default_params(hidden_size),
+    )
+
+The patch sets every parameter, so choose a vehicle (`pct.dynamics.vehicles.with_vehicle`) after it.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from pct.dynamics import bicycle, channels
+from pct.dynamics.core import Bounds, Parameter, Shape, define_model, register_model_spec
+from pct.dynamics.limits import LIMITS, limit_acceleration, limit_steering_rate
+
+HIDDEN_SIZE = 8
+YAW_RATE_SCALE = 2.0
+"""Yaw rate in rad/s that the network reads as one."""
+SLIP_ANGLE_SCALE = 0.2
+"""Slip angle in rad that the network reads as one."""
+
+INPUTS = (
+    channels.DELTA,
+    channels.V,
+    channels.PSI_DOT,
+    channels.BETA,
+    channels.DELTA_DOT,
+    channels.ACCEL,
+)
+OUTPUTS = (channels.V, channels.PSI_DOT, channels.BETA)
+
+
+def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
+    """Time derivative of ``[x, y, delta, v, psi, psi_dot, beta]`` under ``[delta_dot, accel]``.
+
+    The weights may carry leading batch axes: ``W1`` is (..., H, 6), ``b1`` (..., H), ``W2`` (..., 3, H) and
+    ``b2`` (..., 3).
+    """
+    delta_dot = limit_steering_rate(x.delta, u.delta_dot, p, xp)
+    accel = limit_acceleration(x.v, u.accel, p, xp)
+    psi_ddot, beta_dot = bicycle.rolling_rates(x, delta_dot, accel, p, xp)
+    z = xp.stack(
+        [
+            x.delta / p.s_max,
+            x.v / p.v_max,
+            x.psi_dot / YAW_RATE_SCALE,
+            x.beta / SLIP_ANGLE_SCALE,
+            delta_dot / p.sv_max,
+            accel / p.a_max,
+        ],
+        axis=-1,
+    )
+    hidden = xp.tanh((p.W1 * z[..., None, :]).sum(axis=-1) + p.b1)
+    residual = (p.W2 * hidden[..., None, :]).sum(axis=-1) + p.b2
+    return x._replace(
+        **bicycle.pose_rates(x, xp),
+        delta=delta_dot,
+        v=accel + p.alpha * residual[..., 0],
+        psi_dot=psi_ddot + p.alpha * residual[..., 1],
+        beta=beta_dot + p.alpha * residual[..., 2],
+    )
+
+
+def mlp_param_shapes(hidden_size: int) -> dict[str, Shape]:
+    """Shapes of the array parameters at a hidden size.
+
+    Examples:
+        >>> mlp_param_shapes(4)
+        {'W1': (4, 6), 'b1': (4,), 'W2': (3, 4), 'b2': (3,)}
+    """
+    return {row.name: row.shape for row in _parameters(hidden_size) if row.shape}
+
+
+def mlp_param_bounds(hidden_size: int) -> dict[str, Bounds]:
+    """``(low, high)`` of every parameter at a hidden size, geometry and limits included."""
+    return {row.name: (row.low, row.high) for row in _parameters(hidden_size)}
+
+
+def mlp_default_params(hidden_size: int) -> dict[str, Any]:
+    """Default of every parameter at a hidden size, geometry and limits included."""
+    return {row.name: row.default for row in _parameters(hidden_size)}
+
+
+def _parameters(hidden_size: int) -> tuple[Parameter, ...]:
+    size, n_in, n_out = hidden_size, len(INPUTS), len(OUTPUTS)
+    # Sines of the integers spread evenly over their range: hidden units that differ, the same in every run.
+    start = 0.5 * np.sin(1.0 + np.arange(size * n_in)).reshape(size, n_in)
+    # Corrections in m/s^2, rad/s^2 and rad/s that one hidden unit may contribute.
+    reach = np.array([5.0, 20.0, 5.0])
+    rows = np.broadcast_to(reach[:, None], (n_out, size))
+    # Under the swap of left and right the mirrored network reads and answers with odd channels negated.
+    odd_in = np.array([channel.odd for channel in INPUTS])
+    odd_out = np.array([channel.odd for channel in OUTPUTS])
+    return (
+        Parameter("W1", "W_1", "1", -3.0, 3.0, start, "first weights", shape=(size, n_in), odd=odd_in),
+        Parameter("b1", "b_1", "1", -3.0, 3.0, 0.0, "first biases", shape=(size,)),
+        Parameter(
+            "W2", "W_2", "SI", -rows, rows, 0.0, "weights to the rates of v, psi_dot, beta",
+            shape=(n_out, size), odd=odd_out[:, None],
+        ),
+        Parameter(
+            "b2", "b_2", "SI", -reach, reach, 0.0, "biases of the rates of v, psi_dot, beta",
+            shape=(n_out,), odd=odd_out,
+        ),
+        Parameter("alpha", r"\alpha", "1", 0.0, 2.0, 1.0, "weight of the network; 0 is a car that rolls"),
+        *bicycle.GEOMETRY,
+        *LIMITS,
+    )  # fmt: skip
+
+
+MLP_DYNAMICS = register_model_spec(
+    define_model(
+        "mlp-dynamics",
+        states=channels.SINGLE_TRACK_STATES,
+        controls=channels.STEERING_AND_DRIVE,
+        parameters=_parameters(HIDDEN_SIZE),
+        derivative=derivative,
+    )
+)
