@@ -1,0 +1,523 @@
+"""Drives a registered model with known parameters and records what sensors would have shown.
+
+`simulate` draws the roads (friction by surface, roughness) and the manoeuvres, lets a driver follow
+them in closed loop through the model's own equations, and adds sensor noise. The result is a list of
+trajectories with the truth beside the measurements, ready for `write_dataset`. NumPy draws everything
+at random; JAX integrates, all recordings in one scan, in double precision.
+
+The driver is a program, not a person: it knows the surface under the car and asks for no more than a
+share of the grip there. The linear tyre of the single-track models has no saturation, so that beyond
+that share they would show forces that no tyre gives.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pct.data.trajectory import Trajectory
+from pct.dynamics.core import ModelSpec
+from pct.errors import DivergedError, UsageError
+from pct.integration import integrate_rk4
+from pct.types import Array, Float
+
+GRAVITY = 9.81
+SUBSTEP = 0.0025
+
+# Standard deviation of each sensor by channel, in the channel's unit: what a 1:10 car shows with lidar
+# localisation, wheel speed, a MEMS gyroscope and an observer for the slip angle.
+SENSOR_NOISE: Mapping[str, float] = {
+    "x": 0.01,
+    "y": 0.01,
+    "psi": 0.005,
+    "v": 0.03,
+    "vx": 0.03,
+    "vy": 0.03,
+    "psi_dot": 0.02,
+    "beta": 0.008,
+    "delta": 0.002,
+}
+# A reading is rounded to this part of its noise, the resolution of the sensor.
+RESOLUTION = 0.2
+
+# What a command can ask for where the model has no such limit: a 1:10 car's.
+MAX_STEER, MAX_STEER_RATE, WHEELBASE = 0.4, 3.0, 0.33
+
+
+@dataclasses.dataclass(frozen=True)
+class Roads:
+    """What each recording drives on, by logging step.
+
+    Attributes:
+        mu: friction coefficient, shape (R, N).
+        vibration: root mean square of the vertical acceleration at 1 m/s, in m/s^2, shape (R, N).
+        temperature: surface temperature in K, shape (R, N).
+    """
+
+    mu: Float[np.ndarray, "R N"]
+    vibration: Float[np.ndarray, "R N"]
+    temperature: Float[np.ndarray, "R N"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Manoeuvres:
+    """What the driver wants, by logging step.
+
+    Attributes:
+        lateral: lateral acceleration over the grip of the surface, positive left, shape (R, N).
+        speed: speed in m/s, shape (R, N).
+    """
+
+    lateral: Float[np.ndarray, "R N"]
+    speed: Float[np.ndarray, "R N"]
+
+
+class Column(NamedTuple):
+    """Values of one channel, shape (N,), its unit and its origin."""
+
+    values: np.ndarray
+    unit: str
+    origin: str
+
+
+def simulate(
+    spec: ModelSpec,
+    *,
+    recordings: int,
+    duration: float,
+    dt: float,
+    mu: Sequence[float] = (0.4, 1.0),
+    surfaces: int = 1,
+    speed: tuple[float, float] = (2.5, 7.0),
+    grip: float = 0.7,
+    launches: float = 0.0,
+    fixed: Mapping[str, float] | None = None,
+    vary: Mapping[str, tuple[float, float]] | None = None,
+    noise: float = 1.0,
+    seed: int = 0,
+) -> list[Trajectory]:
+    """Drive a model along random manoeuvres and record it.
+
+    Row k holds the state measured at its time and the command that is held from there to row k + 1.
+    The same arguments give the same numbers.
+
+    Args:
+        spec: a model that is steered by ``delta_dot`` or ``psi_dot`` and driven by ``accel``.
+        recordings: number of recordings R.
+        duration: length of each in s.
+        dt: logging step in s.
+        mu: friction: one value; the low and high end of a range that the surfaces share out evenly;
+            or three and more values, one a surface in random order.
+        surfaces: recordings take turns in driving over 1, 2, ... up to this many surfaces.
+        speed: lowest and highest speed aimed at in m/s.
+        grip: largest share of the surface's friction that the driver asks for, within (0, 1].
+        launches: share of the recordings that start at standstill.
+        fixed: value by parameter name, in place of the default.
+        vary: range by parameter name, one value a recording. With the mass ``m`` the yaw inertia ``I``
+            changes in proportion, unless it is named itself.
+        noise: multiplier of `SENSOR_NOISE`; 0 records the exact state.
+        seed: seed of everything random.
+
+    Returns:
+        R trajectories with the state (measured), the controls (command), two ``feature.*`` channels,
+        ``truth.mu`` and ``truth.*`` for each varied parameter.
+
+    Raises:
+        UsageError: a model that the driver cannot drive, an unknown parameter, a value out of range.
+        DivergedError: a state that is not finite.
+    """
+    fixed, vary = dict(fixed or {}), dict(vary or {})
+    _check_model(spec)
+    _check_settings(recordings, duration, dt, mu, surfaces, speed, grip, launches, noise)
+    steps = round(duration / dt)
+    road_rng, vehicle_rng, driver_rng, sensor_rng = np.random.default_rng(seed).spawn(4)
+
+    roads = draw_roads(road_rng, recordings, steps, dt, mu, surfaces)
+    params = _draw_params(vehicle_rng, spec, recordings, fixed, vary)
+    manoeuvres = draw_manoeuvres(driver_rng, recordings, steps, dt, speed, grip, launches)
+    states, commands = _drive(spec, params, roads.mu, manoeuvres, dt, grip)
+    _check_finite(spec, states, dt)
+    truth = {"mu": roads.mu}
+    truth |= {
+        name: np.broadcast_to(values[:, None], roads.mu.shape)
+        for name, values in params.items()
+        if np.ndim(values) == 1 and not spec.parameter(name).shape
+    }
+    trajectories = []
+    for i in range(recordings):
+        columns = {
+            **_readings(sensor_rng, spec, states[i], noise),
+            **_commands(spec, commands[i]),
+            **_features(sensor_rng, spec, states[i], roads.vibration[i], roads.temperature[i], noise),
+            **_truth(spec, {name: values[i] for name, values in truth.items()}),
+        }
+        trajectories.append(
+            Trajectory(
+                name=f"recording_{i:02d}",
+                dt=dt,
+                channels={name: column.values for name, column in columns.items()},
+                units={name: column.unit for name, column in columns.items()},
+                origins={name: column.origin for name, column in columns.items()},
+                source=f"simulated with {spec.name}, seed {seed}",
+            )
+        )
+    return trajectories
+
+
+def draw_roads(
+    rng: np.random.Generator, recordings: int, steps: int, dt: float, mu: Sequence[float], surfaces: int
+) -> Roads:
+    """Lay the surfaces of each recording; roughness and temperature vary along each of them.
+
+    Slippery surfaces tend to be smooth, but the roughness scatters along the road by a factor of 1.5 in
+    either direction, more than friction moves it. Temperature has nothing to do with either.
+    """
+    counts = [1 + i % surfaces for i in range(recordings)]
+    values = _friction_values(rng, mu, sum(counts))
+    friction = np.empty((recordings, steps))
+    for row, count in zip(friction, counts, strict=True):
+        lengths = rng.uniform(0.5, 1.0, count)
+        ends = np.round(np.cumsum(lengths) / lengths.sum() * steps).astype(int)
+        for start, end in zip([0, *ends[:-1]], ends, strict=True):
+            row[start:end] = values.pop()
+    rough = 0.6 * np.exp(0.7 * (friction - 0.7) + 0.4 * _wander(rng, friction.shape, 1.0 / dt))
+    return Roads(friction, rough, 298.0 + 6.0 * _wander(rng, friction.shape, 5.0 / dt))
+
+
+def draw_manoeuvres(
+    rng: np.random.Generator,
+    recordings: int,
+    steps: int,
+    dt: float,
+    speed: tuple[float, float],
+    grip: float,
+    launches: float,
+) -> Manoeuvres:
+    """String random manoeuvres together, sideways and lengthways independent of each other."""
+    lateral, target = np.empty((recordings, steps)), np.empty((recordings, steps))
+    for i in range(recordings):
+        lateral[i] = _string(
+            steps,
+            lambda n: grip * rng.uniform(0.6, 1.0) * _pick(rng, LATERAL)(np.arange(n) * dt, rng),
+            lambda: round(rng.uniform(2.0, 5.0) / dt),
+        )
+        profile = _string(
+            steps,
+            lambda n: _pick(rng, LENGTHWAYS)(np.arange(n) * dt, rng),
+            lambda: round(rng.uniform(3.0, 8.0) / dt),
+        )
+        target[i] = speed[0] + (speed[1] - speed[0]) * profile
+    standing = rng.permutation(recordings) < round(launches * recordings)
+    target[standing, : max(1, round(0.5 / dt))] = 0.0
+    return Manoeuvres(lateral, target)
+
+
+def _sine_sweep(t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    low, high = (0.3, 1.5) if rng.random() < 0.5 else (1.5, 0.3)
+    return np.sin(2 * np.pi * (low * t + 0.5 * (high - low) * t**2 / t[-1]))
+
+
+def _step_steer(t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    hold = rng.uniform(0.5, 1.2)
+    block = (t / hold).astype(int)
+    levels = rng.uniform(0.5, 1.0, block[-1] + 1) * rng.choice([-1.0, 1.0])
+    return levels[block] * np.where(block % 2, -1.0, 1.0)
+
+
+def _slalom(t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.sin(2 * np.pi * rng.uniform(0.4, 1.1) * t) * rng.choice([-1.0, 1.0])
+
+
+def _random_steer(t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    frequency, phase = rng.uniform(0.2, 1.4, 4), rng.uniform(0.0, 2 * np.pi, 4)
+    wave = np.sin(2 * np.pi * frequency * t[:, None] + phase).sum(axis=1)
+    return wave / np.abs(wave).max()
+
+
+def _circle(t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.full(t.shape, rng.uniform(0.6, 1.0) * rng.choice([-1.0, 1.0]))
+
+
+def _ramp_steer(t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return (2.0 * t / t[-1] - 1.0) * rng.choice([-1.0, 1.0])
+
+
+def _hold(t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.full(t.shape, rng.random())
+
+
+def _speed_ramp(t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    start, end = rng.random(2)
+    return start + (end - start) * t / t[-1]
+
+
+def _pulses(t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    centre, half = rng.uniform(0.25, 0.75), rng.uniform(0.1, 0.25)
+    return centre + half * np.where((t / rng.uniform(0.6, 1.5)).astype(int) % 2, -1.0, 1.0)
+
+
+def _surge(t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return 0.5 + rng.uniform(0.2, 0.5) * np.sin(
+        2 * np.pi * rng.uniform(0.15, 0.4) * t + rng.uniform(0, 2 * np.pi)
+    )
+
+
+Shape = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+# Time in s, shape (n,) -> share of the lateral acceleration, within [-1, 1].
+LATERAL: Mapping[str, Shape] = {
+    "sine sweep": _sine_sweep,
+    "step steer": _step_steer,
+    "slalom": _slalom,
+    "random steer": _random_steer,
+    "circle": _circle,
+    "ramp steer": _ramp_steer,
+}
+# Time in s, shape (n,) -> place within the range of speeds, within [0, 1].
+LENGTHWAYS: Mapping[str, Shape] = {
+    "hold": _hold,
+    "ramp": _speed_ramp,
+    "accelerate and brake": _pulses,
+    "surge": _surge,
+}
+
+
+def _drive(
+    spec: ModelSpec,
+    params: Mapping[str, Any],
+    mu: Float[np.ndarray, "R N"],
+    manoeuvres: Manoeuvres,
+    dt: float,
+    grip: float,
+) -> tuple[Float[np.ndarray, "R N S"], Float[np.ndarray, "R N C"]]:
+    """Follow the manoeuvres through the model; states at each logging step and commands from there on."""
+    import jax
+    import jax.numpy as jnp
+
+    substeps = math.ceil(dt / SUBSTEP)
+    initial = np.zeros((len(mu), len(spec.states)))
+    initial[:, spec.state_indices["v"]] = manoeuvres.speed[:, 0]
+
+    def step(state: Array, row: tuple[Array, Array, Array]) -> tuple[Array, tuple[Array, Array]]:
+        mu, lateral, speed = row
+        command = _command(spec, params, state, mu, lateral, speed, dt, grip)
+        here = {**params, "mu": mu}
+        after = jax.lax.fori_loop(
+            0,
+            substeps,
+            lambda _, x_and_u: integrate_rk4(spec.dynamics_fn, x_and_u, here, dt / substeps),
+            jnp.concatenate([state, command], axis=-1),
+        )
+        return after[:, : state.shape[1]], (state, command)
+
+    # In double precision the readings, once rounded, are the same on every machine.
+    with jax.enable_x64(True):
+        rows = (mu.T, manoeuvres.lateral.T, manoeuvres.speed.T)
+        _, (states, commands) = jax.jit(lambda start, rows: jax.lax.scan(step, start, rows))(initial, rows)
+        return np.moveaxis(np.asarray(states), 0, 1), np.moveaxis(np.asarray(commands), 0, 1)
+
+
+def _command(
+    spec: ModelSpec,
+    params: Mapping[str, Any],
+    state: Float[Array, "R S"],
+    mu: Float[Array, " R"],
+    lateral: Float[Array, " R"],
+    speed: Float[Array, " R"],
+    dt: float,
+    grip: float,
+) -> Float[Array, "R C"]:
+    """What the driver asks for: steering for the lateral acceleration, throttle with the grip left."""
+    import jax.numpy as jnp
+
+    v = state[:, spec.state_indices["v"]]
+    wheelbase = params["lf"] + params["lr"] if "lf" in params else WHEELBASE
+    steepest = params.get("s_max", MAX_STEER)
+    tightest = jnp.tan(steepest) / wheelbase
+    curvature = lateral * mu * GRAVITY / jnp.maximum(v, 0.5) ** 2
+    curvature = jnp.clip(curvature, -tightest, tightest)
+    if spec.control_names[0] == "delta_dot":
+        fastest = params.get("sv_max", MAX_STEER_RATE)
+        error = jnp.arctan(curvature * wheelbase) - state[:, spec.state_indices["delta"]]
+        steering = jnp.clip(error / max(dt, 0.1), -fastest, fastest)
+    else:
+        steering = curvature * v
+    left = mu * GRAVITY * jnp.sqrt(grip**2 - lateral**2)
+    accel = jnp.clip((speed - v) / max(dt, 0.3), -left, left)
+    # A command is a number of some resolution, and the log holds exactly what acted.
+    return jnp.stack([jnp.round(steering, 2), jnp.round(accel, 2)], axis=-1)
+
+
+def _readings(
+    rng: np.random.Generator, spec: ModelSpec, states: Float[np.ndarray, "N S"], noise: float
+) -> dict[str, Column]:
+    return {
+        channel.name: Column(
+            _read(rng, values, noise * SENSOR_NOISE.get(channel.name, 0.0)), channel.unit, "measured"
+        )
+        for channel, values in zip(spec.states, states.T, strict=True)
+    }
+
+
+def _commands(spec: ModelSpec, commands: Float[np.ndarray, "N C"]) -> dict[str, Column]:
+    return {
+        channel.name: Column(values, channel.unit, "command")
+        for channel, values in zip(spec.controls, commands.T, strict=True)
+    }
+
+
+def _features(
+    rng: np.random.Generator,
+    spec: ModelSpec,
+    states: Float[np.ndarray, "N S"],
+    vibration: Float[np.ndarray, " N"],
+    temperature: Float[np.ndarray, " N"],
+    noise: float,
+) -> dict[str, Column]:
+    """Exogenous channels: vibration grows with speed and scatters from row to row."""
+    speed = np.abs(states[:, spec.state_indices["v"]])
+    shaken = vibration * speed**0.8 * np.exp(0.25 * noise * rng.standard_normal(len(speed)))
+    return {
+        "feature.vibration": Column(_read(rng, shaken, 0.05 * noise), "m/s^2", "measured"),
+        "feature.surface_temperature": Column(_read(rng, temperature, 0.5 * noise), "K", "measured"),
+    }
+
+
+def _truth(spec: ModelSpec, truth: Mapping[str, np.ndarray]) -> dict[str, Column]:
+    return {
+        f"truth.{name}": Column(values, "1" if name == "mu" else spec.parameter(name).unit, "truth")
+        for name, values in truth.items()
+    }
+
+
+def _read(rng: np.random.Generator, values: np.ndarray, deviation: float) -> np.ndarray:
+    """Values with white noise, rounded to the sensor's resolution."""
+    if deviation == 0.0:
+        return values
+    noisy = values + deviation * rng.standard_normal(values.shape)
+    return RESOLUTION * deviation * np.round(noisy / (RESOLUTION * deviation))
+
+
+def _draw_params(
+    rng: np.random.Generator,
+    spec: ModelSpec,
+    recordings: int,
+    fixed: Mapping[str, float],
+    vary: Mapping[str, tuple[float, float]],
+) -> dict[str, Any]:
+    """Every parameter in force: defaults, fixed values, and one value a recording for the varied ones."""
+    params = dict(spec.default_params)
+    for name, ends in [*((name, (value,)) for name, value in fixed.items()), *vary.items()]:
+        row = spec.parameter(name)
+        low, high = spec.param_bounds[name]
+        if name == "mu" or row.shape:
+            hint = "friction has its own option" if name == "mu" else "arrays keep their defaults"
+            raise UsageError(f"Parameter '{name}' cannot be set here: {hint}")
+        if min(ends) < low or max(ends) > high or ends[0] > ends[-1]:
+            found = ":".join(str(end) for end in ends)
+            raise UsageError(
+                f"Parameter {name}={found}: expected within [{low}, {high}] {row.unit}, low first"
+            )
+        params[name] = rng.uniform(ends[0], ends[-1], recordings) if name in vary else ends[0]
+    if "m" in vary and "I" in params and "I" not in {*fixed, *vary}:
+        params["I"] = spec.default_params["I"] * params["m"] / spec.default_params["m"]
+    return params
+
+
+def _friction_values(rng: np.random.Generator, mu: Sequence[float], count: int) -> list[float]:
+    """Friction of each surface, spread evenly over the range or the list, in random order."""
+    if len(mu) <= 2:
+        low, high = mu[0], mu[-1]
+        values = low + (high - low) * (np.arange(count) + rng.random(count)) / count
+    else:
+        values = np.resize(mu, count)
+    return [float(value) for value in rng.permutation(np.round(values, 3))]
+
+
+def _string(
+    steps: int, draw: Callable[[int], np.ndarray], length: Callable[[], int]
+) -> Float[np.ndarray, " N"]:
+    """Pieces of random length, one after another, cut at the end."""
+    pieces, total = [], 0
+    while total < steps:
+        pieces.append(draw(max(2, length())))
+        total += len(pieces[-1])
+    return np.concatenate(pieces)[:steps]
+
+
+def _pick(rng: np.random.Generator, shapes: Mapping[str, Shape]) -> Shape:
+    return list(shapes.values())[rng.integers(len(shapes))]
+
+
+def _wander(rng: np.random.Generator, shape: tuple[int, int], correlation: float) -> np.ndarray:
+    """Gaussian noise of unit variance along the last axis, correlated over that many steps."""
+    keep = math.exp(-1.0 / correlation)
+    values = rng.standard_normal(shape)
+    for k in range(1, shape[1]):
+        values[:, k] = keep * values[:, k - 1] + math.sqrt(1.0 - keep**2) * values[:, k]
+    return values
+
+
+def _drivable(spec: ModelSpec) -> bool:
+    steered = spec.control_names == ("psi_dot", "accel") or (
+        spec.control_names == ("delta_dot", "accel") and "delta" in spec.state_names
+    )
+    return steered and "v" in spec.state_names and spec.pose_invariant
+
+
+def _check_model(spec: ModelSpec) -> None:
+    from pct.dynamics import MODEL_SPECS
+
+    if not _drivable(spec):
+        known = ", ".join(name for name, other in MODEL_SPECS.items() if _drivable(other))
+        raise UsageError(
+            f"Model '{spec.name}' cannot be simulated: expected a speed v, controls (delta_dot or psi_dot, "
+            f"accel) and equations that hold everywhere.\nModels that can: {known}"
+        )
+
+
+def _check_settings(
+    recordings: int,
+    duration: float,
+    dt: float,
+    mu: Sequence[float],
+    surfaces: int,
+    speed: tuple[float, float],
+    grip: float,
+    launches: float,
+    noise: float,
+) -> None:
+    checks = (
+        (recordings >= 1, f"recordings: expected at least 1, got {recordings}"),
+        (0.0 < dt <= 1.0, f"time step: expected within (0, 1] s, got {dt}"),
+        (duration >= 2 * dt, f"duration: expected at least two time steps of {dt} s, got {duration}"),
+        (
+            len(mu) >= 1 and all(0.05 <= value <= 1.5 for value in mu),
+            f"friction: expected values within [0.05, 1.5], got {list(mu)}",
+        ),
+        (
+            len(mu) != 2 or mu[0] <= mu[1],
+            f"friction: expected the low end of the range first, got {list(mu)}",
+        ),
+        (surfaces >= 1, f"surfaces: expected at least 1, got {surfaces}"),
+        (0.0 < speed[0] <= speed[1], f"speed: expected 0 < low <= high in m/s, got {list(speed)}"),
+        (0.0 < grip <= 1.0, f"grip: expected within (0, 1], got {grip}"),
+        (0.0 <= launches <= 1.0, f"launches: expected within [0, 1], got {launches}"),
+        (noise >= 0.0, f"noise: expected 0 or more, got {noise}"),
+    )
+    for holds, message in checks:
+        if not holds:
+            raise UsageError(message)
+
+
+def _check_finite(spec: ModelSpec, states: Float[np.ndarray, "R N S"], dt: float) -> None:
+    bad = np.argwhere(~np.isfinite(states))
+    if len(bad):
+        recording, row, channel = bad[np.argmin(bad[:, 1])]
+        raise DivergedError(
+            f"{spec.name}: {spec.state_names[channel]} of recording {recording} is not finite at "
+            f"{row * dt:.2f} s: choose a narrower range of parameters or a lower speed"
+        )
