@@ -1,0 +1,163 @@
+"""The training command's settings: one dataclass, a help text and a unit at each field."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from pct.errors import UsageError
+
+# Flags that take several values; repeating one adds to it instead of dropping the earlier values.
+LIST_FLAGS = ("--dataset", "--val-dataset", "--model-hidden", "--fixed")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Learn the physical parameters of a vehicle from its driving logs.
+
+    Leaves a run folder under results/<model>/ with the trained network, the predicted parameters,
+    loss curves and plots.
+
+    Example: pct train --dataset datasets/surfaces/train --val-dataset datasets/surfaces/val
+    """
+
+    dataset: tuple[str, ...]
+    """Training data: one or more dataset folders, or raw folders with a signals.toml; absolute, or
+    relative to the repository root."""
+    val_dataset: tuple[str, ...] = ()
+    """Validation data, likewise. Without it the training loss steers the learning rate."""
+    model: str = "singletrack-augmented"
+    """Dynamics model; `pct models` lists them with their parameters."""
+    vehicle: str | None = None
+    """Bounds and defaults of a named vehicle, e.g. f1tenth; `pct models` lists them. The model's own
+    (a 1:10 car) when left out."""
+    feature_mode: Literal["full", "context", "features"] = "full"
+    """What the network reads: feature.* columns with the state context, or either alone (ablation)."""
+    samples: int | None = None
+    """Most training windows to use, spread evenly over the logs [windows]; all when left out."""
+    val_samples: int | None = None
+    """Most validation windows to use [windows]; all when left out."""
+    dt: int | None = None
+    """Time step of the rollout [hundredths of a second]; the logs' own when left out."""
+    horizon: int = 20
+    """Steps that are predicted and compared [time steps]."""
+    history: int = 20
+    """Steps before a window that the network reads [time steps]."""
+    stride: int = 1
+    """Steps from one window's start to the next [time steps]."""
+    epochs: int = 40
+    """Passes over the training windows [passes]."""
+    batch_size: int = 256
+    """Windows in one optimiser step [windows]."""
+    lr: float = 2e-3
+    """Initial learning rate of AdamW [1]."""
+    lr_patience: int = 4
+    """Epochs without a better validation loss before the rate drops [epochs]."""
+    lr_factor: float = 0.5
+    """What the rate is multiplied with when it drops [1]."""
+    min_lr: float = 1e-5
+    """Lowest learning rate [1]."""
+    max_grad_norm: float = 1.0
+    """The gradient of a batch is clipped to this norm [1]."""
+    curriculum_batches: int = 0
+    """Optimiser steps that train on a shorter horizon first [steps]; 0 for none."""
+    curriculum_timesteps: int = 5
+    """Horizon of the curriculum [time steps]."""
+    model_hidden: tuple[int, ...] = (64, 64)
+    """Width of each hidden layer of the network [units]."""
+    dynamics_hidden_size: int = 8
+    """Hidden units inside the mlp-dynamics model [units]; other models ignore it."""
+    fixed: tuple[str, ...] = ()
+    """Parameters to hold: NAME at its default, NAME=VALUE at a value in the parameter's unit."""
+    integrator: Literal["rk4", "heun", "euler"] = "rk4"
+    """Integration method of the rollout."""
+    substeps: int | None = None
+    """Integration steps per time step [1]; when left out, enough for steps of 0.025 s or less."""
+    dataset_cache: Path | None = None
+    """File that keeps the prepared training rows; keyed by content, so it cannot be stale."""
+    val_dataset_cache: Path | None = None
+    """File that keeps the prepared validation rows."""
+    refresh_cache: bool = False
+    """Write the caches anew even where they fit."""
+    summary_chunk_size: int = 1024
+    """Windows that are summarised or evaluated at once [windows]."""
+    seed: int = 0
+    """Seed of initialisation and shuffling."""
+    output: Path | None = None
+    """Where the predicted parameters go; pct_predicted_params.json in the run folder when left out."""
+    results: Path | None = None
+    """Folder of all runs; results/ in the repository root when left out."""
+    wandb_project: str | None = None
+    """Weights & Biases project to log to; needs the wandb package. Not used when left out."""
+    analysis: bool = True
+    """Draw the analysis plots under analysis/."""
+    analysis_scenarios: int = 3
+    """Windows of each data split that are drawn [windows]."""
+    debug: bool = False
+    """Show the traceback of an error."""
+
+    def validate(self) -> None:
+        """Raise UsageError (a ValueError) for a value that cannot be used."""
+        positive = (
+            "horizon history stride epochs batch_size summary_chunk_size curriculum_timesteps "
+            "dynamics_hidden_size lr_patience lr max_grad_norm samples val_samples dt substeps"
+        )
+        for name in positive.split():
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"{_flag(name)} must be positive, got {value}.")
+        for name in ("curriculum_batches", "min_lr", "analysis_scenarios"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{_flag(name)} must not be negative, got {getattr(self, name)}.")
+        if not 0 < self.lr_factor < 1:
+            raise UsageError(f"--lr-factor must lie between 0 and 1, got {self.lr_factor}.")
+        if any(size <= 0 for size in self.model_hidden):
+            raise UsageError(f"--model-hidden sizes must be positive, got {self.model_hidden}.")
+
+    def fixed_values(self) -> dict[str, float | None]:
+        """``--fixed`` as value by name; None holds the default."""
+        values: dict[str, float | None] = {}
+        for entry in self.fixed:
+            name, equals, text = entry.partition("=")
+            try:
+                values[name] = float(text) if equals else None
+            except ValueError:
+                raise UsageError(f"--fixed {entry}: expected NAME or NAME=NUMBER") from None
+        return values
+
+
+def parse_args(argv: Sequence[str] | None = None) -> TrainConfig:
+    """Read the training flags; leaves with exit code 2 and a message where they cannot be read."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return tyro.cli(
+        TrainConfig,
+        prog="pct train",
+        args=_merge_repeated(arguments),
+    )
+
+
+def _merge_repeated(arguments: list[str]) -> list[str]:
+    """Join the values of a list flag that is given more than once, behind its first mention."""
+    values: dict[str, list[str]] = {}
+    current = values.setdefault("", [])
+    for argument in arguments:
+        if not argument.startswith("--"):
+            current.append(argument)
+            continue
+        flag, equals, value = argument.partition("=")
+        flag = flag.replace("_", "-")
+        if flag in LIST_FLAGS:
+            current = values.setdefault(flag, [])
+            current += [value] if equals else []
+        else:
+            current = values[argument] = []
+    return [part for flag, rest in values.items() for part in ([flag] if flag else []) + rest]
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -1,0 +1,66 @@
+"""The command line: `pct <command>`. Commands are imported when they are called, so that help is fast."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from pct.errors import PctError
+
+COMMANDS = {
+    "train": ("pct.cli.train", "learn a vehicle's parameters from driving logs"),
+    "simulate": ("pct.cli.simulate", "make driving logs with known parameters"),
+    "models": ("pct.cli.models", "list the dynamics models with their parameters"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point of `pct`; leaves with the exit code of the command."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_help())
+        sys.exit(0 if arguments else 2)
+    name, rest = arguments[0], arguments[1:]
+    if name not in COMMANDS:
+        print(f"pct: unknown command '{name}'. Commands: {', '.join(COMMANDS)}", file=sys.stderr)
+        sys.exit(2)
+    module, _ = COMMANDS[name]
+    run(lambda: importlib.import_module(module).main(rest), debug="--debug" in rest)
+
+
+def run(command: Callable[[], None], *, debug: bool = False) -> None:
+    """Run a command; errors become a line or two on stderr and the exit code that belongs to them.
+
+    Exit codes: 0 done, 2 usage, 3 bad data, 4 diverged, 130 interrupted.
+    """
+    logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr, level=logging.WARNING)
+    try:
+        command()
+    except PctError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: pct <command> [flags]",
+            "",
+            "Learns the physics of a vehicle from its driving logs.",
+            "",
+            *lines,
+            "",
+            "`pct <command> --help` shows a command's flags with units and an example.",
+            "Start: pct train --dataset datasets/surfaces/train --val-dataset datasets/surfaces/val",
+        ]
+    )

@@ -1,0 +1,86 @@
+"""Progress of training on stderr: a bar on a terminal, a line an epoch elsewhere; metrics to the tracker."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pct.optimization.loop import EpochReport, LoopSettings, StepReport
+from pct.runs.tracking import Tracker
+
+
+class TrainingProgress:
+    """Reporter of `pct.optimization.loop.train`; a context manager that owns the bar."""
+
+    def __init__(self, tracker: Tracker, settings: LoopSettings, num_samples: int) -> None:
+        self._tracker = tracker
+        self._settings = settings
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]:>4}/" + str(settings.epochs)),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[state]}"),
+            TextColumn("left"),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        windows = settings.epochs * num_samples
+        self._task = self._bar.add_task("", total=windows, epoch=1, state="compiling the first step")
+        self._val = ""
+        self._mark, self._mark_windows, self._speed = time.perf_counter(), 0, 0.0
+        self._seen = 0
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def on_step(self, report: StepReport) -> None:
+        """Move the bar and log the step."""
+        self._tracker.log(
+            {
+                "train/loss": report.loss,
+                "train/grad_norm": report.grad_norm,
+                "train/learning_rate": report.learning_rate,
+                "train/horizon": report.horizon,
+            },
+            step=report.step,
+            epoch=report.epoch,
+        )
+        self._seen += report.windows
+        now = time.perf_counter()
+        if report.step == 1:  # the first step compiles; it would spoil the rate
+            self._mark, self._mark_windows = now, self._seen
+        elif now - self._mark > 0.5:
+            self._speed = (self._seen - self._mark_windows) / (now - self._mark)
+            self._mark, self._mark_windows = now, self._seen
+        state = (
+            f"loss {report.loss:.4g}{self._val}  rate {report.learning_rate:.1e}  "
+            f"horizon {report.horizon}  {self._speed:,.0f} windows/s"
+        )
+        self._bar.update(self._task, completed=self._seen, epoch=report.epoch, state=state)
+
+    def on_epoch(self, report: EpochReport) -> None:
+        """Log the epoch and, off a terminal, print its line."""
+        metrics = {"train/epoch_loss": report.train_loss}
+        if report.val_loss is not None:
+            metrics["val/loss"] = report.val_loss
+            self._val = f"  val {report.val_loss:.4g}"
+        self._tracker.log(metrics, step=report.step, epoch=report.epoch)
+        if not self._console.is_terminal:
+            best = "  best" if report.is_best else ""
+            print(
+                f"epoch {report.epoch}/{self._settings.epochs}  loss {report.train_loss:.4g}{self._val}  "
+                f"rate {report.learning_rate:.1e}  {self._speed:,.0f} windows/s{best}",
+                file=sys.stderr,
+                flush=True,
+            )

@@ -1,0 +1,200 @@
+"""What a training run tells: before it starts, and at its end what was learned and what it beat."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from pct import plots
+from pct.analysis import TrainedModel, open_loop_errors, position_errors
+from pct.cli.config import TrainConfig
+from pct.data.windows import FeatureDataset
+from pct.dynamics.core import ModelSpec
+from pct.optimization.loop import LoopSettings, TrainResult
+from pct.runs.directory import write_json
+
+
+def announce(
+    args: TrainConfig,
+    spec: ModelSpec,
+    dataset: FeatureDataset,
+    val_dataset: FeatureDataset | None,
+    params: Any,
+    substeps: int,
+    output_dir: Path,
+) -> None:
+    """Say on stderr what is about to be trained on what."""
+    assert dataset.origin is not None
+    size = sum(leaf.size for leaf in jax.tree.leaves(params))
+    dt = dataset.origin.dt
+    steps = f"{args.horizon} steps of {dt:g} s"
+    counts = f"{dataset.features.shape[0]} training windows"
+    if val_dataset is not None:
+        counts += f", {val_dataset.features.shape[0]} validation windows"
+    learned = ", ".join(spec.param_keys)
+    print(
+        f"{spec.name}: {counts} from {len(dataset.origin.recordings)} recordings, {steps} "
+        f"({args.integrator}, {substeps} substeps)\n"
+        f"network: {dataset.features.shape[1]} features, {size} weights, answers with {learned}\n"
+        f"run folder: {output_dir}",
+        file=sys.stderr,
+    )
+
+
+def with_tables(spec: ModelSpec, summary: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Predicted parameters with symbol, unit, bounds and default beside mean and spread."""
+    described = {}
+    for name, values in summary.items():
+        row = spec.parameter(name)
+        low, high = spec.param_bounds[name]
+        described[name] = {
+            **values,
+            "unit": row.unit,
+            "symbol": row.symbol,
+            "bounds": [low, high],
+            "default": spec.default_params[name],
+        }
+    return described
+
+
+def save_loss_curves(output_dir: Path, result: TrainResult, settings: LoopSettings) -> None:
+    """Write ``pct_network_loss.json`` and, once a step was made, ``pct_network_loss.png``."""
+    with_val = [epoch for epoch in result.epochs if epoch.val_loss is not None]
+    curves = {
+        "step": [step.step for step in result.steps],
+        "train_loss": [step.loss for step in result.steps],
+        "learning_rate": [step.learning_rate for step in result.steps],
+        "horizon": [step.horizon for step in result.steps],
+        "epoch_step": [epoch.step for epoch in result.epochs],
+        "epoch_train_loss": [epoch.train_loss for epoch in result.epochs],
+        "val_step": [epoch.step for epoch in with_val],
+        "val_loss": [epoch.val_loss for epoch in with_val],
+        "best_epoch": result.best_epoch or None,
+    }
+    write_json(output_dir / "pct_network_loss.json", curves)
+    if result.steps:
+        plots.plot_losses(
+            output_dir / "pct_network_loss.png",
+            train_steps=np.asarray(curves["step"]),
+            train_loss=np.asarray(curves["train_loss"]),
+            val_steps=np.asarray(curves["val_step"]),
+            val_loss=np.asarray(curves["val_loss"]),
+            learning_rate=np.asarray(curves["learning_rate"]),
+            horizon=np.asarray(curves["horizon"]),
+            best_step=result.epochs[result.best_epoch - 1].step if result.best_epoch else None,
+        )
+
+
+def conclude(
+    trained: TrainedModel,
+    dataset: FeatureDataset,
+    val_dataset: FeatureDataset | None,
+    predicted_params: Mapping[str, Mapping[str, Any]],
+    result: TrainResult,
+    output_path: Path,
+    chunk_size: int,
+) -> dict[str, Any]:
+    """Print what was learned, what it beat and where to look next; return it as facts.
+
+    Returns:
+        Best losses, and the error at the end of the horizon by state for the trained network and the
+        default parameters.
+    """
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    judged = dataset if val_dataset is None else val_dataset
+    split = "training" if val_dataset is None else "validation"
+    spec = trained.spec
+    console.print(_learned_table(spec, predicted_params))
+    ours = trained.predict_states(judged, chunk_size=chunk_size)
+    default = trained.predict_default(judged, chunk_size=chunk_size)
+    errors = {
+        "trained": open_loop_errors(ours, judged, spec)[-1],
+        "default": open_loop_errors(default, judged, spec)[-1],
+    }
+    distance = {
+        "trained": position_errors(ours, judged, spec)[-1],
+        "default": position_errors(default, judged, spec)[-1],
+    }
+    horizon = ours.shape[1] * trained.dt
+    console.print(_error_table(spec, errors, distance, split, horizon))
+    share = distance["trained"] / distance["default"] if distance["default"] > 0 else 1.0
+    verdict = "beats" if share < 1 else "does NOT beat"
+    console.print(
+        f"The network {verdict} the default parameters: position error after {horizon:g} s is "
+        f"{distance['trained']:.3g} m against {distance['default']:.3g} m ({100 * share:.0f} %) "
+        f"on {ours.shape[0]} {split} windows.",
+        highlight=False,
+    )
+    if val_dataset is None:
+        console.print("No validation data: these windows were trained on. Pass --val-dataset to check.")
+    run = output_path.parent
+    console.print(f"Predicted parameters: {output_path}", highlight=False, soft_wrap=True)
+    console.print(
+        f"Look next at analysis/{split}_parameters.png and analysis/{split}_error_growth.png in the run folder."
+        if (run / "analysis").is_dir()
+        else "Run with --analysis to see plots of the predictions.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return {
+        "best_epoch": result.best_epoch,
+        "best_train_loss": min(epoch.train_loss for epoch in result.epochs),
+        "best_val_loss": None if val_dataset is None else result.best_loss,
+        "split": split,
+        "horizon_s": horizon,
+        "final_position_rmse_m": {key: float(value) for key, value in distance.items()},
+        "final_rmse": {
+            key: dict(zip(spec.state_names, values.tolist(), strict=True)) for key, values in errors.items()
+        },
+    }
+
+
+def _learned_table(spec: ModelSpec, predicted: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table(title=f"Learned parameters of {spec.name}", title_justify="left")
+    for heading in ("parameter", "mean", "spread", "default", "bounds", "unit"):
+        table.add_column(heading, justify="left" if heading in ("parameter", "unit") else "right")
+    for name, values in predicted.items():
+        if spec.full_shapes[name]:
+            shape = " x ".join(map(str, spec.full_shapes[name]))
+            table.add_row(name, f"({shape} entries)", "", "", "", values["unit"])
+            continue
+        low, high = values["bounds"]
+        table.add_row(
+            name,
+            f"{values['mean']:.4g}",
+            f"{values['std']:.2g}",
+            f"{values['default']:.4g}",
+            f"{low:g} .. {high:g}",
+            values["unit"],
+        )
+    return table
+
+
+def _error_table(
+    spec: ModelSpec,
+    errors: Mapping[str, np.ndarray],
+    distance: Mapping[str, float],
+    split: str,
+    horizon: float,
+) -> Table:
+    title = f"Open-loop RMSE after {horizon:g} s on the {split} windows"
+    table = Table(title=title, title_justify="left")
+    for heading in ("state", "trained", "default parameters", "ratio", "unit"):
+        table.add_column(heading, justify="left" if heading in ("state", "unit") else "right")
+
+    def add(name: str, ours: float, default: float, unit: str) -> None:
+        ratio = f"{ours / default:.2f}" if default > 0 else "-"
+        table.add_row(name, f"{ours:.4g}", f"{default:.4g}", ratio, unit)
+
+    add("position", distance["trained"], distance["default"], "m")
+    for i, channel in enumerate(spec.states):
+        if channel.name not in spec.pose[:2]:
+            add(channel.name, errors["trained"][i], errors["default"][i], channel.unit)
+    return table

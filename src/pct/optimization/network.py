@@ -1,0 +1,121 @@
+"""The network that answers with physical parameters, and the map that keeps them within bounds.
+
+A plain MLP reads normalised features; `to_bounds` squeezes its raw answer into the bounds of each
+parameter, in the logarithm where the range spans decades. The last layer starts near zero with the
+defaults as bias, so that the first rollout is that of a sane car.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pct.dynamics.core import ModelSpec, flatten_params
+from pct.types import Array, Features, FlatParams, Float
+
+# A default at a bound would need an infinite bias: it starts this share of the range inside.
+EDGE = 1e-3
+# Features far outside what training saw would drive the network where it was never checked.
+CLIP = 5.0
+
+
+class ParameterMLP(nn.Module):
+    """Features to bounded parameter vectors.
+
+    Attributes:
+        hidden_sizes: width of each hidden layer.
+        min_bounds, max_bounds: bounds of the flat parameter vector in each parameter's unit, (P,).
+        defaults: answer of the untrained network, (P,); the middle of the bounds when left out.
+        log_mask: which entries are bounded in the logarithm, (P,); none when left out.
+        feature_mean, feature_std: normalisation of the features, (F,); none when left out.
+
+    Calling it with features (B, F) returns parameters (B, P).
+    """
+
+    hidden_sizes: tuple[int, ...]
+    min_bounds: Any
+    max_bounds: Any
+    defaults: Any = None
+    log_mask: Any = None
+    feature_mean: Any = None
+    feature_std: Any = None
+
+    @nn.compact
+    def __call__(self, features: Features) -> FlatParams:
+        hidden = features
+        if self.feature_mean is not None:
+            hidden = (hidden - jnp.asarray(self.feature_mean)) / jnp.asarray(self.feature_std)
+            hidden = jnp.clip(hidden, -CLIP, CLIP)
+        for size in self.hidden_sizes:
+            hidden = nn.tanh(nn.Dense(size)(hidden))
+        low, high = np.asarray(self.min_bounds), np.asarray(self.max_bounds)
+        if self.defaults is None:
+            start = np.zeros_like(low)
+        else:
+            start = from_bounds(np.asarray(self.defaults), low, high, self.log_mask)
+        raw = nn.Dense(
+            low.size,
+            kernel_init=nn.initializers.variance_scaling(1e-4, "fan_in", "normal"),
+            bias_init=lambda _key, _shape, dtype: jnp.asarray(start, dtype),
+        )(hidden)
+        return to_bounds(raw, low, high, self.log_mask)
+
+
+def to_bounds(
+    raw: Float[Array, "... P"], low: np.ndarray, high: np.ndarray, log_mask: Any = None
+) -> Float[Array, "... P"]:
+    """Real numbers to values within [low, high], monotonic and smooth.
+
+    Linear bounds: low + (high - low) * sigmoid(raw). Logarithmic ones: the same on the logarithms.
+    Far out the value rests on the bound and the gradient goes to zero, both finite.
+
+    Args:
+        raw: any real number, (..., P).
+        low, high: bounds, (P,); low > 0 where logarithmic.
+        log_mask: which entries are logarithmic, (P,).
+    """
+    low, high = np.asarray(low, raw.dtype), np.asarray(high, raw.dtype)
+    share = jax.nn.sigmoid(raw)
+    value = low + (high - low) * share
+    if log_mask is not None and np.any(log_mask):
+        safe_low = np.where(log_mask, low, 1.0)
+        ratio = np.where(log_mask, high / safe_low, 1.0)
+        value = jnp.where(np.asarray(log_mask), safe_low * jnp.exp(np.log(ratio) * share), value)
+    # Rounding may step over a bound by one unit in the last place.
+    return jnp.clip(value, low, high)
+
+
+def from_bounds(value: np.ndarray, low: np.ndarray, high: np.ndarray, log_mask: Any = None) -> np.ndarray:
+    """Inverse of `to_bounds`; a value at a bound is taken the share `EDGE` of the range inside it."""
+    linear = (value - low) / (high - low)
+    if log_mask is None:
+        share = linear
+    else:
+        mask = np.asarray(log_mask, bool)
+        safe = [np.where(mask, v, e) for v, e in ((value, 1.0), (low, 1.0), (high, np.e))]
+        share = np.where(mask, np.log(safe[0] / safe[1]) / np.log(safe[2] / safe[1]), linear)
+    share = np.clip(share, EDGE, 1.0 - EDGE)
+    return np.log(share) - np.log1p(-share)
+
+
+def fit_normalization(features: Features) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each feature over the training windows, (F,) each.
+
+    A constant feature gets deviation one, so that it stays zero instead of dividing by zero.
+    """
+    values = np.asarray(features, np.float64)
+    mean, std = values.mean(axis=0), values.std(axis=0)
+    return mean, np.where(std > 1e-6 * (1.0 + np.abs(mean)), std, 1.0)
+
+
+def network_settings(spec: ModelSpec) -> dict[str, np.ndarray]:
+    """Start and logarithmic entries of a model's network: ``defaults`` and ``log_mask``, (P,) each."""
+    log = {key: float(spec.parameter(key).log) for key in spec.param_keys}
+    return {
+        "defaults": flatten_params(spec.default_params, spec.param_keys, spec.full_shapes),
+        "log_mask": flatten_params(log, spec.param_keys, spec.full_shapes) > 0,
+    }

@@ -1,0 +1,232 @@
+"""Training helpers: the network's answer rolled out, the compiled step, evaluation, summaries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from pct.data.windows import FeatureDataset as FeatureDataset
+from pct.dynamics.core import ModelSpec, Shape, unflatten_params
+from pct.integration import Integrator, integrate_rk4, rollout
+from pct.optimization.network import ParameterMLP
+from pct.types import Array, Features, Float, States
+
+ApplyFn = Callable[..., Array]
+StepFn = Callable[..., tuple[Any, Any, Array, dict[str, Array]]]
+EvalLossFn = Callable[[Any, FeatureDataset], float]
+
+
+def make_network_step_fn(
+    apply_fn: ApplyFn,
+    loss_fn: Callable[..., Array],
+    param_keys: Sequence[str],
+    base_params: Mapping[str, Any],
+    dynamics_fn: Callable[..., Array],
+    integrator: Integrator,
+    optimizer: optax.GradientTransformation,
+    *,
+    param_shapes: Mapping[str, Shape],
+) -> StepFn:
+    """Compile one optimisation step: forward simulation, loss, gradient, update.
+
+    Args:
+        apply_fn: the network, ``apply_fn(params, features)`` gives (B, P).
+        loss_fn: ``loss_fn(predicted, target, weights=...)``, summed over the windows.
+        param_keys: names of the network's answers, in order.
+        base_params: all other parameters and ``dt``, from `ModelSpec.build_base_params`.
+        dynamics_fn: the model.
+        integrator: one of `pct.integration.INTEGRATORS`.
+        optimizer: an optax transformation.
+        param_shapes: shape of each answer, `ModelSpec.full_shapes`.
+
+    Returns:
+        ``step_fn(params, opt_state, batch_features, batch) -> (params, opt_state, loss, aux)``. The
+        loss is summed over the windows, as documented; the gradient is that of their mean. Where it is
+        not finite the parameters and the optimiser stay as they were, and the loss tells.
+    """
+
+    def mean_loss(params: Any, features: Features, batch: FeatureDataset) -> tuple[Array, Array]:
+        predicted = predict_states(
+            apply_fn, params, features, batch, param_keys, base_params, dynamics_fn, integrator, param_shapes
+        )
+        total = loss_fn(predicted, batch.targets, weights=batch.weights)
+        if batch.weights is None:
+            return total / features.shape[0], total
+        counted = (batch.weights.max(axis=1) > 0).sum()
+        return total / jnp.maximum(counted, 1), total
+
+    @jax.jit
+    def step_fn(
+        params: Any, opt_state: Any, batch_features: Features, batch: FeatureDataset
+    ) -> tuple[Any, Any, Array, dict[str, Array]]:
+        grad_fn = jax.value_and_grad(mean_loss, has_aux=True)
+        (_, loss), gradient = grad_fn(params, batch_features, batch)
+        norm = optax.tree.norm(gradient)
+        updates, new_state = optimizer.update(gradient, opt_state, params)
+        new_params = optax.apply_updates(params, updates)
+        sound = jnp.isfinite(loss) & jnp.isfinite(norm)
+        params, opt_state = jax.tree.map(
+            lambda new, old: jnp.where(sound, new, old), (new_params, new_state), (params, opt_state)
+        )
+        return params, opt_state, loss, {"grad_norm": norm}
+
+    return step_fn
+
+
+def make_optimizer(lr: float, max_grad_norm: float) -> optax.GradientTransformation:
+    """AdamW behind a clip of the gradient's norm, with the learning rate in the optimiser's state.
+
+    A rate that is part of the state can drop without a new optimiser: moments and compiled step stay.
+    """
+
+    def build(learning_rate: float) -> optax.GradientTransformation:
+        return optax.chain(optax.clip_by_global_norm(max_grad_norm), optax.adamw(learning_rate))
+
+    return optax.inject_hyperparams(build)(learning_rate=lr)
+
+
+def learning_rate(opt_state: Any) -> float:
+    """The rate in force."""
+    return float(opt_state.hyperparams["learning_rate"])
+
+
+def with_learning_rate(opt_state: Any, lr: float) -> Any:
+    """The optimiser's state with another rate and everything else as it was."""
+    old = opt_state.hyperparams["learning_rate"]
+    return opt_state._replace(
+        hyperparams={**opt_state.hyperparams, "learning_rate": jnp.asarray(lr, old.dtype)}
+    )
+
+
+def predict_states(
+    apply_fn: ApplyFn,
+    params: Any,
+    features: Features,
+    batch: FeatureDataset,
+    param_keys: Sequence[str],
+    base_params: Mapping[str, Any],
+    dynamics_fn: Callable[..., Array],
+    integrator: Integrator,
+    param_shapes: Mapping[str, Shape],
+) -> States:
+    """Roll out every window with the parameters that the network answers with, (B, T, S)."""
+    learned = unflatten_params(apply_fn(params, features), tuple(param_keys), param_shapes)
+    constants = {key: value for key, value in base_params.items() if key != "dt"}
+    return rollout(
+        dynamics_fn,
+        integrator,
+        batch.initial_states,
+        batch.controls,
+        {**constants, **learned},
+        base_params["dt"],
+    )
+
+
+def make_predict_fn(
+    apply_fn: ApplyFn,
+    base_params: Mapping[str, Any],
+    spec: ModelSpec,
+    integrator: Integrator = integrate_rk4,
+    *,
+    chunk_size: int = 1024,
+) -> Callable[[Any, FeatureDataset], np.ndarray]:
+    """``predict_fn(params, dataset)``: predicted states of all windows on the host, (B, T, S)."""
+
+    @jax.jit
+    def predict_chunk(params: Any, chunk: FeatureDataset) -> States:
+        return predict_states(
+            apply_fn,
+            params,
+            chunk.features,
+            chunk,
+            spec.param_keys,
+            base_params,
+            spec.dynamics_fn,
+            integrator,
+            spec.full_shapes,
+        )
+
+    def predict_fn(params: Any, dataset: FeatureDataset) -> np.ndarray:
+        arrays = dataset._replace(origin=None)
+        return _in_chunks(partial(predict_chunk, params), arrays, chunk_size)
+
+    return predict_fn
+
+
+def make_eval_loss_fn(
+    model: ParameterMLP,
+    base_params: Mapping[str, Any],
+    spec: ModelSpec,
+    integrator: Integrator = integrate_rk4,
+    *,
+    chunk_size: int = 1024,
+) -> EvalLossFn:
+    """``eval_loss_fn(params, dataset)``: mean loss of a window, on any number of windows."""
+    predict_fn = make_predict_fn(model.apply, base_params, spec, integrator, chunk_size=chunk_size)
+
+    def eval_loss_fn(params: Any, dataset: FeatureDataset) -> float:
+        predicted = predict_fn(params, dataset)
+        total = spec.loss_fn(
+            jnp.asarray(predicted), dataset.targets, weights=dataset.weights, **spec.eval_loss_kwargs
+        )
+        return float(total) / predicted.shape[0]
+
+    return eval_loss_fn
+
+
+def predict_parameters_chunked(
+    apply_fn: ApplyFn, params: Any, features: Features, *, chunk_size: int
+) -> Float[np.ndarray, "B P"]:
+    """The network's answer for every window on the host, (B, P)."""
+    answer = jax.jit(apply_fn)
+    return _in_chunks(partial(answer, params), features, chunk_size)
+
+
+def summarize_predictions_chunked(
+    apply_fn: ApplyFn,
+    params: Any,
+    features: Features,
+    param_keys: Sequence[str],
+    *,
+    chunk_size: int,
+    param_shapes: Mapping[str, Shape],
+) -> dict[str, dict[str, Any]]:
+    """Mean and spread of each predicted parameter over all windows, in its unit.
+
+    Args:
+        features: (B, F).
+        chunk_size: windows that are in memory at once, 1 or more.
+
+    Returns:
+        ``{name: {"mean": ..., "std": ..., "min": ..., "max": ...}}``; numbers, or nested lists for
+        array parameters.
+    """
+    values = predict_parameters_chunked(apply_fn, params, features, chunk_size=chunk_size)
+    named = unflatten_params(values.astype(np.float64), tuple(param_keys), param_shapes)
+    return {
+        key: {
+            "mean": value.mean(axis=0).tolist(),
+            "std": value.std(axis=0).tolist(),
+            "min": value.min(axis=0).tolist(),
+            "max": value.max(axis=0).tolist(),
+        }
+        for key, value in named.items()
+    }
+
+
+def _in_chunks(function: Callable[[Any], Array], tree: Any, chunk_size: int) -> np.ndarray:
+    """Apply a compiled function to the leading axis in parts of one size, the last one filled up."""
+    total = jax.tree.leaves(tree)[0].shape[0]
+    size = min(chunk_size, total)
+    parts = []
+    for start in range(0, total, size):
+        rows = np.minimum(np.arange(start, start + size), total - 1)
+        chunk = jax.tree.map(lambda leaf, rows=rows: leaf[rows], tree)
+        parts.append(np.asarray(function(chunk)))
+    return np.concatenate(parts)[:total]
