@@ -1,0 +1,102 @@
+"""The rules on imports bite: each contract of pyproject.toml is broken once, in a copy of the package.
+
+And what the documents promise of the package's form holds.
+"""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pct.dynamics import MODEL_SPECS
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "pct"
+SLOW_TO_IMPORT = {"jax", "flax", "optax", "matplotlib", "polars", "scipy", "pint", "wandb"}
+
+# Contract, file in the package, line added to it.
+VIOLATIONS = [
+    ("rooms", "utils.py", "X = 1"),
+    ("rooms", "errors.py", "import pct.files"),
+    ("rooms", "optimization/loop.py", "from pct.runs import directory"),
+    ("rooms", "simulation.py", "import pct.optimization"),
+    ("models", "dynamics/singletrack.py", "from pct.dynamics import unicycle"),
+    ("integration", "integration.py", "from pct.dynamics import singletrack"),
+    ("tables", "data/windows.py", "from pct.integration import rollout"),
+    ("tables", "runs/directory.py", "from pct.dynamics import MODEL_SPECS"),
+    ("data", "plots.py", "from pct.data.trajectory import Trajectory"),
+    ("equations", "dynamics/singletrack.py", "import flax.linen"),
+    ("drawing", "optimization/loop.py", "import matplotlib.pyplot"),
+    ("tracking", "optimization/loop.py", "def log():\n    import wandb"),
+    ("pickle", "runs/checkpoint.py", "from pickle import loads"),
+]
+
+
+def run_python(*arguments: str, path: Path, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(path)}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
+    )
+
+
+def lint_imports(contract: str, path: Path) -> subprocess.CompletedProcess[str]:
+    config = str(ROOT / "pyproject.toml")
+    code = "from importlinter.cli import lint_imports_command as c; c()"
+    arguments = ["--config", config, "--no-cache", "--no-logo", "--contract", contract]
+    return run_python("-c", code, *arguments, path=path, folder=path)
+
+
+@pytest.mark.parametrize(("contract", "file", "line"), VIOLATIONS)
+def test_contract_refuses(contract: str, file: str, line: str, tmp_path: Path) -> None:
+    copy = shutil.copytree(PACKAGE, tmp_path / "pct", ignore=shutil.ignore_patterns("__pycache__"))
+    with (copy / file).open("a") as module:
+        module.write(f"\n{line}\n")
+    linted = lint_imports(contract, tmp_path)
+    assert linted.returncode == 1, linted.stdout + linted.stderr
+    assert "0 kept, 1 broken" in linted.stdout
+    assert f"pct.{file.removesuffix('.py').replace('/', '.')}" in linted.stdout.replace("\n", "")
+
+
+def test_every_contract_has_a_violation() -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    contracts = config["tool"]["importlinter"]["contracts"]
+    assert {contract["id"] for contract in contracts} == {contract for contract, _, _ in VIOLATIONS}
+
+
+def test_tables_load_without_slow_packages() -> None:
+    """They are read for `pct --help`."""
+    code = "import pct.dynamics, pct.integration, pct.errors, pct.files, sys; print(*sys.modules)"
+    loaded = run_python("-c", code, path=PACKAGE.parent)
+    assert loaded.returncode == 0, loaded.stderr
+    assert SLOW_TO_IMPORT.isdisjoint(loaded.stdout.split())
+
+
+def test_numpy_files_are_read_without_pickle() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        keywords = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.keyword))
+        for keyword in keywords:
+            allowed = isinstance(keyword.value, ast.Constant) and keyword.value.value is False
+            assert keyword.arg != "allow_pickle" or allowed, f"{path}:{keyword.value.lineno}"
+
+
+def test_readme_shows_a_model_that_works() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    before = set(MODEL_SPECS)
+    try:
+        exec(code, {"__name__": "readme"})
+        (name,) = set(MODEL_SPECS) - before
+        spec = MODEL_SPECS[name]
+    finally:
+        for added in set(MODEL_SPECS) - before:
+            del MODEL_SPECS[added]
+    x_and_u = np.ones((2, len(spec.states) + spec.control_dim))
+    rates = spec.dynamics_fn(x_and_u, spec.build_base_params(5), np)
+    assert rates.shape == x_and_u.shape
+    assert np.isfinite(rates).all()
