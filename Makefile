@@ -34,25 +34,28 @@ pins:
 clean:
 	rm -rf $(VENV) build dist .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache src/pct.egg-info
 
-# An environment of another version than a Python asked for by name is made anew.
+# An environment that another version made than the PYTHON asked for is replaced.
 ifdef PYTHON
-ifneq ($(shell $(PYTHON) -c '$(VERSION)' 2>&1),$(shell $(BIN)/python -c '$(VERSION)' 2>/dev/null))
+ifneq ($(shell { $(PYTHON) -c '$(VERSION)'; } 2>/dev/null),$(shell { $(BIN)/python -c '$(VERSION)'; } 2>/dev/null))
+REPLACE := yes
 .PHONY: $(INSTALLED)
 endif
 endif
 PYTHON ?= python3
 
-# The stamp is removed first and written last, so an interrupted set-up is taken up again.
-# --no-build-isolation: the build, too, uses what is pinned.
+# The stamp is removed first and written last, so that an interrupted set-up is taken up again.
+# Without build isolation the build, too, uses what is pinned.
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 $(INSTALLED): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo 'PCT needs Python 3.11 or newer, "$(PYTHON)" is none: try PYTHON=python3.12 make $(MAKECMDGOALS)' >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
-		echo '"$(PYTHON)" lacks venv: install it (Debian, Ubuntu: apt install python3-venv) or choose another PYTHON' >&2; exit 1; }
 	@rm -f $@
-	@echo 'Setting up $(VENV); this takes a minute or two, once.' >&2
-	@test "$$($(BIN)/python -c '$(VERSION)' 2>/dev/null)" = "$$($(PYTHON) -c '$(VERSION)')" || rm -rf $(VENV)
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@if [ -n '$(REPLACE)' ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+			echo 'PCT needs Python 3.11 or newer, "$(PYTHON)" is not: try PYTHON=python3.12 make $(MAKECMDGOALS)'; exit 1; }; \
+		$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+			echo '"$(PYTHON)" lacks venv: install it (Debian, Ubuntu: apt install python3-venv) or choose another PYTHON'; exit 1; }; \
+		echo 'Setting up $(VENV), once: a minute or two.'; \
+		$(PYTHON) -m venv --clear $(VENV); \
+	fi >&2
+	@$(PIP) --only-binary :all: --require-hashes -r requirements.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
