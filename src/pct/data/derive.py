@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pct.data.trajectory import HEADINGS, HELD, Trajectory
+from pct.dynamics.core import MODEL_SPECS, Channel
 from pct.errors import DataError
 from pct.types import Array, Column, Float
 
 if TYPE_CHECKING:
-    from pct.dynamics.core import Channel, ModelSpec
+    from pct.dynamics.core import ModelSpec
 
 # Below this speed, in m/s, the direction of travel is noise and the slip angle fades to zero.
 SLIP_SPEED = 0.1
@@ -187,9 +188,25 @@ def _body_velocity(difference: Difference, x: Column, y: Column, psi: Column) ->
     )
 
 
+# Beside the channels of the models, what logs hold and derivations take.
+LOGGED = (
+    Channel("vx", "v_x", "m/s", limit=120.0),
+    Channel("vy", "v_y", "m/s", odd=True, limit=120.0),
+    # Direction of travel of the reference point: heading plus slip angle.
+    Channel("course", r"\chi", "rad", angle=True, odd=True),
+)
+
+
+def known_channels() -> dict[str, Channel]:
+    """Every channel that a model reads or a derivation takes, by name."""
+    models = (channel for spec in MODEL_SPECS.values() for channel in (*spec.states, *spec.controls))
+    return {channel.name: channel for channel in (*models, *LOGGED)}
+
+
 DERIVATIONS = (
     Derivation("yaw", ("psi",), lambda d, psi: psi),
     Derivation("psi", ("yaw",), lambda d, yaw: yaw),
+    Derivation("psi", ("course", "beta"), lambda d, course, beta: np.unwrap(course) - beta),
     Derivation("psi_dot", ("psi",), lambda d, psi: d(np.unwrap(psi))),
     Derivation("vx", ("v", "beta"), lambda d, v, beta: v * np.cos(beta)),
     Derivation("vy", ("v", "beta"), lambda d, v, beta: v * np.sin(beta)),

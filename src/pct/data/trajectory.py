@@ -28,7 +28,7 @@ FORMAT = 1
 MANIFEST = "dataset.json"
 
 # Channels that wrap at half a turn, and inputs that a rollout holds over a step.
-HEADINGS = frozenset({"psi", "yaw"})
+HEADINGS = frozenset({"psi", "yaw", "course"})
 HELD = frozenset({"delta_dot", "accel"})
 
 

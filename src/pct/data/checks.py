@@ -1,0 +1,211 @@
+"""Checks that refuse a recording whose values contradict each other or no vehicle can show.
+
+A wrong unit or sign in a log's map trains a network without any error, so each channel is compared with what
+other channels say of it: yaw rate with heading, speed with positions, and so on. A check speaks only
+where the evidence is plain: a ratio far from one that most rows agree on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from pct.data.derive import derive, known_channels, smooth_derivative
+from pct.data.trajectory import Trajectory
+from pct.errors import DataError
+from pct.types import Column
+
+# How many of a usual unit make the SI unit.
+USUAL_UNITS: dict[str, dict[str, float]] = {
+    "m": {"mm": 1e3, "cm": 1e2, "ft": 1 / 0.3048},
+    "m/s": {"km/h": 3.6, "mph": 3600 / 1609.344, "mm/s": 1e3},
+    "rad": {"deg": 180 / math.pi},
+    "rad/s": {"deg/s": 180 / math.pi, "rpm": 30 / math.pi},
+    "m/s^2": {"g": 1 / 9.80665},
+}
+# Two figures for one quantity may differ by this factor before a check speaks.
+TOLERANCE = 3.0
+# And only where the middle half of the ratios lies within this factor.
+AGREEMENT = 2.5
+# On how many rows at least.
+ROWS = 20
+# Wheelbases that a log may imply, in m: from a 1:43 car with room for error, to a truck.
+WHEELBASES = (0.02, 10.0)
+
+
+def check_trajectory(
+    trajectory: Trajectory, where: str, columns: Mapping[str, tuple[str, str]] | None = None
+) -> None:
+    """Refuse a recording that cannot be what it says.
+
+    Args:
+        trajectory: the recording.
+        where: what to call it in messages: file, and rows where it is a part of one.
+        columns: raw column and unit by channel, where the recording comes through a map.
+
+    Raises:
+        DataError: a value is not finite or beyond its channel's limit, or a channel contradicts others in
+            unit or sign; says the evidence and the likely fix.
+    """
+    known = known_channels()
+    for name, column in trajectory.channels.items():
+        limit = known[name].limit if name in known else math.inf
+        wrong = ~(np.isfinite(column) & (np.abs(column) <= limit))
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            expected = f"within {limit:g} {known[name].unit}" if math.isfinite(limit) else "finite"
+            raise DataError(
+                f"{where}: expected '{name}' {expected}, found {column[row]:g} in row {row}: "
+                "correct the recording, or cut it there"
+            )
+    for comparison in COMPARISONS:
+        if comparison.name in trajectory.channels:
+            _compare(trajectory, comparison, where, columns or {})
+    _check_heading(trajectory, where)
+
+
+def unit_hint(name: str, unit: str) -> str:
+    """What a value that is too large may be, and the map line for it; empty where nothing is usual."""
+    usual = [other for other, factor in USUAL_UNITS.get(unit, {}).items() if factor > 1]
+    return f'Is it {" or ".join(usual)}? Then write [channels.{name}] unit = "{usual[0]}".' if usual else ""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Comparison:
+    """A channel and what others say of it.
+
+    Attributes:
+        name: the channel.
+        means: what it is compared with, for messages.
+        needs: the channels that this takes, logged or derivable.
+        function: ``function(dt, channel, *needs)`` gives both sides of the comparison.
+        low, high: the ratio of the two must lie between them.
+        suspects: other channels whose unit may be wrong instead; the ratio then is the inverse.
+    """
+
+    name: str
+    means: str
+    needs: tuple[str, ...]
+    function: Callable[..., tuple[Column, Column]]
+    low: float = 1 / TOLERANCE
+    high: float = TOLERANCE
+    suspects: tuple[str, ...] = ()
+
+
+def _speeds(dt: float, v: Column, x: Column, y: Column) -> tuple[Column, Column]:
+    return np.abs(v), np.hypot(smooth_derivative(x, dt), smooth_derivative(y, dt))
+
+
+def _curvatures(dt: float, delta: Column, psi_dot: Column, v: Column) -> tuple[Column, Column]:
+    # At walking pace yaw rate over speed is noise.
+    moving = np.abs(v) > 0.3 * np.quantile(np.abs(v), 0.95)
+    return np.tan(delta[moving]), psi_dot[moving] / v[moving]
+
+
+COMPARISONS = (
+    Comparison(
+        "psi_dot",
+        "the rate of the heading 'psi'",
+        ("psi",),
+        lambda dt, psi_dot, psi: (psi_dot, smooth_derivative(np.unwrap(psi), dt)),
+        suspects=("psi",),
+    ),
+    Comparison("v", "the speed of the positions", ("x", "y"), _speeds, suspects=("x", "y")),
+    Comparison("vx", "the speed of the positions", ("x", "y"), _speeds, suspects=("x", "y")),
+    Comparison(
+        "delta",
+        "the curvature psi_dot/v, as a wheelbase in m",
+        ("psi_dot", "v"),
+        _curvatures,
+        low=WHEELBASES[0],
+        high=WHEELBASES[1],
+    ),
+    Comparison(
+        "delta_dot",
+        "the rate of 'delta'",
+        ("delta",),
+        lambda dt, delta_dot, delta: (delta_dot, smooth_derivative(delta, dt)),
+        suspects=("delta",),
+    ),
+    Comparison(
+        "accel",
+        "the rate of the speed",
+        ("v",),
+        lambda dt, accel, v: (accel, smooth_derivative(v, dt)),
+    ),
+)
+
+
+def _compare(
+    trajectory: Trajectory, comparison: Comparison, where: str, columns: Mapping[str, tuple[str, str]]
+) -> None:
+    name = comparison.name
+    # What was asked for is not what happened.
+    if trajectory.origins[name] == "command":
+        return
+    others = [derive(need, trajectory.channels, trajectory.dt) for need in comparison.needs]
+    if any(column is None for column in others) or len(trajectory) < ROWS:
+        return
+    value, reference = comparison.function(trajectory.dt, trajectory.channels[name], *others)
+    # Only where much happens: near zero a ratio is noise.
+    strong = np.abs(reference) > max(np.quantile(np.abs(reference), 0.75) * 0.999, 1e-6)
+    if strong.sum() < ROWS:
+        return
+    low, ratio, high = np.quantile(value[strong] / reference[strong], [0.25, 0.5, 0.75])
+    if low * high <= 0 or max(low / high, high / low) > AGREEMENT:
+        return
+    if comparison.low <= ratio <= comparison.high:
+        return
+    column = columns.get(name, ("", ""))[0]
+    what = f"'{name}'{f' (column {column!r})' if column else ''}"
+    evidence = (
+        f"{where}: expected {what} to agree with {comparison.means}, found it {ratio:.4g} times that "
+        f"(half of {strong.sum()} rows between {min(low, high):.3g} and {max(low, high):.3g})"
+    )
+    if ratio < 0:
+        sign = -1 if columns.get(name) else "the other"
+        raise DataError(
+            f"{evidence}: the sign is wrong.\nFix: [channels.{name}] sign = {sign}, or check the others"
+        )
+    fixes = [
+        f'[channels.{suspect}] unit = "{fix}"'
+        for suspect, factor in ((name, ratio), *((other, 1 / ratio) for other in comparison.suspects))
+        for fix in _looks_like(suspect, factor, columns.get(suspect, ("", ""))[1])
+    ]
+    raise DataError(
+        f"{evidence}: the unit is wrong.\nFix: {' or '.join(fixes) or f'find the unit of {what}'}"
+    )
+
+
+def _looks_like(name: str, ratio: float, declared: str) -> list[str]:
+    """Units that explain why a channel is ``ratio`` times too large."""
+    si = known_channels()[name].unit
+    factors = USUAL_UNITS.get(si, {})
+    at = ratio * factors.get(declared, 1.0)
+    return [
+        unit for unit, factor in {si: 1.0, **factors}.items() if abs(math.log(at / factor)) < math.log(1.25)
+    ]
+
+
+def _check_heading(trajectory: Trajectory, where: str) -> None:
+    """Refuse a heading that is not where the vehicle goes."""
+    x, y, psi = (trajectory.channels.get(name) for name in ("x", "y", "psi"))
+    v = derive("v", trajectory.channels, trajectory.dt)
+    if x is None or y is None or psi is None or v is None:
+        return
+    x_dot, y_dot = smooth_derivative(x, trajectory.dt), smooth_derivative(y, trajectory.dt)
+    speed = np.hypot(x_dot, y_dot)
+    moving = (speed > max(0.3 * np.quantile(speed, 0.95), 0.1)) & (v > 0)
+    if moving.sum() < ROWS:
+        return
+    apart = np.arctan2(y_dot, x_dot)[moving] - psi[moving]
+    median = float(np.median(np.abs((apart + math.pi) % (2 * math.pi) - math.pi)))
+    if median > 1.0:
+        raise DataError(
+            f"{where}: expected the heading 'psi' to point where the positions go, found {median:.2f} rad "
+            "between them (median of the moving rows): wrong unit, sign or zero.\n"
+            'Fix: [channels.psi] unit = "deg"; for a heading from north, clockwise: sign = -1, offset = -90'
+        )
