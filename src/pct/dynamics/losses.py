@@ -51,15 +51,17 @@ def yaw_normalized_loss_per_item(
     """The loss of each window, shape (B,); zero where all its steps have weight zero."""
     import jax.numpy as jnp
 
+    if weights is not None:
+        # A left-out step may hold anything, also a NaN. Selecting after squaring would leave a NaN gradient.
+        counts = weights[..., None] > 0
+        predicted, target = (jnp.where(counts, x, 0.0) for x in (predicted, target))
     squared = yaw_normalized_loss_per_element(predicted, target, angle_mask=angle_mask, scales=scales).mean(
         axis=-1
     )
     if weights is None:
         return squared.mean(axis=-1)
-    # A left-out step may hold anything, also a NaN: select before multiplying.
-    kept = jnp.where(weights > 0, squared, 0.0)
     total = weights.sum(axis=-1)
-    return (kept * weights).sum(axis=-1) / jnp.where(total > 0, total, 1.0)
+    return (squared * weights).sum(axis=-1) / jnp.where(total > 0, total, 1.0)
 
 
 def yaw_normalized_loss_per_element(

@@ -93,30 +93,29 @@ def mlp_default_params(hidden_size: int) -> dict[str, Any]:
 
 
 def _parameters(hidden_size: int) -> tuple[Parameter, ...]:
-    size, n_in, n_out = hidden_size, len(INPUTS), len(OUTPUTS)
+    n_in = len(INPUTS)
     # Sines of the integers spread evenly over their range: hidden units that differ, the same in every run.
-    start = 0.5 * np.sin(1.0 + np.arange(size * n_in)).reshape(size, n_in)
+    start = 0.5 * np.sin(1.0 + np.arange(hidden_size * n_in)).reshape(hidden_size, n_in)
     # Corrections in m/s^2, rad/s^2 and rad/s that one hidden unit may contribute.
     reach = np.array([5.0, 20.0, 5.0])
-    rows = np.broadcast_to(reach[:, None], (n_out, size))
-    # Under the swap of left and right the mirrored network reads and answers with odd channels negated.
+    reach_of_weights = np.repeat(reach[:, None], hidden_size, axis=1)
+    # Mirrored, the network reads and answers with the odd channels negated.
     odd_in = np.array([channel.odd for channel in INPUTS])
     odd_out = np.array([channel.odd for channel in OUTPUTS])
+
+    def array(name: str, unit: str, reach: Any, default: np.ndarray, doc: str, odd: Any) -> Parameter:
+        symbol = f"{name[0]}_{name[1]}"
+        return Parameter(name, symbol, unit, -reach, reach, default, doc, shape=default.shape, odd=odd)
+
     return (
-        Parameter("W1", "W_1", "1", -3.0, 3.0, start, "first weights", shape=(size, n_in), odd=odd_in),
-        Parameter("b1", "b_1", "1", -3.0, 3.0, 0.0, "first biases", shape=(size,)),
-        Parameter(
-            "W2", "W_2", "SI", -rows, rows, 0.0, "weights to the rates of v, psi_dot, beta",
-            shape=(n_out, size), odd=odd_out[:, None],
-        ),
-        Parameter(
-            "b2", "b_2", "SI", -reach, reach, 0.0, "biases of the rates of v, psi_dot, beta",
-            shape=(n_out,), odd=odd_out,
-        ),
+        array("W1", "1", 3.0, start, "first weights", odd_in),
+        array("b1", "1", 3.0, np.zeros(hidden_size), "first biases", False),
+        array("W2", "SI", reach_of_weights, 0.0 * reach_of_weights, "second weights", odd_out[:, None]),
+        array("b2", "SI", reach, 0.0 * reach, "biases of the rates of v, psi_dot, beta", odd_out),
         Parameter("alpha", r"\alpha", "1", 0.0, 2.0, 1.0, "weight of the network; 0 is a car that rolls"),
         *bicycle.GEOMETRY,
         *LIMITS,
-    )  # fmt: skip
+    )
 
 
 MLP_DYNAMICS = register_model_spec(

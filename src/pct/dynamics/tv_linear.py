@@ -3,8 +3,8 @@
     d/dt [x, y, delta, v, yaw] = A [x, y, delta, v, yaw] + B [delta_dot, accel]
 
 A linear map cannot look the same from every heading, so it holds in the frame of the window's first pose:
-x ahead, y to the left, yaw from zero. The defaults are the 1:10 car that rolls
-straight ahead at 3 m/s (`pct.dynamics.bicycle.straight_line_range`).
+x ahead, y to the left, yaw from zero. The defaults are the 1:10 car that rolls straight ahead at 3 m/s
+(`pct.dynamics.bicycle.straight_line_range`).
 """
 
 from typing import Any
@@ -48,10 +48,8 @@ TV_LINEAR = register_model_spec(
         states=STATES,
         controls=channels.STEERING_AND_DRIVE,
         parameters=(
-            _matrix("A", STATES, "state matrix, unit of the rate over that of the state"),
-            _matrix(
-                "B", channels.STEERING_AND_DRIVE, "input matrix, unit of the rate over that of the control"
-            ),
+            _matrix("A", STATES, "state matrix: unit of the rate over the state's"),
+            _matrix("B", channels.STEERING_AND_DRIVE, "input matrix: unit of the rate over the control's"),
         ),
         derivative=derivative,
         pose=("x", "y", "yaw"),

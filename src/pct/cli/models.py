@@ -1,0 +1,75 @@
+"""`pct models`: every model's channels and parameters with unit, bounds and default, and the vehicles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from pct.dynamics import MODEL_SPECS, Channel, ModelSpec
+from pct.dynamics.vehicles import VEHICLES
+from pct.errors import UsageError
+
+WIDTH = 100
+"""Columns of the output where there is no terminal to ask."""
+
+
+def run(model: str | None = None) -> None:
+    """Print the tables of one model, or of all, and the named vehicles.
+
+    Args:
+        model: key of `MODEL_SPECS`; all models when left out.
+
+    Raises:
+        UsageError: an unknown model, with the known ones.
+    """
+    if model is not None and model not in MODEL_SPECS:
+        raise UsageError(f"Unknown model '{model}'. Available models: {', '.join(sorted(MODEL_SPECS))}")
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH
+    for name in sorted(MODEL_SPECS) if model is None else [model]:
+        _print_model(console, MODEL_SPECS[name])
+    table = _table("vehicle", "what it is")
+    for name, vehicle in VEHICLES.items():
+        table.add_row(name, vehicle.doc)
+    console.print(table)
+
+
+def _print_model(console: Console, spec: ModelSpec) -> None:
+    console.print(f"[bold]{spec.name}[/bold]  ({spec.dynamics_module}, {spec.vector_size} learned numbers)")
+    console.print(f"  states    {_channels(spec.states)}")
+    console.print(f"  controls  {_channels(spec.controls)}")
+    table = _table("parameter", "unit", "low", "default", "high", "scope", "what it is")
+    for row in spec.parameters:
+        table.add_row(
+            f"{row.name} {row.shape}" if row.shape else row.name,
+            row.unit,
+            _value(row.low),
+            _value(row.default),
+            _value(row.high),
+            row.scope,
+            row.doc,
+        )
+    console.print(table)
+    console.print()
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in columns:
+        is_number = column in ("low", "default", "high")
+        table.add_column(column, justify="right" if is_number else "left", no_wrap=column != "what it is")
+    return table
+
+
+def _channels(channels: tuple[Channel, ...]) -> str:
+    return ", ".join(f"{channel.name} ({channel.unit})" for channel in channels)
+
+
+def _value(value: Any) -> str:
+    """A number with four digits, or the range of an array's entries."""
+    low, high = np.min(value), np.max(value)
+    return f"{low:.4g}" if low == high else f"{low:.3g}..{high:.3g}"

@@ -1,0 +1,44 @@
+"""`pct models` prints every table, readable in 100 columns, and does not load JAX."""
+
+import subprocess
+import sys
+
+import pytest
+
+from pct.cli.models import run
+from pct.dynamics import MODEL_SPECS
+from pct.errors import UsageError
+
+
+def test_every_parameter_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    run()
+    lines = capsys.readouterr().out.splitlines()
+    assert max(len(line) for line in lines) <= 100
+    text = "\n" + "\n".join(lines)
+    for name, spec in MODEL_SPECS.items():
+        section = text.split(f"\n{name}  (")[1].split("\n\n")[0]
+        for row in spec.parameters:
+            (line,) = [line for line in section.splitlines() if line.split()[:1] == [row.name]]
+            assert row.unit in line
+            assert row.scope in line
+        for channel in (*spec.states, *spec.controls):
+            assert f"{channel.name} ({channel.unit})" in section
+    assert "bmw-320i" in text
+
+
+def test_one_model_is_printed_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    run("unicycle")
+    text = capsys.readouterr().out
+    assert "unicycle" in text
+    assert "singletrack" not in text
+    assert "-0.3" in text
+
+
+def test_an_unknown_model_lists_the_known() -> None:
+    with pytest.raises(UsageError, match=r"Unknown model 'bike'\. Available models: kinematic-singletrack"):
+        run("bike")
+
+
+def test_it_does_not_load_jax() -> None:
+    code = "import sys; from pct.cli.models import run; run('unicycle'); assert 'jax' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

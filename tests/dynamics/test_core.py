@@ -1,0 +1,76 @@
+"""The tables and what is derived from them."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pct.dynamics import MODEL_SPECS, Parameter, flatten_bounds, register_model_spec, with_fixed
+from pct.errors import UsageError
+
+SINGLETRACK = MODEL_SPECS["singletrack"]
+
+
+def test_documented_models_are_registered() -> None:
+    assert sorted(MODEL_SPECS) == [
+        "kinematic-singletrack",
+        "mlp-dynamics",
+        "singletrack",
+        "singletrack-augmented",
+        "tv-linear",
+        "unicycle",
+    ]
+
+
+def test_a_name_is_registered_once() -> None:
+    with pytest.raises(ValueError, match="'singletrack' is already registered"):
+        register_model_spec(SINGLETRACK)
+
+
+@pytest.mark.parametrize(
+    ("low", "default", "high", "log", "message"),
+    [
+        (1.0, 0.5, 2.0, False, "low <= default"),
+        (2.0, 2.0, 2.0, False, "low < high"),
+        (0.0, 0.5, 2.0, True, "log bounds need low > 0"),
+    ],
+)
+def test_a_wrong_row_is_refused(low: float, default: float, high: float, log: bool, message: str) -> None:
+    with pytest.raises(ValueError, match=f"Parameter k.*{message}"):
+        Parameter("k", "k", "1", low, high, default, "a row", log=log)
+
+
+def test_fixed_parameters_leave_the_network_s_answer() -> None:
+    spec = with_fixed(SINGLETRACK, {"C_Sf": None, "m": 3.0})
+    assert spec.param_keys == ("mu", "C_Sr", "I")
+    assert spec.vector_size == 3
+    assert spec.default_params["m"] == 3.0
+    assert spec.default_params["C_Sf"] == 4.718
+    assert SINGLETRACK.default_params["m"] == 3.74
+
+
+@pytest.mark.parametrize(
+    ("fixed", "message"),
+    [
+        ({"grip": 1.0}, "no parameter 'grip'. It has: mu, C_Sf"),
+        ({"mu": 7.0}, "--fixed mu=7.0: expected a value within"),
+        (dict.fromkeys(SINGLETRACK.param_keys), "nothing is left to learn"),
+    ],
+)
+def test_fixing_what_cannot_be_fixed(fixed: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        with_fixed(SINGLETRACK, fixed)
+
+
+def test_bounds_are_flat_in_the_order_of_the_keys() -> None:
+    spec = MODEL_SPECS["tv-linear"]
+    low, high = flatten_bounds(spec.param_keys, spec.param_bounds, spec.full_shapes)
+    assert low.shape == (35,)
+    np.testing.assert_array_equal(low[25:].reshape(5, 2), spec.param_bounds["B"][0])
+    np.testing.assert_array_equal(high[:25].reshape(5, 5), spec.param_bounds["A"][1])
+
+
+def test_models_load_without_jax() -> None:
+    code = "import sys, pct.dynamics, pct.dynamics.vehicles; assert 'jax' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
