@@ -15,12 +15,15 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from pct.data.trajectory import Trajectory
-from pct.dynamics.core import ModelSpec
+from pct.dynamics.core import MODEL_SPECS, ModelSpec
 from pct.errors import DivergedError, UsageError
 from pct.integration import integrate_rk4
 from pct.types import Array, Float
@@ -38,14 +41,16 @@ SENSOR_NOISE: Mapping[str, float] = {
     "vx": 0.03,
     "vy": 0.03,
     "psi_dot": 0.02,
-    "beta": 0.008,
+    "beta": 0.005,
     "delta": 0.002,
 }
 # A reading is rounded to this part of its noise, the resolution of the sensor.
 RESOLUTION = 0.2
 
-# What a command can ask for where the model has no such limit: a 1:10 car's.
+# What a command can ask for where the model has no such limit, in rad, rad/s and m: a 1:10 car's.
 MAX_STEER, MAX_STEER_RATE, WHEELBASE = 0.4, 3.0, 0.33
+# Time constants of the driver in s.
+STEERING_TIME, SPEED_TIME = 0.1, 0.3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +98,7 @@ def simulate(
     mu: Sequence[float] = (0.4, 1.0),
     surfaces: int = 1,
     speed: tuple[float, float] = (2.5, 7.0),
-    grip: float = 0.7,
+    grip: float = 0.8,
     launches: float = 0.0,
     fixed: Mapping[str, float] | None = None,
     vary: Mapping[str, tuple[float, float]] | None = None,
@@ -136,9 +141,9 @@ def simulate(
     steps = round(duration / dt)
     road_rng, vehicle_rng, driver_rng, sensor_rng = np.random.default_rng(seed).spawn(4)
 
-    roads = draw_roads(road_rng, recordings, steps, dt, mu, surfaces)
+    roads = _draw_roads(road_rng, recordings, steps, dt, mu, surfaces)
     params = _draw_params(vehicle_rng, spec, recordings, fixed, vary)
-    manoeuvres = draw_manoeuvres(driver_rng, recordings, steps, dt, speed, grip, launches)
+    manoeuvres = _draw_manoeuvres(driver_rng, recordings, steps, dt, speed, grip, launches)
     states, commands = _drive(spec, params, roads.mu, manoeuvres, dt, grip)
     _check_finite(spec, states, dt)
     truth = {"mu": roads.mu}
@@ -168,13 +173,14 @@ def simulate(
     return trajectories
 
 
-def draw_roads(
+def _draw_roads(
     rng: np.random.Generator, recordings: int, steps: int, dt: float, mu: Sequence[float], surfaces: int
 ) -> Roads:
-    """Lay the surfaces of each recording; roughness and temperature vary along each of them.
+    """Lay the surfaces of each recording.
 
     Slippery surfaces tend to be smooth, but the roughness scatters along the road by a factor of 1.5 in
-    either direction, more than friction moves it. Temperature has nothing to do with either.
+    either direction, more than friction moves it, so that no reading of it
+    names the recording. Temperature has nothing to do with friction.
     """
     counts = [1 + i % surfaces for i in range(recordings)]
     values = _friction_values(rng, mu, sum(counts))
@@ -185,10 +191,10 @@ def draw_roads(
         for start, end in zip([0, *ends[:-1]], ends, strict=True):
             row[start:end] = values.pop()
     rough = 0.6 * np.exp(0.7 * (friction - 0.7) + 0.4 * _wander(rng, friction.shape, 1.0 / dt))
-    return Roads(friction, rough, 298.0 + 6.0 * _wander(rng, friction.shape, 5.0 / dt))
+    return Roads(friction, rough, 298.0 + 6.0 * _wander(rng, friction.shape, 3.0 / dt))
 
 
-def draw_manoeuvres(
+def _draw_manoeuvres(
     rng: np.random.Generator,
     recordings: int,
     steps: int,
@@ -202,8 +208,8 @@ def draw_manoeuvres(
     for i in range(recordings):
         lateral[i] = _string(
             steps,
-            lambda n: grip * rng.uniform(0.6, 1.0) * _pick(rng, LATERAL)(np.arange(n) * dt, rng),
-            lambda: round(rng.uniform(2.0, 5.0) / dt),
+            lambda n: grip * rng.uniform(0.75, 1.0) * _pick(rng, LATERAL)(np.arange(n) * dt, rng),
+            lambda: round(rng.uniform(2.0, 4.0) / dt),
         )
         profile = _string(
             steps,
@@ -293,13 +299,30 @@ def _drive(
     dt: float,
     grip: float,
 ) -> tuple[Float[np.ndarray, "R N S"], Float[np.ndarray, "R N C"]]:
-    """Follow the manoeuvres through the model; states at each logging step and commands from there on."""
-    import jax
-    import jax.numpy as jnp
-
-    substeps = math.ceil(dt / SUBSTEP)
+    """States at each logging step and the commands that are held from there."""
     initial = np.zeros((len(mu), len(spec.states)))
     initial[:, spec.state_indices["v"]] = manoeuvres.speed[:, 0]
+    # In double precision the readings, once rounded, are the same on every machine.
+    with jax.enable_x64(True):
+        states, commands = _follow(
+            spec, dt, params, initial, mu.T, manoeuvres.lateral.T, manoeuvres.speed.T, grip
+        )
+        return np.moveaxis(np.asarray(states), 0, 1), np.moveaxis(np.asarray(commands), 0, 1)
+
+
+@partial(jax.jit, static_argnames=("spec", "dt", "grip"))
+def _follow(
+    spec: ModelSpec,
+    dt: float,
+    params: Mapping[str, Any],
+    initial: Float[Array, "R S"],
+    mu: Float[Array, "N R"],
+    lateral: Float[Array, "N R"],
+    speed: Float[Array, "N R"],
+    grip: float,
+) -> tuple[Float[Array, "N R S"], Float[Array, "N R C"]]:
+    """Follow the manoeuvres through the model, the driver in the loop, command by command."""
+    substeps = math.ceil(dt / SUBSTEP)
 
     def step(state: Array, row: tuple[Array, Array, Array]) -> tuple[Array, tuple[Array, Array]]:
         mu, lateral, speed = row
@@ -313,11 +336,8 @@ def _drive(
         )
         return after[:, : state.shape[1]], (state, command)
 
-    # In double precision the readings, once rounded, are the same on every machine.
-    with jax.enable_x64(True):
-        rows = (mu.T, manoeuvres.lateral.T, manoeuvres.speed.T)
-        _, (states, commands) = jax.jit(lambda start, rows: jax.lax.scan(step, start, rows))(initial, rows)
-        return np.moveaxis(np.asarray(states), 0, 1), np.moveaxis(np.asarray(commands), 0, 1)
+    _, logged = jax.lax.scan(step, initial, (mu, lateral, speed))
+    return logged
 
 
 def _command(
@@ -331,23 +351,20 @@ def _command(
     grip: float,
 ) -> Float[Array, "R C"]:
     """What the driver asks for: steering for the lateral acceleration, throttle with the grip left."""
-    import jax.numpy as jnp
-
     v = state[:, spec.state_indices["v"]]
     wheelbase = params["lf"] + params["lr"] if "lf" in params else WHEELBASE
-    steepest = params.get("s_max", MAX_STEER)
-    tightest = jnp.tan(steepest) / wheelbase
-    curvature = lateral * mu * GRAVITY / jnp.maximum(v, 0.5) ** 2
-    curvature = jnp.clip(curvature, -tightest, tightest)
+    tightest = jnp.tan(params.get("s_max", MAX_STEER)) / wheelbase
+    # At walking speed the steering stop is the limit; the floor only keeps the division finite.
+    curvature = jnp.clip(lateral * mu * GRAVITY / jnp.maximum(v, 0.5) ** 2, -tightest, tightest)
     if spec.control_names[0] == "delta_dot":
         fastest = params.get("sv_max", MAX_STEER_RATE)
         error = jnp.arctan(curvature * wheelbase) - state[:, spec.state_indices["delta"]]
-        steering = jnp.clip(error / max(dt, 0.1), -fastest, fastest)
+        steering = jnp.clip(error / max(dt, STEERING_TIME), -fastest, fastest)
     else:
         steering = curvature * v
     left = mu * GRAVITY * jnp.sqrt(grip**2 - lateral**2)
-    accel = jnp.clip((speed - v) / max(dt, 0.3), -left, left)
-    # A command is a number of some resolution, and the log holds exactly what acted.
+    accel = jnp.clip((speed - v) / max(dt, SPEED_TIME), -left, left)
+    # A command has the resolution of its bus, and the log holds exactly what acted.
     return jnp.stack([jnp.round(steering, 2), jnp.round(accel, 2)], axis=-1)
 
 
@@ -433,8 +450,8 @@ def _friction_values(rng: np.random.Generator, mu: Sequence[float], count: int) 
         low, high = mu[0], mu[-1]
         values = low + (high - low) * (np.arange(count) + rng.random(count)) / count
     else:
-        values = np.resize(mu, count)
-    return [float(value) for value in rng.permutation(np.round(values, 3))]
+        values = np.resize(rng.permutation(mu), count)
+    return list(rng.permutation(np.round(values, 3)))
 
 
 def _string(
@@ -469,8 +486,6 @@ def _drivable(spec: ModelSpec) -> bool:
 
 
 def _check_model(spec: ModelSpec) -> None:
-    from pct.dynamics import MODEL_SPECS
-
     if not _drivable(spec):
         known = ", ".join(name for name, other in MODEL_SPECS.items() if _drivable(other))
         raise UsageError(

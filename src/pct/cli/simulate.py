@@ -11,6 +11,7 @@ from pct.errors import UsageError
 
 if TYPE_CHECKING:
     from pct.data.trajectory import Trajectory
+    from pct.dynamics import ModelSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,15 +22,15 @@ class SimulateConfig:
     its own surfaces. The folder holds noisy measurements, the commands, two exogenous features and the
     truth as columns truth.*.
 
-    Examples:
-      pct simulate --output datasets/wet --mu 0.4 0.7 --recordings 12 --duration 60
-      pct simulate --output datasets/loaded --vary m=3:4.5 --set h=0.1 --surfaces 3
+    Example: pct simulate --output datasets/wet --mu 0.4 0.7 --surfaces 3 --vary m=3:4.5 --set h=0.1
     """
 
     output: Path
     """The new dataset folder; an existing one is refused."""
     model: str = "singletrack"
-    """Model that is driven (see pct models)."""
+    """Model that is driven; `pct models` lists them."""
+    vehicle: str | None = None
+    """Parameters of a named vehicle, e.g. f1tenth; the model's own (a 1:10 car) when left out."""
     recordings: int = 12
     """Number of recordings."""
     duration: float = 60.0
@@ -43,19 +44,28 @@ class SimulateConfig:
     """Recordings take turns in driving over 1, 2, ... up to this many surfaces."""
     speed: tuple[float, float] = (2.5, 7.0)
     """Lowest and highest speed aimed at [m/s]."""
-    grip: float = 0.7
+    grip: float = 0.8
     """Largest share of the surface's friction that the driver asks for [1]."""
     launches: float = 0.0
     """Share of the recordings that start at standstill [1]."""
     set: tuple[str, ...] = ()
-    """NAME=VALUE: parameters in place of their defaults, in the model's units."""
+    """NAME=VALUE ...: parameters in place of their defaults, in the model's units."""
     vary: tuple[str, ...] = ()
-    """NAME=LOW:HIGH: parameters drawn anew for each recording, in the model's units. With the mass m the
+    """NAME=LOW:HIGH ...: parameters drawn anew for each recording, in the model's units. With the mass m the
     yaw inertia I changes in proportion, unless it is named too."""
     noise: float = 1.0
     """Multiplier of the sensor noise [1]; 0 records the exact state."""
     seed: int = 0
     """Seed of everything random: the same command writes the same bytes."""
+    debug: bool = False
+    """Show the traceback of an error."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read the flags and run; leaves with exit code 2 and a message where they cannot be read."""
+    import tyro
+
+    run(tyro.cli(SimulateConfig, prog="pct simulate", args=argv))
 
 
 def run(config: SimulateConfig) -> None:
@@ -68,11 +78,14 @@ def run(config: SimulateConfig) -> None:
     """
     from pct.data.trajectory import write_dataset
     from pct.dynamics import MODEL_SPECS
+    from pct.dynamics.vehicles import with_vehicle
     from pct.simulation import SENSOR_NOISE, simulate
 
     if config.model not in MODEL_SPECS:
         raise UsageError(f"Unknown model '{config.model}'. Available models: {', '.join(MODEL_SPECS)}")
     spec = MODEL_SPECS[config.model]
+    if config.vehicle is not None:
+        spec = with_vehicle(spec, config.vehicle)
     trajectories = simulate(
         spec,
         recordings=config.recordings,
@@ -88,11 +101,13 @@ def run(config: SimulateConfig) -> None:
         noise=config.noise,
         seed=config.seed,
     )
-    settings = {name: value for name, value in dataclasses.asdict(config).items() if name != "output"}
+    # The folder's own name is left out, so that the same drive is the same bytes everywhere.
+    settings = dataclasses.asdict(config)
+    del settings["output"], settings["debug"]
     write_dataset(
         config.output,
         trajectories,
-        vehicle=f"simulated car, model {config.model}",
+        vehicle=f"simulated {config.vehicle or '1:10 car'}, model {config.model}",
         notes={
             "simulator": settings,
             "sensor_noise": {
@@ -101,10 +116,10 @@ def run(config: SimulateConfig) -> None:
             },
         },
     )
-    _report(config, trajectories)
+    _report(config, spec, trajectories)
 
 
-def _report(config: SimulateConfig, trajectories: Sequence[Trajectory]) -> None:
+def _report(config: SimulateConfig, spec: ModelSpec, trajectories: Sequence[Trajectory]) -> None:
     rows = sum(len(trajectory) for trajectory in trajectories)
     size = sum(file.stat().st_size for file in config.output.iterdir())
     frictions = [value for trajectory in trajectories for value in trajectory.channels["truth.mu"]]
@@ -112,11 +127,20 @@ def _report(config: SimulateConfig, trajectories: Sequence[Trajectory]) -> None:
         f"Wrote {config.output}: {len(trajectories)} recordings, {rows} rows every {config.dt / 100:g} s, "
         f"{size / 1000:.0f} kB, friction {min(frictions):.2f} to {max(frictions):.2f}"
     )
-    print(f"Next: pct train --dataset {config.output} --model {config.model}")
+    # Side forces depend on friction times stiffness only: friction is found where stiffness is held.
+    varied = [text.partition("=")[0] for text in config.vary]
+    held = [
+        next((text for text in config.set if text.startswith(f"{name}=")), name)
+        for name in spec.param_keys
+        if name.startswith("C_S") and name not in varied
+    ]
+    vehicle = f" --vehicle {config.vehicle}" if config.vehicle else ""
+    fixed = f" --fixed {' '.join(held)}" if held else ""
+    print(f"Next: pct train --dataset {config.output} --model {config.model}{vehicle}{fixed}")
 
 
 def _assignments(flag: str, texts: Sequence[str], count: int) -> dict[str, list[float]]:
-    """Parse NAME=VALUE or NAME=LOW:HIGH into the numbers by name."""
+    """Read NAME=VALUE or NAME=LOW:HIGH into the numbers by name."""
     values: dict[str, list[float]] = {}
     for text in texts:
         name, _, numbers = text.partition("=")
