@@ -12,13 +12,13 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Concatenate, Literal, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 
 import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from pct.dynamics.core import Channel, ModelSpec
 from pct.files import write_output
@@ -27,6 +27,7 @@ from pct.types import Bool, Float, Shaped
 DPI = 120
 TRUTH, PREDICTED, BASELINE, CONTROL = "#000000", "#0072B2", "#D55E00", "#009E73"
 MUTED = "#7F7F7F"
+ROUND = (1, 2, 2.5, 5, 10)  # steps between ticks
 STYLE: dict[str, Any] = {
     "font.size": 9.0,
     "axes.titlesize": 9.0,
@@ -94,18 +95,20 @@ def draw_losses(
         1 + len(extra), 1, sharex=True, squeeze=False, height_ratios=[4.5] + [1] * len(extra)
     )[:, 0]
     main = axes[0]
+    many = len(train_loss) >= 10
     main.plot(
         train_steps,
         train_loss,
         ".-",
         color=PREDICTED,
-        alpha=0.3,
+        alpha=0.3 if many else 1.0,
         linewidth=0.7,
-        markersize=3,
+        markersize=3 if many else 8,
         label="training",
     )
-    centres, medians = _running_median(train_steps, train_loss)
-    main.plot(centres, medians, color=PREDICTED, linewidth=2.2, label="training, running median")
+    if many:
+        centres, medians = _running_median(train_steps, train_loss)
+        main.plot(centres, medians, color=PREDICTED, linewidth=2.2, label="training, running median")
     if val_steps is not None and val_loss is not None and len(val_steps):
         main.plot(val_steps, val_loss, "o-", color=BASELINE, markersize=4, label="validation")
         if best_step in val_steps:
@@ -132,14 +135,16 @@ def draw_losses(
             label = "_" if number else "learning rate drops"
             main.axvline(step, color=MUTED, linestyle=":", linewidth=1.2, label=label)
     if horizon is not None:
-        axes[-1].yaxis.set_major_locator(MaxNLocator(3, integer=True))
+        axes[-1].yaxis.set_major_locator(MaxNLocator(3, integer=True, steps=ROUND))
         axes[-1].set_ylim(0, 1.15 * max(horizon))
         if horizon[0] < max(horizon):
             full = train_steps[np.argmax(horizon == max(horizon))]
             main.axvline(full, color=CONTROL, linestyle="--", linewidth=1.2, label="curriculum ends")
-    main.legend(loc="upper right")
+    margin = max(1.0, 0.02 * float(train_steps[-1] - train_steps[0]))
+    main.set_xlim(train_steps[0] - margin, train_steps[-1] + margin)
     axes[-1].set_xlabel("training step")
-    axes[-1].xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    axes[-1].xaxis.set_major_locator(MaxNLocator(10, integer=True, steps=ROUND))
+    figure.legend(*main.get_legend_handles_labels(), loc="outside lower left", ncols=6)
     figure.align_ylabels()
     return figure
 
@@ -159,6 +164,8 @@ def _running_median(
 def _set_log(ax: Axes, values: np.ndarray) -> None:
     if np.any(values[np.isfinite(values)] > 0):
         ax.set_yscale("log", nonpositive="mask")
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.4)))
 
 
 # --- One window
@@ -233,11 +240,12 @@ def _draw_path(ax: Axes, spec: ModelSpec, true_states: np.ndarray, curves: Seque
     ax.plot(x[0], y[0], "o", color=TRUTH, markersize=9, markerfacecolor="white", label="start", linestyle="")
     driven = np.cumsum(np.hypot(np.diff(x), np.diff(y)))
     if driven[-1] > 0:
-        middle = int(np.searchsorted(driven, 0.5 * driven[-1]))
+        middle = int(np.searchsorted(driven, 0.5 * driven[-1])) + 1
+        before = max(0, middle - 1 - len(x) // 20)  # a chord, for a measured path is too rough to point
         ax.annotate(
             "",
-            xy=(x[middle + 1], y[middle + 1]),
-            xytext=(x[middle], y[middle]),
+            xy=(x[middle], y[middle]),
+            xytext=(x[before], y[before]),
             arrowprops={
                 "arrowstyle": "-|>",
                 "color": TRUTH,
@@ -252,7 +260,7 @@ def _draw_path(ax: Axes, spec: ModelSpec, true_states: np.ndarray, curves: Seque
     ax.set_aspect("equal", adjustable="datalim")
     for axis, channel in ((ax.xaxis, spec.states[i]), (ax.yaxis, spec.states[j])):
         axis.set_label_text(_label(channel.symbol, channel.unit))
-        axis.set_major_locator(MaxNLocator(6))
+        axis.set_major_locator(MaxNLocator(6, steps=ROUND))
 
 
 def _draw_state(
@@ -270,12 +278,19 @@ def _draw_state(
             values = np.unwrap(values) + 2 * np.pi * np.round((truth[0] - values[0]) / (2 * np.pi))
         ax.plot(times, values, line, color=color)
         rmse = math.sqrt(np.mean(error**2))
-        place: Literal["left", "right"] = "right" if shown else "left"
-        ax.set_title(f"RMSE {rmse:.2g}, end {abs(error[-1]):.2g}", loc=place, color=color, fontsize=8)
+        ax.annotate(
+            f"RMSE {rmse:.2g}, at the end {abs(error[-1]):.2g}",
+            xy=(0, 1),
+            xycoords="axes fraction",
+            xytext=(0, 3 + 10 * (len(curves) - 1 - len(shown))),
+            textcoords="offset points",
+            color=color,
+            fontsize=8,
+        )
         shown.append(values)
     ax.set_ylim(_limits(truth, shown, channel.scale))
     ax.set_ylabel(_label(channel.symbol, channel.unit))
-    ax.yaxis.set_major_locator(MaxNLocator(5))
+    ax.yaxis.set_major_locator(MaxNLocator(5, steps=ROUND))
 
 
 def _limits(truth: np.ndarray, others: Sequence[np.ndarray], least: float) -> tuple[float, float]:
@@ -316,21 +331,21 @@ def draw_parameters(
             side by side; without it the times stand as they are.
         title: says what was predicted on.
     """
-    cells = sum(1 if np.ndim(value) == 1 else 2 for value in values.values())
-    columns = min(3, cells)
+    arrays = [name for name, value in values.items() if np.ndim(value) > 1]
+    scalars = [name for name in values if name not in arrays]
+    cells = 2 * len(arrays) + len(scalars)
+    columns = 2 if arrays else min(3, cells)
     rows = math.ceil(cells / columns)
     figure = Figure(figsize=(12, 0.9 + max(2.1 * rows, 3)), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left")
     order, drive, starts = _along_drive(times, recording)
     axes = iter(figure.subplots(rows, columns, squeeze=False).flat)
-    along = []
-    for name, value in values.items():
-        if np.ndim(value) == 1:
-            along.append(next(axes))
-            known = None if truth is None or name not in truth else np.asarray(truth[name])[order]
-            _draw_along(along[-1], spec, name, drive, np.asarray(value)[order], known, starts)
-        else:
-            _draw_entries(figure, next(axes), next(axes), spec, name, np.asarray(value))
+    for name in arrays:
+        _draw_entries(figure, next(axes), next(axes), spec, name, values[name])
+    along = [next(axes) for _ in scalars]
+    for ax, name in zip(along, scalars, strict=True):
+        known = None if truth is None or name not in truth else truth[name][order]
+        _draw_along(ax, spec, name, drive, values[name][order], known, starts)
     for ax in axes:
         ax.remove()
     for ax in along[-columns:]:
@@ -412,10 +427,11 @@ def _draw_entries(
         image = ax.imshow(table, cmap=colors, vmin=limits[0], vmax=limits[1], aspect="auto")
         figure.colorbar(image, ax=ax, label=_label(row.symbol, row.unit))
         ax.grid(visible=False)
-        ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        ax.yaxis.set_major_locator(MaxNLocator(8, integer=True))
+        height, width = table.shape
+        ax.set_xticks(range(0, width, math.ceil(width / 10)))
+        ax.set_yticks(range(0, height, math.ceil(height / 10)))
         ax.set_title(f"{name}: {what} along the drive", loc="left", fontweight="bold")
-        if table.size <= 48:
+        if table.size <= 64:
             for (i, j), entry in np.ndenumerate(table):
                 r, g, b, _ = image.cmap(image.norm(entry))
                 dark = 0.299 * r + 0.587 * g + 0.114 * b < 0.5
