@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from pct.data.derive import derive, known_channels, smooth_derivative
-from pct.data.trajectory import Trajectory
+from pct.data.trajectory import OtherColumn, Trajectory
 from pct.errors import DataError
 from pct.types import Column
 
@@ -89,7 +89,7 @@ class Comparison:
     name: str
     means: str
     needs: tuple[str, ...]
-    function: Callable[..., tuple[Column, Column]]
+    function: Callable[..., tuple[OtherColumn, OtherColumn]]
     low: float = 1 / TOLERANCE
     high: float = TOLERANCE
     suspects: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ def _speeds(dt: float, v: Column, x: Column, y: Column) -> tuple[Column, Column]
     return np.abs(v), np.hypot(smooth_derivative(x, dt), smooth_derivative(y, dt))
 
 
-def _curvatures(dt: float, delta: Column, psi_dot: Column, v: Column) -> tuple[Column, Column]:
+def _curvatures(dt: float, delta: Column, psi_dot: Column, v: Column) -> tuple[OtherColumn, OtherColumn]:
     # At walking pace yaw rate over speed is noise.
     moving = np.abs(v) > 0.3 * np.quantile(np.abs(v), 0.95)
     return np.tan(delta[moving]), psi_dot[moving] / v[moving]

@@ -22,8 +22,8 @@ from pct.types import Array, Column, Float
 if TYPE_CHECKING:
     from pct.dynamics.core import ModelSpec
 
-# Below this speed, in m/s, the direction of travel is noise and the slip angle fades to zero.
-SLIP_SPEED = 0.1
+# Below this speed, in m/s, the direction of travel is noise.
+STANDSTILL = 0.1
 # Span of a smoothed derivative, in s, and the least number of rows.
 DERIVATIVE_SPAN = 0.2
 DERIVATIVE_ROWS = 5
@@ -149,17 +149,54 @@ def smooth_derivative(column: Column, dt: float) -> Column:
     return savgol_filter(column, rows, 2, deriv=1, delta=dt)
 
 
-def slip_angle(vx: Column, vy: Column) -> Column:
-    """Slip angle in rad, within a quarter turn, that fades to zero at standstill and holds in reverse.
-
-    It is atan(vy / vx) with the quotient written so that neither noise nor a change of the driving
-    direction makes it jump.
+def speed(vx: Column, vy: Column) -> Column:
+    """Speed in m/s, negative in reverse; see `travel_direction`.
 
     Examples:
-        >>> print(slip_angle(np.array([0.0, 10.0, -10.0]), np.array([0.01, 1.0, -1.0])).round(4))
-        [0.     0.0997 0.0997]
+        >>> print(speed(np.array([3.0, -3.0]), np.array([0.0, 0.0])))
+        [ 3. -3.]
     """
-    return np.arctan(vx * vy / (vx**2 + SLIP_SPEED**2))
+    return travel_direction(vx, vy) * np.hypot(vx, vy)
+
+
+def slip_angle(vx: Column, vy: Column) -> Column:
+    """Angle from the heading to the direction of travel in rad, fading to zero at standstill.
+
+    In reverse it is counted from the tail, so that vx = v cos(beta) and vy = v sin(beta) with the signed
+    `speed`. Below `STANDSTILL` the direction of travel is noise.
+
+    Examples:
+        >>> print(slip_angle(np.array([10.0, 10.0, 0.0]), np.array([0.0, 1.0, 0.01])).round(3))
+        [0.  0.1 0. ]
+        >>> print(slip_angle(np.array([-10.0, -10.0]), np.array([0.0, -1.0])).round(3))
+        [0.  0.1]
+    """
+    direction = travel_direction(vx, vy)
+    fade = 1.0 / (1.0 + (STANDSTILL / np.maximum(np.hypot(vx, vy), 1e-6)) ** 4)
+    # Adding zero turns -0 into 0, whose angle is not half a turn.
+    return fade * np.arctan2(direction * vy + 0.0, direction * vx + 0.0)
+
+
+def travel_direction(vx: Column, vy: Column) -> Column:
+    """1 forward, -1 in reverse, of shape (N,).
+
+    A vehicle reverses by passing through standstill. One that spins comes to face against its travel
+    at speed: its direction stays, and its slip angle goes beyond a quarter turn.
+
+    Examples:
+        >>> travel_direction(np.array([1.0, 0.3, -0.3]), np.array([0.0, 0.0, 0.0]))
+        array([ 1.,  1., -1.])
+        >>> travel_direction(np.array([1.0, 0.3, -0.3]), np.array([3.0, 3.2, 3.1]))
+        array([1., 1., 1.])
+    """
+    sign = np.where(vx < 0, -1.0, 1.0)
+    turned = sign[1:] != sign[:-1]
+    sideways = np.minimum(np.abs(vy[1:]), np.abs(vy[:-1])) > np.abs(np.diff(vx))
+    spins = np.concatenate([[0], np.cumsum(turned & sideways)])
+    # A standstill ends a spin.
+    still = np.hypot(vx, vy) < STANDSTILL
+    spins = spins - np.maximum.accumulate(np.where(still, spins, 0))
+    return sign * np.where(spins % 2, -1.0, 1.0)
 
 
 Difference = Callable[[Column], Column]
@@ -212,8 +249,7 @@ DERIVATIONS = (
     Derivation("vy", ("v", "beta"), lambda d, v, beta: v * np.sin(beta)),
     Derivation("vx", ("x", "y", "psi"), lambda d, *pose: _body_velocity(d, *pose)[0]),
     Derivation("vy", ("x", "y", "psi"), lambda d, *pose: _body_velocity(d, *pose)[1]),
-    # Negative in reverse.
-    Derivation("v", ("vx", "vy"), lambda d, vx, vy: np.copysign(np.hypot(vx, vy), vx)),
+    Derivation("v", ("vx", "vy"), lambda d, vx, vy: speed(vx, vy)),
     Derivation("beta", ("vx", "vy"), lambda d, vx, vy: slip_angle(vx, vy)),
     Derivation("delta_dot", ("delta",), lambda d, delta: d(delta)),
     Derivation("accel", ("v",), lambda d, v: d(v)),

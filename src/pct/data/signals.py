@@ -23,7 +23,7 @@ import numpy as np
 from pct.data.checks import USUAL_UNITS, check_trajectory, unit_hint
 from pct.data.derive import derive, known_channels
 from pct.data.logs import FORMATS, RawLog, read_log
-from pct.data.trajectory import HEADINGS, MANIFEST, Trajectory, read_dataset
+from pct.data.trajectory import HEADINGS, MANIFEST, OtherColumn, Trajectory, read_dataset
 from pct.errors import DataError
 from pct.types import Column
 
@@ -290,7 +290,7 @@ def _pieces(
 
 def _uniform(
     time: Column, values: Mapping[str, Column], step: float, signals: SignalMap
-) -> tuple[Column, dict[str, Column]]:
+) -> tuple[OtherColumn, dict[str, OtherColumn]]:
     """The rows of one recording on a uniform grid, each channel taken ``delay`` later than it is logged.
 
     Between samples, commands hold their previous value and all others go in a straight line.

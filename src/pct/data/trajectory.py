@@ -15,14 +15,14 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
 
 from pct.errors import DataError
 from pct.files import sha256, write_atomic
-from pct.types import Column
+from pct.types import Column, Float
 
 FORMAT = 1
 MANIFEST = "dataset.json"
@@ -30,6 +30,10 @@ MANIFEST = "dataset.json"
 # Channels that wrap at half a turn, and inputs that a rollout holds over a step.
 HEADINGS = frozenset({"psi", "yaw", "course"})
 HELD = frozenset({"delta_dot", "accel"})
+
+
+# On another time step, or with rows left out.
+OtherColumn: TypeAlias = Float[np.ndarray, " M"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -125,7 +129,7 @@ def resample(trajectory: Trajectory, dt: float) -> Trajectory:
     whole = np.abs(at - np.rint(at)).max() < 1e-6
     before = np.rint(at).astype(int) if whole else np.floor(at + 1e-6).astype(int)
 
-    def convert(name: str, column: Column) -> Column:
+    def convert(name: str, column: Column) -> OtherColumn:
         if name in HELD or trajectory.origins[name] == "command":
             return _mean_over_steps(column, at, dt / trajectory.dt)
         if whole or name.startswith(("feature.", "truth.")):
@@ -136,7 +140,7 @@ def resample(trajectory: Trajectory, dt: float) -> Trajectory:
     return dataclasses.replace(trajectory, dt=dt, channels=channels)
 
 
-def _mean_over_steps(column: Column, at: Column, length: float) -> Column:
+def _mean_over_steps(column: Column, at: OtherColumn, length: float) -> OtherColumn:
     """Mean of a held signal over [at, at + length), in rows; the last step ends with the recording."""
     total = np.concatenate([[0.0], np.cumsum(column)])
     edges = np.arange(len(total))
