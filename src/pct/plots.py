@@ -195,9 +195,9 @@ def draw_scenario(
         title: says which window of what it is.
         baseline_label: what the baseline is.
     """
-    curves = [(predicted_states, PREDICTED, "-", "trained network")]
+    curves = [(_finite(predicted_states), PREDICTED, "-", "trained network")]
     if baseline_states is not None:
-        curves.append((baseline_states, BASELINE, "--", baseline_label or "baseline"))
+        curves.append((_finite(baseline_states), BASELINE, "--", baseline_label or "baseline"))
     panels = len(spec.states) + len(spec.controls)
     rows, columns = 3, math.ceil(panels / 3)
     figure = Figure(figsize=(4.6 + 3 * columns, 7.4), layout="constrained")
@@ -291,6 +291,11 @@ def _draw_state(
     ax.set_ylim(_limits(truth, shown, channel.scale))
     ax.set_ylabel(_label(channel.symbol, channel.unit))
     ax.yaxis.set_major_locator(MaxNLocator(5, steps=ROUND))
+
+
+def _finite(states: np.ndarray) -> np.ndarray:
+    """The states in double precision with NaN from where they cannot be drawn or squared."""
+    return np.where(np.abs(states) < 1e30, states, np.nan).astype(float)
 
 
 def _limits(truth: np.ndarray, others: Sequence[np.ndarray], least: float) -> tuple[float, float]:

@@ -15,12 +15,13 @@ from pct.runs.checkpoint import load_params, save_params
 
 
 def params(hidden=4):
-    return {
+    tree = {
         "params": {
             "Dense_0": {"kernel": jnp.arange(3.0 * hidden).reshape(3, hidden), "bias": jnp.zeros(hidden)},
             "Dense_1": {"kernel": jnp.ones((hidden, 2)), "bias": jnp.zeros(2)},
         }
     }
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float32), tree)
 
 
 def assert_same(found, expected):
@@ -42,7 +43,7 @@ def test_optimizer_state_comes_back_with_its_moments_and_rate(tmp_path):
     optimizer = optax.inject_hyperparams(optax.adamw)(1e-3)
     state = optimizer.init(params())
     _, state = optimizer.update(jax.tree.map(jnp.ones_like, params()), state, params())
-    state.hyperparams["learning_rate"] = jnp.asarray(2.5e-4)
+    state.hyperparams["learning_rate"] = jnp.asarray(2.5e-4, jnp.float32)
     save_params(tmp_path / "o.msgpack", state)
     assert_same(load_params(tmp_path / "o.msgpack", optimizer.init(params())), state)
 
@@ -67,7 +68,7 @@ def changed(path, value):
     ("saved", "message"),
     [
         (
-            changed("Dense_0/kernel", jnp.ones((3, 8))),
+            changed("Dense_0/kernel", jnp.ones((3, 8), jnp.float32)),
             r"leaf 'params/Dense_0/kernel': expected float32 \(3, 4\), found float32 \(3, 8\)",
         ),
         (

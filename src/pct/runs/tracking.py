@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pct.errors import DataError, UsageError
 from pct.runs.directory import to_json
@@ -23,6 +23,7 @@ STEP_METRICS = {"train/loss": "step", "val/loss": "epoch", "train/*": "step", "v
 logger = logging.getLogger(__name__)
 
 
+@runtime_checkable  # the annotations are checked while the tests run
 class Tracker(Protocol):
     """Takes the metrics of a run as they come."""
 

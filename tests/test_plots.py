@@ -1,0 +1,357 @@
+"""Figures by their content: what is drawn, in which unit, within which limits."""
+
+import dataclasses
+import errno
+import os
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from pct import plots
+from pct.dynamics.core import Channel, Parameter, define_model
+from pct.errors import DataError
+
+SPEC = define_model(
+    "sketch",
+    states=(
+        Channel("x", "x", "m", scale=0.1),
+        Channel("y", "y", "m", scale=0.1),
+        Channel("psi", r"\psi", "rad", angle=True, scale=0.05),
+    ),
+    controls=(Channel("accel", "a", "m/s^2"),),
+    parameters=(
+        Parameter("mu", r"\mu", "1", 0.2, 1.2, 0.9, "friction"),
+        Parameter("C", "C", "N/rad", 1e2, 1e5, 1e3, "stiffness", log=True),
+        Parameter("A", "A", "1/s", -5.0, 5.0, 0.0, "matrix", shape=(2, 3)),
+        Parameter("b", "b", "1", -5.0, 5.0, 0.0, "vector", shape=(4,)),
+    ),
+    derivative=lambda x, u, p, xp: x,
+)
+TIMES = 0.1 * np.arange(11)
+
+
+def lines(ax, color=None):
+    return [line for line in ax.lines if color is None or to_hex(line.get_color()).upper() == color]
+
+
+def panel(figure, label):
+    (ax,) = (ax for ax in figure.axes if ax.get_ylabel() == label and not hasattr(ax, "_colorbar"))
+    return ax
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def drive(heading=0.0, offset=0.0):
+    """A straight drive at 10 m/s, shape (11, 3)."""
+    states = np.zeros((11, 3))
+    states[:, 0] = 10 * TIMES
+    states[:, 1] = offset * TIMES
+    states[:, 2] = heading
+    return states
+
+
+def scenario(**changes):
+    arguments = {
+        "spec": SPEC,
+        "times": TIMES,
+        "true_states": drive(),
+        "predicted_states": drive(offset=0.5),
+        "controls": np.arange(10.0)[:, None],
+        "title": "a window",
+    }
+    return plots.draw_scenario(**arguments | changes)
+
+
+# --- Files
+
+
+def test_a_figure_is_written_whole_and_leaves_the_style_of_others_alone(tmp_path):
+    before = dict(matplotlib.rcParams)
+    path = tmp_path / "pct_network_loss.png"
+    plots.plot_losses(path, train_steps=np.arange(1, 31), train_loss=np.ones(30))
+    assert dict(matplotlib.rcParams) == before
+    assert list(tmp_path.iterdir()) == [path]
+    content = path.read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert content.endswith(b"IEND\xaeB`\x82")
+    assert int.from_bytes(content[16:20], "big") == 1440  # width in pixels
+
+
+def test_every_plot_writes_a_file(tmp_path):
+    plots.plot_scenario(
+        tmp_path / "a.png",
+        spec=SPEC,
+        times=TIMES,
+        true_states=drive(),
+        predicted_states=drive(offset=1),
+        controls=np.ones((10, 1)),
+        title="a",
+    )
+    values = {"mu": np.full(11, 0.5), "A": np.ones((11, 2, 3))}
+    plots.plot_parameters(tmp_path / "b.png", spec=SPEC, times=TIMES, values=values, title="b")
+    plots.plot_error_growth(
+        tmp_path / "c.png", spec=SPEC, dt=0.1, errors={"trained": np.ones((5, 3))}, title="c"
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "b.png", "c.png"}
+
+
+def test_a_full_disk_is_a_data_error(tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match=r"loss\.png: cannot write \(No space left on device\)"):
+        plots.plot_losses(tmp_path / "loss.png", train_steps=np.arange(2), train_loss=np.ones(2))
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- Losses
+
+
+def test_losses_show_schedule_and_best():
+    steps = np.arange(1, 101)
+    figure = plots.draw_losses(
+        train_steps=steps,
+        train_loss=np.exp(-steps / 50),
+        val_steps=np.array([25, 50, 75, 100]),
+        val_loss=np.array([0.7, 0.4, 0.3, 0.35]),
+        learning_rate=np.where(steps < 60, 1e-3, 5e-4),
+        horizon=np.where(steps < 30, 10, 50),
+        best_step=75,
+    )
+    main, rate, horizon = figure.axes
+    assert main.get_yscale() == rate.get_yscale() == "log"
+    assert horizon.get_xlabel() == "training step"
+    drawn = {line.get_label(): line for line in main.lines}
+    assert list(drawn["validation"].get_xdata()) == [25, 50, 75, 100]
+    assert (drawn["best: 0.3 at step 75"].get_xdata(), drawn["best: 0.3 at step 75"].get_ydata()) == (
+        [75],
+        [0.3],
+    )
+    assert drawn["learning rate drops"].get_xdata() == [60, 60]
+    assert drawn["curriculum ends"].get_xdata() == [30, 30]
+    shown = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert shown == list(drawn)
+
+
+def test_the_median_does_not_follow_one_bad_batch():
+    loss = np.ones(300)
+    loss[150] = 1e5
+    main = plots.draw_losses(train_steps=np.arange(300), train_loss=loss).axes[0]
+    raw, median = main.lines
+    assert max(raw.get_ydata()) == 1e5
+    assert set(median.get_ydata()) == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("loss", "scale"),
+    [
+        ([0.5], "log"),
+        ([0.0] * 20, "linear"),
+        ([np.nan] * 20, "linear"),
+        ([1.0, 0.0, np.nan, np.inf] * 5, "log"),
+    ],
+)
+def test_a_loss_of_any_kind_is_drawn(tmp_path, loss, scale):
+    arguments = {
+        "train_steps": np.arange(len(loss)),
+        "train_loss": np.array(loss),
+        "val_steps": np.array([]),
+        "val_loss": np.array([]),
+        "learning_rate": np.full(len(loss), 1e-3),
+        "horizon": np.full(len(loss), 50),
+    }
+    plots.plot_losses(tmp_path / "loss.png", **arguments)
+    figure = plots.draw_losses(**arguments)
+    assert figure.axes[0].get_yscale() == scale
+    assert "validation" not in [line.get_label() for line in figure.axes[0].lines]
+
+
+def test_a_rate_that_always_falls_has_no_drop_lines():
+    rate = np.linspace(1e-3, 1e-4, 100)
+    figure = plots.draw_losses(train_steps=np.arange(100), train_loss=np.ones(100), learning_rate=rate)
+    assert len(figure.axes[0].lines) == 2
+
+
+# --- One window
+
+
+def test_scenario_has_the_path_and_a_panel_for_each_channel():
+    figure = scenario(baseline_states=drive(offset=2), baseline_label="default parameters")
+    path, *panels = figure.axes
+    assert [ax.get_ylabel() for ax in panels] == ["$x$ [m]", "$y$ [m]", r"$\psi$ [rad]", "$a$ [m/s$^{2}$]"]
+    assert (path.get_xlabel(), path.get_ylabel()) == ("$x$ [m]", "$y$ [m]")
+    assert path.get_aspect() == 1
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["driven", "trained network", "default parameters", "start"]
+    assert [len(ax.lines) for ax in panels] == [3, 3, 3, 0]
+    assert panels[-1].get_xlabel() == "time [s]"
+
+
+def test_scenario_without_a_baseline():
+    figure = scenario()
+    assert [len(ax.lines) for ax in figure.axes[1:4]] == [2, 2, 2]
+
+
+def test_path_and_end_error_stand_above_the_panel():
+    """An error that grows linearly to 0.5 m: RMSE 0.5 sqrt(mean((k/10)^2), k = 0..10) = 0.296 m."""
+    ax = panel_of_state(scenario(baseline_states=drive(offset=-2)), "$y$ [m]")
+    assert texts(ax) == ["RMSE 0.3, at the end 0.5", "RMSE 1.2, at the end 2"]
+
+
+def panel_of_state(figure, label):
+    return next(ax for ax in figure.axes[1:] if ax.get_ylabel() == label)
+
+
+def test_angles_are_drawn_without_jumps_and_their_error_is_wrapped():
+    truth = drive(heading=np.pi - 0.05 + 0.1 * np.arange(11))
+    truth[:, 2] = (truth[:, 2] + np.pi) % (2 * np.pi) - np.pi
+    predicted = truth.copy()
+    predicted[:, 2] += 0.1 - 4 * np.pi
+    ax = panel_of_state(scenario(true_states=truth, predicted_states=predicted), r"$\psi$ [rad]")
+    drawn, ours = (line.get_ydata() for line in ax.lines)
+    np.testing.assert_allclose(np.diff(drawn), 0.1)
+    np.testing.assert_allclose(ours - drawn, 0.1)
+    assert texts(ax) == ["RMSE 0.1, at the end 0.1"]
+
+
+def test_controls_are_held_over_their_step():
+    (step,) = scenario().axes[-1].patches
+    values, edges, _ = step.get_data()
+    np.testing.assert_array_equal(values, np.arange(10.0))
+    np.testing.assert_array_equal(edges, TIMES)
+
+
+@pytest.mark.parametrize("value", [1e9, 1e300, np.nan, np.inf])
+def test_a_baseline_that_blows_up_does_not_hide_the_rest(tmp_path, value):
+    wild = drive()
+    wild[5:] = value
+    figure = scenario(baseline_states=wild)
+    for ax in figure.axes[:4]:
+        assert np.ptp(ax.get_ylim()) < 100
+    figure.savefig(tmp_path / "a.png")
+
+
+def test_standstill_is_drawn_at_a_sensible_scale(tmp_path):
+    still = np.full((11, 3), 1e-12) * np.arange(11)[:, None]
+    figure = scenario(true_states=still, predicted_states=still)
+    assert np.ptp(figure.axes[0].get_xlim()) >= 1.0
+    assert np.ptp(figure.axes[2].get_ylim()) == pytest.approx(0.1)
+
+
+def test_an_arrow_points_along_the_drive():
+    backwards = drive()[::-1]
+    (arrow,) = scenario(true_states=backwards, predicted_states=backwards).axes[0].texts
+    assert arrow.xy[0] < arrow.xyann[0]
+
+
+# --- Parameters
+
+
+def test_parameters_stand_between_their_bounds():
+    values = {"mu": np.linspace(0.4, 0.6, 11), "C": np.full(11, 5e3)}
+    truth = {"mu": np.full(11, 0.5)}
+    patched = dataclasses.replace(
+        SPEC,
+        param_bounds={**SPEC.param_bounds, "mu": (0.0, 2.0)},
+        default_params={**SPEC.default_params, "mu": 0.8},
+    )
+    figure = plots.draw_parameters(spec=patched, times=TIMES, values=values, truth=truth, title="t")
+    mu, stiffness = figure.axes
+    assert (mu.get_ylabel(), stiffness.get_ylabel()) == (r"$\mu$ [–]", "$C$ [N/rad]")
+    assert (mu.get_yscale(), stiffness.get_yscale()) == ("linear", "log")
+    assert {line.get_ydata()[0] for line in lines(mu, plots.MUTED)} == {0.0, 2.0}
+    assert {line.get_ydata()[0] for line in lines(stiffness, plots.MUTED)} == {1e2, 1e5}
+    assert lines(mu, plots.BASELINE)[0].get_ydata()[0] == 0.8
+    np.testing.assert_array_equal(lines(mu, plots.TRUTH)[0].get_ydata(), truth["mu"])
+    assert lines(stiffness, plots.TRUTH) == []
+    low, high = mu.get_ylim()
+    assert -0.3 < low < 0.0
+    assert 2.0 < high < 2.3
+    assert mu.get_title("left") == "mu"
+    assert mu.get_title("right") == "0.5 ± 0.063"
+
+
+def test_recordings_stand_side_by_side_with_a_gap():
+    times = np.array([5.0, 5.1, 5.2, 1.0, 1.1, 9.0, 1.2])
+    recording = np.array([0, 0, 0, 1, 1, 2, 1])
+    values = {"mu": np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.6])}
+    figure = plots.draw_parameters(spec=SPEC, times=times, values=values, recording=recording, title="t")
+    (line,) = lines(figure.axes[0], plots.PREDICTED)
+    np.testing.assert_array_equal(line.get_ydata(), [0.1, 0.2, 0.3, np.nan, 0.4, 0.5, 0.6, np.nan, 0.7])
+    x = line.get_xdata()
+    np.testing.assert_allclose(x, [0, 0.1, 0.2, np.nan, 0.4, 0.5, 0.6, np.nan, 0.8])
+    assert "side by side" in figure.axes[0].get_xlabel()
+
+
+def test_a_pause_breaks_the_line():
+    times = np.concatenate([TIMES, TIMES + 100])
+    figure = plots.draw_parameters(spec=SPEC, times=times, values={"mu": np.full(22, 0.5)}, title="t")
+    (line,) = lines(figure.axes[0], plots.PREDICTED)
+    assert list(np.flatnonzero(np.isnan(line.get_ydata()))) == [11]
+
+
+def test_array_parameters_are_summed_up_entry_by_entry():
+    entries = np.array([[1.0, 2.0, 3.0], [-4.0, 0.0, 0.5]])
+    values = {
+        "mu": np.full(3, 0.5),
+        "A": entries + np.array([-1.0, 0.0, 2.0])[:, None, None],
+        "b": np.zeros((3, 4)),
+    }
+    figure = plots.draw_parameters(spec=SPEC, times=TIMES[:3], values=values, title="t")
+    maps = [ax for ax in figure.axes if ax.images]
+    assert [ax.get_title("left").split(" along")[0] for ax in maps] == [
+        "A: median",
+        "A: range",
+        "b: median",
+        "b: range",
+    ]
+    np.testing.assert_array_equal(maps[0].images[0].get_array(), entries)
+    np.testing.assert_array_equal(maps[1].images[0].get_array(), np.full((2, 3), 3.0))
+    assert maps[0].images[0].get_clim() == (-4.0, 4.0)
+    assert texts(maps[0]) == ["1", "2", "3", "-4", "0", "0.5"]
+    assert maps[2].images[0].get_array().shape == (1, 4)
+    assert maps[0].images[0].colorbar.ax.get_ylabel() == "$A$ [1/s]"
+
+
+def test_a_single_prediction_is_drawn(tmp_path):
+    plots.plot_parameters(
+        tmp_path / "a.png",
+        spec=SPEC,
+        times=np.array([0.0]),
+        values={"mu": np.array([0.5])},
+        recording=np.array([0]),
+        title="t",
+    )
+
+
+# --- Error growth
+
+
+def test_error_growth_starts_at_zero_and_keeps_its_styles():
+    trained = np.linspace(0.1, 1.0, 10)[:, None] * np.ones(3)
+    errors = {"trained": trained, "default parameters": 2 * trained}
+    figure = plots.draw_error_growth(spec=SPEC, dt=0.1, errors=errors, title="t")
+    assert [ax.get_ylabel() for ax in figure.axes] == [
+        "RMSE of $x$ [m]",
+        "RMSE of $y$ [m]",
+        r"RMSE of $\psi$ [rad]",
+    ]
+    ours, default = figure.axes[0].lines
+    np.testing.assert_allclose(ours.get_xdata(), 0.1 * np.arange(11))
+    np.testing.assert_allclose(ours.get_ydata(), [0, *trained[:, 0]])
+    assert default.get_linestyle() == "--"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(errors)
+    assert figure.axes[0].get_ylim() == pytest.approx((0, 2.16))
+
+
+@pytest.mark.parametrize("value", [1e9, np.nan])
+def test_a_model_that_blows_up_does_not_press_the_others_down(value):
+    errors = {"trained": np.ones((10, 3)), "default parameters": np.full((10, 3), value)}
+    figure = plots.draw_error_growth(spec=SPEC, dt=0.1, errors=errors, title="t")
+    assert figure.axes[0].get_ylim()[1] <= 10.8
+    assert figure.axes[0].get_ylim()[1] >= 1.0
