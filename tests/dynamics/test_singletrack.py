@@ -1,14 +1,15 @@
 """The single-track models against published values, closed forms and each other."""
 
 import dataclasses
+from collections import namedtuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pct.dynamics import MODEL_SPECS, ModelSpec
-from pct.dynamics.bicycle import RELAXATION_TIME
+from pct.dynamics import MODEL_SPECS, ModelSpec, bicycle
 from pct.dynamics.vehicles import VEHICLES, with_vehicle
 from pct.integration import integrate_rk4
 
@@ -61,7 +62,9 @@ PUBLISHED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("spec", "state", "rates"), PUBLISHED, ids=lambda value: getattr(value, "name", ""))
+@pytest.mark.parametrize(
+    ("spec", "state", "rates"), PUBLISHED, ids=["kinematic", "single-track", "augmented"]
+)
 def test_published_derivatives(spec: ModelSpec, state: list, rates: list) -> None:
     z = np.array([*state, 0.15, 0.63 * G])
     np.testing.assert_allclose(
@@ -143,7 +146,7 @@ def test_slow_car_rolls(name: str, v: float) -> None:
 def test_slow_car_returns_to_rolling() -> None:
     """A yaw rate and slip angle that a slow car cannot have decay with the relaxation time."""
     start = [0.0, 0.0, 0.0, 0.2, 0.0, 1.0, 0.3]
-    end = simulate(SINGLETRACK, start, [0.0, 0.0], SINGLETRACK.default_params, RELAXATION_TIME, 1e-3)
+    end = simulate(SINGLETRACK, start, [0.0, 0.0], SINGLETRACK.default_params, bicycle.RELAXATION_TIME, 1e-3)
     np.testing.assert_allclose(end[5:], np.exp(-1.0) * np.array([1.0, 0.3]), rtol=1e-6)
 
 
@@ -151,6 +154,31 @@ def rolling(delta: float, p: dict) -> tuple[float, float]:
     """Slip angle in rad and curvature in 1/m at the centre of gravity of a car that rolls."""
     beta = np.arctan(p["lr"] / (p["lf"] + p["lr"]) * np.tan(delta))
     return beta, np.sin(beta) / p["lr"]
+
+
+def test_blend_is_exact_outside_its_range() -> None:
+    """To the last digit: dynamic from v_blend_high on, rolling up to v_blend_low."""
+    p = bicycle_params()
+    z = random_states()
+    z[:, 3] = np.abs(z[:, 3]) + p.v_blend_high
+    z[0, 3] = p.v_blend_high
+    x = State(*z.T[:7])
+    fast = SINGLETRACK.dynamics_fn(z, p._asdict(), np)
+    expected = bicycle.dynamic_rates(x.delta, x.v, x.psi_dot, x.beta, fast[:, 3], p)
+    np.testing.assert_array_equal(fast[:, 5:7].T, expected)
+    z[:, 3] = p.v_blend_low - (z[:, 3] - p.v_blend_high)
+    x = State(*z.T[:7])
+    slow = SINGLETRACK.dynamics_fn(z, p._asdict(), np)
+    expected = bicycle.rolling_rates(x, slow[:, 2], slow[:, 3], p, np)
+    np.testing.assert_array_equal(slow[:, 5:7].T, expected)
+
+
+State = namedtuple("State", SINGLETRACK.state_names)
+
+
+def bicycle_params() -> Any:
+    defaults = SINGLETRACK.default_params
+    return namedtuple("Params", defaults)(**defaults)
 
 
 def test_blend_is_smooth() -> None:

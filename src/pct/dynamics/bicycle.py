@@ -76,6 +76,10 @@ def dynamic_rates(
     Each axle's side force is ``mu C_S F_z alpha`` with its slip angle alpha; acceleration moves the load
     ``m a h / (lf + lr)`` to the rear.
 
+    The yaw rate's own time constant is ``I (lf + lr) v / (mu m g (lf^2 C_Sf lr + lr^2 C_Sr lf))``, v / 113
+    in s for the 1:10 car's defaults. A Runge-Kutta step of order 4 is stable up to 2.78 of it: 0.037 s at
+    1.5 m/s, and 14 times less in the stiffest corner of the bounds. Coarser data need substeps.
+
     Args:
         delta: steering angle in rad.
         v: speed in m/s, positive.
