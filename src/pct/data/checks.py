@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from pct.data.derive import derive, known_channels, smooth_derivative
+from pct.data.derive import derive, known_channels
 from pct.data.trajectory import OtherColumn, Trajectory
 from pct.errors import DataError
 from pct.types import Column
@@ -32,6 +32,10 @@ TOLERANCE = 3.0
 AGREEMENT = 2.5
 # On how many rows at least.
 ROWS = 20
+# Rates are compared by what they add up to over this time in s: long against noise, short against a turn.
+SPAN = 0.4
+# Slower than this, in m/s, positions show no direction.
+WALK = 0.2
 # Wheelbases that a log may imply, in m: from a 1:43 car with room for error, to a truck.
 WHEELBASES = (0.02, 10.0)
 
@@ -61,10 +65,10 @@ def check_trajectory(
                 f"{where}: expected '{name}' {expected}, found {column[row]:g} in row {row}: "
                 "correct the recording, or cut it there"
             )
+    _check_heading(trajectory, where)
     for comparison in COMPARISONS:
         if comparison.name in trajectory.channels:
             _compare(trajectory, comparison, where, columns or {})
-    _check_heading(trajectory, where)
 
 
 def unit_hint(name: str, unit: str) -> str:
@@ -82,7 +86,8 @@ class Comparison:
         means: what it is compared with, for messages.
         needs: the channels that this takes, logged or derivable.
         function: ``function(dt, channel, *needs)`` gives both sides of the comparison.
-        low, high: the ratio of the two must lie between them.
+        allowed: the ratio of the two must lie within.
+        explained: a unit explains a wrong ratio where it brings it to within.
         suspects: other channels whose unit may be wrong instead; the ratio then is the inverse.
     """
 
@@ -90,13 +95,20 @@ class Comparison:
     means: str
     needs: tuple[str, ...]
     function: Callable[..., tuple[OtherColumn, OtherColumn]]
-    low: float = 1 / TOLERANCE
-    high: float = TOLERANCE
+    allowed: tuple[float, float] = (1 / TOLERANCE, TOLERANCE)
+    explained: tuple[float, float] = (0.75, 1.33)
     suspects: tuple[str, ...] = ()
 
 
-def _speeds(dt: float, v: Column, x: Column, y: Column) -> tuple[Column, Column]:
-    return np.abs(v), np.hypot(smooth_derivative(x, dt), smooth_derivative(y, dt))
+def _changes(dt: float, rate: Column, column: Column) -> tuple[OtherColumn, OtherColumn]:
+    """What a rate adds up to over `SPAN`, and the change that its integral shows: noise hides in neither."""
+    return _added_up(dt, rate), _changed(dt, column)
+
+
+def _distances(dt: float, v: Column, x: Column, y: Column) -> tuple[OtherColumn, OtherColumn]:
+    covered = np.hypot(_changed(dt, x), _changed(dt, y))
+    moving = covered > WALK * SPAN
+    return _added_up(dt, np.abs(v))[moving], covered[moving]
 
 
 def _curvatures(dt: float, delta: Column, psi_dot: Column, v: Column) -> tuple[OtherColumn, OtherColumn]:
@@ -105,37 +117,39 @@ def _curvatures(dt: float, delta: Column, psi_dot: Column, v: Column) -> tuple[O
     return np.tan(delta[moving]), psi_dot[moving] / v[moving]
 
 
+def _added_up(dt: float, rate: Column) -> OtherColumn:
+    total = np.concatenate([[0.0], np.cumsum(rate) * dt])
+    return total[_span(dt) : -1] - total[: -_span(dt) - 1]
+
+
+def _changed(dt: float, column: Column) -> OtherColumn:
+    return column[_span(dt) :] - column[: -_span(dt)]
+
+
+def _span(dt: float) -> int:
+    return max(1, round(SPAN / dt))
+
+
 COMPARISONS = (
     Comparison(
         "psi_dot",
         "the rate of the heading 'psi'",
         ("psi",),
-        lambda dt, psi_dot, psi: (psi_dot, smooth_derivative(np.unwrap(psi), dt)),
+        lambda dt, psi_dot, psi: _changes(dt, psi_dot, np.unwrap(psi)),
         suspects=("psi",),
     ),
-    Comparison("v", "the speed of the positions", ("x", "y"), _speeds, suspects=("x", "y")),
-    Comparison("vx", "the speed of the positions", ("x", "y"), _speeds, suspects=("x", "y")),
+    Comparison("v", "the speed of the positions", ("x", "y"), _distances, suspects=("x", "y")),
+    Comparison("vx", "the speed of the positions", ("x", "y"), _distances, suspects=("x", "y")),
     Comparison(
         "delta",
         "the curvature psi_dot/v, as a wheelbase in m",
         ("psi_dot", "v"),
         _curvatures,
-        low=WHEELBASES[0],
-        high=WHEELBASES[1],
+        allowed=WHEELBASES,
+        explained=WHEELBASES,
     ),
-    Comparison(
-        "delta_dot",
-        "the rate of 'delta'",
-        ("delta",),
-        lambda dt, delta_dot, delta: (delta_dot, smooth_derivative(delta, dt)),
-        suspects=("delta",),
-    ),
-    Comparison(
-        "accel",
-        "the rate of the speed",
-        ("v",),
-        lambda dt, accel, v: (accel, smooth_derivative(v, dt)),
-    ),
+    Comparison("delta_dot", "the rate of 'delta'", ("delta",), _changes, suspects=("delta",)),
+    Comparison("accel", "the rate of the speed", ("v",), _changes),
 )
 
 
@@ -147,17 +161,20 @@ def _compare(
     if trajectory.origins[name] == "command":
         return
     others = [derive(need, trajectory.channels, trajectory.dt) for need in comparison.needs]
-    if any(column is None for column in others) or len(trajectory) < ROWS:
+    if any(column is None for column in others) or len(trajectory) < ROWS + _span(trajectory.dt):
         return
     value, reference = comparison.function(trajectory.dt, trajectory.channels[name], *others)
-    # Only where much happens: near zero a ratio is noise.
-    strong = np.abs(reference) > max(np.quantile(np.abs(reference), 0.75) * 0.999, 1e-6)
+    # Only where much happens by both: near zero a ratio is noise, and picking by one side biases it.
+    strength = np.abs(value * reference)
+    if len(strength) < ROWS:
+        return
+    strong = (strength >= np.quantile(strength, 0.75)) & (np.abs(reference) > 1e-6)
     if strong.sum() < ROWS:
         return
     low, ratio, high = np.quantile(value[strong] / reference[strong], [0.25, 0.5, 0.75])
     if low * high <= 0 or max(low / high, high / low) > AGREEMENT:
         return
-    if comparison.low <= ratio <= comparison.high:
+    if comparison.allowed[0] <= ratio <= comparison.allowed[1]:
         return
     column = columns.get(name, ("", ""))[0]
     what = f"'{name}'{f' (column {column!r})' if column else ''}"
@@ -165,29 +182,26 @@ def _compare(
         f"{where}: expected {what} to agree with {comparison.means}, found it {ratio:.4g} times that "
         f"(half of {strong.sum()} rows between {min(low, high):.3g} and {max(low, high):.3g})"
     )
-    if ratio < 0:
-        sign = -1 if columns.get(name) else "the other"
-        raise DataError(
-            f"{evidence}: the sign is wrong.\nFix: [channels.{name}] sign = {sign}, or check the others"
-        )
-    fixes = [
-        f'[channels.{suspect}] unit = "{fix}"'
-        for suspect, factor in ((name, ratio), *((other, 1 / ratio) for other in comparison.suspects))
-        for fix in _looks_like(suspect, factor, columns.get(suspect, ("", ""))[1])
-    ]
-    raise DataError(
-        f"{evidence}: the unit is wrong.\nFix: {' or '.join(fixes) or f'find the unit of {what}'}"
+    wrong = "sign" if ratio < 0 else "unit"
+    fixes = (
+        [f"[channels.{name}] sign = -1"]
+        if ratio < 0
+        else [
+            f'[channels.{suspect}] unit = "{fix}"'
+            for suspect, factor in ((name, ratio), *((other, 1 / ratio) for other in comparison.suspects))
+            for fix in _looks_like(suspect, factor, columns.get(suspect, ("", ""))[1], comparison.explained)
+        ]
     )
+    fix = " or ".join(fixes) or f"look up the unit of {what}"
+    raise DataError(f"{evidence}: the {wrong} is wrong.\nFix in the map of the log: {fix}")
 
 
-def _looks_like(name: str, ratio: float, declared: str) -> list[str]:
-    """Units that explain why a channel is ``ratio`` times too large."""
+def _looks_like(name: str, ratio: float, declared: str, explained: tuple[float, float]) -> list[str]:
+    """Units that explain why a channel declared in another one is ``ratio`` times too large."""
     si = known_channels()[name].unit
-    factors = USUAL_UNITS.get(si, {})
-    at = ratio * factors.get(declared, 1.0)
-    return [
-        unit for unit, factor in {si: 1.0, **factors}.items() if abs(math.log(at / factor)) < math.log(1.25)
-    ]
+    factors = {si: 1.0, **USUAL_UNITS.get(si, {})}
+    raw = ratio * factors.get(declared, 1.0)
+    return [unit for unit, factor in factors.items() if explained[0] <= raw / factor <= explained[1]]
 
 
 def _check_heading(trajectory: Trajectory, where: str) -> None:
@@ -196,12 +210,15 @@ def _check_heading(trajectory: Trajectory, where: str) -> None:
     v = derive("v", trajectory.channels, trajectory.dt)
     if x is None or y is None or psi is None or v is None:
         return
-    x_dot, y_dot = smooth_derivative(x, trajectory.dt), smooth_derivative(y, trajectory.dt)
-    speed = np.hypot(x_dot, y_dot)
-    moving = (speed > max(0.3 * np.quantile(speed, 0.95), 0.1)) & (v > 0)
+    rows = _span(trajectory.dt)
+    if len(v) <= rows:
+        return
+    dx, dy = _changed(trajectory.dt, x), _changed(trajectory.dt, y)
+    covered = np.hypot(dx, dy)
+    moving = (covered > max(0.3 * np.quantile(covered, 0.95), SPAN * WALK)) & (v[rows:] > 0) & (v[:-rows] > 0)
     if moving.sum() < ROWS:
         return
-    apart = np.arctan2(y_dot, x_dot)[moving] - psi[moving]
+    apart = np.arctan2(dy, dx)[moving] - 0.5 * (psi[rows:] + psi[:-rows])[moving]
     median = float(np.median(np.abs((apart + math.pi) % (2 * math.pi) - math.pi)))
     if median > 1.0:
         raise DataError(

@@ -362,9 +362,12 @@ def _refuse_value(path: Path, signals: SignalMap, raw: RawLog, name: str, column
             f'Cut the row, or write faults = "cut" in {MAP} to split the recording at such rows'
         )
     assert signal is not None
+    unit = signal.unit or signal.si
+    value = f"{raw.columns[raw_name][row]:g} {unit}" + (
+        f" = {column[row]:g} {signal.si}" if unit != signal.si else ""
+    )
     raise DataError(
-        f"{where}: expected '{name}' within {_limit(name):g} {signal.si}, found "
-        f"{raw.columns[raw_name][row]:g} {signal.unit or signal.si} = {column[row]:g} {signal.si}.\n"
+        f"{where}: expected '{name}' within {_limit(name):g} {signal.si}, found {value}.\n"
         f'{unit_hint(name, signal.si)} Else it is a glitch: cut the row, or write faults = "cut" in {MAP}'
     )
 
@@ -407,7 +410,7 @@ def _read_signal(path: Path, name: str, table: Any) -> Signal:
     for key in ("offset", "delay"):
         _expect(path, f"{where}.{key}", table.get(key, 0.0), (int, float), "a number")
     _expect(path, f"{where}.angle", table.get("angle", False), bool, "true or false")
-    if table.get("sign", 1) not in (1, -1):
+    if repr(table.get("sign", 1)) not in ("1", "-1"):
         raise DataError(f"{path}: expected {where}.sign to be 1 or -1, found {table['sign']!r}")
     if table.get("origin", "measured") not in ORIGINS:
         raise DataError(

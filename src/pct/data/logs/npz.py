@@ -24,7 +24,8 @@ def read_npz(path: Path, names: Sequence[str], options: Mapping[str, str]) -> Ra
         DataError: the file is no archive, holds pickled objects, or lacks an array.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # NumPy leaves a file open that it cannot read.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except ValueError as error:
         raise DataError(
