@@ -378,7 +378,14 @@ def test_bad_folders(tmp_path: Path) -> None:
         read_folder(tmp_path)
     (tmp_path / "signals.toml").unlink()
     (tmp_path / "log.csv").write_text(csv(drive()))
-    with pytest.raises(DataError, match=r"found 1 files such as 'log\.csv'[\s\S]*docs/data\.md"):
+    with pytest.raises(DataError, match=r"found 1 entries such as 'log\.csv'[\s\S]*docs/data\.md"):
+        read_folder(tmp_path)
+
+
+def test_a_folder_of_folders_names_them(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    raw_folder(tmp_path / "train", csv(drive()))
+    with pytest.raises(DataError, match="pass train in it"):
         read_folder(tmp_path)
 
 

@@ -58,8 +58,14 @@ def read_folder(folder: Path) -> list[Trajectory]:
         return trajectories
     if (folder / MAP).is_file():
         return read_raw(folder)
-    files = sorted(path.name for path in folder.iterdir())
-    found = f"{len(files)} files such as '{files[0]}'" if files else "an empty folder"
+    entries = sorted(path.name for path in folder.iterdir())
+    inner = [name for name in entries if any((folder / name / file).is_file() for file in (MANIFEST, MAP))]
+    if inner:
+        raise DataError(
+            f"{folder}: expected {MANIFEST} or {MAP}, found folders that have one: "
+            f"pass {', '.join(inner)} in it"
+        )
+    found = f"{len(entries)} entries such as '{entries[0]}'" if entries else "an empty folder"
     raise DataError(
         f"{folder}: expected {MANIFEST}, or log files and {MAP}, found {found}.\n"
         f'For logs, write {MAP} there (docs/data.md), e.g. preset = "{presets()[0]}". '
