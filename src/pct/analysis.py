@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from pct import plots
+from pct.data.loading import load_feature_dataset_group
 from pct.data.windows import FeatureDataset
 from pct.dynamics import MODEL_SPECS
 from pct.dynamics.core import ModelSpec, flatten_bounds, flatten_params, unflatten_params
 from pct.dynamics.losses import channel_residual
 from pct.errors import DataError
 from pct.integration import Integrator, make_integrator
+from pct.optimization.history_fit import HistoryFit
 from pct.optimization.network import ParameterMLP, network_settings
 from pct.optimization.network_training import make_predict_fn, predict_parameters_chunked
 from pct.runs.checkpoint import BEST_PARAMS, MODEL_PARAMS, load_params
@@ -84,6 +86,35 @@ class TrainedModel:
         self, answer: Callable[..., Array], chunk_size: int
     ) -> Callable[[Any, FeatureDataset], np.ndarray]:
         return make_predict_fn(answer, self.base_params, self.spec, self.integrator, chunk_size=chunk_size)
+
+
+def load_windows(
+    trained: TrainedModel, paths: Sequence[Path], label: str, *, stride: int | None = None
+) -> FeatureDataset:
+    """Windows of dataset folders as the network was trained to read them.
+
+    Args:
+        trained: the network; its settings say horizon, history and features.
+        paths: dataset or raw folders.
+        label: what the data is for, named in messages.
+        stride: steps from one window to the next; that of training when left out.
+    """
+    settings = trained.settings
+    fit = HistoryFit(trained.spec, trained.integrator_name, trained.substeps)
+    return load_feature_dataset_group(
+        paths,
+        trained.spec,
+        None,
+        False,
+        None,
+        round(100 * trained.dt),
+        settings["feature_mode"],
+        label,
+        horizon=settings["horizon"],
+        history=settings["history"],
+        stride=stride or settings["stride"],
+        history_features=fit if settings["history_fit"] else None,
+    )
 
 
 def open_loop_errors(

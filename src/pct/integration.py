@@ -6,11 +6,15 @@ scans it over a horizon. `INTEGRATORS` is the table that flags choose from.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from pct.types import Array, Float, StateAndControl
+
+# Longest integration step, in s, at which a 1:10 car's tyres are still stable at walking speed.
+LONGEST_STEP = 0.025
 
 DynamicsFn = Callable[..., Array]
 Integrator = Callable[..., Array]
@@ -126,3 +130,13 @@ INTEGRATORS: dict[str, Integrator] = {
 def make_integrator(name: str, substeps: int = 1) -> Integrator:
     """The integrator of that name with its number of substeps bound."""
     return partial(INTEGRATORS[name], substeps=substeps)
+
+
+def choose_substeps(dt: float, requested: int | None = None) -> int:
+    """The requested number of substeps, or enough for steps of `LONGEST_STEP` or less.
+
+    Examples:
+        >>> choose_substeps(0.05), choose_substeps(0.01), choose_substeps(0.05, 5)
+        (2, 1, 5)
+    """
+    return requested or max(1, math.ceil(dt / LONGEST_STEP - 1e-9))

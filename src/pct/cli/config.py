@@ -38,6 +38,8 @@ class TrainConfig:
     (a 1:10 car) when left out."""
     feature_mode: Literal["full", "context", "features"] = "full"
     """What the network reads: feature.* columns with the state context, or either alone (ablation)."""
+    history_fit: bool = True
+    """Let the network also read a fit of the model's parameters to the history before each window."""
     samples: int | None = None
     """Most training windows to use, spread evenly over the logs [windows]; all when left out."""
     val_samples: int | None = None

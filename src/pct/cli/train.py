@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from pct.cli.config import TrainConfig
 from pct.cli.config import parse_args as parse_args
-from pct.dynamics import MODEL_SPECS, flatten_bounds, with_fixed, with_vehicle
+from pct.dynamics import MODEL_SPECS, flatten_bounds, with_fixed
+from pct.dynamics.vehicles import with_vehicle
 from pct.errors import DataError, PctError, UsageError
 
 if TYPE_CHECKING:
     from pct.dynamics import ModelSpec
 
 REPO_ROOT = Path(__file__).resolve().parents[3]
-# Longest integration step, in s, that stays stable for a 1:10 car's tyres at walking speed.
-LONGEST_STEP = 0.025
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -34,9 +32,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.cli import summary
     from pct.cli.progress import TrainingProgress
     from pct.data.loading import data_hashes, load_feature_dataset_group
-    from pct.integration import make_integrator
+    from pct.integration import choose_substeps, make_integrator
     from pct.optimization import network_training as optnet
     from pct.optimization.divergence import make_explain_fn
+    from pct.optimization.history_fit import HistoryFit
     from pct.optimization.loop import LoopSettings, train
     from pct.optimization.network import ParameterMLP, fit_normalization, network_settings
     from pct.runs import checkpoint
@@ -54,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     dataset_paths = [resolve_folder(path) for path in args.dataset]
     val_dataset_paths = [resolve_folder(path) for path in args.val_dataset]
     window_shape = {"horizon": args.horizon, "history": args.history, "stride": args.stride}
+    history_fit = HistoryFit(spec, args.integrator, args.substeps) if args.history_fit else None
     dataset = load_feature_dataset_group(
         dataset_paths,
         spec,
@@ -63,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.dt,
         args.feature_mode,
         "training",
+        history_features=history_fit,
         **window_shape,
     )
     assert dataset.origin is not None
@@ -78,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             dt,
             args.feature_mode,
             "validation",
+            history_features=history_fit,
             **window_shape,
         )
         check_same_features(dataset, val_dataset)
@@ -95,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         # 6) Model and optimiser.
         base_params = spec.build_base_params(dt)
-        substeps = args.substeps or max(1, math.ceil(dt / 100 / LONGEST_STEP - 1e-9))
+        substeps = choose_substeps(dt / 100, args.substeps)
         integrator = make_integrator(args.integrator, substeps)
         feature_mean, feature_std = fit_normalization(dataset.features)
         model = ParameterMLP(
@@ -152,7 +154,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             dt / 100,
             args.integrator,
             substeps,
-            {**window_shape, "mode": args.feature_mode, "feature_names": dataset.origin.feature_names},
+            {
+                **window_shape,
+                "feature_mode": args.feature_mode,
+                "history_fit": args.history_fit,
+                "feature_names": dataset.origin.feature_names,
+            },
         )
         analysis.save_network(output_dir, trained)
         checkpoint.save_params(output_dir / checkpoint.MODEL_PARAMS, result.params)

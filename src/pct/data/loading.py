@@ -18,7 +18,14 @@ import numpy as np
 from pct.data.derive import model_columns
 from pct.data.signals import read_folder
 from pct.data.trajectory import Trajectory, resample
-from pct.data.windows import FeatureDataset, FeatureMode, WindowStore, gather_windows, window_starts
+from pct.data.windows import (
+    FeatureDataset,
+    FeatureMode,
+    HistoryFeatures,
+    WindowStore,
+    gather_windows,
+    window_starts,
+)
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError
 from pct.files import sha256, write_atomic
@@ -41,6 +48,7 @@ def load_feature_dataset_group(
     horizon: int = 20,
     history: int = 20,
     stride: int = 1,
+    history_features: HistoryFeatures | None = None,
 ) -> FeatureDataset:
     """Windows of one or more dataset folders.
 
@@ -54,6 +62,7 @@ def load_feature_dataset_group(
         feature_mode: ``full``, ``context`` or ``features``.
         label: what the data is for (``training``, ``validation``), named in messages.
         horizon, history, stride: see `window_starts`.
+        history_features: see `gather_windows`.
 
     Raises:
         DataError: a folder or file that cannot be used; says which, where, and the likely fix.
@@ -64,7 +73,15 @@ def load_feature_dataset_group(
         starts = window_starts(store, horizon=horizon, history=history, stride=stride, samples=samples)
     except DataError as error:
         raise DataError(f"{label} data: {error}") from None
-    return gather_windows(store, starts, spec, horizon=horizon, history=history, feature_mode=feature_mode)
+    return gather_windows(
+        store,
+        starts,
+        spec,
+        horizon=horizon,
+        history=history,
+        feature_mode=feature_mode,
+        history_features=history_features,
+    )
 
 
 def load_window_store(

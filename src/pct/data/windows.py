@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, Protocol, get_args
 
 import jax
 import jax.numpy as jnp
@@ -92,6 +92,18 @@ class FeatureDataset(NamedTuple):
     origin: WindowOrigin | None = None
 
 
+class HistoryFeatures(Protocol):
+    """Computes features from the rows before windows; supplied by a room that knows more than data."""
+
+    names: tuple[str, ...]
+
+    def __call__(
+        self, states: Float[Array, "B L S"], controls: Float[Array, "B H C"], dt: float
+    ) -> Float[Array, "B K"]:
+        """Features of each window from its L = H + 1 rows up to its first, and the H controls between."""
+        ...
+
+
 def window_starts(
     store: WindowStore, *, horizon: int, history: int, stride: int = 1, samples: int | None = None
 ) -> Rows:
@@ -135,6 +147,7 @@ def gather_windows(
     horizon: int,
     history: int,
     feature_mode: FeatureMode = "full",
+    history_features: HistoryFeatures | None = None,
 ) -> FeatureDataset:
     """Windows that begin at the given rows.
 
@@ -144,6 +157,7 @@ def gather_windows(
         horizon: steps that are predicted, T.
         history: rows before the start that the context reads, H.
         feature_mode: which part the network reads; see `FEATURE_MODES`.
+        history_features: computes more features of the state context.
 
     Returns:
         Windows in the frame of their first pose, with their origin.
@@ -158,12 +172,11 @@ def gather_windows(
             "--feature-mode features: the logs have no feature.* column for the network to read: "
             "use --feature-mode context"
         )
-    pose = list(spec.pose_indices)
-    initial, targets, controls, context = _gather(
+    initial, targets, controls, past_states, past_controls = _gather(
         jnp.asarray(store.states),
         jnp.asarray(store.controls),
         jnp.asarray(starts),
-        pose=tuple(pose),
+        pose=spec.pose_indices,
         horizon=horizon,
         history=history,
     )
@@ -172,8 +185,11 @@ def gather_windows(
         parts.append(jnp.asarray(store.exogenous[starts]))
         names += [f"feature.{name}" for name in store.exogenous_names]
     if feature_mode != "features":
-        parts.append(context)
+        parts.append(_context(past_states, past_controls, spec.pose_indices))
         names += _context_names(spec, history)
+        if history_features is not None:
+            parts.append(history_features(past_states, past_controls, store.dt))
+            names += history_features.names
     return FeatureDataset(
         features=jnp.concatenate(parts, axis=-1),
         controls=controls,
@@ -199,13 +215,13 @@ def _gather(
     pose: tuple[int, int, int],
     horizon: int,
     history: int,
-) -> tuple[Array, Array, Array, Array]:
-    """Initial states, targets, controls and context of the windows at the given rows."""
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Initial states, targets and controls of the windows, states and controls of their history."""
     rows = starts[:, None] + jnp.arange(-history, horizon + 1)
     local = _to_local_frame(states[rows], history, pose)
     driven = controls[rows]
-    context = _context(local[:, : history + 1], driven[:, : history + 1], pose)
-    return local[:, history], local[:, history + 1 :], driven[:, history:-1], context
+    past = local[:, : history + 1], driven[:, :history]
+    return local[:, history], local[:, history + 1 :], driven[:, history:-1], *past
 
 
 def _to_local_frame(
@@ -227,18 +243,16 @@ def _to_local_frame(
 
 
 def _context(
-    states: Float[Array, "B L S"], controls: Float[Array, "B L C"], pose: tuple[int, int, int]
+    states: Float[Array, "B L S"], controls: Float[Array, "B H C"], pose: tuple[int, int, int]
 ) -> Float[Array, "B K"]:
     """State context before a window, in a form that does not move with x, y and heading.
 
-    The present values of all other states and controls, then how each differed in the history: what
-    the car is doing, and how it came there. The path driven, seen from the present pose, comes last.
+    The present values of all other states and the last controls, then how each differed in the history:
+    what the car is doing, and how it came there. The path driven, seen from the present pose, is last.
     """
     moving = [i for i in range(states.shape[-1]) if i not in pose]
-    signals = jnp.concatenate([states[..., moving], controls], axis=-1)
-    # The control of the last row acts after the start; the network may read only what came before.
-    present = jnp.concatenate([states[:, -1, moving], controls[:, -2]], axis=-1)
-    past = signals[:, :-1] - present[:, None]
+    present = jnp.concatenate([states[:, -1, moving], controls[:, -1]], axis=-1)
+    past = jnp.concatenate([states[:, :-1, moving], controls], axis=-1) - present[:, None]
     path = states[:, :-1, list(pose)]
     batch = states.shape[0]
     return jnp.concatenate([present, past.reshape(batch, -1), path.reshape(batch, -1)], axis=-1)
