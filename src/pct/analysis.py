@@ -176,7 +176,8 @@ def generate_analysis_artifacts(
     plots.plot_parameters(
         files[-1],
         spec=spec,
-        times=_along_the_drive(origin.recording, origin.times),
+        times=origin.times,
+        recording=origin.recording,
         values=trained.predict_parameters(dataset, chunk_size=chunk_size),
         truth=origin.truth or None,
         title=f"Predicted parameters along the {label} drives",
@@ -273,16 +274,6 @@ def _typical_windows(
         (f"{round(100 * share):02d}th_percentile", int(order[round(share * (len(order) - 1))]))
         for share in shares
     ]
-
-
-def _along_the_drive(recording: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Times of all recordings one after another in s, with a gap between them."""
-    shifted, offset = times.astype(np.float64).copy(), 0.0
-    for index in np.unique(recording):
-        rows = recording == index
-        shifted[rows] += offset - times[rows][0]
-        offset = shifted[rows][-1] + 2.0
-    return shifted
 
 
 def _number(value: Any) -> Any:

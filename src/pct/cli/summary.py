@@ -131,13 +131,14 @@ def conclude(
         f"{distance['trained']:.3g} m against {distance['default']:.3g} m ({100 * share:.0f} %) "
         f"on {ours.shape[0]} {split} windows.",
         highlight=False,
+        soft_wrap=True,
     )
     if val_dataset is None:
         console.print("No validation data: these windows were trained on. Pass --val-dataset to check.")
     run = output_path.parent
     console.print(f"Predicted parameters: {output_path}", highlight=False, soft_wrap=True)
     console.print(
-        f"Look next at analysis/{split}_parameters.png and analysis/{split}_error_growth.png in the run folder."
+        f"Look next at {run / 'analysis'}: {split}_parameters.png, {split}_error_growth.png."
         if (run / "analysis").is_dir()
         else "Run with --analysis to see plots of the predictions.",
         highlight=False,

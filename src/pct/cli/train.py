@@ -12,7 +12,7 @@ from pct.cli.config import TrainConfig
 from pct.cli.config import parse_args as parse_args
 from pct.dynamics import MODEL_SPECS, flatten_bounds, with_fixed
 from pct.dynamics.vehicles import with_vehicle
-from pct.errors import DataError, PctError, UsageError
+from pct.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from pct.dynamics import ModelSpec
@@ -91,6 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = dataclasses.asdict(args)
     write_provenance(output_dir, config=config, command=sys.argv, data=hashes)
 
+    tracker = None
     try:
         # 5) Logging: metrics.jsonl always, Weights & Biases where a project is named.
         tracker = open_tracker(output_dir, args.wandb_project, config)
@@ -197,8 +198,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         tracker.summary(facts)
         tracker.close()
         mark_done(output_dir, facts)
-    except (PctError, KeyboardInterrupt) as error:
-        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+    except BaseException as error:
+        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or repr(error)
+        if tracker is not None:
+            tracker.close(exit_code=getattr(error, "exit_code", 1))
         mark_failed(output_dir, reason)
         print(f"What was learned until then is in {output_dir}", file=sys.stderr)
         raise

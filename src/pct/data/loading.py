@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -234,8 +235,9 @@ def _read_cache(cache: Path, key: str) -> WindowStore | None:
     if header["key"] != key:
         log.warning("%s: the data or the loader changed since it was written; making it anew", cache)
         return None
-    names = {name: tuple(header[name]) for name in ("recordings", "exogenous_names", "truth_names")}
-    return WindowStore(**arrays, **names, dt=header["dt"])
+    names = {name: tuple(value) for name, value in header.items() if isinstance(value, list)}
+    fields: dict[str, Any] = {**arrays, **names, "dt": header["dt"]}
+    return WindowStore(**fields)
 
 
 def _write_cache(cache: Path, key: str, store: WindowStore) -> None:

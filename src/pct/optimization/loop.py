@@ -120,11 +120,12 @@ def train(
         for epoch in range(1, settings.epochs + 1):
             key, shuffle_key = jax.random.split(key)
             train_loss = _run_epoch(result, arrays, epoch, shuffle_key, step_fn, settings, reporter, explain)
-            val_loss = None if val_dataset is None else eval_loss_fn(result.params, val_dataset)
-            if val_loss is not None and not math.isfinite(val_loss):
-                rows = np.arange(val_dataset.targets.shape[0])
-                cause = explain(result.params, val_dataset, rows)
-                raise DivergedError(f"validation loss is {val_loss} after epoch {epoch}: {cause}")
+            val_loss = None
+            if val_dataset is not None:
+                val_loss = eval_loss_fn(result.params, val_dataset)
+                if not math.isfinite(val_loss):
+                    cause = explain(result.params, val_dataset, np.arange(val_dataset.targets.shape[0]))
+                    raise DivergedError(f"validation loss is {val_loss} after epoch {epoch}: {cause}")
             judged = train_loss if val_loss is None else val_loss
             is_best = judged < result.best_loss
             if is_best:
@@ -166,7 +167,7 @@ def _run_epoch(
             cause = explain(pending.params, pending.batch, pending.rows)
             raise DivergedError(f"training diverged in epoch {epoch}, step {pending.step}: {what}; {cause}")
         report = StepReport(
-            pending.step, epoch, loss / pending.count, norm, rate, pending.horizon, pending.count
+            pending.step, epoch, loss / pending.counted, norm, rate, pending.horizon, pending.counted
         )
         result.steps.append(report)
         reporter.on_step(report)
@@ -197,7 +198,7 @@ class _Pending(NamedTuple):
 
     step: int
     horizon: int
-    count: int
+    counted: int
     rows: np.ndarray
     params: Any
     batch: FeatureDataset

@@ -112,7 +112,7 @@ def fit_normalization(features: Features) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.where(std > 1e-6 * (1.0 + np.abs(mean)), std, 1.0)
 
 
-def network_settings(spec: ModelSpec) -> dict[str, np.ndarray]:
+def network_settings(spec: ModelSpec) -> dict[str, Any]:
     """Start and logarithmic entries of a model's network: ``defaults`` and ``log_mask``, (P,) each."""
     log = {key: float(spec.parameter(key).log) for key in spec.param_keys}
     return {
