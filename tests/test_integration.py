@@ -71,7 +71,7 @@ def test_rollout_gradient_is_finite_differences() -> None:
         return (states[..., 5] ** 2).sum()
 
     mu, step = jnp.asarray(0.8), 1e-6
-    by_mu, by_start = jax.grad(cost, argnums=(0, 1))(mu, start)
+    by_mu, by_start = jax.jit(jax.grad(cost, argnums=(0, 1)))(mu, start)
     numeric = (cost(mu + step, start) - cost(mu - step, start)) / (2 * step)
     np.testing.assert_allclose(by_mu, numeric, rtol=1e-7)
     shift = jnp.ones_like(start)

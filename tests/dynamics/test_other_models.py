@@ -34,7 +34,7 @@ def test_linear_model_starts_as_the_rolling_car() -> None:
     """A and B are the Jacobian of the kinematic single-track driving straight ahead at 3 m/s."""
     kinematic = MODEL_SPECS["kinematic-singletrack"]
     ahead = jnp.array([0.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0])
-    jacobian = jax.jacfwd(lambda z: kinematic.dynamics_fn(z, kinematic.default_params))(ahead)[:5]
+    jacobian = jax.jit(jax.jacfwd(lambda z: kinematic.dynamics_fn(z, kinematic.default_params)))(ahead)[:5]
     np.testing.assert_allclose(LINEAR.default_params["A"], jacobian[:, :5], atol=1e-15)
     np.testing.assert_allclose(LINEAR.default_params["B"], jacobian[:, 5:], atol=1e-15)
 
@@ -57,7 +57,7 @@ def test_network_model_starts_as_a_rolling_car() -> None:
     def squared(learned: dict) -> jax.Array:
         return (NETWORK.dynamics_fn(z, p | learned) ** 2).sum()
 
-    gradient = jax.grad(squared)({key: jnp.asarray(p[key]) for key in ("W1", "b1", "W2", "b2")})
+    gradient = jax.jit(jax.grad(squared))({key: jnp.asarray(p[key]) for key in ("W1", "b1", "W2", "b2")})
     assert jnp.all(gradient["W2"] != 0.0)
     assert jnp.all(gradient["b2"] != 0.0)
 

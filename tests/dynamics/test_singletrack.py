@@ -189,11 +189,14 @@ def test_blend_is_smooth() -> None:
         z = jnp.array([0.0, 0.0, 0.1, 0.0, 0.0, 0.4, 0.05, 0.3, 0.5]).at[3].set(v)
         return SINGLETRACK.dynamics_fn(z, p)[5:7]
 
-    slope = jax.jacfwd(rates)
-    curvature = jax.jacfwd(slope)
+    @jax.jit
+    def orders(v: jax.Array) -> list:
+        slope = jax.jacfwd(rates)
+        return [rates(v), slope(v), jax.jacfwd(slope)(v)]
+
     for v in (p["v_blend_low"], p["v_blend_high"]):
-        for order in (rates, slope, curvature):
-            np.testing.assert_allclose(order(v - 1e-9), order(v + 1e-9), rtol=1e-4, atol=1e-4)
+        for below, above in zip(orders(v - 1e-9), orders(v + 1e-9), strict=True):
+            np.testing.assert_allclose(below, above, rtol=1e-4, atol=1e-4)
 
 
 def test_friction_limits_acceleration() -> None:
