@@ -13,7 +13,7 @@ demo: $(INSTALLED)
 
 # The tests come last: their closing line is the summary.
 test: lint
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
