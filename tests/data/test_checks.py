@@ -118,6 +118,14 @@ def test_noise_is_no_evidence() -> None:
     check_trajectory(dataclasses.replace(parked, channels=channels), "log.csv", COLUMNS)
 
 
+def test_ratios_that_rows_do_not_agree_on_are_no_evidence() -> None:
+    """Wheels that spin now and then: far too fast, but not by one factor."""
+    honest = log()
+    factors = np.repeat(np.geomspace(3.0, 25.0, 12), 50)
+    channels = {"x": honest.channels["x"], "y": honest.channels["y"], "v": honest.channels["v"] * factors}
+    check_trajectory(dataclasses.replace(honest, channels=channels), "log.csv", COLUMNS)
+
+
 @pytest.mark.parametrize(
     ("value", "message"), [(np.nan, "found nan"), (np.inf, "found inf"), (150.0, "found 150")]
 )

@@ -12,7 +12,7 @@ from pct.types import Column
 DT = 0.02
 T = DT * np.arange(400)
 # A weave at changing speed with a slip angle, all in closed form but the positions.
-PSI = 3.0 + 0.8 * T + 0.3 * np.sin(1.5 * T)
+PSI = 2.0 + 0.8 * T + 0.3 * np.sin(1.5 * T)
 PSI_DOT = 0.8 + 0.45 * np.cos(1.5 * T)
 V = 4.0 + np.sin(0.7 * T)
 BETA = 0.1 * np.sin(1.5 * T + 0.4)

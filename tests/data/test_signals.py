@@ -114,13 +114,13 @@ def test_units_and_signs(tmp_path: Path, column: str, factor: float, line: str) 
 
 def test_offset_angle_and_free_units(tmp_path: Path) -> None:
     log = drive()
-    degrees = (np.degrees(log["heading"]) + 360.0 + 10.0) % 360.0
-    signals = MAP.replace("[channels.psi]", '[channels.psi]\nunit = "deg"\noffset = -10.0')
+    degrees = (np.degrees(log["heading"]) + 250.0) % 360.0
+    assert np.abs(np.diff(degrees)).max() > 300.0
+    signals = MAP.replace("[channels.psi]", '[channels.psi]\nunit = "deg"\noffset = -250.0')
     signals += '[channels."feature.load"]\ncolumn = "load"\nunit = "kN"\n'
     raw = {**log, "heading": degrees, "load": np.ones(80)}
     trajectory = read_one(raw_folder(tmp_path, csv(raw), signals))
-    heading = trajectory.channels["psi"]
-    np.testing.assert_allclose(heading - heading[0], log["heading"] - log["heading"][0], atol=1e-9)
+    np.testing.assert_allclose(trajectory.channels["psi"], log["heading"], atol=1e-9)
     np.testing.assert_allclose(trajectory.channels["feature.load"], 1000.0)
 
 
@@ -177,7 +177,7 @@ def test_jittering_time_is_resampled(tmp_path: Path) -> None:
 def test_commands_hold_their_value_between_samples(tmp_path: Path) -> None:
     log = drive()
     t = log["t"] + np.where(np.arange(80) % 2, 0.2 * DT, 0.0)
-    steps = np.floor(np.arange(80) / 10) * 0.01
+    steps = np.floor(np.arange(80) / 7) * 0.01
     signals = MAP.replace("[channels.delta]", '[channels.delta]\norigin = "command"')
     trajectory = read_one(raw_folder(tmp_path, csv({**log, "t": t, "steer": steps}), signals))
     assert set(trajectory.channels["delta"]) <= set(steps)
@@ -417,3 +417,11 @@ def test_own_keys_go_before_the_preset(tmp_path: Path) -> None:
     assert signals.channels["beta"].column == "slip"
     assert (signals.channels["delta"].column, signals.channels["delta"].delay) == ("steering_angle", 0.0)
     assert signals.reference_ahead == -0.17145
+
+
+def test_the_documented_example_is_a_map(tmp_path: Path) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    (tmp_path / "signals.toml").write_text(document.split("```toml\n")[1].split("```")[0])
+    assert read_map(tmp_path / "signals.toml").channels["psi_dot"].delay == 0.02
+    for name in presets():
+        assert f"`{name}`" in document

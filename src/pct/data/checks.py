@@ -29,7 +29,7 @@ USUAL_UNITS: dict[str, dict[str, float]] = {
 # Two figures for one quantity may differ by this factor before a check speaks.
 TOLERANCE = 3.0
 # And only where the middle half of the ratios lies within this factor.
-AGREEMENT = 2.5
+AGREEMENT = 2.0
 # On how many rows at least.
 ROWS = 20
 # Rates are compared by what they add up to over this time in s: long against noise, short against a turn.
@@ -96,7 +96,7 @@ class Comparison:
     needs: tuple[str, ...]
     function: Callable[..., tuple[OtherColumn, OtherColumn]]
     allowed: tuple[float, float] = (1 / TOLERANCE, TOLERANCE)
-    explained: tuple[float, float] = (0.75, 1.33)
+    explained: tuple[float, float] = (0.7, 1.4)
     suspects: tuple[str, ...] = ()
 
 
@@ -164,11 +164,10 @@ def _compare(
     if any(column is None for column in others) or len(trajectory) < ROWS + _span(trajectory.dt):
         return
     value, reference = comparison.function(trajectory.dt, trajectory.channels[name], *others)
-    # Only where much happens by both: near zero a ratio is noise, and picking by one side biases it.
-    strength = np.abs(value * reference)
-    if len(strength) < ROWS:
+    if len(reference) < ROWS:
         return
-    strong = (strength >= np.quantile(strength, 0.75)) & (np.abs(reference) > 1e-6)
+    # Only where much happens: near zero a ratio is noise.
+    strong = np.abs(reference) > max(np.median(np.abs(reference)) * 0.999, 1e-6)
     if strong.sum() < ROWS:
         return
     low, ratio, high = np.quantile(value[strong] / reference[strong], [0.25, 0.5, 0.75])
