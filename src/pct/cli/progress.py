@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -37,7 +36,7 @@ class TrainingProgress:
         self._mark, self._mark_windows, self._speed = time.perf_counter(), 0, 0.0
         self._seen = 0
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> TrainingProgress:
         self._bar.start()
         return self
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
-from typing import Literal, NamedTuple, Protocol, get_args
+from itertools import pairwise
+from typing import Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,7 @@ from pct.errors import DataError, UsageError
 from pct.types import Array, Controls, Features, Float, InitialStates, Int, Rows, States, Weights
 
 FeatureMode = Literal["full", "context", "features"]
+HISTORY_PARTS = 4
 FEATURE_MODES: tuple[str, ...] = get_args(FeatureMode)
 
 
@@ -92,6 +94,7 @@ class FeatureDataset(NamedTuple):
     origin: WindowOrigin | None = None
 
 
+@runtime_checkable  # the annotations are checked while the tests run
 class HistoryFeatures(Protocol):
     """Computes features from the rows before windows; supplied by a room that knows more than data."""
 
@@ -247,19 +250,29 @@ def _context(
 ) -> Float[Array, "B K"]:
     """State context before a window, in a form that does not move with x, y and heading.
 
-    The present values of all other states and the last controls, then how each differed in the history:
-    what the car is doing, and how it came there. The path driven, seen from the present pose, is last.
+    The present values of all states but the pose and the last controls; then how each differed, in the
+    mean, in each quarter of the history; then where the car was, seen from its present pose. Means, since
+    a network that reads every noisy row learns the noise by heart.
     """
     moving = [i for i in range(states.shape[-1]) if i not in pose]
     present = jnp.concatenate([states[:, -1, moving], controls[:, -1]], axis=-1)
     past = jnp.concatenate([states[:, :-1, moving], controls], axis=-1) - present[:, None]
-    path = states[:, :-1, list(pose)]
-    batch = states.shape[0]
-    return jnp.concatenate([present, past.reshape(batch, -1), path.reshape(batch, -1)], axis=-1)
+    rows = jnp.concatenate([past, states[:, :-1, list(pose)]], axis=-1)
+    means = [rows[:, part].mean(axis=1) for part in _history_parts(controls.shape[1])]
+    return jnp.concatenate([present, *means], axis=-1)
 
 
 def _context_names(spec: ModelSpec, history: int) -> list[str]:
-    moving = [name for name in spec.state_names if name not in spec.pose] + list(spec.control_names)
-    rows = range(-history, 0)
-    past = [f"{name}[{row}]-{name}" for row in rows for name in moving]
-    return [*moving, *past, *(f"{name}[{row}]" for row in rows for name in spec.pose)]
+    present = [name for name in spec.state_names if name not in spec.pose] + list(spec.control_names)
+    past = []
+    for part in _history_parts(history):
+        rows = f"[{part.start - history}:{part.stop - history}]"
+        past += [f"{name}{rows}-{name}" for name in present] + [f"{name}{rows}" for name in spec.pose]
+    return present + past
+
+
+def _history_parts(history: int) -> list[slice]:
+    """Quarters of the history, as equal as whole rows allow; fewer where it is shorter than that."""
+    count = min(HISTORY_PARTS, history)
+    edges = [history * i // count for i in range(count + 1)]
+    return [slice(start, stop) for start, stop in pairwise(edges)]

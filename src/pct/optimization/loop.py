@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -54,6 +54,7 @@ class EpochReport(NamedTuple):
     is_best: bool
 
 
+@runtime_checkable  # the annotations are checked while the tests run
 class Reporter(Protocol):
     """What the loop tells of its progress."""
 

@@ -79,16 +79,29 @@ def make_network_step_fn(
     return step_fn
 
 
-def make_optimizer(lr: float, max_grad_norm: float) -> optax.GradientTransformation:
+def make_optimizer(
+    lr: float, max_grad_norm: float = 1.0, weight_decay: float = 1.0
+) -> optax.GradientTransformation:
     """AdamW behind a clip of the gradient's norm, with the learning rate in the optimiser's state.
 
     A rate that is part of the state can drop without a new optimiser: moments and compiled step stay.
+    Weights decay, biases do not: the last layer's bias is the defaults.
+
+    Args:
+        lr: initial learning rate.
+        max_grad_norm: longest gradient that is followed.
+        weight_decay: AdamW's decay of matrices; strong, since neighbouring windows share their noise.
     """
 
     def build(learning_rate: float) -> optax.GradientTransformation:
-        return optax.chain(optax.clip_by_global_norm(max_grad_norm), optax.adamw(learning_rate))
+        decay = optax.adamw(learning_rate, weight_decay=weight_decay, mask=_matrices)
+        return optax.chain(optax.clip_by_global_norm(max_grad_norm), decay)
 
     return optax.inject_hyperparams(build)(learning_rate=lr)
+
+
+def _matrices(params: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
 def learning_rate(opt_state: Any) -> float:
