@@ -409,7 +409,7 @@ def _draw_along(
     for outside, bound in ((bottom, low), (top, high)):
         ax.axhspan(outside, bound, color=MUTED, alpha=0.25, linewidth=0)
         ax.axhline(bound, color=MUTED, linewidth=1, label="bounds")
-    for at in breaks:
+    for at in map(int, breaks):
         ax.axvline((drive[at - 1] + drive[at]) / 2, color=MUTED, linewidth=0.6, alpha=0.6)
     ax.set_ylim(bottom, top)
     ax.set_ylabel(_label(row.symbol, row.unit))
