@@ -64,6 +64,8 @@ class TrainConfig:
     """What the rate is multiplied with when it drops [1]."""
     min_lr: float = 1e-5
     """Lowest learning rate [1]."""
+    weight_decay: float = 1.0
+    """Decay of AdamW on the network's weights, not its biases, so not on the defaults [1]."""
     max_grad_norm: float = 1.0
     """The gradient of a batch is clipped to this norm [1]."""
     curriculum_batches: int = 0
@@ -113,7 +115,7 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"{_flag(name)} must be positive, got {value}.")
-        for name in ("curriculum_batches", "min_lr", "analysis_scenarios"):
+        for name in ("curriculum_batches", "min_lr", "weight_decay", "analysis_scenarios"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{_flag(name)} must not be negative, got {getattr(self, name)}.")
         if not 0 < self.lr_factor < 1:

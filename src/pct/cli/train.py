@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             **network_settings(spec),
         )
         params = jax.jit(model.init)(init_key, jnp.zeros((1, dataset.features.shape[1])))
-        optimizer = optnet.make_optimizer(args.lr, args.max_grad_norm)
+        optimizer = optnet.make_optimizer(args.lr, args.max_grad_norm, args.weight_decay)
         opt_state = optimizer.init(params)
 
         def train_loss_fn(*states: Any, **weights: Any) -> Any:

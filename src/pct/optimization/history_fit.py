@@ -44,15 +44,17 @@ class HistoryFit:
         self._spec = spec
         self._keys = tuple(key for key in spec.param_keys if not spec.full_shapes[key])
         self._integrator_name, self._substeps = integrator_name, substeps
-        self.names = (
-            *(f"history_fit.{key}" for key in self._keys),
-            *(f"history_fit.log_std.{key}" for key in self._keys),
+        self.names = tuple(
+            f"{part}_fit.{what}{key}"
+            for part in ("history", "recent")
+            for what in ("", "log_std.")
+            for key in self._keys
         )
 
     def __call__(
         self, states: Float[Array, "B L S"], controls: Float[Array, "B H C"], dt: float
     ) -> Float[np.ndarray, "B K"]:
-        """Fit every history.
+        """Fit every history, once whole and once its later half, which sees a change of surface first.
 
         Args:
             states: rows of the history and the window's first row, L = H + 1, in one frame a window.
@@ -61,17 +63,20 @@ class HistoryFit:
 
         Returns:
             Estimate of each scalar parameter on the unbounded axis, then the logarithm of its standard
-            deviation there; the default where a history cannot be fitted.
+            deviation there, of the whole history and of its later half; the default where a history
+            cannot be fitted.
         """
         if not self._keys:
             return np.zeros((states.shape[0], 0), np.float32)
         fit = jax.jit(partial(self._fit, dt=dt))
+        later = controls.shape[1] // 2
         total = states.shape[0]
         size = min(CHUNK, total)
         parts = []
         for start in range(0, total, size):
             rows = np.minimum(np.arange(start, start + size), total - 1)
-            parts.append(np.asarray(fit(states[rows], controls[rows])))
+            x, u = states[rows], controls[rows]
+            parts.append(np.concatenate([fit(x, u), fit(x[:, later:], u[:, later:])], axis=-1))
         return np.concatenate(parts)[:total]
 
     def _fit(self, states: Array, controls: Array, *, dt: float) -> Array:

@@ -93,7 +93,7 @@ def make_optimizer(
         weight_decay: AdamW's decay of matrices; strong, since neighbouring windows share their noise.
     """
 
-    def build(learning_rate: float) -> optax.GradientTransformation:
+    def build(learning_rate: Array) -> optax.GradientTransformation:
         decay = optax.adamw(learning_rate, weight_decay=weight_decay, mask=_matrices)
         return optax.chain(optax.clip_by_global_norm(max_grad_norm), decay)
 
