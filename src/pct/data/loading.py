@@ -222,22 +222,22 @@ def _read_cache(cache: Path, key: str) -> WindowStore | None:
     if not cache.exists():
         return None
     try:
-        with np.load(cache, allow_pickle=False) as file:
+        with cache.open("rb") as content, np.load(content, allow_pickle=False) as file:
             header = json.loads(str(file["header"]))
             arrays = {name: file[name] for name in file.files if name != "header"}
-        if header["format"] != CACHE_FORMAT:
-            raise ValueError(f"format {header['format']}")
-    except (OSError, ValueError, KeyError, EOFError, _bad_zip()) as error:
+        if header.pop("format") != CACHE_FORMAT:
+            raise ValueError("it is of another format")
+        if header.pop("key") == key:
+            names = {name: tuple(value) for name, value in header.items() if isinstance(value, list)}
+            fields: dict[str, Any] = {**arrays, **header, **names}
+            return WindowStore(**fields)
+    except Exception as error:  # damaged bytes fail anywhere inside zip, JSON and NumPy
         raise DataError(
             f"{cache}: expected a dataset cache, could not read it ({error}): "
             "delete it, or pass --refresh-cache to write it anew"
         ) from None
-    if header["key"] != key:
-        log.warning("%s: the data or the loader changed since it was written; making it anew", cache)
-        return None
-    names = {name: tuple(value) for name, value in header.items() if isinstance(value, list)}
-    fields: dict[str, Any] = {**arrays, **names, "dt": header["dt"]}
-    return WindowStore(**fields)
+    log.warning("%s: the data or the loader changed since it was written; making it anew", cache)
+    return None
 
 
 def _write_cache(cache: Path, key: str, store: WindowStore) -> None:
@@ -251,9 +251,3 @@ def _write_cache(cache: Path, key: str, store: WindowStore) -> None:
         write_atomic(cache, lambda file: save(file, header=np.array(text), **arrays))
     except OSError as error:
         raise DataError(f"{cache}: cannot write the cache ({error.strerror}): choose another place") from None
-
-
-def _bad_zip() -> type[Exception]:
-    import zipfile
-
-    return zipfile.BadZipFile
