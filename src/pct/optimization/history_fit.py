@@ -44,6 +44,8 @@ class HistoryFit:
         self._spec = spec
         self._keys = tuple(key for key in spec.param_keys if not spec.full_shapes[key])
         self._integrator_name, self._substeps = integrator_name, substeps
+        # Compiled once for training and validation data.
+        self._compiled_fit = jax.jit(self._fit, static_argnames="dt")
         self.names = tuple(
             f"{part}_fit.{what}{key}"
             for part in ("history", "recent")
@@ -68,7 +70,7 @@ class HistoryFit:
         """
         if not self._keys:
             return np.zeros((states.shape[0], 0), np.float32)
-        fit = jax.jit(partial(self._fit, dt=dt))
+        fit = partial(self._compiled_fit, dt=dt)
         later = controls.shape[1] // 2
         total = states.shape[0]
         size = min(CHUNK, total)
@@ -113,15 +115,17 @@ class HistoryFit:
             matrix = jnp.einsum("kbr,lbr->bkl", jacobian, jacobian) + jnp.diag(prior)
             return matrix, jnp.einsum("kbr,br->bk", jacobian, misfit) + prior * (z - centre)
 
-        def iterate(z: Array, _: None) -> tuple[Array, None]:
+        def iterate(z: Array, _: None) -> tuple[Array, tuple[Array, Array]]:
             matrix, gradient = normal_equations(z)
             move = -jnp.linalg.solve(matrix, gradient[..., None])[..., 0]
             # A history that cannot be fitted (a spin, an impact) keeps its value instead of spoiling it.
             move = jnp.where(jnp.isfinite(move).all(axis=1, keepdims=True), move, 0.0)
-            return z + jnp.clip(move, -LONGEST_MOVE, LONGEST_MOVE), None
+            return z + jnp.clip(move, -LONGEST_MOVE, LONGEST_MOVE), (z, matrix)
 
-        z, _ = jax.lax.scan(iterate, jnp.broadcast_to(centre, (batch, unknowns)), None, length=ITERATIONS)
-        matrix, _ = normal_equations(z)
+        # One round more gives the matrix at the result: the rollout is compiled in one place, not two.
+        first = jnp.broadcast_to(centre, (batch, unknowns))
+        _, (zs, matrices) = jax.lax.scan(iterate, first, None, length=ITERATIONS + 1)
+        z, matrix = zs[-1], matrices[-1]
         variance = jnp.diagonal(jnp.linalg.inv(matrix), axis1=1, axis2=2)[:, size:]
         sound = jnp.isfinite(variance) & (variance > 0)
         log_std = 0.5 * jnp.log(jnp.where(sound, variance, 1.0 / PRIOR))
