@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,11 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from pct.data.trajectory import write_dataset
 from pct.data.windows import FeatureDataset, WindowOrigin
 from pct.dynamics import MODEL_SPECS, ModelSpec, flatten_bounds
 from pct.integration import integrate_euler, rollout
 from pct.optimization.network import ParameterMLP, network_settings
 from pct.optimization.network_training import make_eval_loss_fn, make_network_step_fn, make_optimizer
+from pct.simulation import simulate
 
 DT = 0.05
 
@@ -101,3 +104,16 @@ def problem() -> Problem:
     network = ParameterMLP((8,), low, high, **network_settings(spec))
     dataset, val_dataset = make_windows(spec, 14), make_windows(spec, 8, seed=1)
     return Problem(spec, dataset, val_dataset, network, traces=[])
+
+
+MU = 0.7
+
+
+@pytest.fixture(scope="session")
+def exact_drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of the single-track model's own motion at friction `MU`, without sensor noise."""
+    folder = tmp_path_factory.mktemp("exact") / "drive"
+    single_track = MODEL_SPECS["singletrack"]
+    trajectories = simulate(single_track, recordings=2, duration=2.0, dt=0.02, mu=(MU,), noise=0.0)
+    write_dataset(folder, trajectories, vehicle="simulated")
+    return folder
