@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pct.cli.models import run
+from pct.cli.models import main, run
 from pct.dynamics import MODEL_SPECS
 from pct.errors import UsageError
 
@@ -42,3 +42,10 @@ def test_an_unknown_model_lists_the_known() -> None:
 def test_it_does_not_load_jax() -> None:
     code = "import sys; from pct.cli.models import run; run('unicycle'); assert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_the_command_takes_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["unicycle"])
+    assert "tv-linear" not in capsys.readouterr().out
+    main([])
+    assert "tv-linear" in capsys.readouterr().out

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import tyro
 from rich.console import Console
 from rich.table import Table
 
@@ -16,11 +18,16 @@ WIDTH = 100
 """Columns of the output where there is no terminal to ask."""
 
 
-def run(model: str | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read the model's name, if any, and print."""
+    tyro.cli(run, prog="pct models", args=argv)
+
+
+def run(model: tyro.conf.Positional[str | None] = None) -> None:
     """Print the tables of one model, or of all, and the named vehicles.
 
     Args:
-        model: key of `MODEL_SPECS`; all models when left out.
+        model: name of one model, e.g. singletrack; all models when left out.
 
     Raises:
         UsageError: an unknown model, with the known ones.
