@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -107,14 +108,16 @@ class TrainConfig:
 
     def validate(self) -> None:
         """Raise UsageError (a ValueError) for a value that cannot be used."""
+        if not self.dataset:
+            raise UsageError("--dataset: expected one folder or more, got none.")
         positive = (
             "horizon history stride epochs batch_size summary_chunk_size curriculum_timesteps "
             "dynamics_hidden_size lr_patience lr max_grad_norm samples val_samples dt substeps"
         )
         for name in positive.split():
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UsageError(f"{_flag(name)} must be positive, got {value}.")
+            if value is not None and not 0 < value < math.inf:
+                raise UsageError(f"{_flag(name)} must be a positive number, got {value}.")
         for name in ("curriculum_batches", "min_lr", "weight_decay", "analysis_scenarios"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{_flag(name)} must not be negative, got {getattr(self, name)}.")

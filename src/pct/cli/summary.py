@@ -98,6 +98,7 @@ def conclude(
     val_dataset: FeatureDataset | None,
     predicted_params: Mapping[str, Mapping[str, Any]],
     result: TrainResult,
+    output_dir: Path,
     output_path: Path,
     chunk_size: int,
 ) -> dict[str, Any]:
@@ -135,11 +136,10 @@ def conclude(
     )
     if val_dataset is None:
         console.print("No validation data: these windows were trained on. Pass --val-dataset to check.")
-    run = output_path.parent
     console.print(f"Predicted parameters: {output_path}", highlight=False, soft_wrap=True)
     console.print(
-        f"Look next at {run / 'analysis'}: {split}_parameters.png, {split}_error_growth.png."
-        if (run / "analysis").is_dir()
+        f"Look next at {output_dir / 'analysis'}: {split}_parameters.png, {split}_error_growth.png."
+        if (output_dir / "analysis").is_dir()
         else "Run with --analysis to see plots of the predictions.",
         highlight=False,
         soft_wrap=True,

@@ -193,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                         chunk_size=chunk_size,
                     )
         facts = summary.conclude(
-            trained, dataset, val_dataset, predicted_params, result, output_path, chunk_size
+            trained, dataset, val_dataset, predicted_params, result, output_dir, output_path, chunk_size
         )
         tracker.summary(facts)
         tracker.close()
