@@ -9,7 +9,8 @@ INSTALLED := $(VENV)/.installed
 VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 
 demo: $(INSTALLED)
-	$(BIN)/pct train --dataset datasets/surfaces/train --val-dataset datasets/surfaces/val
+	$(BIN)/pct train --dataset datasets/surfaces/train --val-dataset datasets/surfaces/val \
+		--model singletrack --fixed C_Sf C_Sr m I --epochs 15
 
 # The tests come last: their closing line is the summary.
 test: lint

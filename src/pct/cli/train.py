@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.runs.directory import create_run_directory, mark_done, mark_failed, write_json, write_provenance
     from pct.runs.tracking import open_tracker
 
+    keep_compiled_code(jax)
     rng = jax.random.PRNGKey(args.seed)
     init_key, shuffle_key = jax.random.split(rng)
 
@@ -205,6 +207,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         mark_failed(output_dir, reason)
         print(f"What was learned until then is in {output_dir}", file=sys.stderr)
         raise
+
+
+def keep_compiled_code(jax: Any) -> None:
+    """Keep compiled code in the user's cache folder, so that the next run starts at once.
+
+    `JAX_COMPILATION_CACHE_DIR` chooses another folder, `JAX_ENABLE_COMPILATION_CACHE=false` none.
+    """
+    if jax.config.jax_compilation_cache_dir is None:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(cache / "pct" / "compiled"))
 
 
 def resolve_spec(args: TrainConfig) -> ModelSpec:

@@ -27,7 +27,7 @@ ITERATIONS = 2
 PRIOR = 1e-2
 # Longest move of an unbounded value in one iteration.
 LONGEST_MOVE = 1.5
-CHUNK = 1024
+CHUNK = 512
 
 
 class HistoryFit:
@@ -73,10 +73,10 @@ class HistoryFit:
         fit = partial(self._compiled_fit, dt=dt)
         later = controls.shape[1] // 2
         total = states.shape[0]
-        size = min(CHUNK, total)
         parts = []
-        for start in range(0, total, size):
-            rows = np.minimum(np.arange(start, start + size), total - 1)
+        for start in range(0, total, CHUNK):
+            # The last chunk is filled up, so that every call has the shape that is compiled already.
+            rows = np.minimum(np.arange(start, start + CHUNK), total - 1)
             x, u = states[rows], controls[rows]
             parts.append(np.concatenate([fit(x, u), fit(x[:, later:], u[:, later:])], axis=-1))
         return np.concatenate(parts)[:total]
@@ -109,24 +109,18 @@ class HistoryFit:
             jnp.eye(unknowns, dtype=states.dtype)[:, None], (unknowns, batch, unknowns)
         )
 
-        def normal_equations(z: Array) -> tuple[Array, Array]:
-            misfit, linear = jax.linearize(residual, z)
-            jacobian = jax.vmap(linear)(directions)
+        def iterate(z: Array, _: None) -> tuple[Array, Array]:
+            along = jax.vmap(lambda direction: jax.jvp(residual, (z,), (direction,)), out_axes=(None, 0))
+            misfit, jacobian = along(directions)
             matrix = jnp.einsum("kbr,lbr->bkl", jacobian, jacobian) + jnp.diag(prior)
-            return matrix, jnp.einsum("kbr,br->bk", jacobian, misfit) + prior * (z - centre)
-
-        def iterate(z: Array, _: None) -> tuple[Array, tuple[Array, Array]]:
-            matrix, gradient = normal_equations(z)
+            gradient = jnp.einsum("kbr,br->bk", jacobian, misfit) + prior * (z - centre)
             move = -jnp.linalg.solve(matrix, gradient[..., None])[..., 0]
             # A history that cannot be fitted (a spin, an impact) keeps its value instead of spoiling it.
             move = jnp.where(jnp.isfinite(move).all(axis=1, keepdims=True), move, 0.0)
-            return z + jnp.clip(move, -LONGEST_MOVE, LONGEST_MOVE), (z, matrix)
+            return z + jnp.clip(move, -LONGEST_MOVE, LONGEST_MOVE), matrix
 
-        # One round more gives the matrix at the result: the rollout is compiled in one place, not two.
-        first = jnp.broadcast_to(centre, (batch, unknowns))
-        _, (zs, matrices) = jax.lax.scan(iterate, first, None, length=ITERATIONS + 1)
-        z, matrix = zs[-1], matrices[-1]
-        variance = jnp.diagonal(jnp.linalg.inv(matrix), axis1=1, axis2=2)[:, size:]
+        z, matrices = jax.lax.scan(iterate, jnp.broadcast_to(centre, (batch, unknowns)), length=ITERATIONS)
+        variance = jnp.diagonal(jnp.linalg.inv(matrices[-1]), axis1=1, axis2=2)[:, size:]
         sound = jnp.isfinite(variance) & (variance > 0)
         log_std = 0.5 * jnp.log(jnp.where(sound, variance, 1.0 / PRIOR))
         return jnp.concatenate([z[:, size:], log_std], axis=1)
