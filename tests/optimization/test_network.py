@@ -1,6 +1,7 @@
 """The bounded map stays inside and inverts; an untrained network answers with the defaults."""
 
 import dataclasses
+from typing import Any
 
 import flax
 import jax
@@ -98,41 +99,62 @@ def build(spec: ModelSpec, **options) -> ParameterMLP:
     return ParameterMLP((8,), low, high, **(network_settings(spec) | options))
 
 
-@every_model
-def test_an_untrained_network_answers_with_the_defaults(spec: ModelSpec) -> None:
-    network = build(spec)
+@pytest.fixture(scope="module")
+def starts() -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
+    """Answer and gradient of the last bias of untrained networks, by model and place of the defaults.
+
+    All in one compiled function: compiling is what takes time here.
+    """
     features = jnp.asarray([[1.0, -2.0, 0.3], [-0.4, 0.0, 1.5]])
-    answer = np.asarray(network.apply(network.init(jax.random.PRNGKey(0), features), features))
+    networks = {}
+    for name, spec in MODEL_SPECS.items():
+        networks[name, "table"] = build(spec)
+        for side, place in enumerate(("low", "high")):
+            at_bound = {key: spec.param_bounds[key][side] for key in spec.default_params}
+            networks[name, place] = build(dataclasses.replace(spec, default_params=at_bound))
+
+    def outcome(network: ParameterMLP, key: Any) -> tuple[Any, Any]:
+        params = network.init(key, features)
+        span = np.asarray(network.max_bounds) - np.asarray(network.min_bounds)
+        gradient = jax.grad(lambda p: (network.apply(p, features) / span).sum())(params)
+        return network.apply(params, features), gradient["params"]["Dense_1"]["bias"]
+
+    compiled = jax.jit(lambda key: {case: outcome(network, key) for case, network in networks.items()})
+    return jax.tree.map(np.asarray, compiled(jax.random.PRNGKey(0)))
+
+
+@every_model
+def test_an_untrained_network_answers_with_the_defaults(spec: ModelSpec, starts: Any) -> None:
+    answer, _ = starts[spec.name, "table"]
     defaults = flatten_params(spec.default_params, spec.param_keys, spec.full_shapes)
-    low, high = np.asarray(network.min_bounds), np.asarray(network.max_bounds)
+    low, high = flatten_bounds(spec.param_keys, spec.param_bounds, spec.full_shapes)
     assert answer.shape == (2, spec.vector_size)
     assert (np.abs(answer - defaults) <= 0.02 * (high - low)).all()
     assert ((answer >= low) & (answer <= high)).all()
 
 
 @every_model
-@pytest.mark.parametrize("side", [0, 1])
-def test_defaults_at_a_bound_are_a_start_like_any_other(spec: ModelSpec, side: int) -> None:
-    at_bound = {name: spec.param_bounds[name][side] for name in spec.default_params}
-    network = build(dataclasses.replace(spec, default_params=at_bound))
-    features = jnp.ones((2, 3))
-    params = network.init(jax.random.PRNGKey(0), features)
-    answer = np.asarray(network.apply(params, features))
-    low, high = np.asarray(network.min_bounds), np.asarray(network.max_bounds)
-    assert np.isfinite(answer).all()
-    assert (np.abs(answer - (low, high)[side]) <= 0.02 * (high - low)).all()
-    gradient = jax.grad(lambda p: (network.apply(p, features) / (high - low)).sum())(params)
-    last = gradient["params"]["Dense_1"]["bias"]
-    assert np.isfinite(last).all()
-    assert (np.asarray(last) > 1e-5).all()
+@pytest.mark.parametrize("place", ["low", "high"])
+def test_defaults_at_a_bound_are_a_start_like_any_other(spec: ModelSpec, starts: Any, place: str) -> None:
+    answer, gradient = starts[spec.name, place]
+    low, high = flatten_bounds(spec.param_keys, spec.param_bounds, spec.full_shapes)
+    bound = {"low": low, "high": high}[place]
+    assert (np.abs(answer - bound) <= 0.02 * (high - low)).all()
+    assert np.isfinite(gradient).all()
+    assert (gradient > 1e-5).all()
+
+
+def shapes_of(network: ParameterMLP, features: Any) -> Any:
+    """The network's parameters as shapes: nothing is compiled."""
+    return jax.eval_shape(network.init, jax.random.PRNGKey(0), features)
 
 
 def test_array_parameters_are_bounded_entry_by_entry() -> None:
     spec = MODEL_SPECS["tv-linear"]
     network = build(spec)
-    features = jnp.ones((2, 3))
-    params = network.init(jax.random.PRNGKey(1), features)
-    huge = jax.tree.map(lambda leaf: 1e6 * leaf, params)
+    features = np.ones((2, 3))
+    rng = np.random.default_rng(0)
+    huge = jax.tree.map(lambda leaf: 1e6 * rng.standard_normal(leaf.shape), shapes_of(network, features))
     low, high = np.asarray(network.min_bounds), np.asarray(network.max_bounds)
     answer = np.asarray(network.apply(huge, features))
     assert answer.shape == (2, 35)
@@ -156,7 +178,7 @@ def test_without_defaults_it_starts_in_the_middle() -> None:
 
 def test_hidden_layers_have_the_requested_sizes() -> None:
     network = ParameterMLP((5, 7), LOW, HIGH)
-    params = network.init(jax.random.PRNGKey(0), jnp.ones((1, 3)))
+    params = shapes_of(network, np.ones((1, 3)))
     shapes = {"/".join(path): leaf.shape for path, leaf in flax.traverse_util.flatten_dict(params).items()}
     assert shapes["params/Dense_0/kernel"] == (3, 5)
     assert shapes["params/Dense_1/kernel"] == (5, 7)

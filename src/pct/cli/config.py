@@ -123,6 +123,8 @@ class TrainConfig:
                 raise UsageError(f"{_flag(name)} must not be negative, got {getattr(self, name)}.")
         if not 0 < self.lr_factor < 1:
             raise UsageError(f"--lr-factor must lie between 0 and 1, got {self.lr_factor}.")
+        if self.output is not None and not self.output.parent.is_dir():
+            raise UsageError(f"--output {self.output}: expected a path in an existing folder; make it first.")
         if any(size <= 0 for size in self.model_hidden):
             raise UsageError(f"--model-hidden sizes must be positive, got {self.model_hidden}.")
 
