@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from pct.cli.config import TrainConfig
 from pct.cli.config import parse_args as parse_args
-from pct.dynamics import MODEL_SPECS, flatten_bounds, with_fixed
-from pct.dynamics.vehicles import with_vehicle
 from pct.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.cli import summary
     from pct.cli.progress import TrainingProgress
     from pct.data.loading import data_hashes, load_feature_dataset_group
+    from pct.dynamics import flatten_bounds
     from pct.integration import choose_substeps, make_integrator
     from pct.optimization import network_training as optnet
     from pct.optimization.divergence import make_explain_fn
@@ -225,6 +224,9 @@ def resolve_spec(args: TrainConfig) -> ModelSpec:
     Raises:
         UsageError: an unknown model, vehicle or parameter; the message lists the known ones.
     """
+    from pct.dynamics import MODEL_SPECS, with_fixed
+    from pct.dynamics.vehicles import with_vehicle
+
     try:
         spec = MODEL_SPECS[args.model]
     except KeyError:
