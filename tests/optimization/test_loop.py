@@ -144,7 +144,8 @@ def test_every_epoch_is_shuffled_anew(problem: Any) -> None:
 
     def step_fn(params: Any, opt_state: Any, features: Any, batch: FeatureDataset) -> Any:
         seen.append(tuple(np.asarray(features)[:, 0]))
-        return params, opt_state, jnp.asarray(1.0), {"grad_norm": jnp.asarray(1.0)}
+        one = jnp.asarray(1.0)
+        return params, opt_state, one, {"grad_norm": one, "update_norm": one}
 
     run(problem, epochs=2, step_fn=step_fn)
     assert seen[:STEPS] != seen[STEPS:]

@@ -51,8 +51,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     flat_min_bounds, flat_max_bounds = flatten_bounds(spec.param_keys, spec.param_bounds, spec.full_shapes)
 
     # 3) Datasets.
-    dataset_paths = [resolve_folder(path) for path in args.dataset]
-    val_dataset_paths = [resolve_folder(path) for path in args.val_dataset]
+    dataset_paths = [resolve_folder(path, "--dataset") for path in args.dataset]
+    val_dataset_paths = [resolve_folder(path, "--val-dataset") for path in args.val_dataset]
     window_shape = {"horizon": args.horizon, "history": args.history, "stride": args.stride}
     history_fit = HistoryFit(spec, args.integrator, args.substeps) if args.history_fit else None
     dataset = load_feature_dataset_group(
@@ -247,7 +247,7 @@ def resolve_spec(args: TrainConfig) -> ModelSpec:
     return with_fixed(spec, args.fixed_values())
 
 
-def resolve_folder(path: str) -> Path:
+def resolve_folder(path: str, flag: str) -> Path:
     """A dataset folder, absolute or relative to the repository root, else to the working directory.
 
     Raises:
@@ -259,7 +259,7 @@ def resolve_folder(path: str) -> Path:
             return folder
     what = "a file" if any(folder.exists() for folder in tried) else "nothing"
     raise DataError(
-        f"--dataset {path}: expected a folder, found {what} at {' or '.join(map(str, tried))}: "
+        f"{flag} {path}: expected a folder, found {what} at {' or '.join(map(str, tried))}: "
         "check the path, or make a dataset with `pct simulate`"
     )
 

@@ -12,6 +12,8 @@ from pct.data.windows import FeatureDataset, WindowOrigin
 from pct.dynamics.core import ModelSpec, unflatten_params
 
 ADVICE = "lower --lr, shorten --horizon or raise --substeps"
+# Errors of so many scales are no car's; squared and summed they leave the range of single precision.
+ABSURD = 1e6
 
 
 def make_explain_fn(
@@ -53,7 +55,17 @@ def make_explain_fn(
                 f"state {name} of {_window(origin, rows, bad)} is not finite from step {step} on "
                 f"({bad.sum()} of {len(rows)} windows): {ADVICE}"
             )
-        return f"all states are finite, the gradient is not: {ADVICE}"
+        targets = np.asarray(batch.targets)[: len(rows)]
+        errors = np.abs(states.astype(np.float64) - targets) / spec.scales
+        bad = errors.max(axis=(1, 2)) == errors.max()
+        if errors.max() > ABSURD:
+            _, late, index = np.unravel_index(np.argmax(errors), errors.shape)
+            channel = spec.states[index]
+            return (
+                f"state {channel.name} of {_window(origin, rows, bad)} is {errors.max() * channel.scale:.2g} "
+                f"{channel.unit} off in step {late + 1}: check the log there, or {ADVICE}"
+            )
+        return f"all parameters and states are finite: {ADVICE}"
 
     return explain
 

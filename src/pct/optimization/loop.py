@@ -162,11 +162,13 @@ def _run_epoch(
     step = len(result.steps)
 
     def finish(pending: _Pending) -> float:
-        loss, norm = float(pending.loss), float(pending.grad_norm)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            what = f"loss is {loss}" if not math.isfinite(loss) else f"gradient norm is {norm}"
-            cause = explain(pending.params, pending.batch, pending.rows)
-            raise DivergedError(f"training diverged in epoch {epoch}, step {pending.step}: {what}; {cause}")
+        loss, norm, update = float(pending.loss), float(pending.grad_norm), float(pending.update_norm)
+        for what, value in (("loss", loss), ("gradient norm", norm), ("update norm", update)):
+            if not math.isfinite(value):
+                cause = explain(pending.params, pending.batch, pending.rows)
+                raise DivergedError(
+                    f"training diverged in epoch {epoch}, step {pending.step}: {what} is {value}; {cause}"
+                )
         report = StepReport(
             pending.step, epoch, loss / pending.counted, norm, rate, pending.horizon, pending.counted
         )
@@ -188,7 +190,8 @@ def _run_epoch(
         if pending is not None:
             total += finish(pending)
         result.params, result.opt_state = params, opt_state
-        pending = _Pending(step, steps, count, rows[:count], before, batch, loss, aux["grad_norm"])
+        norms = aux["grad_norm"], aux["update_norm"]
+        pending = _Pending(step, steps, count, rows[:count], before, batch, loss, *norms)
     if pending is not None:
         total += finish(pending)
     return total / num_samples
@@ -205,3 +208,4 @@ class _Pending(NamedTuple):
     batch: FeatureDataset
     loss: Array
     grad_norm: Array
+    update_norm: Array

@@ -47,8 +47,9 @@ def make_network_step_fn(
 
     Returns:
         ``step_fn(params, opt_state, batch_features, batch) -> (params, opt_state, loss, aux)``. The
-        loss is summed over the windows, as documented; the gradient is that of their mean. Where it is
-        not finite the parameters and the optimiser stay as they were, and the loss tells.
+        loss is summed over the windows, as documented; the gradient is that of their mean. Where one of
+        loss, gradient and update is not finite the parameters and the optimiser stay as they were;
+        ``aux`` holds the norms of both.
     """
 
     def mean_loss(params: Any, features: Features, batch: FeatureDataset) -> tuple[Array, Array]:
@@ -69,12 +70,13 @@ def make_network_step_fn(
         (_, loss), gradient = grad_fn(params, batch_features, batch)
         norm = optax.tree.norm(gradient)
         updates, new_state = optimizer.update(gradient, opt_state, params)
+        update_norm = optax.tree.norm(updates)
         new_params = optax.apply_updates(params, updates)
-        sound = jnp.isfinite(loss) & jnp.isfinite(norm)
+        sound = jnp.isfinite(loss) & jnp.isfinite(norm) & jnp.isfinite(update_norm)
         params, opt_state = jax.tree.map(
             lambda new, old: jnp.where(sound, new, old), (new_params, new_state), (params, opt_state)
         )
-        return params, opt_state, loss, {"grad_norm": norm}
+        return params, opt_state, loss, {"grad_norm": norm, "update_norm": update_norm}
 
     return step_fn
 
