@@ -57,13 +57,13 @@ def make_explain_fn(
             )
         targets = np.asarray(batch.targets)[: len(rows)]
         errors = np.abs(states.astype(np.float64) - targets) / spec.scales
-        bad = errors.max(axis=(1, 2)) == errors.max()
         if errors.max() > ABSURD:
-            _, late, index = np.unravel_index(np.argmax(errors), errors.shape)
+            window, step, index = (int(i) for i in np.unravel_index(np.argmax(errors), errors.shape))
             channel = spec.states[index]
             return (
-                f"state {channel.name} of {_window(origin, rows, bad)} is {errors.max() * channel.scale:.2g} "
-                f"{channel.unit} off in step {late + 1}: check the log there, or {ADVICE}"
+                f"state {channel.name} of {_window(origin, rows, np.arange(len(rows)) == window)} is "
+                f"{errors.max() * channel.scale:.2g} {channel.unit} off in step {step + 1}: "
+                f"check the log there, or {ADVICE}"
             )
         return f"all parameters and states are finite: {ADVICE}"
 
