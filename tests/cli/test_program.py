@@ -1,0 +1,136 @@
+"""The program as the shell sees it: help, exit codes, Ctrl-C, output off a terminal."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pct.analysis import load_network
+from pct.cli.main import COMMANDS, main
+from pct.runs import checkpoint
+
+ROOT = Path(__file__).parents[2]
+
+
+def leaves_with(code: int, *arguments: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == code
+
+
+# Help.
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
+def test_help_loads_nothing_slow(arguments: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from pct.cli.main import main\n"
+        "try:\n"
+        f"    main({arguments!r})\n"
+        "except SystemExit as stop:\n"
+        "    assert stop.code == 0, stop.code\n"
+        "slow = {'jax', 'flax', 'optax', 'matplotlib', 'polars', 'scipy', 'pint', 'wandb'}\n"
+        "print('slow:', *slow & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "slow:"
+    assert "usage: pct" in done.stdout
+
+
+def test_the_documented_entry_point_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "bin" / "optimize_network.py", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for flag in (
+        *("--dataset", "--val-dataset", "--model", "--feature-mode", "--samples", "--val-samples", "--dt"),
+        *("--horizon", "--history", "--stride", "--epochs", "--batch-size", "--lr", "--lr-patience"),
+        *("--lr-factor", "--min-lr", "--curriculum-batches", "--curriculum-timesteps", "--model-hidden"),
+        *("--dynamics-hidden-size", "--dataset-cache", "--val-dataset-cache", "--refresh-cache"),
+        *("--summary-chunk-size", "--seed", "--output", "--wandb-project", "--integrator", "--fixed"),
+        "--no-analysis",
+    ):
+        assert flag in done.stdout, flag
+
+
+def test_without_a_command_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    leaves_with(2)
+    shown = capsys.readouterr().out
+    assert all(f"\n  {name} " in shown for name in COMMANDS)
+    leaves_with(0, "-h")
+
+
+def test_an_unknown_command_lists_the_known(capsys: pytest.CaptureFixture[str]) -> None:
+    leaves_with(2, "drive")
+    told = capsys.readouterr().err.strip()
+    assert told == f"pct: unknown command 'drive'. Commands: {', '.join(COMMANDS)}"
+
+
+# Errors.
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_traceback_is_shown_on_request_only(capsys: pytest.CaptureFixture[str], debug: bool) -> None:
+    flags = ["--debug"] if debug else []
+    leaves_with(3, "train", "--dataset", "no/such/folder", *flags)
+    told = capsys.readouterr().err
+    assert ("Traceback" in told) == debug
+    assert told.splitlines()[-1].startswith("error: --dataset no/such/folder: expected a folder")
+
+
+# Ctrl-C, off a terminal.
+
+
+def test_an_interrupt_saves_what_was_learned(data: Path, tmp_path: Path, environment: dict[str, str]) -> None:
+    command = [
+        *(sys.executable, str(ROOT / "bin" / "optimize_network.py"), "--dataset", str(data / "train")),
+        *(
+            "--model",
+            "unicycle",
+            "--model-hidden",
+            "8",
+            "--horizon",
+            "3",
+            "--history",
+            "4",
+            "--samples",
+            "12",
+        ),
+        *("--integrator", "euler", "--substeps", "1", "--no-history-fit", "--no-analysis"),
+        *("--epochs", "1000000", "--results", str(tmp_path)),
+    ]
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    try:
+        told = []
+        for line in process.stderr:
+            told.append(line)
+            if line.startswith("epoch 3/"):
+                process.send_signal(signal.SIGINT)
+                break
+        _, rest = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 130, "".join([*told, rest])
+    last = rest.splitlines()
+    (run,) = (tmp_path / "unicycle").iterdir()
+    assert last[-2:] == [f"What was learned until then is in {run}", "interrupted"]
+    assert "Traceback" not in rest
+    assert json.loads((run / "FAILED").read_text())["reason"] == "interrupted"
+    assert not (run / "DONE").exists()
+    network = load_network(run)
+    checkpoint.load_params(run / checkpoint.MODEL_PARAMS, network.params)
+    assert (run / checkpoint.OPTIMIZER_STATE).is_file()
+    curves = json.loads((run / "pct_network_loss.json").read_text())
+    assert curves["epoch_step"][:3] == [1, 2, 3]
+    assert (run / "pct_network_loss.png").is_file()
