@@ -252,7 +252,7 @@ def load_network(run: Path) -> TrainedModel:
             **network_settings(spec),
         )
         facts = saved["dt"], saved["integrator"], saved["substeps"], saved["settings"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: expected the description of a trained network ({error})") from None
     import jax
 
