@@ -59,8 +59,9 @@ class TrainingProgress:
         now = time.perf_counter()
         if report.step == 1:  # the first step compiles; it would spoil the rate
             self._mark, self._mark_windows = now, self._seen
-        elif now - self._mark > 0.5:
+        else:
             self._speed = (self._seen - self._mark_windows) / (now - self._mark)
+        if now - self._mark > 5.0:
             self._mark, self._mark_windows = now, self._seen
         state = (
             f"loss {report.loss:.4g}{self._val}  rate {report.learning_rate:.1e}  "
@@ -70,6 +71,7 @@ class TrainingProgress:
 
     def on_epoch(self, report: EpochReport) -> None:
         """Log the epoch and, off a terminal, print its line."""
+        self._mark, self._mark_windows = time.perf_counter(), self._seen  # validation is not training
         metrics = {"train/epoch_loss": report.train_loss}
         if report.val_loss is not None:
             metrics["val/loss"] = report.val_loss

@@ -308,7 +308,7 @@ def unflatten_params(
     for key in param_keys:
         size = int(np.prod(full_shapes[key]))
         part = vector[..., start : start + size]
-        params[key] = part.reshape(*vector.shape[:-1], *full_shapes[key])
+        params[key] = part.reshape((*vector.shape[:-1], *full_shapes[key]))
         start += size
     return params
 
