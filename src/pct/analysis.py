@@ -98,10 +98,13 @@ def load_windows(
         paths: dataset or raw folders.
         label: what the data is for, named in messages.
         stride: steps from one window to the next; that of training when left out.
+
+    Raises:
+        DataError: the logs cannot be used, or hold other ``feature.*`` columns than those of training.
     """
     settings = trained.settings
     fit = HistoryFit(trained.spec, trained.integrator_name, trained.substeps)
-    return load_feature_dataset_group(
+    windows = load_feature_dataset_group(
         paths,
         trained.spec,
         None,
@@ -115,6 +118,15 @@ def load_windows(
         stride=stride or settings["stride"],
         history_features=fit if settings["history_fit"] else None,
     )
+    assert windows.origin is not None
+    found, expected = list(windows.origin.feature_names), list(settings["feature_names"])
+    if found != expected:
+        differ = sorted(set(found) ^ set(expected))
+        raise DataError(
+            f"{label} data: expected the {len(expected)} features that the network was trained on, found "
+            f"{len(found)}; they differ in {differ}: use logs with the same feature.* columns"
+        )
+    return windows
 
 
 def open_loop_errors(
