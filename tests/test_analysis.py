@@ -308,11 +308,18 @@ def test_windows_are_loaded_as_the_network_reads_them(tmp_path: Path) -> None:
     # 15 rows at the network's step, less 4 of horizon and 2 of history, every third.
     assert windows.targets.shape == (3, STEPS, 4)
     assert load_windows(make_trained(), [tmp_path / "data"], "test", stride=1).targets.shape[0] == 9
-    assert all(not name.startswith("history_fit") for name in windows.origin.feature_names)
-    fitting = make_trained()
-    fitting = dataclasses.replace(fitting, settings={**fitting.settings, "history_fit": True})
-    names = load_windows(fitting, [tmp_path / "data"], "test").origin.feature_names
-    assert set(windows.origin.feature_names) < set(names)
+
+
+def test_unknown_feature_columns_are_refused(tmp_path: Path) -> None:
+    t = DT * np.arange(20)
+    channels = {"x": 2.0 * t, "y": 0.0 * t, "psi": 0.0 * t, "v": 2.0 + 0.0 * t, "feature.heat": t}
+    units = {"x": "m", "y": "m", "psi": "rad", "v": "m/s", "feature.heat": "K"}
+    lap = Trajectory("lap", DT, channels, units, dict.fromkeys(channels, "measured"))
+    write_dataset(tmp_path / "data", [lap], vehicle="test car")
+    trained = make_trained()
+    trained = dataclasses.replace(trained, settings={**trained.settings, "feature_mode": "full"})
+    with pytest.raises(DataError, match=r"no feature\.\*, found feature\.heat"):
+        load_windows(trained, [tmp_path / "data"], "test")
 
 
 def test_the_run_folder_holds_valid_json(tmp_path: Path) -> None:

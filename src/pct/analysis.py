@@ -119,12 +119,14 @@ def load_windows(
         history_features=fit if settings["history_fit"] else None,
     )
     assert windows.origin is not None
-    found, expected = list(windows.origin.feature_names), list(settings["feature_names"])
+    found, expected = (
+        [name for name in names if name.startswith("feature.")]
+        for names in (windows.origin.feature_names, settings["feature_names"])
+    )
     if found != expected:
-        differ = sorted(set(found) ^ set(expected))
         raise DataError(
-            f"{label} data: expected the {len(expected)} features that the network was trained on, found "
-            f"{len(found)}; they differ in {differ}: use logs with the same feature.* columns"
+            f"{label} data: expected the columns that the network was trained on, "
+            f"{', '.join(expected) or 'no feature.*'}, found {', '.join(found) or 'none'}"
         )
     return windows
 
