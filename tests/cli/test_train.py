@@ -250,7 +250,8 @@ def test_an_ablation_names_the_run_folder(train: Train, mode: str) -> None:
     assert (len(names) > len(exogenous)) == (mode != "features")
 
 
-@pytest.mark.parametrize("model", MODEL_SPECS)
+# The walkthrough trains the one that is left out.
+@pytest.mark.parametrize("model", sorted(set(MODEL_SPECS) - {"singletrack-augmented"}))
 def test_every_model_trains(train: Train, model: str) -> None:
     code, run = train("--model", model, "--epochs", 1, "--dynamics-hidden-size", 3)
     assert code == 0
