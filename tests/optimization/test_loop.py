@@ -391,6 +391,15 @@ def test_a_step_that_is_not_finite_changes_nothing(problem: Any) -> None:
     assert_trees_equal(opt_state, problem.opt_state)
 
 
+def test_an_update_that_overflows_changes_nothing(problem: Any) -> None:
+    """Loss and gradient are fine, but where they would lead is not."""
+    state = with_learning_rate(problem.opt_state, 1e38)
+    result = run(problem, opt_state=state)
+    assert isinstance(result.failure, DivergedError)
+    assert "epoch 1, step 1: update norm is inf" in str(result.failure)
+    assert_trees_equal(result.params, problem.params)
+
+
 def test_a_validation_loss_that_is_not_finite_stops_training(problem: Any) -> None:
     targets = problem.val_dataset.targets.at[3, 1, 0].set(jnp.nan)
     result = run(
