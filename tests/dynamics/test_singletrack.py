@@ -117,7 +117,7 @@ def test_steady_state_is_the_closed_form(vehicle: str) -> None:
     understeer = p["m"] / wheelbase * (p["lr"] / stiff_front - p["lf"] / stiff_rear)
     psi_dot = v * delta / (wheelbase + understeer * v**2)
     beta = psi_dot / v * (p["lr"] - p["lf"] * p["m"] * v**2 / (stiff_rear * wheelbase))
-    end = simulate(spec, [0.0, 0.0, delta, v, 0.0, 0.0, 0.0], [0.0, 0.0], p, seconds=4.0, dt=0.01)
+    end = simulate(spec, [0.0, 0.0, delta, v, 0.0, 0.0, 0.0], [0.0, 0.0], p, seconds=4.0, dt=0.005)
     np.testing.assert_allclose(end[5:], [psi_dot, beta], rtol=1e-9)
     if vehicle == "f1tenth":
         assert understeer > 0.0

@@ -24,9 +24,10 @@ def test_values_lie_within_bounds(spec: ModelSpec, vehicle: str) -> None:
         assert np.all(value <= np.asarray(high)), key
 
 
-def test_default_vehicle_is_the_one_tenth_car(spec: ModelSpec) -> None:
+@pytest.mark.parametrize("other", sorted(VEHICLES))
+def test_default_vehicle_is_the_one_tenth_car(spec: ModelSpec, other: str) -> None:
     """Also after another vehicle."""
-    back = with_vehicle(with_vehicle(spec, "av-21"), "f1tenth")
+    back = with_vehicle(with_vehicle(spec, other), "f1tenth")
     for key, value in spec.default_params.items():
         np.testing.assert_array_equal(back.default_params[key], value)
         # The kinematic model's geometry is learned, so all its bounds return too.
@@ -54,5 +55,5 @@ def test_axles_stay_on_the_road(vehicle: str) -> None:
 
 
 def test_an_unknown_vehicle_lists_the_known() -> None:
-    with pytest.raises(UsageError, match=r"Unknown vehicle 'truck'\..*f1tenth, bmw-320i, av-21"):
+    with pytest.raises(UsageError, match=r"Unknown vehicle 'truck'\..*f1tenth, bmw-320i, av-21, orca"):
         with_vehicle(MODEL_SPECS["singletrack"], "truck")

@@ -1,6 +1,6 @@
 """Named vehicles: values and bounds by parameter name, and how to put a model on another vehicle.
 
-A parameter that a vehicle does not name keeps the model's value, which is the 1:10 car's. A number replaces
+A parameter that a vehicle does not name has the model's value, which is the 1:10 car's. A number replaces
 the value, a triple ``(low, default, high)`` the bounds too.
 
 References:
@@ -13,6 +13,10 @@ References:
         the Indy Autonomous Challenge: axle distances, mass, bounds of the yaw inertia.
     [4] "Vehicle Dynamics" of the AWSIM racing simulator, Dallara AV-21R: yaw inertia, steering.
         https://autonomalabs.github.io/AWSIM/RacingSim/VehicleDynamics/
+    [5] A. Liniger, A. Domahidi, M. Morari, "Optimization-based autonomous racing of 1:43 scale RC cars",
+        Optimal Control Applications and Methods 36 (2015): the ORCA car. Figures of the BayesRace simulator,
+        A. Jain, M. O'Kelly, P. Chaudhari, M. Morari, "BayesRace: Learning to race autonomously using prior
+        experience", CoRL 2020; bounds of [3] for it.
 """
 
 from __future__ import annotations
@@ -24,7 +28,8 @@ from typing import Any
 
 from pct.dynamics.bicycle import GEOMETRY, SINGLE_TRACK, straight_line_range
 from pct.dynamics.core import ModelSpec
-from pct.dynamics.limits import LIMITS
+from pct.dynamics.limits import GRAVITY, LIMITS
+from pct.dynamics.tires import stiffness_factor
 from pct.errors import UsageError
 
 FOOT = 0.3048
@@ -64,7 +69,10 @@ def with_vehicle(spec: ModelSpec, name: str) -> ModelSpec:
     if name not in VEHICLES:
         raise UsageError(f"Unknown vehicle '{name}'. Known vehicles: {', '.join(VEHICLES)}")
     bounds, defaults = dict(spec.param_bounds), dict(spec.default_params)
-    for key, value in VEHICLES[name].values.items():
+    named = {key for vehicle in VEHICLES.values() for key in vehicle.values}
+    # What another vehicle had set does not stay behind.
+    table = {row.name: (row.low, row.default, row.high) for row in spec.parameters if row.name in named}
+    for key, value in {**table, **VEHICLES[name].values}.items():
         if key not in defaults:
             continue
         if isinstance(value, tuple):
@@ -76,6 +84,28 @@ def with_vehicle(spec: ModelSpec, name: str) -> ModelSpec:
 
 def _around(value: float, factor: float) -> tuple[float, float, float]:
     return value / factor, value, value * factor
+
+
+def _tyre(axle: str, B: float, C: float, D: float, E: float = 0.0) -> dict[str, tuple[float, float, float]]:
+    """Magic Formula of an axle, its peak D in N; room for other tyres, and for shifts of a tenth of D."""
+    return {
+        f"B_{axle}": (1.0, B, 40.0),
+        f"C_{axle}": (0.8, C, 2.0),
+        f"D_{axle}": _around(D, 5.0),
+        f"E_{axle}": (-2.0, E, 0.9),
+        f"S_v{axle}": (-0.1 * D, 0.0, 0.1 * D),
+    }
+
+
+def _tyres(
+    mu: float, C_S: float, m: float, lf: float, lr: float, C: float, E: float
+) -> dict[str, tuple[float, float, float]]:
+    """Magic Formulas of both axles from friction and normalised cornering stiffness, at rest."""
+    values: dict[str, tuple[float, float, float]] = {}
+    for axle, share in (("f", lr / (lf + lr)), ("r", lf / (lf + lr))):
+        D = mu * m * GRAVITY * share
+        values |= _tyre(axle, stiffness_factor(C_S * D, C, D), C, D, E)
+    return values
 
 
 VEHICLES: dict[str, Vehicle] = {
@@ -108,10 +138,28 @@ VEHICLES: dict[str, Vehicle] = {
             "v_blend_low": 2.0,
             "v_blend_high": 5.0,
             **straight_line_range(15.0, lf=FOOT * 3.793293, lr=FOOT * 4.667707),
+            # The tyre of the drift model, read as one of pure slip.
+            **_tyres(
+                1.0489, 21.92 / 1.0489, SLUG * 74.91452, FOOT * 3.793293, FOOT * 4.667707, 1.3507, -0.0074722
+            ),
+            # Not published: a drivetrain that reaches the top speed, and brakes as strong as the tyres.
+            "C_m1": (1000.0, 5000.0, 15000.0),
+            "C_m2": (0.0, 72.0, 300.0),
+            "C_r0": (0.0, 160.0, 1000.0),
+            "C_r2": (0.0, 0.45, 3.0),
+            "C_b": (1000.0, 11000.0, 30000.0),
+            "k_b": 0.0,
+            "p_kx1": 22.303,
+            "p_ky1": -21.92,
+            "R_w": 0.344,
+            "I_y_w": 1.7,
+            "T_sb": 0.66,
+            "T_se": 0.0,
+            "tau_w": 0.0,
         },
     ),
     # Not published, and set from what such cars are like: friction and cornering stiffness of slicks, the
-    # height of the centre of gravity, and where acceleration and speed end.
+    # height of the centre of gravity, where acceleration and speed end, drivetrain, brakes and wheels.
     "av-21": Vehicle(
         "Dallara AV-21, full-size race car of the Indy Autonomous Challenge [3, 4]",
         {
@@ -134,6 +182,58 @@ VEHICLES: dict[str, Vehicle] = {
             "v_blend_low": 2.0,
             "v_blend_high": 5.0,
             **straight_line_range(25.0, lf=1.248, lr=1.7328),
+            **_tyres(1.4, 20.0, 790.0, 1.248, 1.7328, 1.35, 0.0),
+            "C_m1": (1000.0, 6000.0, 20000.0),
+            "C_m2": (0.0, 10.0, 300.0),
+            "C_r0": (0.0, 116.0, 1000.0),
+            "C_r2": (0.0, 0.7, 3.0),
+            "C_b": (1000.0, 9000.0, 30000.0),
+            "k_b": 0.0,
+            "p_kx1": 28.5,
+            "p_ky1": -28.0,
+            "R_w": 0.31,
+            "I_y_w": 2.0,
+            "T_sb": 0.6,
+            "T_se": 0.0,
+        },
+    ),
+    # BayesRace has one tyre formula an axle: friction and stiffness follow from it under the static load. It
+    # limits neither steering nor its rate. Not published: what the wheels are like, and speeds beyond 4 m/s.
+    "orca": Vehicle(
+        "1:43 race car of ETH Zurich (ORCA), as in BayesRace [5]",
+        {
+            **_tyre("f", 2.579, 1.2, 0.192),
+            **_tyre("r", 3.3852, 1.2691, 0.1737),
+            "C_m1": _around(0.287, 2.0),
+            "C_m2": _around(0.0545, 2.0),
+            "C_r0": _around(0.0518, 2.0),
+            "C_r2": _around(0.00035, 2.0),
+            "C_b": (0.0, 0.0, 0.5),
+            "mu": 0.91,
+            "C_Sf": 2.579 * 1.2,
+            "C_Sr": 3.3852 * 1.2691,
+            "lf": (0.015, 0.029, 0.06),
+            "lr": (0.015, 0.033, 0.06),
+            "h": 0.0,
+            "m": _around(0.041, 2.0),
+            "I": _around(27.8e-6, 2.0),
+            "s_min": -0.6,
+            "s_max": 0.6,
+            "sv_min": -60.0,
+            "sv_max": 60.0,
+            "v_switch": 5.0,
+            "a_max": 5.0,
+            "v_min": -1.0,
+            "v_max": 5.0,
+            "v_blend_low": (0.01, 0.05, 1.0),
+            "v_blend_high": (0.02, 0.1, 2.0),
+            **straight_line_range(1.5, lf=0.029, lr=0.033),
+            "p_kx1": 3.4,
+            "p_ky1": -3.4,
+            "R_w": 0.0125,
+            "I_y_w": 1.5e-7,
+            "T_sb": 0.0,
+            "T_se": 0.0,
         },
     ),
 }
