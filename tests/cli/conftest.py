@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from pct import plots
 from pct.cli.main import main
-from pct.data.trajectory import write_dataset
+from pct.data.trajectory import Trajectory, write_dataset
 from pct.dynamics import MODEL_SPECS
 from pct.simulation import simulate
 
@@ -40,8 +41,25 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         drives = simulate(
             MODEL_SPECS["singletrack"], recordings=recordings, duration=2.0, dt=0.05, noise=0.1, seed=seed
         )
-        write_dataset(folder / name, drives, vehicle="simulated")
+        write_dataset(folder / name, [with_drivetrain(drive) for drive in drives], vehicle="simulated")
     return folder
+
+
+def with_drivetrain(recording: Trajectory) -> Trajectory:
+    """The same recording with what only a car's own bus shows: drive command and wheel speeds."""
+    v, accel = recording.channels["v"], recording.channels["accel"]
+    more = {
+        "drive": (accel / 9.51, "1", "command"),
+        "omega_f": (v / 0.049, "rad/s", "measured"),
+        "omega_r": (v / 0.049, "rad/s", "measured"),
+    }
+    channels, units, origins = ({name: row[i] for name, row in more.items()} for i in range(3))
+    return dataclasses.replace(
+        recording,
+        channels={**recording.channels, **channels},
+        units={**recording.units, **units},
+        origins={**recording.origins, **origins},
+    )
 
 
 Train = Callable[..., tuple[int, Path | None]]

@@ -22,7 +22,7 @@ def test_every_parameter_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
             assert row.unit in line
             assert row.scope in line
         for channel in (*spec.states, *spec.controls):
-            assert f"{channel.name} ({channel.unit})" in section
+            assert f"{channel.name} ({channel.unit})" in " ".join(section.split())
     assert "bmw-320i" in text
 
 

@@ -22,7 +22,7 @@ def make_store(spec: ModelSpec, lengths: list[int], *, exogenous: int = 2, seed:
     rng = np.random.default_rng(seed)
     rows = sum(lengths)
     states = 0.2 * rng.standard_normal((rows, len(spec.states)))
-    states[:, spec.state_indices["v"]] += 3.0
+    states[:, speed_index(spec)] += 3.0
     return WindowStore(
         states=states,
         controls=rng.standard_normal((rows, spec.control_dim)),
@@ -35,6 +35,10 @@ def make_store(spec: ModelSpec, lengths: list[int], *, exogenous: int = 2, seed:
         truth_names=("row",),
         dt=DT,
     )
+
+
+def speed_index(spec: ModelSpec) -> int:
+    return next(i for i, name in enumerate(spec.state_names) if name in ("v", "vx"))
 
 
 def gather(
@@ -178,7 +182,7 @@ def test_controls_lead_from_each_state_to_the_next(spec: ModelSpec) -> None:
     controls = rng.uniform(-0.4, 0.4, (rows, spec.control_dim))
     start = np.zeros(len(spec.states))
     # A linear model holds in the frame of its window only, so it starts where each window does: at rest.
-    start[spec.state_indices["v"]] = 3.0 if spec.pose_invariant else 0.0
+    start[speed_index(spec)] = 3.0 if spec.pose_invariant else 0.0
     params = spec.build_base_params(5)
     if not spec.pose_invariant:
         params["A"] = np.zeros_like(params["A"])

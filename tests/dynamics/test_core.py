@@ -18,6 +18,8 @@ def test_documented_models_are_registered() -> None:
         "mlp-dynamics",
         "singletrack",
         "singletrack-augmented",
+        "singletrack-drift",
+        "singletrack-pacejka",
         "tv-linear",
         "unicycle",
     ]

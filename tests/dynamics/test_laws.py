@@ -14,6 +14,10 @@ from pct.integration import INTEGRATORS
 POINTS = 300
 
 
+# What a model calls its speed.
+SPEEDS = ("v", "vx")
+
+
 @pytest.fixture(params=sorted(MODEL_SPECS))
 def spec(request: pytest.FixtureRequest) -> ModelSpec:
     return MODEL_SPECS[request.param]
@@ -33,11 +37,16 @@ def random_points(
 ) -> np.ndarray:
     """States and controls from reverse to top speed, within what the car's limits let happen and beyond."""
     size = {
-        "x": 50.0, "y": 50.0, "psi": 4.0, "yaw": 4.0, "delta": 0.5, "psi_dot": 5.0, "beta": 1.0,
-        "delta_dot": 5.0, "accel": 15.0,
+        "x": 50.0, "y": 50.0, "psi": 4.0, "yaw": 4.0, "delta": 0.5, "psi_dot": 5.0, "beta": 1.0, "vy": 8.0,
+        "delta_dot": 5.0, "accel": 15.0, "drive": 1.2,
     }  # fmt: skip
     columns = {name: rng.uniform(-s, s, points) for name, s in size.items()}
-    columns["v"] = np.linspace(-6.0, 21.0, points) if speed is None else speed
+    speed = np.linspace(-6.0, 21.0, points) if speed is None else speed
+    columns |= dict.fromkeys(SPEEDS, speed)
+    # Wheels from turning backwards through rolling to spinning.
+    rolling = speed / spec.default_params.get("R_w", 1.0)
+    for name in ("omega_f", "omega_r"):
+        columns[name] = rolling * rng.uniform(-0.2, 2.0, points) + rng.uniform(-10.0, 10.0, points)
     return np.stack([columns[name] for name in spec.state_names + spec.control_names], axis=-1)
 
 
@@ -50,16 +59,28 @@ def kink_distance(spec: ModelSpec, z: np.ndarray, params: dict) -> np.ndarray:
         alpha_delta, beta_delta = params.get("alpha_delta", 1.0), params.get("beta_delta", 0.0)
         delta = alpha_delta * column["delta"] + beta_delta
         delta_dot = alpha_delta * column["delta_dot"]
+        gaps += [np.abs(delta - params[name]) for name in ("s_min", "s_max")]
+        gaps += [np.abs(delta_dot), *(np.abs(delta_dot - params[name]) for name in ("sv_min", "sv_max"))]
+    if "a_max" in params:
         accel = params.get("alpha_accel", 1.0) * column["accel"] + params.get("beta_accel", 0.0)
         v, a_max = column["v"], params["a_max"]
         power = a_max * params["v_switch"] / np.maximum(v, params["v_switch"])
-        gaps += [np.abs(delta - params[name]) for name in ("s_min", "s_max")]
-        gaps += [np.abs(delta_dot - params[name]) for name in ("sv_min", "sv_max")]
         gaps += [np.abs(v - params[name]) for name in ("v_min", "v_max", "v_switch")]
-        gaps += [np.abs(delta_dot), np.abs(accel), np.abs(accel + a_max), np.abs(accel - power)]
+        gaps += [np.abs(accel), np.abs(accel + a_max), np.abs(accel - power)]
         if "mu" in params:
             gaps += [np.abs(accel - side * 9.81 * params["mu"]) for side in (-1.0, 1.0)]
             gaps += [np.abs(power - 9.81 * params["mu"]), np.abs(a_max - 9.81 * params["mu"])]
+    if "omega_f" in column:
+        # Wheels that stop, and hubs that slide sideways or backwards.
+        v = np.maximum(column["v"], params["v_blend_low"])
+        vx, vy = v * np.cos(column["beta"]), v * np.sin(column["beta"]) + params["lf"] * column["psi_dot"]
+        hubs = (vx, vx * np.cos(column["delta"]) + vy * np.sin(column["delta"]))
+        gaps += [np.abs(hub - params["v_blend_low"]) for hub in hubs]
+        gaps += [np.abs(column[name]) for name in ("omega_f", "omega_r")]
+    if "drive" in column:
+        # Braking takes over from driving, and a car slides sideways.
+        gaps += [np.abs(column["drive"]), np.abs(np.abs(column["vx"]) - params["v_blend_low"])]
+        gaps += [np.abs(np.hypot(column["vx"], column["vy"]) - params["v_blend_low"])]
     return np.min(gaps, axis=0)
 
 
@@ -110,7 +131,7 @@ def test_value_and_gradient_are_finite(spec: ModelSpec) -> None:
     speed[: len(switches)] = switches
     z = random_points(spec, rng, speed)
     z[:4, :] = 0.0
-    z[2, spec.state_names.index("v")] = -0.0
+    z[2, [spec.state_names.index(name) for name in SPEEDS if name in spec.state_names]] = -0.0
     params = random_params(spec, rng)
     # The ends of the bounds are allowed too.
     for key in spec.param_keys:
@@ -167,8 +188,10 @@ def test_gradient_is_finite_differences(spec: ModelSpec) -> None:
 @pytest.mark.parametrize(("name", "order"), [("rk4", 4), ("heun", 2), ("euler", 1)])
 def test_integrator_has_its_order(spec: ModelSpec, name: str, order: int) -> None:
     """On a smooth drive the error at its end falls with the step to the power of the method's order."""
-    begin = {"v": 6.0, "delta": 0.02, "psi": 0.3, "yaw": 0.05, "psi_dot": 0.3, "beta": 0.01}
-    held = {"delta_dot": 0.4, "accel": 1.5, "psi_dot": 2.0}
+    begin = {"delta": 0.02, "psi": 0.3, "yaw": 0.05, "psi_dot": 0.3, "beta": 0.01, "vy": 0.06}
+    begin |= dict.fromkeys(SPEEDS, 6.0)
+    begin |= dict.fromkeys(("omega_f", "omega_r"), 6.0 / spec.default_params.get("R_w", 1.0))
+    held = {"delta_dot": 0.4, "accel": 1.5, "psi_dot": 2.0, "drive": 0.3}
     start = np.array([begin.get(k, 0.0) for k in spec.state_names] + [held[k] for k in spec.control_names])
 
     def rates(x_and_u: np.ndarray, params: dict) -> np.ndarray:

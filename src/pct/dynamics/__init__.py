@@ -4,6 +4,8 @@ from pct.dynamics import kinematic_singletrack as kinematic_singletrack
 from pct.dynamics import mlp_dynamics as mlp_dynamics
 from pct.dynamics import singletrack as singletrack
 from pct.dynamics import singletrack_augmented as singletrack_augmented
+from pct.dynamics import singletrack_drift as singletrack_drift
+from pct.dynamics import singletrack_pacejka as singletrack_pacejka
 from pct.dynamics import tv_linear as tv_linear
 from pct.dynamics import unicycle as unicycle
 from pct.dynamics.core import MODEL_SPECS as MODEL_SPECS

@@ -19,9 +19,16 @@ YAW = Channel("yaw", r"\psi", "rad", angle=True, scale=0.05, odd=True)
 PSI_DOT = Channel("psi_dot", r"\dot{\psi}", "rad/s", scale=0.2, odd=True, limit=20.0)
 # A spinning car shows any slip angle; one given in degrees goes beyond half a turn.
 BETA = Channel("beta", r"\beta", "rad", angle=True, scale=0.05, odd=True, limit=3.2)
+VX = Channel("vx", "v_x", "m/s", scale=0.1, limit=120.0)
+VY = Channel("vy", "v_y", "m/s", scale=0.1, odd=True, limit=120.0)
+# A 1:10 wheel at 1 rad/s too much slips at 0.05 m/s, a full-size one at 0.3 m/s.
+OMEGA_F = Channel("omega_f", r"\omega_f", "rad/s", limit=2000.0)
+OMEGA_R = Channel("omega_r", r"\omega_r", "rad/s", limit=2000.0)
 
 DELTA_DOT = Channel("delta_dot", r"\dot{\delta}", "rad/s", scale=0.5, odd=True, limit=60.0)
 ACCEL = Channel("accel", "a", "m/s^2", scale=0.5, limit=100.0)
+# Throttle up to 1, brake down to -1; beyond 1.5 it is in percent.
+DRIVE = Channel("drive", "d", "1", scale=0.1, limit=1.5)
 
 SINGLE_TRACK_STATES = (X, Y, DELTA, V, PSI, PSI_DOT, BETA)
 """States of the single-track model in CommonRoad's order; the kinematic one has the first five."""

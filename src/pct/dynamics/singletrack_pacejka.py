@@ -1,0 +1,193 @@
+r"""`singletrack-pacejka`: the single-track model with Magic Formula tyres and a drivetrain, for real logs.
+
+Each axle has a tyre of its own, with shifts for what the car and its sensors are off by:
+
+    F_y = D sin(C atan(B s - E (B s - atan(B s)))) + S_v,  s = alpha + S_h
+    alpha_f = delta - atan((vy + lf psi_dot) / vx),  alpha_r = atan((lr psi_dot - vy) / vx)
+
+and the drive command d in [-1, 1] moves the car through its motor and brakes, against its resistances:
+
+    F_x = (C_m1 - C_m2 vx) d - C_r0 - C_r2 vx^2             d >= 0
+    F_x = (C_m1 - C_m2 vx) k_b d + C_b d - C_r0 - C_r2 vx^2  d < 0
+
+With ``k_b`` = 1 and ``C_b`` = 0, an electric car, that is the model of [1] and [2]; with ``k_b`` = 0 an
+engine does not push backwards, and friction brakes stop the car and leave it standing.
+
+Slower than ``v_blend_low`` in any direction the car rolls without slip; from ``v_blend_high`` on the
+equations are the above, to the last digit. In reverse all that opposes motion turns round with it, and the
+slip angles are those of the wheels; the sign of vx fades within ``v_blend_low``. The yaw rate's own time
+constant is ``I v / (B_f C_f D_f lf^2 + B_r C_r D_r lr^2)``, v / 113 in s for the 1:10 car's defaults; a
+Runge-Kutta step of order 4 is stable up to 2.78 of it, so coarse data at low speed need substeps or a
+higher blend.
+
+References:
+    [1] A. Liniger, A. Domahidi, M. Morari, "Optimization-based autonomous racing of 1:43 scale RC cars",
+        Optimal Control Applications and Methods 36 (2015), eq. (1) to (3).
+    [2] J. Chrosniak, J. Ning, M. Behl, "Deep Dynamics: Vehicle Dynamics Modeling with a
+        Physics-Constrained Neural Network for Autonomous Racing", arXiv:2312.04374, section III.
+    [3] H. Pacejka, "Tire and Vehicle Dynamics", 3rd ed., Butterworth-Heinemann, 2012, section 4.3.
+"""
+
+import dataclasses
+from typing import Any
+
+from pct.dynamics import bicycle, channels
+from pct.dynamics.core import Parameter, define_model, register_model_spec
+from pct.dynamics.limits import GRAVITY, LIMITS, limit_steering_rate
+from pct.dynamics.tires import magic_formula, stiffness_factor
+from pct.types import Array
+
+
+def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
+    """Time derivative of ``[x, y, psi, vx, vy, psi_dot, delta]`` under ``[delta_dot, drive]``."""
+    delta_dot = limit_steering_rate(x.delta, u.delta_dot, p, xp)
+    direction = travel_direction(x.vx, p, xp)
+    force = longitudinal_force(x.vx, direction, u.drive, p, xp)
+    # Below v_blend_low the weight is zero; the speed is held there so that its square root stays smooth.
+    speed = xp.sqrt(xp.maximum(x.vx**2 + x.vy**2, p.v_blend_low**2))
+    weight = bicycle.smoothstep((speed - p.v_blend_low) / (p.v_blend_high - p.v_blend_low), xp)
+    slipping = slipping_rates(x, direction, force, p, xp)
+    rolling = rolling_rates(x, delta_dot, force, p, xp)
+    vx_dot, vy_dot, psi_ddot = (
+        weight * s + (1.0 - weight) * r for s, r in zip(slipping, rolling, strict=True)
+    )
+    sin, cos = xp.sin(x.psi), xp.cos(x.psi)
+    return x._replace(
+        x=x.vx * cos - x.vy * sin,
+        y=x.vx * sin + x.vy * cos,
+        psi=x.psi_dot,
+        vx=vx_dot,
+        vy=vy_dot,
+        psi_dot=psi_ddot,
+        delta=delta_dot,
+    )
+
+
+def travel_direction(vx: Array, p: Any, xp: Any) -> Array:
+    """1 forward and -1 in reverse, exactly, from ``v_blend_low`` on; twice differentiable in between."""
+    return 2.0 * bicycle.smoothstep(0.5 + 0.5 * vx / p.v_blend_low, xp) - 1.0
+
+
+def longitudinal_force(vx: Array, direction: Array, drive: Array, p: Any, xp: Any) -> Array:
+    """Force of motor, brakes and resistances along the car in N.
+
+    Args:
+        vx: velocity along the car in m/s.
+        direction: its sign, see `travel_direction`; motor braking is the same either way round.
+        drive: drive command, negative to brake.
+        p: parameters, `DRIVETRAIN`.
+        xp: array namespace.
+    """
+    speed = vx * direction
+    push, pull = xp.maximum(drive, 0.0), xp.minimum(drive, 0.0)
+    motor = (p.C_m1 - p.C_m2 * speed) * (push + p.k_b * pull)
+    return motor - direction * (p.C_r0 + p.C_r2 * speed**2 - p.C_b * pull)
+
+
+def slipping_rates(x: Any, direction: Array, force: Array, p: Any, xp: Any) -> tuple[Array, Array, Array]:
+    """Rates of vx and vy in m/s^2 and of the yaw rate in rad/s^2 with slipping tyres.
+
+    Args:
+        x: states ``vx, vy, psi_dot, delta``. A car that slides sideways, abs(vx) below ``v_blend_low``, has
+            the slip angles of one at ``v_blend_low``.
+        direction: sign of vx.
+        force: longitudinal force in N; it acts on the rear axle and moves load to it.
+        p: parameters.
+        xp: array namespace.
+    """
+    along = xp.maximum(xp.abs(x.vx), p.v_blend_low)
+    alpha_front = direction * x.delta - xp.arctan((x.vy + p.lf * x.psi_dot) / along)
+    alpha_rear = xp.arctan((p.lr * x.psi_dot - x.vy) / along)
+    # An axle cannot carry less than nothing.
+    shift = xp.clip(p.h / GRAVITY * force / p.m, -p.lf, p.lr)
+    peak_front = p.D_f * ((p.lr - shift) / p.lr)
+    peak_rear = p.D_r * ((p.lf + shift) / p.lf)
+    front = magic_formula(alpha_front + p.S_hf, p.B_f, p.C_f, peak_front, p.E_f, xp) + p.S_vf
+    rear = magic_formula(alpha_rear + p.S_hr, p.B_r, p.C_r, peak_rear, p.E_r, xp) + p.S_vr
+    sin, cos = xp.sin(x.delta), xp.cos(x.delta)
+    return (
+        (force - front * sin) / p.m + x.vy * x.psi_dot,
+        (rear + front * cos) / p.m - x.vx * x.psi_dot,
+        (front * p.lf * cos - rear * p.lr) / p.I,
+    )
+
+
+def rolling_rates(x: Any, delta_dot: Array, force: Array, p: Any, xp: Any) -> tuple[Array, Array, Array]:
+    """The same rates of a car that rolls without slip, and returns to it.
+
+    They are the exact time derivatives of ``psi_dot = vx tan(delta) / (lf + lr)`` and ``vy = lr psi_dot``,
+    and a pull towards these values with `pct.dynamics.bicycle.RELAXATION_TIME`.
+    """
+    curvature = xp.tan(x.delta) / (p.lf + p.lr)
+    curvature_dot = delta_dot * (1.0 + xp.tan(x.delta) ** 2) / (p.lf + p.lr)
+    vx_dot = force / p.m
+    yaw_rate = x.vx * curvature
+    yaw_acceleration = vx_dot * curvature + x.vx * curvature_dot
+    return (
+        vx_dot,
+        p.lr * yaw_acceleration + (p.lr * yaw_rate - x.vy) / bicycle.RELAXATION_TIME,
+        yaw_acceleration + (yaw_rate - x.psi_dot) / bicycle.RELAXATION_TIME,
+    )
+
+
+SHARED = {row.name: row for row in bicycle.SINGLE_TRACK}
+SHAPE = 1.3507
+"""Shape factor of CommonRoad's tyre, ``p_cy1``."""
+
+
+def _axle(axle: str, where: str, other: str) -> tuple[Parameter, ...]:
+    """Rows of an axle's tyre; ``other`` names the distance to the other axle, which shares the load."""
+    load = (
+        SHARED["m"].default * GRAVITY * SHARED[other].default / sum(row.default for row in bicycle.GEOMETRY)
+    )
+    D = SHARED["mu"].default * load
+    B = stiffness_factor(SHARED[f"C_S{axle}"].default * D, SHAPE, D)
+
+    def row(name: str, unit: str, low: float, default: float, high: float, doc: str, odd: bool) -> Parameter:
+        symbol = f"{name[0]}_{{{name[2:]}{axle}}}"
+        return Parameter(f"{name}{axle}", symbol, unit, low, high, default, f"{doc}, {where}", odd=odd)
+
+    return (
+        row("B_", "1/rad", 1.0, B, 40.0, "stiffness factor", False),
+        row("C_", "1", 0.8, SHAPE, 2.0, "shape factor", False),
+        row("D_", "N", 4.0, D, 100.0, "peak side force", False),
+        row("E_", "1", -2.0, 0.0, 0.9, "curvature factor", False),
+        row("S_h", "rad", -0.05, 0.0, 0.05, "shift in slip angle", True),
+        row("S_v", "N", -2.0, 0.0, 2.0, "shift in side force", True),
+    )
+
+
+TYRES = (*_axle("f", "front", "lr"), *_axle("r", "rear", "lf"))
+"""Both axles' tyres; defaults have the f1tenth gym's slope at zero slip, and its friction as their peak."""
+
+DRIVETRAIN = (
+    Parameter("C_m1", "C_{m1}", "N", 4.0, 80.0, 35.6, "motor force at full drive, standing"),
+    Parameter("C_m2", "C_{m2}", "N s/m", 0.0, 8.0, 1.43, "motor force lost per speed at full drive"),
+    Parameter("C_r0", "C_{r0}", "N", 0.0, 10.0, 1.0, "rolling resistance"),
+    Parameter("C_r2", "C_{r2}", "N s^2/m^2", 0.0, 0.3, 0.015, "air drag"),
+    Parameter("C_b", "C_b", "N", 0.0, 80.0, 0.0, "brake gain: friction brakes at drive -1"),
+    Parameter(
+        "k_b", "k_b", "1", 0.0, 1.0, 1.0, "motor's part in braking: 1 electric, 0 engine", scope="fixed"
+    ),
+)
+"""Defaults reach the f1tenth gym's largest acceleration and top speed, with usual resistances for 1:10."""
+
+CAR = (
+    dataclasses.replace(SHARED["I"], doc="yaw inertia"),
+    dataclasses.replace(SHARED["m"], doc="mass; only forces over mass show in motion", scope="fixed"),
+    *bicycle.GEOMETRY,
+    dataclasses.replace(SHARED["h"], doc="height of the centre of gravity; 0: no load transfer"),
+    *(SHARED[name] for name in ("v_blend_low", "v_blend_high")),
+)
+
+SINGLETRACK_PACEJKA = register_model_spec(
+    define_model(
+        "singletrack-pacejka",
+        states=(
+            channels.X, channels.Y, channels.PSI, channels.VX, channels.VY, channels.PSI_DOT, channels.DELTA,
+        ),
+        controls=(channels.DELTA_DOT, channels.DRIVE),
+        parameters=(*TYRES, *DRIVETRAIN, *CAR, *LIMITS[:4]),
+        derivative=derivative,
+    )
+)  # fmt: skip
