@@ -1,15 +1,16 @@
 """Integrators and the rollout: one step, one scan. Knows no vehicle.
 
-An integrator advances a stacked state and control by one time step with the control held; `rollout`
-scans it over a horizon. `INTEGRATORS` is the table that flags choose from.
+The numbers of a method stand in its `Tableau`; `explicit_step` runs them all, on one stacked array or on a
+tuple of arrays. An integrator advances a stacked state and control by one time step with the control held;
+`rollout` scans it over a horizon. `INTEGRATORS` is the table that flags choose from.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from pct.types import Array, Float, StateAndControl
 
@@ -18,6 +19,24 @@ LONGEST_STEP = 0.025
 
 DynamicsFn = Callable[..., Array]
 Integrator = Callable[..., Array]
+State = TypeVar("State")
+
+
+class Tableau(NamedTuple):
+    """An explicit Runge-Kutta method.
+
+    Attributes:
+        stages: for each stage after the first, weights of the earlier stages' rates.
+        weights: weights of all rates in the step.
+    """
+
+    stages: tuple[tuple[float, ...], ...]
+    weights: tuple[float, ...]
+
+
+RK4 = Tableau(((0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6))
+HEUN = Tableau(((1.0,),), (0.5, 0.5))
+EULER = Tableau((), (1.0,))
 
 
 def rollout(
@@ -57,6 +76,31 @@ def rollout(
     return jnp.moveaxis(states, 0, -2)
 
 
+def explicit_step(tableau: Tableau, rate: Callable[[State], State], state: State, h: float) -> State:
+    """One step of a Runge-Kutta method.
+
+    Args:
+        tableau: the method.
+        rate: time derivative of a state.
+        state: an array or a tuple of arrays of any shape.
+        h: step in s.
+    """
+    rates = [rate(state)]
+    for row in tableau.stages:
+        rates.append(rate(_advance(state, rates, row, h)))
+    return _advance(state, rates, tableau.weights, h)
+
+
+def _advance(state: Any, rates: Sequence[Any], weights: tuple[float, ...], h: float) -> Any:
+    if isinstance(state, tuple):
+        by_state = zip(*rates, strict=True)
+        return tuple(_advance(x, k, weights, h) for x, k in zip(state, by_state, strict=True))
+    for k, weight in zip(rates, weights, strict=True):
+        if weight:
+            state = state + (weight * h) * k
+    return state
+
+
 def integrate_rk4(
     dynamics_fn: DynamicsFn,
     x_and_u: StateAndControl,
@@ -78,14 +122,7 @@ def integrate_rk4(
         W. Kutta, "Beitrag zur näherungsweisen Integration totaler Differentialgleichungen",
         Z. Math. Phys. 46 (1901).
     """
-    h = dt / substeps
-    for _ in range(substeps):
-        k1 = dynamics_fn(x_and_u, params)
-        k2 = dynamics_fn(x_and_u + 0.5 * h * k1, params)
-        k3 = dynamics_fn(x_and_u + 0.5 * h * k2, params)
-        k4 = dynamics_fn(x_and_u + h * k3, params)
-        x_and_u = x_and_u + h / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
-    return x_and_u
+    return _integrate(RK4, dynamics_fn, x_and_u, params, dt, substeps)
 
 
 def integrate_heun(
@@ -97,12 +134,7 @@ def integrate_heun(
     substeps: int = 1,
 ) -> StateAndControl:
     """One step of Heun's method, of order 2; arguments as in `integrate_rk4`."""
-    h = dt / substeps
-    for _ in range(substeps):
-        k1 = dynamics_fn(x_and_u, params)
-        k2 = dynamics_fn(x_and_u + h * k1, params)
-        x_and_u = x_and_u + 0.5 * h * (k1 + k2)
-    return x_and_u
+    return _integrate(HEUN, dynamics_fn, x_and_u, params, dt, substeps)
 
 
 def integrate_euler(
@@ -114,10 +146,15 @@ def integrate_euler(
     substeps: int = 1,
 ) -> StateAndControl:
     """One step of the explicit Euler method, of order 1; arguments as in `integrate_rk4`."""
-    h = dt / substeps
+    return _integrate(EULER, dynamics_fn, x_and_u, params, dt, substeps)
+
+
+def _integrate(
+    tableau: Tableau, dynamics_fn: DynamicsFn, x: Array, params: Mapping[str, Any], dt: float, substeps: int
+) -> Array:
     for _ in range(substeps):
-        x_and_u = x_and_u + h * dynamics_fn(x_and_u, params)
-    return x_and_u
+        x = explicit_step(tableau, lambda x: dynamics_fn(x, params), x, dt / substeps)
+    return x
 
 
 INTEGRATORS: dict[str, Integrator] = {
@@ -125,6 +162,7 @@ INTEGRATORS: dict[str, Integrator] = {
     "heun": integrate_heun,
     "euler": integrate_euler,
 }
+TABLEAUS: dict[str, Tableau] = {"rk4": RK4, "heun": HEUN, "euler": EULER}
 
 
 def make_integrator(name: str, substeps: int = 1) -> Integrator:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 
-from pct.errors import UsageError
+from pct.errors import DataError, UsageError
 
 # Flags that take several values; repeating one adds to it instead of dropping the earlier values.
 LIST_FLAGS = ("--dataset", "--val-dataset", "--model-hidden", "--fixed")
+
+# Flags that may differ when a run is resumed: they do not change what it computes up to any epoch.
+FREE_ON_RESUME = (
+    *("resume", "force", "epochs", "checkpoint_every", "results", "output", "debug", "wandb_project"),
+    *("analysis", "analysis_scenarios", "dataset_cache", "val_dataset_cache", "refresh_cache"),
+    *("compile_cache", "coordinator", "num_processes", "process_id"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,9 +33,11 @@ class TrainConfig:
     loss curves and plots.
 
     Example: pct train --dataset datasets/surfaces/train --val-dataset datasets/surfaces/val
+
+    Go on after a stop: pct train --resume results/singletrack-augmented/run_20261123-181650
     """
 
-    dataset: tuple[str, ...]
+    dataset: tuple[str, ...] = ()
     """Training data: one or more dataset folders, or raw folders with a signals.toml; absolute, or
     relative to the repository root."""
     val_dataset: tuple[str, ...] = ()
@@ -69,6 +79,11 @@ class TrainConfig:
     """Decay of AdamW on the network's weights, not its biases, so not on the defaults [1]."""
     max_grad_norm: float = 1.0
     """The gradient of a batch is clipped to this norm [1]."""
+    max_window_grad: float = 10.0
+    """The gradient of one window is clipped to this many times the mean of its batch [1]; inf for never."""
+    huber: float | None = None
+    """Residual over a channel's scale from which an error counts by its size, not its square [1];
+    squares throughout when left out. Use 3 or so where logs hold spins and impacts."""
     curriculum_batches: int = 0
     """Optimiser steps that train on a shorter horizon first [steps]; 0 for none."""
     curriculum_timesteps: int = 5
@@ -97,6 +112,20 @@ class TrainConfig:
     """Where the predicted parameters go; pct_predicted_params.json in the run folder when left out."""
     results: Path | None = None
     """Folder of all runs; results/ in the repository root when left out."""
+    checkpoint_every: int = 1
+    """Epochs from one checkpoint to the next [passes]; one is also left by Ctrl-C and SIGTERM."""
+    resume: Path | None = None
+    """Run folder to go on with, from its newest intact checkpoint; its own flags hold."""
+    force: bool = False
+    """Resume even though flags or data differ from those that the run was started with."""
+    coordinator: str | None = None
+    """HOST:PORT of process 0 where several processes train together; also PCT_COORDINATOR."""
+    num_processes: int | None = None
+    """Processes that train together; also PCT_NUM_PROCESSES."""
+    process_id: int | None = None
+    """Number of this process, from 0; also PCT_PROCESS_ID. Process 0 writes the run folder."""
+    compile_cache: bool = True
+    """Keep compiled code in the user's cache folder, so that the next run starts at once."""
     wandb_project: str | None = None
     """Weights & Biases project to log to; needs the wandb package. Not used when left out."""
     analysis: bool = True
@@ -112,15 +141,18 @@ class TrainConfig:
             raise UsageError("--dataset: expected one folder or more, got none.")
         positive = (
             "horizon history stride epochs batch_size summary_chunk_size curriculum_timesteps "
-            "dynamics_hidden_size lr_patience lr max_grad_norm samples val_samples dt substeps"
+            "dynamics_hidden_size lr_patience lr max_grad_norm huber samples val_samples dt substeps "
+            "checkpoint_every num_processes"
         )
         for name in positive.split():
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise UsageError(f"{_flag(name)} must be a positive number, got {value}.")
-        for name in ("curriculum_batches", "min_lr", "weight_decay", "analysis_scenarios"):
-            if getattr(self, name) < 0:
+        for name in ("curriculum_batches", "min_lr", "weight_decay", "analysis_scenarios", "process_id"):
+            if (getattr(self, name) or 0) < 0:
                 raise UsageError(f"{_flag(name)} must not be negative, got {getattr(self, name)}.")
+        if not self.max_window_grad > 0:
+            raise UsageError(f"--max-window-grad must be a positive number, got {self.max_window_grad}.")
         if not 0 < self.lr_factor < 1:
             raise UsageError(f"--lr-factor must lie between 0 and 1, got {self.lr_factor}.")
         if self.output is not None and not self.output.parent.is_dir():
@@ -141,13 +173,55 @@ class TrainConfig:
 
 
 def parse_args(argv: Sequence[str] | None = None) -> TrainConfig:
-    """Read the training flags; leaves with exit code 2 and a message where they cannot be read."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    return tyro.cli(
-        TrainConfig,
-        prog="pct train",
-        args=_merge_repeated(arguments),
-    )
+    """Read the training flags; leaves with exit code 2 and a message where they cannot be read.
+
+    With ``--resume`` the flags of that run hold where the command line is silent.
+
+    Raises:
+        DataError: there is no run to resume.
+    """
+    arguments = _merge_repeated(list(sys.argv[1:] if argv is None else argv))
+    args = tyro.cli(TrainConfig, prog="pct train", args=arguments)
+    if args.resume is None:
+        return args
+    return tyro.cli(TrainConfig, prog="pct train", args=arguments, default=saved_config(args.resume))
+
+
+def saved_config(run: Path) -> TrainConfig:
+    """The settings that a run was started with.
+
+    Raises:
+        DataError: the folder is none of a run.
+    """
+    path = run / "config.json"
+    try:
+        saved = json.loads(path.read_text())
+        known = {field.name: field for field in dataclasses.fields(TrainConfig)}
+        values = {name: _from_json(value, str(known[name].type)) for name, value in saved.items()}
+        return TrainConfig(**values)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"--resume {run}: expected a run folder with the settings of this version in {path} ({error}): "
+            "give the folder that a run printed as 'run folder'"
+        ) from None
+
+
+def changed_flags(args: TrainConfig, saved: TrainConfig) -> dict[str, tuple[Any, Any]]:
+    """Flags that steer the result and differ: ``{flag: (now, then)}``."""
+    pairs = {
+        field.name: (getattr(args, field.name), getattr(saved, field.name))
+        for field in dataclasses.fields(TrainConfig)
+        if field.name not in FREE_ON_RESUME
+    }
+    return {_flag(name): pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _from_json(value: Any, annotation: str) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    if value is None and annotation == "float":
+        return math.inf  # JSON has no infinity
+    return Path(value) if value is not None and annotation.startswith("Path") else value
 
 
 def _merge_repeated(arguments: list[str]) -> list[str]:

@@ -9,14 +9,17 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pct.optimization.loop import EpochReport, LoopSettings, StepReport
+from pct.optimization.epoch import LoopSettings
+from pct.optimization.loop import EpochReport, StepReport
 from pct.runs.tracking import Tracker
 
 
 class TrainingProgress:
     """Reporter of `pct.optimization.loop.train`; a context manager that owns the bar."""
 
-    def __init__(self, tracker: Tracker, settings: LoopSettings, num_samples: int) -> None:
+    def __init__(
+        self, tracker: Tracker, settings: LoopSettings, num_samples: int, epochs_done: int = 0
+    ) -> None:
         self._tracker = tracker
         self._settings = settings
         self._console = Console(stderr=True)
@@ -33,8 +36,10 @@ class TrainingProgress:
         windows = settings.epochs * num_samples
         self._task = self._bar.add_task("", total=windows, epoch=1, state="compiling the first step")
         self._val = ""
-        self._mark, self._mark_windows, self._speed = time.perf_counter(), 0, 0.0
-        self._seen = 0
+        self._seen = epochs_done * num_samples
+        self._num_samples = num_samples
+        self._mark: float | None = None
+        self._speed = ""
 
     def __enter__(self) -> TrainingProgress:
         self._bar.start()
@@ -56,22 +61,18 @@ class TrainingProgress:
             epoch=report.epoch,
         )
         self._seen += report.windows
-        now = time.perf_counter()
-        if report.step == 1:  # the first step compiles; it would spoil the rate
-            self._mark, self._mark_windows = now, self._seen
-        else:
-            self._speed = (self._seen - self._mark_windows) / (now - self._mark)
-        if now - self._mark > 5.0:
-            self._mark, self._mark_windows = now, self._seen
         state = (
             f"loss {report.loss:.4g}{self._val}  rate {report.learning_rate:.1e}  "
-            f"horizon {report.horizon}  {self._speed:,.0f} windows/s"
+            f"horizon {report.horizon}{self._speed}"
         )
         self._bar.update(self._task, completed=self._seen, epoch=report.epoch, state=state)
 
     def on_epoch(self, report: EpochReport) -> None:
         """Log the epoch and, off a terminal, print its line."""
-        self._mark, self._mark_windows = time.perf_counter(), self._seen  # validation is not training
+        now = time.perf_counter()
+        if self._mark is not None:  # the first epoch compiles; it would spoil the rate
+            self._speed = f"  {self._num_samples / (now - self._mark):,.0f} windows/s"
+        self._mark = now
         metrics = {"train/epoch_loss": report.train_loss}
         if report.val_loss is not None:
             metrics["val/loss"] = report.val_loss
@@ -81,7 +82,23 @@ class TrainingProgress:
             best = "  best" if report.is_best else ""
             print(
                 f"epoch {report.epoch}/{self._settings.epochs}  loss {report.train_loss:.4g}{self._val}  "
-                f"rate {report.learning_rate:.1e}  {self._speed:,.0f} windows/s{best}",
+                f"rate {report.learning_rate:.1e}{self._speed}{best}",
                 file=sys.stderr,
                 flush=True,
             )
+
+
+class Silent:
+    """A reporter for the processes that leave the reporting to process 0."""
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        pass
+
+    def on_step(self, report: StepReport) -> None:
+        """Say nothing."""
+
+    def on_epoch(self, report: EpochReport) -> None:
+        """Say nothing."""

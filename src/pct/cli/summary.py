@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +16,35 @@ from rich.table import Table
 from pct import plots
 from pct.analysis import TrainedModel, open_loop_errors, position_errors
 from pct.cli.config import TrainConfig
-from pct.data.windows import FeatureDataset
+from pct.data.windows import FeatureDataset, WindowSet
 from pct.dynamics.core import ModelSpec
-from pct.optimization.loop import LoopSettings, TrainResult
+from pct.optimization.epoch import Epoch, TrainState
+from pct.optimization.loop import EpochReport, StepReport, TrainResult
 from pct.runs.directory import write_json
 
 
 def announce(
     args: TrainConfig,
     spec: ModelSpec,
-    dataset: FeatureDataset,
-    val_dataset: FeatureDataset | None,
-    params: Any,
+    dataset: WindowSet,
+    val_dataset: WindowSet | None,
+    state: TrainState,
     substeps: int,
     output_dir: Path,
 ) -> None:
     """Say on stderr what is about to be trained on what."""
-    assert dataset.origin is not None
-    size = sum(leaf.size for leaf in jax.tree.leaves(params))
-    dt = dataset.origin.dt
-    steps = f"{args.horizon} steps of {dt:g} s"
-    counts = f"{dataset.features.shape[0]} training windows"
+    size = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    steps = f"{args.horizon} steps of {dataset.store.dt:g} s"
+    counts = f"{len(dataset)} training windows"
     if val_dataset is not None:
-        counts += f", {val_dataset.features.shape[0]} validation windows"
+        counts += f", {len(val_dataset)} validation windows"
     learned = ", ".join(spec.param_keys)
     print(
-        f"{spec.name}: {counts} from {len(dataset.origin.recordings)} recordings, {steps} "
+        f"{spec.name}: {counts} from {len(dataset.store.recordings)} recordings, {steps} "
         f"({args.integrator}, {substeps} substeps)\n"
-        f"network: {dataset.features.shape[1]} features, {size} weights, answers with {learned}\n"
-        f"run folder: {output_dir}",
+        f"network: {len(dataset.feature_names)} features, {size} weights, answers with {learned}\n"
+        f"run folder: {output_dir}"
+        + (f"\ngoing on after step {state.step}, epoch {state.epoch}" if state.step else ""),
         file=sys.stderr,
     )
 
@@ -64,7 +65,37 @@ def with_tables(spec: ModelSpec, summary: Mapping[str, Mapping[str, Any]]) -> di
     return described
 
 
-def save_loss_curves(output_dir: Path, result: TrainResult, settings: LoopSettings) -> None:
+def reports_of(rows: Sequence[Mapping[str, Any]], state: TrainState, epoch: Epoch) -> TrainResult:
+    """What a run had reported when it was stopped, from the rows of its ``metrics.jsonl``."""
+    result = TrainResult(state)
+    best = math.inf
+    rates = {}
+    for row in rows:
+        if "train/loss" in row:
+            rates[row["epoch"]] = row["train/learning_rate"]
+            result.steps.append(
+                StepReport(
+                    row["step"],
+                    row["epoch"],
+                    row["train/loss"],
+                    row["train/grad_norm"],
+                    row["train/learning_rate"],
+                    row["train/horizon"],
+                    epoch.counted((row["step"] - 1) % epoch.steps),
+                )
+            )
+        elif "train/epoch_loss" in row:
+            loss, val_loss = row["train/epoch_loss"], row.get("val/loss")
+            judged = loss if val_loss is None else val_loss
+            number = row["epoch"]
+            result.epochs.append(
+                EpochReport(number, row["step"], loss, val_loss, rates[number], judged < best)
+            )
+            best = min(best, judged)
+    return result
+
+
+def save_loss_curves(output_dir: Path, result: TrainResult) -> None:
     """Write ``pct_network_loss.json`` and, once a step was made, ``pct_network_loss.png``."""
     with_val = [epoch for epoch in result.epochs if epoch.val_loss is not None]
     curves = {

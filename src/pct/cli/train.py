@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pct.dynamics import ModelSpec
 
 REPO_ROOT = Path(__file__).resolve().parents[3]
+# Windows that normalisation, tables and plots are made from; more are sampled evenly.
+SHOWN = 65536
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -28,34 +30,50 @@ def main(argv: Sequence[str] | None = None) -> None:
     import jax.numpy as jnp
 
     from pct import analysis
-    from pct.cli import summary
-    from pct.cli.progress import TrainingProgress
-    from pct.data.loading import data_hashes, load_feature_dataset_group
+    from pct.cli import processes, summary
+    from pct.cli.progress import Silent, TrainingProgress
+    from pct.cli.stopping import Stopping
+    from pct.data.loading import data_hashes, load_window_set
     from pct.dynamics import flatten_bounds
+    from pct.engine.rollout import make_rollout
     from pct.integration import choose_substeps, make_integrator
+    from pct.optimization import epoch as epochs
     from pct.optimization import network_training as optnet
     from pct.optimization.divergence import make_explain_fn
     from pct.optimization.history_fit import HistoryFit
-    from pct.optimization.loop import LoopSettings, train
-    from pct.optimization.network import ParameterMLP, fit_normalization, network_settings
+    from pct.optimization.loop import train
+    from pct.optimization.network import ParameterMLP, bounds_slope, fit_normalization, network_settings
     from pct.runs import checkpoint
-    from pct.runs.directory import create_run_directory, mark_done, mark_failed, write_json, write_provenance
-    from pct.runs.tracking import open_tracker
+    from pct.runs.directory import (
+        create_run_directory,
+        mark_done,
+        mark_failed,
+        reopen,
+        write_json,
+        write_provenance,
+    )
+    from pct.runs.tracking import open_tracker, rewind_metrics
 
-    keep_compiled_code(jax)
+    if args.compile_cache:
+        keep_compiled_code(jax)
+    processes.join(args, jax)
+    first = jax.process_index() == 0  # the one that writes
     rng = jax.random.PRNGKey(args.seed)
     init_key, shuffle_key = jax.random.split(rng)
 
     # 2) Dynamics spec: the model's tables, another vehicle, held parameters; bounds of the answers.
-    spec = resolve_spec(args)
+    spec = with_huber(resolve_spec(args), args.huber)
     flat_min_bounds, flat_max_bounds = flatten_bounds(spec.param_keys, spec.param_bounds, spec.full_shapes)
 
-    # 3) Datasets.
+    # 3) Datasets: windows are numbers of rows, and gathered where they are used.
     dataset_paths = [resolve_folder(path, "--dataset") for path in args.dataset]
     val_dataset_paths = [resolve_folder(path, "--val-dataset") for path in args.val_dataset]
+    hashes = data_hashes([*dataset_paths, *val_dataset_paths])
+    if args.resume is not None:
+        check_resumable(args, hashes)
     window_shape = {"horizon": args.horizon, "history": args.history, "stride": args.stride}
     history_fit = HistoryFit(spec, args.integrator, args.substeps) if args.history_fit else None
-    dataset = load_feature_dataset_group(
+    dataset = load_window_set(
         dataset_paths,
         spec,
         args.dataset_cache,
@@ -67,11 +85,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         history_features=history_fit,
         **window_shape,
     )
-    assert dataset.origin is not None
-    dt = round(100 * dataset.origin.dt)
+    dt = round(100 * dataset.store.dt)
     val_dataset = None
     if val_dataset_paths:
-        val_dataset = load_feature_dataset_group(
+        val_dataset = load_window_set(
             val_dataset_paths,
             spec,
             args.val_dataset_cache,
@@ -85,34 +102,56 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         check_same_features(dataset, val_dataset)
 
-    # 4) Run directory.
-    output_dir = create_run_directory(args.results or default_results(), spec.name, args.feature_mode)
-    output_path = args.output or output_dir / "pct_predicted_params.json"
-    hashes = data_hashes([*dataset_paths, *val_dataset_paths])
+    # 4) Run directory: a new one, or that of the run which goes on.
     config = dataclasses.asdict(args)
-    write_provenance(output_dir, config=config, command=sys.argv, data=hashes)
+    saved = None
+    if args.resume is not None:
+        output_dir = args.resume.resolve()
+        saved = checkpoint.newest_state(output_dir)
+        if first:
+            reopen(output_dir, command=sys.argv, config=config)
+    elif first:
+        output_dir = create_run_directory(args.results or default_results(), spec.name, args.feature_mode)
+        write_provenance(output_dir, config=config, command=sys.argv, data=hashes)
+    else:
+        output_dir = Path(os.devnull)  # never written to
+    output_path = args.output or output_dir / "pct_predicted_params.json"
 
     tracker = None
     try:
         # 5) Logging: metrics.jsonl always, Weights & Biases where a project is named.
-        tracker = open_tracker(output_dir, args.wandb_project, config)
+        steps_done, epochs_done = (0, 0) if saved is None else saved.counters
+        if first:
+            logged = rewind_metrics(output_dir, step=steps_done, epoch=epochs_done)
+            tracker = open_tracker(output_dir, args.wandb_project, config)
 
         # 6) Model and optimiser.
         base_params = spec.build_base_params(dt)
         substeps = choose_substeps(dt / 100, args.substeps)
         integrator = make_integrator(args.integrator, substeps)
-        feature_mean, feature_std = fit_normalization(dataset.features)
+        shown = dataset.sample(SHOWN)
+        feature_mean, feature_std = fit_normalization(shown.features)
+        settings = network_settings(spec)
         model = ParameterMLP(
             hidden_sizes=args.model_hidden,
             min_bounds=flat_min_bounds,
             max_bounds=flat_max_bounds,
             feature_mean=feature_mean,
             feature_std=feature_std,
-            **network_settings(spec),
+            **settings,
         )
-        params = jax.jit(model.init)(init_key, jnp.zeros((1, dataset.features.shape[1])))
         optimizer = optnet.make_optimizer(args.lr, args.max_grad_norm, args.weight_decay)
-        opt_state = optimizer.init(params)
+
+        @jax.jit
+        def start(init_key: Any, shuffle_key: Any) -> epochs.TrainState:
+            params = model.init(init_key, jnp.zeros((1, shown.features.shape[1])))
+            return epochs.init_state(params, optimizer.init(params), shuffle_key)
+
+        state = start(init_key, shuffle_key)
+        if saved is not None:
+            state = checkpoint.restore_state(saved, state)
+        rollout_fn = make_rollout(spec, base_params, args.integrator, substeps)
+        mesh = epochs.make_mesh()
 
         def train_loss_fn(*states: Any, **weights: Any) -> Any:
             return spec.loss_fn(*states, **spec.train_loss_kwargs, **weights)
@@ -126,33 +165,69 @@ def main(argv: Sequence[str] | None = None) -> None:
             integrator,
             optimizer,
             param_shapes=spec.full_shapes,
+            rollout_fn=rollout_fn,
+            max_window_grad=args.max_window_grad,
+            answer_slope=lambda answers: bounds_slope(
+                answers, flat_min_bounds, flat_max_bounds, settings["log_mask"]
+            ),
+            axis_name=None if mesh is None else epochs.AXIS,
         )
         chunk_size = args.summary_chunk_size
-        eval_loss_fn = optnet.make_eval_loss_fn(model, base_params, spec, integrator, chunk_size=chunk_size)
+        window_loss = optnet.make_window_loss_fn(model.apply, spec, rollout_fn)
+        evaluate = None
+        if val_dataset is not None:
+            evaluate = epochs.make_evaluate_fn(val_dataset, window_loss, chunk_size, mesh)
         predict_fn = optnet.make_predict_fn(model.apply, base_params, spec, integrator, chunk_size=chunk_size)
 
-        # 7) Training loop: curriculum, validation, plateau, best.
-        settings = LoopSettings(**{f.name: config[f.name] for f in dataclasses.fields(LoopSettings)})
-        summary.announce(args, spec, dataset, val_dataset, params, substeps, output_dir)
-        with TrainingProgress(tracker, settings, dataset.features.shape[0]) as progress:
+        # 7) Training loop: curriculum, validation, plateau, best, checkpoints.
+        loop = epochs.LoopSettings(
+            **{field.name: config[field.name] for field in dataclasses.fields(epochs.LoopSettings)}
+        )
+        epoch = epochs.Epoch(dataset, step_fn, loop, mesh)
+        result = None
+        if first and saved is not None:
+            result = summary.reports_of(logged, state, epoch)
+        if first:
+            summary.announce(args, spec, dataset, val_dataset, state, substeps, output_dir)
+
+        def save(state: epochs.TrainState) -> None:
+            if not first:
+                return
+            if not output_dir.exists():
+                print(f"{output_dir} was removed; it is made anew", file=sys.stderr)
+                output_dir.mkdir(parents=True)
+                write_provenance(output_dir, config=config, command=sys.argv, data=hashes)
+            checkpoint.save_state(output_dir, jax.device_get(state), int(state.step))
+
+        reporter = TrainingProgress(tracker, loop, len(dataset), epochs_done) if tracker else Silent()
+        with reporter, Stopping() as stopping, processes.others_may_end(jax):
             result = train(
-                params,
-                opt_state,
+                epochs.replicate(state, mesh),
                 dataset,
                 val_dataset,
-                step_fn=step_fn,
-                eval_loss_fn=eval_loss_fn,
-                settings=settings,
-                key=shuffle_key,
-                reporter=progress,
-                explain=make_explain_fn(model.apply, predict_fn, spec, dataset),
+                epoch=epoch,
+                evaluate=evaluate,
+                settings=loop,
+                reporter=reporter,
+                explain=make_explain_fn(model.apply, predict_fn, spec),
+                save=save,
+                save_every=args.checkpoint_every,
+                stopping=stopping,
+                result=result,
             )
+        if result.failure is not None:
+            save(result.state)
+        if not first:
+            if result.failure is not None:
+                raise result.failure
+            return
 
         # 8) Checkpoints first, so that nothing learned is lost; then summaries and artifacts.
+        state = jax.device_get(result.state)
         trained = analysis.TrainedModel(
             spec,
             model,
-            result.best_params,
+            state.best_params,
             dt / 100,
             args.integrator,
             substeps,
@@ -160,30 +235,31 @@ def main(argv: Sequence[str] | None = None) -> None:
                 **window_shape,
                 "feature_mode": args.feature_mode,
                 "history_fit": args.history_fit,
-                "feature_names": dataset.origin.feature_names,
+                "feature_names": dataset.feature_names,
             },
         )
         analysis.save_network(output_dir, trained)
-        checkpoint.save_params(output_dir / checkpoint.MODEL_PARAMS, result.params)
-        checkpoint.save_params(output_dir / checkpoint.OPTIMIZER_STATE, result.opt_state)
-        checkpoint.save_params(output_dir / checkpoint.BEST_PARAMS, result.best_params)
-        summary.save_loss_curves(output_dir, result, settings)
+        checkpoint.save_params(output_dir / checkpoint.MODEL_PARAMS, state.params)
+        checkpoint.save_params(output_dir / checkpoint.OPTIMIZER_STATE, state.opt_state)
+        checkpoint.save_params(output_dir / checkpoint.BEST_PARAMS, state.best_params)
+        summary.save_loss_curves(output_dir, result)
         if result.failure is not None:
             raise result.failure
         predicted_params = summary.with_tables(
             spec,
             optnet.summarize_predictions_chunked(
                 model.apply,
-                result.best_params,
-                dataset.features,
+                state.best_params,
+                shown.features,
                 spec.param_keys,
                 chunk_size=chunk_size,
                 param_shapes=spec.full_shapes,
             ),
         )
         write_json(output_path, predicted_params)
+        val_shown = None if val_dataset is None else val_dataset.sample(SHOWN)
         if args.analysis:
-            for label, windows in (("training", dataset), ("validation", val_dataset)):
+            for label, windows in (("training", shown), ("validation", val_shown)):
                 if windows is not None:
                     analysis.generate_analysis_artifacts(
                         label,
@@ -194,17 +270,21 @@ def main(argv: Sequence[str] | None = None) -> None:
                         chunk_size=chunk_size,
                     )
         facts = summary.conclude(
-            trained, dataset, val_dataset, predicted_params, result, output_dir, output_path, chunk_size
+            trained, shown, val_shown, predicted_params, result, output_dir, output_path, chunk_size
         )
+        assert tracker is not None
         tracker.summary(facts)
         tracker.close()
         mark_done(output_dir, facts)
     except BaseException as error:
-        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or repr(error)
-        if tracker is not None:
-            tracker.close(exit_code=getattr(error, "exit_code", 1))
-        mark_failed(output_dir, reason)
-        print(f"What was learned until then is in {output_dir}", file=sys.stderr)
+        if first:
+            reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or repr(error)
+            if tracker is not None:
+                tracker.close(exit_code=getattr(error, "exit_code", 1))
+            mark_failed(output_dir, reason)
+            print(f"What was learned until then is in {output_dir}", file=sys.stderr)
+            if checkpoint.saved_states(output_dir):
+                print(f"Go on with: pct train --resume {output_dir}", file=sys.stderr)
         raise
 
 
@@ -247,6 +327,48 @@ def resolve_spec(args: TrainConfig) -> ModelSpec:
     return with_fixed(spec, args.fixed_values())
 
 
+def with_huber(spec: ModelSpec, huber: float | None) -> ModelSpec:
+    """The model with errors beyond so many scales counted by their size, in training and validation."""
+    if huber is None:
+        return spec
+    return dataclasses.replace(
+        spec,
+        train_loss_kwargs={**spec.train_loss_kwargs, "huber": huber},
+        eval_loss_kwargs={**spec.eval_loss_kwargs, "huber": huber},
+    )
+
+
+def check_resumable(args: TrainConfig, hashes: dict[str, str]) -> None:
+    """Refuse to go on with other flags or data than the run was started with, unless forced.
+
+    Raises:
+        UsageError: a flag differs, or no epoch is left.
+        DataError: a file of the data differs.
+    """
+    from pct.cli.config import changed_flags, saved_config
+    from pct.runs.directory import DONE, data_of
+
+    assert args.resume is not None
+    saved = saved_config(args.resume)
+    if (args.resume / DONE).exists() and args.epochs <= saved.epochs:
+        raise UsageError(
+            f"--resume {args.resume}: its {saved.epochs} epochs are done: "
+            f"pass --epochs {2 * saved.epochs} to train on"
+        )
+    if args.force:
+        return
+    if changed := changed_flags(args, saved):
+        told = ", ".join(f"{flag} is {now}, was {then}" for flag, (now, then) in changed.items())
+        raise UsageError(f"--resume {args.resume}: {told}: leave the flag out, or pass --force")
+    then = data_of(args.resume)
+    if then != hashes:
+        differ = sorted(path for path in then.keys() | hashes.keys() if then.get(path) != hashes.get(path))
+        raise DataError(
+            f"--resume {args.resume}: the data is not what the run was started with: {differ[0]} "
+            f"({len(differ)} files differ): put it back, or pass --force"
+        )
+
+
 def resolve_folder(path: str, flag: str) -> Path:
     """A dataset folder, absolute or relative to the repository root, else to the working directory.
 
@@ -272,7 +394,7 @@ def default_results() -> Path:
 
 def check_same_features(dataset: Any, val_dataset: Any) -> None:
     """Raise DataError where the network could not read the validation data."""
-    trained, found = (data.origin.feature_names for data in (dataset, val_dataset))
+    trained, found = (data.feature_names for data in (dataset, val_dataset))
     if trained != found:
         missing = sorted(set(trained) - set(found)) or "none"
         extra = sorted(set(found) - set(trained)) or "none"

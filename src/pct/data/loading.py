@@ -23,8 +23,9 @@ from pct.data.windows import (
     FeatureDataset,
     FeatureMode,
     HistoryFeatures,
+    WindowSet,
     WindowStore,
-    gather_windows,
+    make_window_set,
     window_starts,
 )
 from pct.dynamics.core import ModelSpec
@@ -45,13 +46,30 @@ def load_feature_dataset_group(
     dt: int | None,
     feature_mode: FeatureMode,
     label: str,
+    **window_shape: Any,
+) -> FeatureDataset:
+    """All windows of one or more dataset folders in memory; arguments as in `load_window_set`."""
+    return load_window_set(
+        paths, spec, cache, refresh, samples, dt, feature_mode, label, **window_shape
+    ).gather()
+
+
+def load_window_set(
+    paths: Sequence[Path],
+    spec: ModelSpec,
+    cache: Path | None,
+    refresh: bool,
+    samples: int | None,
+    dt: int | None,
+    feature_mode: FeatureMode,
+    label: str,
     *,
     horizon: int = 20,
     history: int = 20,
     stride: int = 1,
     history_features: HistoryFeatures | None = None,
-) -> FeatureDataset:
-    """Windows of one or more dataset folders.
+) -> WindowSet:
+    """Windows of one or more dataset folders, to be gathered from their rows.
 
     Args:
         paths: dataset folders, or raw folders with a ``signals.toml``.
@@ -63,7 +81,7 @@ def load_feature_dataset_group(
         feature_mode: ``full``, ``context`` or ``features``.
         label: what the data is for (``training``, ``validation``), named in messages.
         horizon, history, stride: see `window_starts`.
-        history_features: see `gather_windows`.
+        history_features: see `make_window_set`.
 
     Raises:
         DataError: a folder or file that cannot be used; says which, where, and the likely fix.
@@ -74,7 +92,7 @@ def load_feature_dataset_group(
         starts = window_starts(store, horizon=horizon, history=history, stride=stride, samples=samples)
     except DataError as error:
         raise DataError(f"{label} data: {error}") from None
-    return gather_windows(
+    return make_window_set(
         store,
         starts,
         spec,

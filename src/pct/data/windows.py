@@ -1,7 +1,8 @@
 """Windows over stored rows: a window is a start row; everything else is gathered by index.
 
 `WindowStore` holds the rows of all recordings once. `window_starts` picks the rows from which a whole
-history and horizon fit into one recording, and `gather_windows` turns rows into a `FeatureDataset`.
+history and horizon fit into one recording. A `WindowSet` joins both; inside the compiled training epoch it
+turns numbers of windows into a `FeatureDataset`, the batch.
 Every window is expressed in the frame of its first pose, so that neither the network nor the loss
 depends on where on the map a log was driven.
 """
@@ -9,9 +10,9 @@ depends on where on the map a log was driven.
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,8 @@ from pct.types import Array, Controls, Features, Float, InitialStates, Int, Rows
 
 FeatureMode = Literal["full", "context", "features"]
 HISTORY_PARTS = 4
+# Windows whose histories are in memory at once while their features are computed.
+GATHERED = 16384
 FEATURE_MODES: tuple[str, ...] = get_args(FeatureMode)
 
 
@@ -72,6 +75,15 @@ class WindowOrigin:
     recordings: tuple[str, ...]
     feature_names: tuple[str, ...]
     dt: float
+
+    def take(self, numbers: Rows) -> WindowOrigin:
+        """Of the windows of these numbers only."""
+        return dataclasses.replace(
+            self,
+            recording=self.recording[numbers],
+            times=self.times[numbers],
+            truth={name: values[numbers] for name, values in self.truth.items()},
+        )
 
 
 class FeatureDataset(NamedTuple):
@@ -142,7 +154,149 @@ def window_starts(
     return starts
 
 
-def gather_windows(
+@runtime_checkable  # the annotations are checked while the tests run
+class Windows(Protocol):
+    """Windows that a training step can take from arrays on the device, by number."""
+
+    @property
+    def arrays(self) -> Any:
+        """What windows are taken from."""
+        ...
+
+    @property
+    def horizon(self) -> int:
+        """Steps that are predicted."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def take(self, arrays: Any, numbers: Int[Array, " B"]) -> FeatureDataset:
+        """The windows of these numbers; pure, for use inside jit."""
+        ...
+
+    def gather(self, numbers: Rows | None = None) -> FeatureDataset:
+        """The windows of these numbers, or all, with their origin."""
+        ...
+
+
+class GatheredWindows:
+    """A `FeatureDataset` in memory as `Windows`."""
+
+    def __init__(self, dataset: FeatureDataset) -> None:
+        self.arrays, self._origin = dataset._replace(origin=None), dataset.origin
+
+    @property
+    def horizon(self) -> int:
+        """Steps that are predicted."""
+        return int(self.arrays.targets.shape[1])
+
+    def __len__(self) -> int:
+        return int(self.arrays.targets.shape[0])
+
+    def take(self, arrays: FeatureDataset, numbers: Int[Array, " B"]) -> FeatureDataset:
+        """The windows of these numbers; pure, for use inside jit."""
+        return jax.tree.map(lambda leaf: leaf[numbers], arrays)
+
+    def gather(self, numbers: Rows | None = None) -> FeatureDataset:
+        """The windows of these numbers, or all, with their origin."""
+        numbers = np.arange(len(self)) if numbers is None else numbers
+        origin = None if self._origin is None else self._origin.take(numbers)
+        return self.take(self.arrays, jnp.asarray(numbers))._replace(origin=origin)
+
+
+class WindowArrays(NamedTuple):
+    """What windows are gathered from.
+
+    Attributes:
+        states, controls, exogenous: rows as in `WindowStore`.
+        starts: first row of each window, (W,).
+        codes: history features of each window in 8 bits, (W, K); their noise is far above that step.
+        code_zero, code_step: the feature is zero + step * code, (K,) each.
+    """
+
+    states: Array
+    controls: Array
+    exogenous: Array
+    starts: Array
+    codes: Array
+    code_zero: Array
+    code_step: Array
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class WindowSet:
+    """Windows as row numbers of a store: memory grows with rows, not with rows times horizon.
+
+    Attributes:
+        store: the rows, on the host.
+        arrays: the rows and window starts, on the device.
+        pose: positions of x, y and heading in the state.
+        horizon, history: steps that are predicted, rows before the start that the context reads.
+        feature_mode: which part the network reads.
+        feature_names: name of each feature, in order.
+    """
+
+    store: WindowStore
+    arrays: WindowArrays
+    pose: tuple[int, int, int]
+    horizon: int
+    history: int
+    feature_mode: FeatureMode
+    feature_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return int(self.arrays.starts.shape[0])
+
+    def take(self, arrays: WindowArrays, numbers: Int[Array, " B"]) -> FeatureDataset:
+        """The windows of these numbers; pure, for use inside jit.
+
+        Args:
+            arrays: the set's own, as an argument so that they are no constants of the compiled code.
+            numbers: any of 0 ... len - 1.
+        """
+        starts = arrays.starts[numbers]
+        states = _local_states(arrays.states, starts, -self.history, self.horizon, self.pose)
+        controls = _rows(arrays.controls, starts, -self.history, self.horizon - 1)
+        now = self.history
+        parts = []
+        if self.feature_mode != "context":
+            parts.append(arrays.exogenous[starts])
+        if self.feature_mode != "features":
+            past = [x[: now + 1] for x in states], [u[:now] for u in controls]
+            parts.append(_context(*past, self.pose))
+            parts.append(arrays.code_zero + arrays.code_step * arrays.codes[numbers].astype(states[0].dtype))
+        return FeatureDataset(
+            jnp.concatenate(parts, axis=-1),
+            _stack([u[now:] for u in controls]),
+            jnp.stack([x[now] for x in states], axis=-1),
+            _stack([x[now + 1 :] for x in states]),
+        )
+
+    def gather(self, numbers: Rows | None = None) -> FeatureDataset:
+        """The windows of these numbers, or all, with their origin."""
+        numbers = np.arange(len(self)) if numbers is None else numbers
+        dataset = jax.jit(self.take)(self.arrays, jnp.asarray(numbers))
+        return dataset._replace(origin=self.origin(numbers))
+
+    def origin(self, numbers: Rows) -> WindowOrigin:
+        """Where the windows of these numbers come from."""
+        store, rows = self.store, np.asarray(self.arrays.starts)[numbers]
+        return WindowOrigin(
+            recording=store.recording[rows],
+            times=store.times[rows],
+            truth={name: store.truth[rows, i] for i, name in enumerate(store.truth_names)},
+            recordings=store.recordings,
+            feature_names=self.feature_names,
+            dt=store.dt,
+        )
+
+    def sample(self, most: int) -> FeatureDataset:
+        """All windows, or this many that are spread evenly over all, with their origin."""
+        count = min(most, len(self))
+        return self.gather(np.linspace(0, len(self) - 1, count).round().astype(int))
+
+
+def make_window_set(
     store: WindowStore,
     starts: Rows,
     spec: ModelSpec,
@@ -151,19 +305,16 @@ def gather_windows(
     history: int,
     feature_mode: FeatureMode = "full",
     history_features: HistoryFeatures | None = None,
-) -> FeatureDataset:
+) -> WindowSet:
     """Windows that begin at the given rows.
 
     Args:
         store: rows of all recordings.
-        starts: first row of each window, (B,), from `window_starts`.
+        starts: first row of each window, (W,), from `window_starts`.
         horizon: steps that are predicted, T.
         history: rows before the start that the context reads, H.
         feature_mode: which part the network reads; see `FEATURE_MODES`.
         history_features: computes more features of the state context.
-
-    Returns:
-        Windows in the frame of their first pose, with their origin.
 
     Raises:
         UsageError: unknown mode, or a mode that needs ``feature.*`` columns where there are none.
@@ -175,78 +326,85 @@ def gather_windows(
             "--feature-mode features: the logs have no feature.* column for the network to read: "
             "use --feature-mode context"
         )
-    initial, targets, controls, past_states, past_controls = _gather(
-        jnp.asarray(store.states),
-        jnp.asarray(store.controls),
-        jnp.asarray(starts),
+    names: list[str] = []
+    if feature_mode != "context":
+        names += [f"feature.{name}" for name in store.exogenous_names]
+    extra = np.zeros((starts.size, 0), store.states.dtype)
+    if feature_mode != "features":
+        names += _context_names(spec, history)
+        if history_features is not None:
+            names += history_features.names
+            extra = _history_features(store, starts, spec.pose_indices, history, history_features)
+    zero, step, codes = _encode(extra)
+    rows = (store.states, store.controls, store.exogenous, starts.astype(np.int32), codes, zero, step)
+    return WindowSet(
+        store=store,
+        arrays=WindowArrays(*(jnp.asarray(part) for part in rows)),
         pose=spec.pose_indices,
         horizon=horizon,
         history=history,
-    )
-    parts, names = [], []
-    if feature_mode != "context":
-        parts.append(jnp.asarray(store.exogenous[starts]))
-        names += [f"feature.{name}" for name in store.exogenous_names]
-    if feature_mode != "features":
-        parts.append(_context(past_states, past_controls, spec.pose_indices))
-        names += _context_names(spec, history)
-        if history_features is not None:
-            parts.append(history_features(past_states, past_controls, store.dt))
-            names += history_features.names
-    return FeatureDataset(
-        features=jnp.concatenate(parts, axis=-1),
-        controls=controls,
-        initial_states=initial,
-        targets=targets,
-        origin=WindowOrigin(
-            recording=store.recording[starts],
-            times=store.times[starts],
-            truth={name: store.truth[starts, i] for i, name in enumerate(store.truth_names)},
-            recordings=store.recordings,
-            feature_names=tuple(names),
-            dt=store.dt,
-        ),
+        feature_mode=feature_mode,
+        feature_names=tuple(names),
     )
 
 
-@partial(jax.jit, static_argnames=("pose", "horizon", "history"))
-def _gather(
-    states: Float[Array, "N S"],
-    controls: Float[Array, "N C"],
-    starts: Int[Array, " B"],
-    *,
+def _history_features(
+    store: WindowStore,
+    starts: Rows,
     pose: tuple[int, int, int],
-    horizon: int,
     history: int,
-) -> tuple[Array, Array, Array, Array, Array]:
-    """Initial states, targets and controls of the windows, states and controls of their history."""
-    rows = starts[:, None] + jnp.arange(-history, horizon + 1)
-    local = _to_local_frame(states[rows], history, pose)
-    driven = controls[rows]
-    past = local[:, : history + 1], driven[:, :history]
-    return local[:, history], local[:, history + 1 :], driven[:, history:-1], *past
+    history_features: HistoryFeatures,
+) -> np.ndarray:
+    """The features of all windows in parts, so that histories never are in memory all at once."""
+    rows = jnp.asarray(store.states), jnp.asarray(store.controls)
+
+    @jax.jit
+    def gather(states: Array, controls: Array, starts: Array) -> tuple[Array, Array]:
+        local = _local_states(states, starts, -history, 0, pose)
+        return _stack(local), _stack(_rows(controls, starts, -history, -1))
+
+    parts = []
+    for first in range(0, starts.size, GATHERED):
+        states, controls = gather(*rows, starts[first : first + GATHERED])
+        parts.append(np.asarray(history_features(states, controls, store.dt)))
+    return np.concatenate(parts)
 
 
-def _to_local_frame(
-    states: Float[Array, "B L S"], origin: int, pose: tuple[int, int, int]
-) -> Float[Array, "B L S"]:
-    """States as seen from the pose at row ``origin`` of each window."""
+def _encode(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Zero, step and 8-bit codes of each column between its least and largest value."""
+    low, high = values.min(axis=0), values.max(axis=0)
+    step = (high - low) / 255
+    codes = np.round((values - low) / np.where(step > 0, step, 1)).astype(np.uint8)
+    return low, step, codes
+
+
+def _rows(table: Float[Array, "N K"], starts: Int[Array, " B"], first: int, last: int) -> list[Array]:
+    """Each column at the rows ``first`` to ``last`` from the starts on, (last - first + 1, B) each."""
+    rows = starts + jnp.arange(first, last + 1)[:, None]
+    return [table.at[rows, k].get(mode="promise_in_bounds") for k in range(table.shape[1])]
+
+
+def _local_states(
+    states: Float[Array, "N S"], starts: Int[Array, " B"], first: int, last: int, pose: tuple[int, int, int]
+) -> list[Array]:
+    """States around the starts as in `_rows`, seen from the pose at each start."""
+    local = _rows(states, starts, first, last)
     x, y, heading = pose
-    start = states[:, origin : origin + 1]
-    dx, dy = states[..., x] - start[..., x], states[..., y] - start[..., y]
-    cos, sin = jnp.cos(start[..., heading]), jnp.sin(start[..., heading])
-    return (
-        states.at[..., x]
-        .set(cos * dx + sin * dy)
-        .at[..., y]
-        .set(cos * dy - sin * dx)
-        .at[..., heading]
-        .add(-start[..., heading])
-    )
+    origin = [local[i][-first] for i in pose]
+    dx, dy = local[x] - origin[0], local[y] - origin[1]
+    cos, sin = jnp.cos(origin[2]), jnp.sin(origin[2])
+    local[x], local[y] = cos * dx + sin * dy, cos * dy - sin * dx
+    local[heading] = local[heading] - origin[2]
+    return local
+
+
+def _stack(columns: Sequence[Float[Array, "L B"]]) -> Float[Array, "B L K"]:
+    """Columns side by side, windows first."""
+    return jnp.stack(columns).transpose(2, 1, 0)
 
 
 def _context(
-    states: Float[Array, "B L S"], controls: Float[Array, "B H C"], pose: tuple[int, int, int]
+    states: Sequence[Float[Array, "L B"]], controls: Sequence[Float[Array, "H B"]], pose: tuple[int, int, int]
 ) -> Float[Array, "B K"]:
     """State context before a window, in a form that does not move with x, y and heading.
 
@@ -254,12 +412,13 @@ def _context(
     mean, in each quarter of the history; then where the car was, seen from its present pose. Means, since
     a network that reads every noisy row learns the noise by heart.
     """
-    moving = [i for i in range(states.shape[-1]) if i not in pose]
-    present = jnp.concatenate([states[:, -1, moving], controls[:, -1]], axis=-1)
-    past = jnp.concatenate([states[:, :-1, moving], controls], axis=-1) - present[:, None]
-    rows = jnp.concatenate([past, states[:, :-1, list(pose)]], axis=-1)
-    means = [rows[:, part].mean(axis=1) for part in _history_parts(controls.shape[1])]
-    return jnp.concatenate([present, *means], axis=-1)
+    moving = [x for i, x in enumerate(states) if i not in pose]
+    present = [x[-1] for x in (*moving, *controls)]
+    past = [x[:-1] - now for x, now in zip(moving, present, strict=False)]
+    past += [u - now for u, now in zip(controls, present[len(moving) :], strict=True)]
+    past += [states[i][:-1] for i in pose]
+    means = [x[part].mean(axis=0) for part in _history_parts(controls[0].shape[0]) for x in past]
+    return jnp.stack([*present, *means], axis=-1)
 
 
 def _context_names(spec: ModelSpec, history: int) -> list[str]:

@@ -114,6 +114,7 @@ class ModelSpec:
         state_indices: position of each state channel in the state vector.
         dynamics_module: import path of the file that holds the equations.
         dynamics_fn: ``dynamics_fn(x_and_u, params)``, the derivative on stacked vectors.
+        lane_rates: ``lane_rates(x, u, params, xp)``, the derivative on one array a state and control.
         loss_fn: loss of predicted against true states, see `pct.dynamics.losses`.
         control_dim: number of controls.
         state_names, control_names: channel names in order.
@@ -134,6 +135,7 @@ class ModelSpec:
     state_indices: Mapping[str, int]
     dynamics_module: str
     dynamics_fn: Callable[..., Array]
+    lane_rates: Callable[..., tuple[Array, ...]]
     loss_fn: Callable[..., Array]
     control_dim: int
     state_names: tuple[str, ...]
@@ -209,6 +211,7 @@ def define_model(
             axes last), and the array namespace. Returns ``x._replace(...)`` with every time derivative.
             Pure, and finite with finite gradients over the whole documented range, standstill included.
     """
+    lane_rates = _named(states, controls, parameters, derivative)
     return ModelSpec(
         name=name,
         states=states,
@@ -223,7 +226,8 @@ def define_model(
         default_params={p.name: p.default for p in parameters},
         state_indices={channel.name: i for i, channel in enumerate(states)},
         dynamics_module=derivative.__module__,
-        dynamics_fn=_stacked(states, controls, parameters, derivative),
+        dynamics_fn=_stacked(len(states), len(controls), lane_rates),
+        lane_rates=lane_rates,
         loss_fn=yaw_normalized_loss,
         control_dim=len(controls),
         state_names=tuple(channel.name for channel in states),
@@ -320,17 +324,38 @@ def _loss_kwargs(states: tuple[Channel, ...]) -> dict[str, Any]:
     }
 
 
-def _stacked(
+def _named(
     states: tuple[Channel, ...],
     controls: tuple[Channel, ...],
     parameters: tuple[Parameter, ...],
     derivative: Callable[..., Any],
-) -> Callable[..., Array]:
-    """The derivative on stacked vectors, as documented: zeros in the control slots."""
+) -> Callable[..., tuple[Array, ...]]:
+    """The derivative on tuples of arrays and a mapping of parameters, which it gets under their names."""
     State = namedtuple("State", [c.name for c in states])  # type: ignore[misc]
     Control = namedtuple("Control", [c.name for c in controls])  # type: ignore[misc]
     Params = namedtuple("Params", [p.name for p in parameters])  # type: ignore[misc]
-    split = len(states)
+
+    def lane_rates(
+        x: tuple[Array, ...], u: tuple[Array, ...], params: Mapping[str, Any], xp: Any
+    ) -> tuple[Array, ...]:
+        """Time derivative of every state.
+
+        Args:
+            x, u: states and controls in the order of the tables, of shape (...) each.
+            params: value by name, scalars of shape () or (...), arrays with their axes last.
+            xp: array namespace.
+
+        Returns:
+            One array a state; of shape () where the rate is a constant.
+        """
+        p = Params(*(params[row.name] for row in parameters))
+        return tuple(derivative(State(*x), Control(*u), p, xp))
+
+    return lane_rates
+
+
+def _stacked(states: int, controls: int, lane_rates: Callable[..., Any]) -> Callable[..., Array]:
+    """The derivative on stacked vectors, as documented: zeros in the control slots."""
 
     def dynamics_fn(x_and_u: Array, params: Mapping[str, Any], xp: Any = None) -> Array:
         """Time derivative of the concatenated state and control.
@@ -345,11 +370,9 @@ def _stacked(
         """
         if xp is None:
             import jax.numpy as xp
-        x = State(*(x_and_u[..., i] for i in range(split)))
-        u = Control(*(x_and_u[..., split + i] for i in range(len(controls))))
-        p = Params(*(params[row.name] for row in parameters))
-        rates = derivative(x, u, p, xp)
+        lanes = [x_and_u[..., i] for i in range(states + controls)]
+        rates = lane_rates(tuple(lanes[:states]), tuple(lanes[states:]), params, xp)
         zero = xp.zeros_like(x_and_u[..., 0])
-        return xp.stack([zero + rate for rate in rates] + [zero] * len(controls), axis=-1)
+        return xp.stack([zero + rate for rate in rates] + [zero] * controls, axis=-1)
 
     return dynamics_fn

@@ -20,6 +20,7 @@ def yaw_normalized_loss(
     angle_mask: Bool[np.ndarray, " S"],
     scales: Float[np.ndarray, " S"],
     weights: Weights | None = None,
+    huber: float | None = None,
 ) -> Float[Array, ""]:
     """Squared error summed over the batch; divide by its size for the mean.
 
@@ -31,12 +32,14 @@ def yaw_normalized_loss(
         angle_mask: which channels are angles, shape (S,).
         scales: error that counts as one, in each channel's unit, shape (S,).
         weights: weight of each step, shape (B, T); zero leaves a step out. All one when left out.
+        huber: residual over scale from which an error counts by its size, no longer by its square, so that
+            a window that nothing explains (a spin, an impact) stays one among many [1].
 
     Returns:
         A scalar without unit.
     """
     return yaw_normalized_loss_per_item(
-        predicted, target, angle_mask=angle_mask, scales=scales, weights=weights
+        predicted, target, angle_mask=angle_mask, scales=scales, weights=weights, huber=huber
     ).sum()
 
 
@@ -47,6 +50,7 @@ def yaw_normalized_loss_per_item(
     angle_mask: Bool[np.ndarray, " S"],
     scales: Float[np.ndarray, " S"],
     weights: Weights | None = None,
+    huber: float | None = None,
 ) -> Float[Array, " B"]:
     """The loss of each window, shape (B,); zero where all its steps have weight zero."""
     import jax.numpy as jnp
@@ -55,9 +59,9 @@ def yaw_normalized_loss_per_item(
         # A left-out step may hold anything, also a NaN. Selecting after squaring would leave a NaN gradient.
         counts = weights[..., None] > 0
         predicted, target = (jnp.where(counts, x, 0.0) for x in (predicted, target))
-    squared = yaw_normalized_loss_per_element(predicted, target, angle_mask=angle_mask, scales=scales).mean(
-        axis=-1
-    )
+    squared = yaw_normalized_loss_per_element(
+        predicted, target, angle_mask=angle_mask, scales=scales, huber=huber
+    ).mean(axis=-1)
     if weights is None:
         return squared.mean(axis=-1)
     total = weights.sum(axis=-1)
@@ -70,10 +74,22 @@ def yaw_normalized_loss_per_element(
     *,
     angle_mask: Bool[np.ndarray, " S"],
     scales: Float[np.ndarray, " S"],
+    huber: float | None = None,
 ) -> States:
-    """The squared scaled residual of every window, step and channel, shape (B, T, S)."""
+    """The squared scaled residual of every window, step and channel, shape (B, T, S).
+
+    References:
+        P. J. Huber, "Robust Estimation of a Location Parameter", Ann. Math. Statist. 35 (1964).
+    """
     residual = channel_residual(predicted, target, angle_mask)
-    return (residual / scales.astype(residual.dtype)) ** 2
+    scaled = residual / scales.astype(residual.dtype)
+    if huber is None:
+        return scaled**2
+    import jax.numpy as jnp
+
+    # r^2 up to the limit, beyond it the tangent there.
+    inner = jnp.clip(scaled, -huber, huber)
+    return inner * (2 * scaled - inner)
 
 
 def channel_residual(
@@ -92,5 +108,6 @@ def channel_residual(
     import jax.numpy as jnp
 
     difference = predicted - target
-    wrapped = (difference + math.pi) % (2 * math.pi) - math.pi
+    # Not `%`, which is no vector operation on CPU.
+    wrapped = difference - 2 * math.pi * jnp.floor((difference + math.pi) / (2 * math.pi))
     return jnp.where(angle_mask, wrapped, difference)

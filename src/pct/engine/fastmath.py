@@ -7,25 +7,29 @@ exact formulas, not those of the polynomials.
 Only float32 arrays take this path. Any other argument (double precision, a Python number) gets
 `jax.numpy`'s own function, as does every name that is not defined here.
 
-Errors against double precision, of a finite x:
+Errors against double precision:
 
-| function | range | error at most |
+| function | for | error at most |
 |---|---|---|
-| sin, cos | abs(x) <= 1e4 rad | 1.5e-7 of 1, and 3e-7 of the value where that is above 1e-3 |
-| tan | abs(x) <= 1e4 rad | 3e-7 of the value where that is within 1e-3 and 1e3 |
-| arctan, arctan2, tanh | all | 3e-7 of the value |
+| sin, cos | abs(x) <= 1e4 rad | 1.5e-7 |
+| sin, cos | abs(x) <= 1e4 rad, values above 1e-3 | 3e-7 of the value |
+| sin, cos | abs(x) <= 1e2 rad, values above 1e-5 | 3e-7 of the value |
+| tan | abs(x) <= 1e4 rad, values from 1e-3 to 1e3 | 3e-7 of the value |
+| tan | abs(x) <= 1e2 rad, values from 1e-5 to 1e5 | 3e-7 of the value |
+| sin, tan | abs(x) <= pi/4 rad, values from 1.2e-38 | 3e-7 of the value |
+| arctan, arctan2, tanh | any x, values from 1.2e-38 | 3e-7 of the value |
 
-Up to 100 rad the value may be a hundred times smaller, or for tan larger. Beyond 1e4 rad the error grows
-with x until nothing of the phase is left, but sin and cos stay within [-1, 1] and tan finite; at infinity
-all three are NaN. A NaN stays NaN. A result below 1.2e-38 may come out as zero, and zero with either sign.
+Smaller values may come out as zero, and zero with either sign. Beyond 1e4 rad the error of sin, cos and tan
+grows with x until nothing of the phase is left, but sin and cos stay within [-1, 1] and tan finite; at
+infinity all three are NaN. A NaN stays NaN.
+
+The coefficients solve a least-squares problem of the relative error in double precision, reweighted until the
+error's peaks are level (Lawson), then rounded to float32.
 
 References:
-    W. J. Cody, W. Waite, "Software Manual for the Elementary Functions", Prentice-Hall, 1980 (reduction of
-    an angle by a multiple of pi/2 in parts).
-    C. L. Lawson, "Contributions to the theory of linear least maximum approximation", UCLA, 1961. The
-    coefficients are found so: least squares of the relative error in double precision, reweighted by the
-    error until its peaks are level, then rounded to float32. For tan, the equation times its denominator;
-    for tanh, least squares by Gauss-Newton.
+    W. J. Cody, W. Waite, "Software Manual for the Elementary Functions", Prentice-Hall, 1980: an angle
+    reduced by a multiple of pi/2 in parts.
+    C. L. Lawson, "Contributions to the theory of linear least maximum approximation", UCLA, 1961.
 """
 
 import math
@@ -73,7 +77,7 @@ class FastNamespace:
         """Angle in [-pi, pi] rad of the point (x, y).
 
         Zero, with gradient zero, at (0, 0) whatever the signs of the zeros; the gradient is zero wherever
-        both are below 1.2e-38. NaN if both are infinite.
+        both are below 1.2e-38 in size. NaN if both are infinite.
         """
         return _apply(_arctan2, jnp.arctan2, y, x)
 
@@ -112,8 +116,8 @@ def _cos(x: Array) -> Array:
 def _tan(x: Array) -> Array:
     quadrant, r = _reduce(x)
     r2 = r * r
-    numerator = r + r * r2 * -0.09578067064285278
-    denominator = _polynomial(r2, 1.0, -0.42911449074745178, 0.009709269739687443)
+    numerator = r + r * r2 * -0.09578067
+    denominator = _polynomial(r2, 1.0, -0.4291145, 0.00970927)
     odd = _is_odd(quadrant)
     # tan(r + pi/2) = -1 / tan(r), with one division for both.
     return jnp.where(odd, denominator, numerator) / jnp.where(odd, -numerator, denominator)

@@ -20,18 +20,16 @@ def make_explain_fn(
     apply_fn: Callable[..., Any],
     predict_fn: Callable[[Any, FeatureDataset], np.ndarray],
     spec: ModelSpec,
-    training: FeatureDataset,
 ) -> Callable[[Any, FeatureDataset, np.ndarray], str]:
-    """``explain(params, batch, rows)``: one line on what is not finite first, and the likely fix.
+    """``explain(params, batch, numbers)``: one line on what is not finite first, and the likely fix.
 
     Args:
         apply_fn: the network.
         predict_fn: from `make_predict_fn`.
-        training: the dataset that ``rows`` count in, unless the batch carries its own origin.
     """
 
     def explain(params: Any, batch: FeatureDataset, rows: np.ndarray) -> str:
-        origin = batch.origin or training.origin
+        origin = batch.origin
         features = np.asarray(batch.features)[: len(rows)]
         for what, values in (
             ("feature", features),
@@ -79,8 +77,8 @@ def _by_first_bad_step(states: np.ndarray, names: tuple[str, ...]) -> list[tuple
 
 
 def _window(origin: WindowOrigin | None, rows: np.ndarray, bad: np.ndarray) -> str:
-    row = int(rows[int(np.argmax(bad))])
+    first = int(np.argmax(bad))
     if origin is None:
-        return f"window {row}"
-    name = origin.recordings[int(origin.recording[row])]
-    return f"window {row} ('{name}' at {origin.times[row]:.2f} s)"
+        return f"window {rows[first]}"
+    name = origin.recordings[int(origin.recording[first])]
+    return f"window {rows[first]} ('{name}' at {origin.times[first]:.2f} s)"

@@ -1,4 +1,4 @@
-"""The training loop: epochs, curriculum, validation, plateau, best; progress leaves by callback."""
+"""The training loop: epochs, validation, plateau, best, checkpoints; progress leaves by callback."""
 
 from __future__ import annotations
 
@@ -7,28 +7,13 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from pct.data.windows import FeatureDataset
+from pct.data.windows import FeatureDataset, Windows
 from pct.errors import DivergedError, PctError
-from pct.optimization.batching import batch_rows, take_windows, truncate_dataset_timesteps
-from pct.optimization.network_training import EvalLossFn, StepFn, learning_rate, with_learning_rate
+from pct.optimization.epoch import Epoch, LoopSettings, Stretch, TrainState
+from pct.optimization.network_training import learning_rate
 from pct.types import Array
-
-
-@dataclasses.dataclass(frozen=True)
-class LoopSettings:
-    """What the loop needs to know; each field as in the training command's configuration."""
-
-    epochs: int
-    batch_size: int
-    lr_patience: int
-    lr_factor: float
-    min_lr: float
-    curriculum_batches: int
-    curriculum_timesteps: int
 
 
 class StepReport(NamedTuple):
@@ -68,144 +53,136 @@ class TrainResult:
     """What training leaves, also when it was stopped.
 
     Attributes:
-        params, opt_state: network and optimiser after the last sound step.
-        best_params: network of the epoch with the lowest validation loss, or training loss where
-            there is no validation set.
-        best_epoch, best_loss: that epoch, from 1, and its loss; 0 and infinity before the first.
-        steps, epochs: reports in order.
+        state: after the last sound step.
+        steps, epochs: reports in order; those before a resumption come first.
         failure: why training stopped early, or None; KeyboardInterrupt when it was interrupted.
     """
 
-    params: Any
-    opt_state: Any
-    best_params: Any
-    best_epoch: int = 0
-    best_loss: float = math.inf
+    state: TrainState
     steps: list[StepReport] = dataclasses.field(default_factory=list)
     epochs: list[EpochReport] = dataclasses.field(default_factory=list)
     failure: PctError | KeyboardInterrupt | None = None
 
+    @property
+    def best_epoch(self) -> int:
+        """Epoch with the lowest judged loss, from 1; 0 before the first."""
+        return int(self.state.best_epoch)
+
+    @property
+    def best_loss(self) -> float:
+        """The loss of that epoch, in validation where there is a validation set."""
+        return float(self.state.best_loss)
+
 
 def train(
-    params: Any,
-    opt_state: Any,
-    dataset: FeatureDataset,
-    val_dataset: FeatureDataset | None,
+    state: TrainState,
+    windows: Windows,
+    val_windows: Windows | None,
     *,
-    step_fn: StepFn,
-    eval_loss_fn: EvalLossFn,
+    epoch: Epoch,
+    evaluate: Callable[[Any], float] | None,
     settings: LoopSettings,
-    key: Array,
     reporter: Reporter,
     explain: Callable[[Any, FeatureDataset, np.ndarray], str],
+    save: Callable[[TrainState], None] = lambda state: None,
+    save_every: int = 1,
+    stopping: Callable[[], bool] = lambda: False,
+    result: TrainResult | None = None,
 ) -> TrainResult:
-    """Train for a number of epochs.
+    """Train up to a number of epochs.
 
     Args:
-        params, opt_state: where to start.
-        dataset, val_dataset: windows; without validation the training loss steers rate and best.
-        step_fn: from `make_network_step_fn`.
-        eval_loss_fn: from `make_eval_loss_fn`.
-        key: PRNG key of the shuffles.
+        state: where to start or to go on; is used up.
+        windows, val_windows: without validation the training loss steers rate and best.
+        epoch: compiled over ``windows``.
+        evaluate: from `make_evaluate_fn` over ``val_windows``.
         reporter: receives every step and epoch.
-        explain: ``explain(params, batch, rows)`` names the source of a loss that is not finite.
+        explain: ``explain(params, batch, numbers)`` names the source of a loss that is not finite.
+        save: keeps a checkpoint of the state.
+        save_every: epochs from one checkpoint to the next.
+        stopping: whether to stop; asked several times a second.
+        result: reports of the steps and epochs before ``state``.
 
     Returns:
         The result; where training diverged or was interrupted, ``failure`` says so and everything
         up to the last sound step is there.
     """
-    result = TrainResult(params, opt_state, best_params=params)
-    arrays = dataset._replace(origin=None)
-    patience = 0
+    result = dataclasses.replace(result, state=state) if result else TrainResult(state)
     try:
-        for epoch in range(1, settings.epochs + 1):
-            key, shuffle_key = jax.random.split(key)
-            train_loss = _run_epoch(result, arrays, epoch, shuffle_key, step_fn, settings, reporter, explain)
+        while (done := int(result.state.epoch)) < settings.epochs:
+            train_loss = _run_epoch(result, windows, epoch, reporter, explain, stopping)
             val_loss = None
-            if val_dataset is not None:
-                val_loss = eval_loss_fn(result.params, val_dataset)
+            if val_windows is not None and evaluate is not None:
+                val_loss = evaluate(result.state.params)
                 if not math.isfinite(val_loss):
-                    cause = explain(result.params, val_dataset, np.arange(val_dataset.targets.shape[0]))
-                    raise DivergedError(f"validation loss is {val_loss} after epoch {epoch}: {cause}")
+                    numbers = np.arange(min(len(val_windows), EXPLAINED))
+                    cause = explain(result.state.params, val_windows.gather(numbers), numbers)
+                    raise DivergedError(f"validation loss is {val_loss} after epoch {done + 1}: {cause}")
+            rate = float(learning_rate(result.state.opt_state))
             judged = train_loss if val_loss is None else val_loss
-            is_best = judged < result.best_loss
-            if is_best:
-                result.best_params, result.best_epoch, result.best_loss = result.params, epoch, judged
-            patience = 0 if is_best else patience + 1
-            rate = learning_rate(result.opt_state)
-            report = EpochReport(epoch, len(result.steps), train_loss, val_loss, rate, is_best)
+            result.state = epoch.finish(result.state, judged)
+            is_best = result.best_epoch == done + 1
+            report = EpochReport(done + 1, int(result.state.step), train_loss, val_loss, rate, is_best)
             result.epochs.append(report)
             reporter.on_epoch(report)
-            if patience >= settings.lr_patience and rate > settings.min_lr:
-                lower = max(rate * settings.lr_factor, settings.min_lr)
-                result.opt_state = with_learning_rate(result.opt_state, lower)
-                patience = 0
+            if (done + 1) % save_every == 0:
+                save(result.state)
     except (DivergedError, KeyboardInterrupt) as failure:
         result.failure = failure
     return result
 
 
+# Windows among which the source of a validation loss that is not finite is looked for.
+EXPLAINED = 65536
+
+
 def _run_epoch(
     result: TrainResult,
-    dataset: FeatureDataset,
-    epoch: int,
-    key: Array,
-    step_fn: StepFn,
-    settings: LoopSettings,
+    windows: Windows,
+    epoch: Epoch,
     reporter: Reporter,
     explain: Callable[[Any, FeatureDataset, np.ndarray], str],
+    stopping: Callable[[], bool],
 ) -> float:
-    """One pass over the data; updates ``result`` and returns the mean loss over its windows."""
-    num_samples, horizon = dataset.targets.shape[:2]
-    rate = learning_rate(result.opt_state)
-    total = 0.0
-    step = len(result.steps)
-
-    def finish(pending: _Pending) -> float:
-        loss, norm, update = float(pending.loss), float(pending.grad_norm), float(pending.update_norm)
-        for what, value in (("loss", loss), ("gradient norm", norm), ("update norm", update)):
-            if not math.isfinite(value):
-                cause = explain(pending.params, pending.batch, pending.rows)
-                raise DivergedError(
-                    f"training diverged in epoch {epoch}, step {pending.step}: {what} is {value}; {cause}"
-                )
-        report = StepReport(
-            pending.step, epoch, loss / pending.counted, norm, rate, pending.horizon, pending.counted
-        )
-        result.steps.append(report)
-        reporter.on_step(report)
-        return loss
-
-    pending: _Pending | None = None
-    for rows, count in batch_rows(key, num_samples, settings.batch_size):
-        step += 1
-        batch = take_windows(dataset, jnp.asarray(rows), jnp.asarray(count))
-        in_curriculum = step <= settings.curriculum_batches
-        steps = min(settings.curriculum_timesteps, horizon) if in_curriculum else horizon
-        if in_curriculum:
-            batch = truncate_dataset_timesteps(batch, steps, keep_shape=True)
-        before = result.params
-        params, opt_state, loss, aux = step_fn(before, result.opt_state, batch.features, batch)
-        # The device works on this step while the host reads the one before.
-        if pending is not None:
-            total += finish(pending)
-        result.params, result.opt_state = params, opt_state
-        norms = aux["grad_norm"], aux["update_norm"]
-        pending = _Pending(step, steps, count, rows[:count], before, batch, loss, *norms)
-    if pending is not None:
-        total += finish(pending)
-    return total / num_samples
+    """The rest of one pass over the data; updates ``result`` and returns the mean loss over its windows."""
+    order = epoch.order(result.state)
+    rate = float(learning_rate(result.state.opt_state))
+    number = int(result.state.epoch) + 1
+    while (position := int(result.state.position)) < epoch.steps:
+        step = int(result.state.step)
+        result.state, stretch = epoch.run(result.state, order, stopping())
+        losses, norms = np.asarray(stretch.loss), np.asarray(stretch.grad_norm)
+        made = int(result.state.position) - position
+        for i in range(made):
+            report = StepReport(
+                step + i + 1,
+                number,
+                float(losses[i]),
+                float(norms[i]),
+                rate,
+                epoch.horizon(step + i),
+                epoch.counted(position + i),
+            )
+            result.steps.append(report)
+            reporter.on_step(report)
+        if not stretch.sound:
+            numbers = epoch.numbers(order, position + made)
+            cause = explain(result.state.params, windows.gather(numbers), numbers)
+            what, value = _not_finite(stretch, made)
+            raise DivergedError(
+                f"training diverged in epoch {number}, step {step + made + 1}: {what} is {value}; {cause}"
+            )
+        if stretch.stop:
+            raise KeyboardInterrupt
+    return float(result.state.loss_sum) / len(windows)
 
 
-class _Pending(NamedTuple):
-    """A step that the device may still be working on."""
-
-    step: int
-    horizon: int
-    counted: int
-    rows: np.ndarray
-    params: Any
-    batch: FeatureDataset
-    loss: Array
-    grad_norm: Array
-    update_norm: Array
+def _not_finite(stretch: Stretch, step: int) -> tuple[str, float]:
+    """Which figure of a step is not finite first."""
+    figures: tuple[tuple[str, Array], ...] = (
+        ("loss", stretch.loss),
+        ("gradient norm", stretch.grad_norm),
+        ("update norm", stretch.update_norm),
+    )
+    named = ((what, float(np.asarray(values)[step])) for what, values in figures)
+    return next((what, value) for what, value in named if not math.isfinite(value))

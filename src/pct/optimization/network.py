@@ -89,6 +89,17 @@ def to_bounds(
     return jnp.clip(value, low, high)
 
 
+def bounds_slope(
+    value: Float[Array, "... P"], low: np.ndarray, high: np.ndarray, log_mask: Any = None
+) -> Float[Array, "... P"]:
+    """Change of a value as its share of the range, logarithmic where bounded so, goes from 0 to 1."""
+    low, high = np.asarray(low, value.dtype), np.asarray(high, value.dtype)
+    if log_mask is None or not np.any(log_mask):
+        return jnp.broadcast_to(high - low, value.shape)
+    ratio = np.where(log_mask, high / np.where(log_mask, low, 1.0), 1.0)
+    return jnp.where(np.asarray(log_mask), value * np.log(ratio), high - low)
+
+
 def from_bounds(value: np.ndarray, low: np.ndarray, high: np.ndarray, log_mask: Any = None) -> np.ndarray:
     """Inverse of `to_bounds`; a value at a bound is taken the share `EDGE` of the range inside it."""
     linear = (value - low) / (high - low)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -13,9 +14,10 @@ import optax
 
 from pct.data.windows import FeatureDataset as FeatureDataset
 from pct.dynamics.core import ModelSpec, Shape, unflatten_params
+from pct.engine.rollout import RolloutFn
 from pct.integration import Integrator, integrate_rk4, rollout
 from pct.optimization.network import ParameterMLP
-from pct.types import Array, Features, Float, States
+from pct.types import Array, Features, FlatParams, Float, States
 
 ApplyFn = Callable[..., Array]
 StepFn = Callable[..., tuple[Any, Any, Array, dict[str, Array]]]
@@ -32,6 +34,10 @@ def make_network_step_fn(
     optimizer: optax.GradientTransformation,
     *,
     param_shapes: Mapping[str, Shape],
+    rollout_fn: RolloutFn | None = None,
+    max_window_grad: float = math.inf,
+    answer_slope: Callable[[Array], Array] | None = None,
+    axis_name: str | None = None,
 ) -> StepFn:
     """Compile one optimisation step: forward simulation, loss, gradient, update.
 
@@ -44,6 +50,11 @@ def make_network_step_fn(
         integrator: one of `pct.integration.INTEGRATORS`.
         optimizer: an optax transformation.
         param_shapes: shape of each answer, `ModelSpec.full_shapes`.
+        rollout_fn: a faster rollout of the same, from `pct.engine.rollout.make_rollout`.
+        max_window_grad: the gradient of one window is clipped to this many times the (geometric) mean of
+            its batch, so that one that spins cannot own the batch. Its length is taken over the answers.
+        answer_slope: change of each answer (B, P) that counts as one there; all one when left out.
+        axis_name: mapped axis over which the windows of a batch are spread, where they are.
 
     Returns:
         ``step_fn(params, opt_state, batch_features, batch) -> (params, opt_state, loss, aux)``. The
@@ -51,23 +62,42 @@ def make_network_step_fn(
         loss, gradient and update is not finite the parameters and the optimiser stay as they were;
         ``aux`` holds the norms of both.
     """
-
-    def mean_loss(params: Any, features: Features, batch: FeatureDataset) -> tuple[Array, Array]:
-        predicted = predict_states(
-            apply_fn, params, features, batch, param_keys, base_params, dynamics_fn, integrator, param_shapes
+    roll = rollout_fn or (
+        lambda x, u, learned: rollout(
+            dynamics_fn, integrator, x, u, {**_constants(base_params), **learned}, base_params["dt"]
         )
-        total = loss_fn(predicted, batch.targets, weights=batch.weights)
-        if batch.weights is None:
-            return total / features.shape[0], total
-        counted = (batch.weights.max(axis=1) > 0).sum()
-        return total / jnp.maximum(counted, 1), total
+    )
+
+    def window_loss(answers: FlatParams, batch: FeatureDataset) -> Array:
+        """Loss summed over the windows, so that each row of its gradient is one window's own."""
+        learned = unflatten_params(answers, tuple(param_keys), param_shapes)
+        predicted = roll(batch.initial_states, batch.controls, learned)
+        return loss_fn(predicted, batch.targets, weights=batch.weights)
+
+    def everywhere(tree: Any) -> Any:
+        return tree if axis_name is None else jax.lax.psum(tree, axis_name)
+
+    def clip(answers: FlatParams, by_window: FlatParams, counted: Array) -> Array:
+        """Factor of each window's gradient, (B, 1)."""
+        slope = 1.0 if answer_slope is None else answer_slope(answers)
+        length = jnp.linalg.norm(by_window * slope, axis=1, keepdims=True)
+        # A window without weight has no gradient, and no share in the mean.
+        logs = jnp.where(length > 0, jnp.log(jnp.where(length > 0, length, 1.0)), 0.0)
+        mean = jnp.exp(everywhere(logs.sum()) / jnp.maximum(counted, 1))
+        return jnp.minimum(1.0, max_window_grad * mean / jnp.where(length > 0, length, 1.0))
 
     @jax.jit
     def step_fn(
         params: Any, opt_state: Any, batch_features: Features, batch: FeatureDataset
     ) -> tuple[Any, Any, Array, dict[str, Array]]:
-        grad_fn = jax.value_and_grad(mean_loss, has_aux=True)
-        (_, loss), gradient = grad_fn(params, batch_features, batch)
+        answers, network_vjp = jax.vjp(lambda params: apply_fn(params, batch_features), params)
+        loss, by_window = jax.value_and_grad(window_loss)(answers, batch)
+        windows = len(answers) if batch.weights is None else (batch.weights.max(axis=1) > 0).sum()
+        loss, counted = everywhere((loss, jnp.asarray(windows)))
+        if math.isfinite(max_window_grad):
+            by_window = by_window * clip(answers, by_window, counted)
+        (gradient,) = network_vjp((by_window / jnp.maximum(counted, 1)).astype(answers.dtype))
+        gradient = everywhere(gradient)
         norm = optax.tree.norm(gradient)
         updates, new_state = optimizer.update(gradient, opt_state, params)
         update_norm = optax.tree.norm(updates)
@@ -106,17 +136,21 @@ def _matrices(params: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
-def learning_rate(opt_state: Any) -> float:
+def learning_rate(opt_state: Any) -> Array:
     """The rate in force."""
-    return float(opt_state.hyperparams["learning_rate"])
+    return opt_state.hyperparams["learning_rate"]
 
 
-def with_learning_rate(opt_state: Any, lr: float) -> Any:
+def with_learning_rate(opt_state: Any, lr: float | Array) -> Any:
     """The optimiser's state with another rate and everything else as it was."""
     old = opt_state.hyperparams["learning_rate"]
     return opt_state._replace(
         hyperparams={**opt_state.hyperparams, "learning_rate": jnp.asarray(lr, old.dtype)}
     )
+
+
+def _constants(base_params: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in base_params.items() if key != "dt"}
 
 
 def predict_states(
@@ -132,13 +166,12 @@ def predict_states(
 ) -> States:
     """Roll out every window with the parameters that the network answers with, (B, T, S)."""
     learned = unflatten_params(apply_fn(params, features), tuple(param_keys), param_shapes)
-    constants = {key: value for key, value in base_params.items() if key != "dt"}
     return rollout(
         dynamics_fn,
         integrator,
         batch.initial_states,
         batch.controls,
-        {**constants, **learned},
+        {**_constants(base_params), **learned},
         base_params["dt"],
     )
 
@@ -172,6 +205,19 @@ def make_predict_fn(
         return _in_chunks(partial(predict_chunk, params), arrays, chunk_size)
 
     return predict_fn
+
+
+def make_window_loss_fn(
+    apply_fn: ApplyFn, spec: ModelSpec, rollout_fn: RolloutFn
+) -> Callable[[Any, FeatureDataset], Array]:
+    """``window_loss(params, batch)``: evaluation loss summed over the windows of a batch, to be compiled."""
+
+    def window_loss(params: Any, batch: FeatureDataset) -> Array:
+        learned = unflatten_params(apply_fn(params, batch.features), spec.param_keys, spec.full_shapes)
+        predicted = rollout_fn(batch.initial_states, batch.controls, learned)
+        return spec.loss_fn(predicted, batch.targets, weights=batch.weights, **spec.eval_loss_kwargs)
+
+    return window_loss
 
 
 def make_eval_loss_fn(

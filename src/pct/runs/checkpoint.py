@@ -3,19 +3,28 @@
 The bytes are those of `flax.serialization.to_bytes`, so any flax program can read them; never pickle.
 Reading checks what flax does not: it restores any shape and dtype, drops entries that the template lacks,
 and hands back read-only NumPy arrays.
+
+``checkpoints/`` holds the last states of training, each with a hash, so that a run can go on where it was.
 """
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pct.errors import DataError
 from pct.files import write_output
 
+log = logging.getLogger(__name__)
+
 MODEL_PARAMS = "pct_model_params.msgpack"
 OPTIMIZER_STATE = "pct_optimizer_state.msgpack"
 BEST_PARAMS = "pct_best_params.msgpack"
+STATES = "checkpoints"
+# Checkpoints that are kept: the newest, and the one before in case that is damaged.
+KEPT = 2
 
 Tree = TypeVar("Tree")
 
@@ -45,17 +54,104 @@ def load_params(path: Path, template: Tree) -> Tree:
     Raises:
         DataError: the file is missing or damaged, or a leaf, named by its path, is not as expected.
     """
+    return _restore(path, _read(path), template)
+
+
+def save_state(run: Path, state: Any, step: int) -> Path:
+    """Write the state of training after a number of steps under ``checkpoints/``; older ones make room.
+
+    Raises:
+        DataError: the file cannot be written; former ones are left whole.
+    """
+    from flax import serialization
+
+    content = serialization.to_bytes(state)
+    path = run / STATES / f"step_{step:09d}.msgpack"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{path.parent}: cannot make the folder ({error.strerror}): free some space"
+        ) from None
+    digest = hashlib.sha256(content).hexdigest()
+    write_output(path, serialization.msgpack_serialize({"sha256": digest, "state": content}))
+    for old in saved_states(run)[KEPT:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def saved_states(run: Path) -> list[Path]:
+    """Checkpoints of a run, the newest first."""
+    return sorted((run / STATES).glob("step_*.msgpack"), reverse=True)
+
+
+class SavedState(NamedTuple):
+    """An intact checkpoint that is not yet restored."""
+
+    path: Path
+    content: bytes
+
+    @property
+    def counters(self) -> tuple[int, int]:
+        """Steps and whole epochs that it holds."""
+        from flax import serialization
+
+        saved = serialization.msgpack_restore(self.content)
+        return int(saved["step"]), int(saved["epoch"])
+
+
+def newest_state(run: Path) -> SavedState | None:
+    """The newest intact checkpoint of a run; None where there is none yet.
+
+    Raises:
+        DataError: there are checkpoints, but all are damaged.
+    """
+    from flax import serialization
+
+    paths = saved_states(run)
+    for path in paths:
+        try:
+            saved = serialization.msgpack_restore(_read(path))
+            intact = hashlib.sha256(saved["state"]).hexdigest() == saved["sha256"]
+        except Exception:  # damaged bytes fail anywhere inside msgpack
+            intact = False
+        if intact:
+            return SavedState(path, saved["state"])
+        log.warning("%s is damaged or cut short; taking the checkpoint before it", path)
+    if paths:
+        raise DataError(
+            f"{run / STATES}: expected an intact checkpoint, all {len(paths)} are damaged: start a new run"
+        )
+    return None
+
+
+def restore_state(saved: SavedState, template: Tree) -> Tree:
+    """The state of a checkpoint.
+
+    Args:
+        template: as in `load_params`.
+
+    Raises:
+        DataError: it is of another network.
+    """
+    return _restore(saved.path, saved.content, template)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot read the checkpoint ({error.strerror}): give the folder of a finished run"
+        ) from None
+
+
+def _restore(path: Path, content: bytes, template: Tree) -> Tree:
     import jax
     import jax.numpy as jnp
     from flax import serialization
     from flax.traverse_util import flatten_dict
 
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot read the checkpoint ({error.strerror}): give the folder of a finished run"
-        ) from None
     try:
         state = serialization.msgpack_restore(content)
         leaves = flatten_dict(state, sep="/")

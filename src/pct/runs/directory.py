@@ -11,6 +11,7 @@ import datetime
 import importlib.metadata
 import itertools
 import json
+import logging
 import math
 import os
 import platform
@@ -28,6 +29,8 @@ CONFIG = "config.json"
 PROVENANCE = "provenance.json"
 DONE = "DONE"
 FAILED = "FAILED"
+
+log = logging.getLogger(__name__)
 
 PACKAGES = ("pct", "jax", "jaxlib", "flax", "optax", "numpy")
 
@@ -95,6 +98,35 @@ def write_provenance(
             "data": data,
         },
     )
+
+
+def reopen(run: Path, *, command: Sequence[str], config: Mapping[str, Any]) -> None:
+    """Note that a run goes on: its markers go, the settings in force and the command are recorded.
+
+    Versions that differ from those at the start are warned of: the result may differ in the last digits.
+    """
+    path = run / PROVENANCE
+    try:
+        provenance = json.loads(path.read_text())
+    except (OSError, ValueError):
+        provenance = {}
+    packages = {name: _version(name) for name in PACKAGES}
+    for name, version in provenance.get("packages", {}).items():
+        if packages.get(name) != version:
+            log.warning("%s is %s, the run was started with %s", name, packages.get(name), version)
+    again = {"resumed": _now(), "command": list(command), "packages": packages}
+    write_json(path, {**provenance, "resumed": [*provenance.get("resumed", ()), again]})
+    write_json(run / CONFIG, config)
+    for marker in (DONE, FAILED):
+        (run / marker).unlink(missing_ok=True)
+
+
+def data_of(run: Path) -> dict[str, str]:
+    """Hash of every input that a run was started with, by path."""
+    try:
+        return json.loads((run / PROVENANCE).read_text())["data"]
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{run / PROVENANCE}: expected the hashes of the run's data ({error})") from None
 
 
 def mark_done(run: Path, summary: Mapping[str, Any]) -> None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from pct.errors import DataError, UsageError
+from pct.files import write_output
 from pct.runs.directory import to_json
 
 METRICS = "metrics.jsonl"
@@ -52,6 +54,30 @@ def open_tracker(run: Path, wandb_project: str | None, config: Mapping[str, Any]
     # W&B first: where it does not start, no file is left open.
     remote = [] if wandb_project is None else [WandbTracker(run, wandb_project, config)]
     return FanOut([JsonlTracker(run / METRICS), *remote])
+
+
+def rewind_metrics(run: Path, *, step: int, epoch: int) -> list[dict[str, Any]]:
+    """Drop what a run logged after a checkpoint, and a line that was cut short; return the rest.
+
+    Args:
+        run: the run folder.
+        step, epoch: steps and whole epochs that the checkpoint holds.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    path = run / METRICS
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        whole_epoch = "train/loss" not in row
+        if row.get("step", math.inf) <= step and (not whole_epoch or row.get("epoch", math.inf) <= epoch):
+            rows.append(row)
+    write_output(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode())
+    return rows
 
 
 class JsonlTracker:

@@ -1,0 +1,37 @@
+"""Ctrl-C and SIGTERM while training: finish the step, save, leave; a second one leaves at once."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopping:
+    """A context manager; calling it tells whether a signal has come."""
+
+    def __init__(self) -> None:
+        self._wanted = False
+        self._former: dict[signal.Signals, Any] = {}
+
+    def __call__(self) -> bool:
+        return self._wanted
+
+    def __enter__(self) -> Stopping:
+        if threading.current_thread() is threading.main_thread():  # elsewhere Python takes no signals
+            self._former = {number: signal.signal(number, self._hear) for number in SIGNALS}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self._wanted:
+            raise KeyboardInterrupt
+        self._wanted = True
+        print("\nstopping after this step; again to stop at once", file=sys.stderr, flush=True)
