@@ -1,4 +1,4 @@
-"""PCT's own engine: the loop that `pct train` runs, with what else `engine.py` asks of it."""
+"""PCT's own engine: the epoch that `pct train` runs, with what else `engine.py` asks of it."""
 
 from __future__ import annotations
 
@@ -11,88 +11,117 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from pct.data.windows import WindowSet, make_window_set
+from pct.engine.rollout import make_rollout
 from pct.integration import integrate_rk4
-from pct.optimization.batching import batch_rows, take_windows, truncate_dataset_timesteps
-from pct.optimization.network_training import make_network_step_fn, make_optimizer, with_learning_rate
+from pct.optimization import epoch as epochs
+from pct.optimization.network_training import make_network_step_fn, make_optimizer, make_window_loss_fn
 from peers.compilations import Compilations
-from peers.problem import HORIZON, LEARNING_RATE, TIMESTEP_HUNDREDTHS, WEIGHT_DECAY, Problem
+from peers.problem import HISTORY, HORIZON, LEARNING_RATE, TIMESTEP_HUNDREDTHS, WEIGHT_DECAY, Problem
 
 
 def make_epoch(problem: Problem, batch_size: int) -> Callable[[], int]:
     """``epoch()`` trains on all windows once and returns their number."""
-    return _make_epoch(problem, batch_size)
+    windows = _windows(problem)
+    trainer, state = _start(problem, windows, batch_size)
+
+    def epoch() -> int:
+        nonlocal state
+        state = _run(trainer, state)
+        state = trainer.finish(state, jnp.asarray(1.0))
+        return len(windows)
+
+    return epoch
 
 
 def first_gradient(problem: Problem, batch_size: int) -> tuple[float, list[np.ndarray]]:
     """Loss of the first windows at the start, and its gradient by each weight."""
     # An optimiser whose state is the gradient that the step computed.
     optimizer = optax.trace(decay=0.0)
-    batch = jax.tree.map(lambda leaf: leaf[:batch_size], problem.windows)
-    opt_state = optimizer.init(problem.params)
-    _, state, loss, _ = _make_step_fn(problem, optimizer)(problem.params, opt_state, batch.features, batch)
+    windows = _windows(problem)
+    batch = windows.take(windows.arrays, jnp.arange(batch_size))
+    step_fn = _make_step_fn(problem, optimizer)
+    _, state, loss, _ = step_fn(problem.params, optimizer.init(problem.params), batch.features, batch)
     return float(loss) / batch_size, [np.asarray(leaf) for leaf in jax.tree.leaves(state.trace)]
 
 
 def recompiles(problem: Problem, batch_size: int) -> int:
-    """Compilations after the first step: a longer horizon, an odd last batch, a drop of the rate."""
+    """Compilations of three epochs after the first steps, the first validation and the first end of an epoch.
+
+    The rate drops, the curriculum ends, the last batch is odd, and the last epoch goes on from a saved state.
+    """
+    windows = _windows(problem)
+    trainer, state = _start(problem, windows, batch_size, curriculum_batches=len(windows) // batch_size + 3)
+    rollout_fn = make_rollout(problem.spec, problem.spec.build_base_params(TIMESTEP_HUNDREDTHS), "rk4", 1)
+    window_loss = make_window_loss_fn(problem.network.apply, problem.spec, rollout_fn)
+    evaluate = epochs.make_evaluate_fn(windows, window_loss, 1024)
+    saved = jax.device_get(state)
+    trainer.finish(jax.tree.map(jnp.asarray, saved), jnp.asarray(1.0))
+    state, _ = trainer.run(state, trainer.order(state))
+    evaluate(state.params)
     compilations = Compilations()
-    epoch = _make_epoch(problem, batch_size)
-    counts = []
-    epoch(curriculum=2, on_step=lambda: counts.append(compilations.count))
-    epoch(rate=LEARNING_RATE / 2)
-    return compilations.count - counts[0]
+    for judged in (1.0, 2.0, 2.0):
+        state = _run(trainer, state)
+        evaluate(state.params)
+        state = trainer.finish(state, jnp.asarray(judged))
+        state = jax.tree.map(jnp.asarray, jax.device_get(state))
+    return compilations.count
 
 
 def bytes_per_window(problem: Problem) -> float:
-    """Stored data of one window, at stride 1."""
-    return sum(leaf.nbytes for leaf in jax.tree.leaves(problem.windows)) / len(problem.starts)
+    """Stored data of one window at stride 1: rows, times, window starts; no history features."""
+    windows = _windows(problem)
+    host = (windows.store.times, windows.store.recording, windows.store.truth)
+    return sum(leaf.nbytes for leaf in (*jax.tree.leaves(windows.arrays), *host)) / len(windows)
 
 
 def temp_bytes_per_window(problem: Problem, batch_size: int) -> float:
-    """Memory that the compiled step takes beside its arguments and results, of one window."""
+    """Memory that the compiled epoch takes beside its arguments and results, of one window of a batch."""
+    trainer, state = _start(problem, _windows(problem), batch_size)
+    return trainer.temporary_bytes(state) / batch_size
+
+
+def _run(trainer: epochs.Epoch, state: epochs.TrainState) -> epochs.TrainState:
+    order = trainer.order(state)
+    while int(state.position) < trainer.steps:
+        state, told = trainer.run(state, order)
+        assert told.sound
+        assert math.isfinite(np.asarray(told.loss).sum())
+    return state
+
+
+def _windows(problem: Problem) -> WindowSet:
+    shape = {"horizon": HORIZON, "history": HISTORY}
+    return make_window_set(problem.store, problem.starts, problem.spec, feature_mode="context", **shape)
+
+
+def _start(
+    problem: Problem, windows: WindowSet, batch_size: int, curriculum_batches: int = 0
+) -> tuple[epochs.Epoch, epochs.TrainState]:
     optimizer = make_optimizer(LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    batch = take_windows(problem.windows, jnp.arange(batch_size), jnp.asarray(batch_size))
-    args = problem.params, optimizer.init(problem.params), batch.features, batch
-    step_fn: Any = _make_step_fn(problem, optimizer)
-    return step_fn.lower(*args).compile().memory_analysis().temp_size_in_bytes / batch_size
+    mesh = epochs.make_mesh()
+    settings = epochs.LoopSettings(1, batch_size, 1, 0.5, 1e-5, curriculum_batches, HORIZON // 2)
+    axis_name = None if mesh is None else epochs.AXIS
+    trainer = epochs.Epoch(windows, _make_step_fn(problem, optimizer, axis_name), settings, mesh)
+    params = jax.tree.map(jnp.copy, problem.params)
+    state = epochs.init_state(params, optimizer.init(params), jax.random.PRNGKey(0))
+    return trainer, epochs.replicate(state, mesh)
 
 
-def _make_epoch(problem: Problem, batch_size: int) -> Callable[..., int]:
-    optimizer = make_optimizer(LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    params, opt_state = problem.params, optimizer.init(problem.params)
-    step_fn = _make_step_fn(problem, optimizer)
-    num_samples = len(problem.starts)
-    key = jax.random.PRNGKey(0)
-
-    def epoch(
-        curriculum: int = 0, rate: float = LEARNING_RATE, on_step: Callable[[], Any] = lambda: None
-    ) -> int:
-        nonlocal params, opt_state, key
-        key, shuffle_key = jax.random.split(key)
-        opt_state = with_learning_rate(opt_state, rate)
-        losses = []
-        for step, (rows, count) in enumerate(batch_rows(shuffle_key, num_samples, batch_size)):
-            batch = take_windows(problem.windows, jnp.asarray(rows), jnp.asarray(count))
-            if step < curriculum:
-                batch = truncate_dataset_timesteps(batch, HORIZON // 2, keep_shape=True)
-            params, opt_state, loss, _ = step_fn(params, opt_state, batch.features, batch)
-            losses.append(loss)
-            on_step()
-        assert math.isfinite(sum(float(loss) for loss in losses))
-        return num_samples
-
-    return epoch
-
-
-def _make_step_fn(problem: Problem, optimizer: optax.GradientTransformation) -> Callable[..., Any]:
+def _make_step_fn(
+    problem: Problem, optimizer: optax.GradientTransformation, axis_name: str | None = None
+) -> Callable[..., Any]:
     spec = problem.spec
+    base_params = spec.build_base_params(TIMESTEP_HUNDREDTHS)
     return make_network_step_fn(
         problem.network.apply,
         lambda *states, **weights: spec.loss_fn(*states, **spec.train_loss_kwargs, **weights),
         spec.param_keys,
-        spec.build_base_params(TIMESTEP_HUNDREDTHS),
+        base_params,
         spec.dynamics_fn,
         integrate_rk4,
         optimizer,
         param_shapes=spec.full_shapes,
+        rollout_fn=make_rollout(spec, base_params, "rk4", 1),
+        axis_name=axis_name,
     )

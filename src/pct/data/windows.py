@@ -337,9 +337,16 @@ def make_window_set(
             extra = _history_features(store, starts, spec.pose_indices, history, history_features)
     zero, step, codes = _encode(extra)
     rows = (store.states, store.controls, store.exogenous, starts.astype(np.int32), codes, zero, step)
+    arrays = WindowArrays(*(jnp.asarray(part) for part in rows))
+    # On CPU the host reads the device's rows in place: they are in memory once.
+    store = store._replace(
+        states=np.asarray(arrays.states),
+        controls=np.asarray(arrays.controls),
+        exogenous=np.asarray(arrays.exogenous),
+    )
     return WindowSet(
         store=store,
-        arrays=WindowArrays(*(jnp.asarray(part) for part in rows)),
+        arrays=arrays,
         pose=spec.pose_indices,
         horizon=horizon,
         history=history,

@@ -72,6 +72,13 @@ def one_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return kernel
 
 
+def count_operations(function: Callable[..., Any], *args: Any) -> int:
+    """Operations on arrays that a function needs when equal ones are merged; moves do not count."""
+    leaves, tree = jax.tree.flatten(args)
+    program = _flatten(jax.make_jaxpr(lambda *leaves: function(*jax.tree.unflatten(tree, leaves)))(*leaves))
+    return sum(operation.equation.primitive.name not in FREE for operation in program.operations)
+
+
 def unknown_one(data: Array) -> Array:
     """The number 1, which the compiler cannot tell from data of shape (B, ...) that it does not know."""
     return jnp.where(data.ravel()[0] > jnp.inf, 2.0, 1.0)

@@ -156,6 +156,11 @@ class Epoch:
         """
         return self._run(state, self._arrays, order, _by_device(stop, self._mesh))
 
+    def temporary_bytes(self, state: TrainState) -> int:
+        """Memory in bytes that `run` takes beside its arguments and results."""
+        args = state, self._arrays, self.order(state), _by_device(False, self._mesh)
+        return self._run.lower(*args).compile().memory_analysis().temp_size_in_bytes
+
     def counted(self, position: int) -> int:
         """Windows in the step at a position of the epoch."""
         return min(self._batch, self._count - position * self._batch)
