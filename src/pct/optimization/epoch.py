@@ -88,20 +88,23 @@ class Stretch(NamedTuple):
 
 def init_state(params: Any, opt_state: Any, key: Array) -> TrainState:
     """The state before the first step."""
-    zero = jnp.zeros((), jnp.int32)
-    return TrainState(
-        params,
-        opt_state,
-        jax.tree.map(jnp.copy, params),  # of its own: the state's buffers are given to the next step
-        jnp.asarray(jnp.inf),
-        zero,
-        zero + 0,
-        key,
-        zero + 0,
-        zero + 0,
-        zero + 0,
-        jnp.zeros(()),
+    count = jnp.zeros((), jnp.int32)
+    state = TrainState(
+        params=params,
+        opt_state=opt_state,
+        best_params=params,
+        best_loss=jnp.inf,
+        best_epoch=count,
+        epochs_without_better=count,
+        key=key,
+        epoch=count,
+        step=count,
+        position=count,
+        loss_sum=0.0,
     )
+    # Each leaf a buffer of its own, since a step is given them all, and of the type that steps return: a
+    # Python number's type is weak, and would compile the step a second time.
+    return jax.tree.map(lambda leaf: jnp.array(leaf, dtype=jnp.result_type(leaf), copy=True), state)
 
 
 def make_mesh() -> Mesh | None:
