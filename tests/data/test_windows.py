@@ -3,12 +3,13 @@
 from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pct.data.windows import FEATURE_MODES, FeatureDataset, WindowStore, gather_windows, window_starts
+from pct.data.windows import FEATURE_MODES, FeatureDataset, WindowStore, make_window_set, window_starts
 from pct.dynamics import MODEL_SPECS, ModelSpec
 from pct.errors import DataError, UsageError
 from pct.integration import integrate_rk4
@@ -29,7 +30,7 @@ def make_store(spec: ModelSpec, lengths: list[int], *, exogenous: int = 2, seed:
         exogenous=rng.standard_normal((rows, exogenous)),
         truth=np.arange(rows, dtype=float)[:, None],
         times=np.concatenate([DT * np.arange(length) for length in lengths]),
-        recording=np.repeat(np.arange(len(lengths)), lengths),
+        recording=np.repeat(np.arange(len(lengths), dtype=np.int32), lengths),
         recordings=tuple(f"drive/{i}" for i in range(len(lengths))),
         exogenous_names=tuple("ab"[:exogenous]),
         truth_names=("row",),
@@ -46,7 +47,7 @@ def gather(
 ) -> FeatureDataset:
     if starts is None:
         starts = window_starts(store, horizon=HORIZON, history=HISTORY)
-    return gather_windows(store, starts, spec, horizon=HORIZON, history=HISTORY, **options)
+    return make_window_set(store, starts, spec, horizon=HORIZON, history=HISTORY, **options).gather()
 
 
 UNICYCLE = MODEL_SPECS["unicycle"]
@@ -242,10 +243,10 @@ def test_full_is_the_context_where_logs_have_no_features() -> None:
 
 
 def test_an_unknown_mode_lists_the_known() -> None:
-    gather_unchecked = gather_windows.__wrapped__
+    make_unchecked = make_window_set.__wrapped__
     store = make_store(UNICYCLE, [ROWS])
     with pytest.raises(UsageError, match="--feature-mode half: expected one of full, context, features"):
-        gather_unchecked(store, np.array([HISTORY]), UNICYCLE, horizon=4, history=3, feature_mode="half")
+        make_unchecked(store, np.array([HISTORY]), UNICYCLE, horizon=4, history=3, feature_mode="half")
 
 
 def test_the_mode_features_needs_feature_columns() -> None:
@@ -310,3 +311,27 @@ def test_windows_know_where_they_come_from() -> None:
     np.testing.assert_allclose(origin.times, [0.15, 0.2, 0.25, 0.15, 0.2])
     assert origin.truth["row"].tolist() == [3, 4, 5, 13, 14]
     assert (origin.recordings, origin.dt) == (("drive/0", "drive/1"), DT)
+
+
+def test_a_window_costs_a_row_not_a_horizon() -> None:
+    """At stride 1, everything that is kept counted, also history features of the model with most answers."""
+    spec = MODEL_SPECS["singletrack-augmented"]
+    store = make_store(spec, [2000], exogenous=0)
+    single = {name: getattr(store, name).astype(np.float32) for name in ("states", "controls", "exogenous")}
+    store = store._replace(**single)
+
+    class Noise:
+        names = tuple(
+            f"{what}.{key}" for what in ("fit", "std", "late", "late std") for key in spec.param_keys
+        )
+
+        def __call__(self, states: np.ndarray, controls: np.ndarray, dt: float) -> np.ndarray:
+            return np.random.default_rng(0).normal(size=(len(states), len(self.names)))
+
+    starts = window_starts(store, horizon=50, history=HISTORY)
+    windows = make_window_set(
+        store, starts, spec, horizon=50, history=HISTORY, history_features=Noise(), feature_mode="context"
+    )
+    kept = [*jax.tree.leaves(windows.arrays), store.times, store.recording]
+    assert sum(leaf.nbytes for leaf in kept) / len(windows) < 120
+    assert np.asarray(windows.store.states).ctypes.data == windows.arrays.states.unsafe_buffer_pointer()
