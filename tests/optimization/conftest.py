@@ -14,26 +14,44 @@ import numpy as np
 import pytest
 
 from pct.data.trajectory import write_dataset
-from pct.data.windows import FeatureDataset, WindowOrigin
+from pct.data.windows import FeatureDataset, GatheredWindows, WindowOrigin
 from pct.dynamics import MODEL_SPECS, ModelSpec, flatten_bounds
+from pct.engine.rollout import make_rollout
 from pct.integration import integrate_euler, rollout
+from pct.optimization.epoch import AXIS, Epoch, LoopSettings, TrainState, init_state, make_evaluate_fn
+from pct.optimization.loop import EpochReport, StepReport, TrainResult, train
 from pct.optimization.network import ParameterMLP, network_settings
-from pct.optimization.network_training import make_eval_loss_fn, make_network_step_fn, make_optimizer
+from pct.optimization.network_training import (
+    make_eval_loss_fn,
+    make_network_step_fn,
+    make_optimizer,
+    make_window_loss_fn,
+)
 from pct.simulation import simulate
 
 DT = 0.05
+SETTINGS = LoopSettings(
+    epochs=3,
+    batch_size=4,
+    lr_patience=100,
+    lr_factor=0.5,
+    min_lr=1e-5,
+    curriculum_batches=0,
+    curriculum_timesteps=2,
+)
 
 
 @dataclasses.dataclass
 class Problem:
-    """Windows, a network and its compiled functions; ``traces`` counts how often the loss was traced."""
+    """Windows, a network and its compiled functions, each made once; devices of ``mesh`` share batches."""
 
     spec: ModelSpec
     dataset: FeatureDataset
     val_dataset: FeatureDataset
     network: ParameterMLP
-    traces: list[int]
     lr: float = 1e-2
+    mesh: Any = None
+    epochs: dict[LoopSettings, Epoch] = dataclasses.field(default_factory=dict)
 
     @cached_property
     def optimizer(self) -> Any:
@@ -44,21 +62,32 @@ class Problem:
         return self.spec.build_base_params(5)
 
     @cached_property
-    def step_fn(self) -> Callable[..., Any]:
-        def loss_fn(*states: Any, **weights: Any) -> Any:
-            self.traces.append(1)
-            return self.spec.loss_fn(*states, **self.spec.train_loss_kwargs, **weights)
+    def rollout_fn(self) -> Callable[..., Any]:
+        return make_rollout(self.spec, self.base_params, "euler", 1)
 
+    @cached_property
+    def step_fn(self) -> Callable[..., Any]:
+        return self.make_step_fn(axis_name=None if self.mesh is None else AXIS)
+
+    def make_step_fn(self, optimizer: Any = None, **options: Any) -> Callable[..., Any]:
+        """A training step of its own, with another optimiser."""
         return make_network_step_fn(
             self.network.apply,
-            loss_fn,
+            partial(self.spec.loss_fn, **self.spec.train_loss_kwargs),
             self.spec.param_keys,
             self.base_params,
             self.spec.dynamics_fn,
             integrate_euler,
-            self.optimizer,
+            optimizer or self.optimizer,
             param_shapes=self.spec.full_shapes,
+            rollout_fn=self.rollout_fn,
+            **options,
         )
+
+    @cached_property
+    def evaluate(self) -> Callable[[Any], float]:
+        window_loss = make_window_loss_fn(self.network.apply, self.spec, self.rollout_fn)
+        return make_evaluate_fn(GatheredWindows(self.val_dataset), window_loss, 3, self.mesh)
 
     @cached_property
     def eval_loss_fn(self) -> Callable[..., float]:
@@ -71,6 +100,53 @@ class Problem:
     @cached_property
     def opt_state(self) -> Any:
         return self.optimizer.init(self.params)
+
+    def state(self, seed: int = 0, **parts: Any) -> TrainState:
+        """The start of training; ``parts`` are others than the problem's."""
+        start = {"params": self.params, "opt_state": self.opt_state} | parts
+        return init_state(**start, key=jax.random.PRNGKey(seed))
+
+    def epoch(self, settings: LoopSettings) -> Epoch:
+        """The compiled epoch of these settings, whatever the number of epochs."""
+        settings = dataclasses.replace(settings, epochs=0)
+        if settings not in self.epochs:
+            self.epochs[settings] = Epoch(GatheredWindows(self.dataset), self.step_fn, settings, self.mesh)
+        return self.epochs[settings]
+
+
+@dataclasses.dataclass
+class Recorder:
+    """Keeps what the loop reports."""
+
+    steps: list[StepReport] = dataclasses.field(default_factory=list)
+    epochs: list[EpochReport] = dataclasses.field(default_factory=list)
+
+    def on_step(self, report: StepReport) -> None:
+        self.steps.append(report)
+
+    def on_epoch(self, report: EpochReport) -> None:
+        self.epochs.append(report)
+
+
+def run_problem(problem: Problem, **options: Any) -> TrainResult:
+    """Train the problem; options replace settings, arguments of `train`, and seed or step of the problem."""
+    names = {field.name for field in dataclasses.fields(LoopSettings)}
+    settings = {name: options.pop(name) for name in list(options) if name in names}
+    settings = dataclasses.replace(SETTINGS, **settings)
+    seed, step_fn = options.pop("seed", 0), options.pop("step_fn", None)
+    arguments = {
+        "state": options.get("state") or problem.state(seed),
+        "windows": GatheredWindows(problem.dataset),
+        "val_windows": GatheredWindows(problem.val_dataset),
+        "evaluate": problem.evaluate,
+        "reporter": Recorder(),
+        "explain": lambda params, batch, numbers: f"{len(numbers)} windows",
+    } | options
+    if step_fn is None and "windows" not in options:
+        epoch = problem.epoch(settings)
+    else:
+        epoch = Epoch(arguments["windows"], step_fn or problem.step_fn, settings)
+    return train(**arguments, epoch=epoch, settings=settings)
 
 
 def make_windows(spec: ModelSpec, count: int, steps: int = 4, seed: int = 0) -> FeatureDataset:
@@ -97,13 +173,40 @@ def make_windows(spec: ModelSpec, count: int, steps: int = 4, seed: int = 0) -> 
     )
 
 
-@pytest.fixture(scope="session")
-def problem() -> Problem:
+def make_problem(**options: Any) -> Problem:
     spec = MODEL_SPECS["unicycle"]
     low, high = flatten_bounds(spec.param_keys, spec.param_bounds, spec.full_shapes)
     network = ParameterMLP((8,), low, high, **network_settings(spec))
-    dataset, val_dataset = make_windows(spec, 14), make_windows(spec, 8, seed=1)
-    return Problem(spec, dataset, val_dataset, network, traces=[])
+    return Problem(spec, make_windows(spec, 14), make_windows(spec, 8, seed=1), network, **options)
+
+
+@pytest.fixture(scope="session")
+def problem() -> Problem:
+    return make_problem()
+
+
+@pytest.fixture
+def run(problem: Problem) -> Callable[..., TrainResult]:
+    """`run_problem` of the problem."""
+    return partial(run_problem, problem)
+
+
+@pytest.fixture
+def settings() -> LoopSettings:
+    """Those that `run` takes where nothing else is said."""
+    return SETTINGS
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def short_stretches(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host looks after every second step."""
+    monkeypatch.setattr("pct.optimization.epoch.STRETCH", 2 * SETTINGS.batch_size)
+    monkeypatch.setattr(problem, "epochs", {})
 
 
 MU = 0.7

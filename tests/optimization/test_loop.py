@@ -1,8 +1,7 @@
-"""The training loop: rate, moments, best, curriculum, one compilation, and honest failures."""
+"""The training loop: rate, moments, best, curriculum, and honest failures."""
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -13,67 +12,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pct.data.windows import FeatureDataset
+from pct.data.windows import FeatureDataset, GatheredWindows
 from pct.errors import DivergedError
 from pct.optimization import network_training
-from pct.optimization.batching import take_windows, truncate_dataset_timesteps
+from pct.optimization.batching import truncate_dataset_timesteps
 from pct.optimization.divergence import make_explain_fn
-from pct.optimization.loop import EpochReport, LoopSettings, StepReport, TrainResult, train
 from pct.optimization.network_training import learning_rate, make_predict_fn, with_learning_rate
 
-SETTINGS = LoopSettings(
-    epochs=3,
-    batch_size=4,
-    lr_patience=100,
-    lr_factor=0.5,
-    min_lr=1e-5,
-    curriculum_batches=0,
-    curriculum_timesteps=2,
-)
 STEPS = 4  # batches of an epoch: 14 windows in fours
 
 
-@dataclasses.dataclass
-class Recorder:
-    """Keeps what the loop reports; may stop it."""
-
-    stop_at: int | None = None
-    steps: list[StepReport] = dataclasses.field(default_factory=list)
-    epochs: list[EpochReport] = dataclasses.field(default_factory=list)
-
-    def on_step(self, report: StepReport) -> None:
-        self.steps.append(report)
-        if report.step == self.stop_at:
-            raise KeyboardInterrupt
-
-    def on_epoch(self, report: EpochReport) -> None:
-        self.epochs.append(report)
-
-
-def run(problem: Any, *, seed: int = 0, reporter: Recorder | None = None, **options: Any) -> TrainResult:
-    """Train the problem; further options replace settings or arguments of `train`."""
-    names = {field.name for field in dataclasses.fields(LoopSettings)}
-    settings = {name: options.pop(name) for name in list(options) if name in names}
-    arguments = {
-        "params": problem.params,
-        "opt_state": problem.opt_state,
-        "dataset": problem.dataset,
-        "val_dataset": problem.val_dataset,
-        "step_fn": problem.step_fn,
-        "eval_loss_fn": problem.eval_loss_fn,
-        "explain": lambda params, batch, rows: f"{len(rows)} windows",
-    }
-    return train(
-        **(arguments | options),
-        settings=dataclasses.replace(SETTINGS, **settings),
-        key=jax.random.PRNGKey(seed),
-        reporter=reporter or Recorder(),
-    )
-
-
 def take(dataset: FeatureDataset, rows: Sequence[int], count: int | None = None) -> FeatureDataset:
-    count = len(rows) if count is None else count
-    return take_windows(dataset._replace(origin=None), jnp.asarray(rows), jnp.asarray(count))
+    """A batch of these windows, of which the first so many have weight."""
+    batch = GatheredWindows(dataset).take(dataset._replace(origin=None), jnp.asarray(rows))
+    counts = jnp.arange(len(rows)) < (len(rows) if count is None else count)
+    return batch._replace(weights=jnp.ones(batch.targets.shape[:2]) * counts[:, None])
 
 
 def assert_trees_equal(found: Any, expected: Any) -> None:
@@ -87,28 +40,27 @@ def same(found: Any, expected: Any) -> bool:
     return all(np.array_equal(one, other) for one, other in pairs)
 
 
-def scripted(losses: list[float]) -> Callable[[Any, FeatureDataset], float]:
+def scripted(losses: list[float]) -> Callable[[Any], float]:
     """Validation losses as they are given, the last one for ever."""
     remaining = itertools.chain(losses, itertools.repeat(losses[-1]))
-    return lambda params, dataset: next(remaining)
+    return lambda params: next(remaining)
 
 
 # What is learned.
 
 
-def test_training_lowers_the_loss_and_finds_the_gain(problem: Any) -> None:
-    result = run(problem, epochs=60)
+def test_training_lowers_the_loss_and_finds_the_gain(problem: Any, run: Any) -> None:
+    result = run(epochs=60)
     assert result.failure is None
     assert result.epochs[-1].train_loss < 0.1 * result.epochs[0].train_loss
     assert result.best_loss < 0.2 * result.epochs[0].val_loss
     features = jnp.asarray([[-1.0], [1.0]])
-    gain = problem.network.apply(result.best_params, features)[:, 0]
+    gain = problem.network.apply(result.state.best_params, features)[:, 0]
     np.testing.assert_allclose(gain, [0.8, 1.2], atol=0.05)
 
 
-def test_reports_are_means_over_windows(problem: Any) -> None:
-    recorder = Recorder()
-    result = run(problem, epochs=2, reporter=recorder)
+def test_reports_are_means_over_windows(problem: Any, run: Any, recorder: Any) -> None:
+    result = run(epochs=2, reporter=recorder)
     assert (recorder.steps, recorder.epochs) == (result.steps, result.epochs)
     assert [report.step for report in result.steps] == list(range(1, 2 * STEPS + 1))
     assert [report.epoch for report in result.steps] == [1] * STEPS + [2] * STEPS
@@ -124,96 +76,62 @@ def test_reports_are_means_over_windows(problem: Any) -> None:
     assert first.loss == pytest.approx(problem.eval_loss_fn(problem.params, problem.dataset), rel=1.0)
 
 
-def test_one_batch_of_all_windows_reports_the_mean_loss(problem: Any) -> None:
-    result = run(problem, epochs=1, batch_size=100)
+def test_one_batch_of_all_windows_reports_the_mean_loss(problem: Any, run: Any) -> None:
+    result = run(epochs=1, batch_size=100)
     start = problem.eval_loss_fn(problem.params, problem.dataset)
     assert result.steps[0].loss == pytest.approx(start)
-    end = problem.eval_loss_fn(result.params, problem.val_dataset)
+    end = problem.eval_loss_fn(result.state.params, problem.val_dataset)
     assert result.epochs[0].val_loss == pytest.approx(end)
 
 
-def test_the_seed_alone_decides(problem: Any) -> None:
-    one, again, other = (run(problem, seed=seed, epochs=2) for seed in (3, 3, 4))
-    assert_trees_equal(again.params, one.params)
+def test_the_seed_alone_decides(run: Any) -> None:
+    one, again, other = (run(seed=seed, epochs=2) for seed in (3, 3, 4))
+    assert_trees_equal(again.state.params, one.state.params)
     assert [step.loss for step in again.steps] == [step.loss for step in one.steps]
-    assert not same(other.params, one.params)
-
-
-def test_every_epoch_is_shuffled_anew(problem: Any) -> None:
-    seen = []
-
-    def step_fn(params: Any, opt_state: Any, features: Any, batch: FeatureDataset) -> Any:
-        seen.append(tuple(np.asarray(features)[:, 0]))
-        one = jnp.asarray(1.0)
-        return params, opt_state, one, {"grad_norm": one, "update_norm": one}
-
-    run(problem, epochs=2, step_fn=step_fn)
-    assert seen[:STEPS] != seen[STEPS:]
-    assert set().union(*seen[:STEPS]) == set().union(*seen[STEPS:])
+    assert not same(other.state.params, one.state.params)
 
 
 # Best parameters and the learning rate.
 
 
-def test_the_best_parameters_are_those_of_the_best_epoch(problem: Any) -> None:
+def test_the_best_parameters_are_those_of_the_best_epoch(run: Any) -> None:
     snapshots = []
     losses = iter([3.0, 1.0, 2.0, 1.0, 5.0])
 
-    def eval_loss_fn(params: Any, dataset: FeatureDataset) -> float:
-        snapshots.append(params)
+    def evaluate(params: Any) -> float:
+        snapshots.append(jax.tree.map(np.array, params))
         return next(losses)
 
-    result = run(problem, epochs=5, eval_loss_fn=eval_loss_fn)
+    result = run(epochs=5, evaluate=evaluate)
     assert (result.best_epoch, result.best_loss) == (2, 1.0)
     assert [epoch.is_best for epoch in result.epochs] == [True, True, False, False, False]
-    assert_trees_equal(result.best_params, snapshots[1])
-    assert_trees_equal(result.params, snapshots[4])
-    assert not same(result.params, result.best_params)
+    assert_trees_equal(result.state.best_params, snapshots[1])
+    assert_trees_equal(result.state.params, snapshots[4])
+    assert not same(result.state.params, result.state.best_params)
 
 
-def test_without_validation_the_training_loss_decides(problem: Any) -> None:
-    result = run(problem, epochs=3, val_dataset=None)
+def test_without_validation_the_training_loss_decides(run: Any) -> None:
+    result = run(epochs=3, val_windows=None, evaluate=None)
     losses = [epoch.train_loss for epoch in result.epochs]
     assert [epoch.val_loss for epoch in result.epochs] == [None] * 3
     assert result.best_loss == min(losses)
     assert result.best_epoch == 1 + int(np.argmin(losses))
 
 
-def test_the_rate_drops_after_so_many_epochs_without_a_better_one(problem: Any) -> None:
+def test_the_rate_drops_after_so_many_epochs_without_a_better_one(run: Any) -> None:
     # Best in epochs 1 and 4; from there on nothing is better.
     losses = [3.0, 4.0, 4.0, 2.0, 2.5, 2.0, 2.5, 2.5]
-    result = run(problem, epochs=8, lr_patience=2, lr_factor=0.1, min_lr=2e-4, eval_loss_fn=scripted(losses))
+    result = run(epochs=8, lr_patience=2, lr_factor=0.1, min_lr=2e-4, evaluate=scripted(losses))
     rates = [epoch.learning_rate for epoch in result.epochs]
     # An epoch reports the rate that it ran at; the drop is seen in the next one. The floor is reached last.
     np.testing.assert_allclose(rates, [1e-2, 1e-2, 1e-2, 1e-3, 1e-3, 1e-3, 2e-4, 2e-4], rtol=1e-6)
     assert [step.learning_rate for step in result.steps] == list(np.repeat(rates, STEPS))
 
 
-def test_the_rate_never_goes_below_its_floor(problem: Any) -> None:
-    result = run(problem, epochs=6, lr_patience=1, lr_factor=0.1, min_lr=3e-3, eval_loss_fn=scripted([1.0]))
+def test_the_rate_never_goes_below_its_floor(run: Any) -> None:
+    result = run(epochs=6, lr_patience=1, lr_factor=0.1, min_lr=3e-3, evaluate=scripted([1.0]))
     rates = [epoch.learning_rate for epoch in result.epochs]
     np.testing.assert_allclose(rates, [1e-2, 1e-2, 3e-3, 3e-3, 3e-3, 3e-3], rtol=1e-6)
-
-
-def test_a_drop_keeps_adamw_and_its_moments(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    drops = []
-
-    def spy(opt_state: Any, lr: float) -> Any:
-        after = with_learning_rate(opt_state, lr)
-        drops.append((opt_state, after))
-        return after
-
-    monkeypatch.setattr("pct.optimization.loop.with_learning_rate", spy)
-    result = run(problem, epochs=4, lr_patience=1, eval_loss_fn=scripted([1.0]))
-    assert len(drops) == 3
-    for before, after in drops:
-        assert learning_rate(after) == pytest.approx(0.5 * learning_rate(before))
-        assert type(after) is type(before)
-        # Step count and both moments, which training has filled.
-        assert_trees_equal(after.inner_state, before.inner_state)
-        moments = jax.tree.leaves(after.inner_state)
-        assert any(np.abs(leaf).max() > 0 for leaf in moments if np.ndim(leaf) == 2)
-    assert jax.tree.structure(result.opt_state) == jax.tree.structure(problem.opt_state)
 
 
 def test_after_a_drop_it_still_is_adamw_at_the_lower_rate(problem: Any) -> None:
@@ -249,41 +167,24 @@ def test_the_gradient_is_clipped() -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-# Shapes: one compilation for everything.
+# Curriculum and the last batch.
 
 
-def test_the_step_compiles_once(problem: Any) -> None:
-    fresh = dataclasses.replace(problem, traces=[])
-    result = run(
-        fresh,
-        epochs=4,
-        curriculum_batches=6,
-        curriculum_timesteps=2,
-        lr_patience=1,
-        eval_loss_fn=scripted([1.0]),
-    )
-    # Full and short batches, three horizons' worth of steps and a falling rate were all there.
-    assert {report.windows for report in result.steps} == {4, 2}
-    assert {report.horizon for report in result.steps} == {2, 4}
-    assert len({report.learning_rate for report in result.steps}) == 3
-    assert len(fresh.traces) == 1
-    assert fresh.step_fn._cache_size() == 1
-
-
-def test_the_curriculum_ends_after_its_steps(problem: Any) -> None:
-    result = run(problem, epochs=2, curriculum_batches=5, curriculum_timesteps=3)
+def test_the_curriculum_ends_after_its_steps(run: Any) -> None:
+    result = run(epochs=2, curriculum_batches=5, curriculum_timesteps=3)
     assert [report.horizon for report in result.steps] == [3] * 5 + [4] * 3
-    longer = run(problem, epochs=1, curriculum_batches=2, curriculum_timesteps=50)
+    longer = run(epochs=1, curriculum_batches=2, curriculum_timesteps=50)
     assert [report.horizon for report in longer.steps] == [4] * 4
 
 
-def test_the_curriculum_trains_on_the_shorter_horizon(problem: Any) -> None:
+def test_the_curriculum_trains_on_the_shorter_horizon(problem: Any, run: Any) -> None:
     """The first step of the curriculum is the step of a set that was cut, not only masked."""
     cut = truncate_dataset_timesteps(problem.dataset, 2)
-    short = run(problem, epochs=1, batch_size=100, curriculum_batches=1, curriculum_timesteps=2)
-    whole = run(problem, epochs=1, batch_size=100)
-    expected = run(dataclasses.replace(problem, dataset=cut, traces=[]), epochs=1, batch_size=100)
-    for found, leaf in zip(jax.tree.leaves(short.params), jax.tree.leaves(expected.params), strict=True):
+    short = run(epochs=1, batch_size=100, curriculum_batches=1, curriculum_timesteps=2)
+    whole = run(epochs=1, batch_size=100)
+    expected = run(epochs=1, batch_size=100, windows=GatheredWindows(cut))
+    pairs = zip(jax.tree.leaves(short.state.params), jax.tree.leaves(expected.state.params), strict=True)
+    for found, leaf in pairs:
         np.testing.assert_allclose(found, leaf, rtol=1e-6, atol=1e-9)
     assert short.steps[0].loss == pytest.approx(expected.steps[0].loss)
     assert short.steps[0].loss != pytest.approx(whole.steps[0].loss)
@@ -307,17 +208,17 @@ def test_the_last_batch_trains_as_if_it_were_short(problem: Any) -> None:
 # Failures.
 
 
-def spoiled(problem: Any, **columns: tuple[Any, float]) -> FeatureDataset:
+def spoiled(problem: Any, **columns: tuple[Any, float]) -> GatheredWindows:
     """The training windows with a value put at an index of some arrays."""
     dataset = problem.dataset
     for name, (index, value) in columns.items():
         dataset = dataset._replace(**{name: getattr(dataset, name).at[index].set(value)})
-    return dataset
+    return GatheredWindows(dataset)
 
 
-def explain_fn(problem: Any, dataset: FeatureDataset) -> Callable[..., str]:
+def explain_fn(problem: Any) -> Callable[..., str]:
     predict_fn = make_predict_fn(problem.network.apply, problem.base_params, problem.spec, chunk_size=8)
-    return make_explain_fn(problem.network.apply, predict_fn, problem.spec, dataset)
+    return make_explain_fn(problem.network.apply, predict_fn, problem.spec)
 
 
 @pytest.mark.parametrize(
@@ -332,9 +233,8 @@ def explain_fn(problem: Any, dataset: FeatureDataset) -> Callable[..., str]:
         ),
     ],
 )
-def test_a_loss_that_is_not_finite_names_its_source(problem: Any, columns: Any, cause: str) -> None:
-    dataset = spoiled(problem, **columns)
-    result = run(problem, dataset=dataset, explain=explain_fn(problem, dataset))
+def test_a_loss_that_is_not_finite_names_its_source(problem: Any, run: Any, columns: Any, cause: str) -> None:
+    result = run(windows=spoiled(problem, **columns), explain=explain_fn(problem))
     assert isinstance(result.failure, DivergedError)
     message = str(result.failure)
     with pytest.raises(
@@ -345,79 +245,73 @@ def test_a_loss_that_is_not_finite_names_its_source(problem: Any, columns: Any, 
     assert result.failure.exit_code == 4
 
 
-def test_a_parameter_that_is_not_finite_is_named(problem: Any) -> None:
+def test_a_parameter_that_is_not_finite_is_named(problem: Any, run: Any) -> None:
     params = jax.tree.map(lambda leaf: leaf, problem.params)
     params["params"]["Dense_1"]["bias"] = params["params"]["Dense_1"]["bias"].at[1].set(jnp.nan)
-    explain = explain_fn(problem, problem.dataset)
-    result = run(problem, params=params, explain=explain)
+    result = run(state=problem.state(params=params), explain=explain_fn(problem))
     assert "parameter beta_psi_dot of window" in str(result.failure)
     assert "lower --lr" in str(result.failure)
 
 
-def test_what_was_learned_before_a_failure_is_kept(problem: Any) -> None:
+def test_what_was_learned_before_a_failure_is_kept(problem: Any, run: Any, settings: Any) -> None:
     """The bad window stops training in the step that holds it; earlier steps stay."""
-    sound = run(problem, epochs=1)
-    order = []
-
-    def step_fn(params: Any, opt_state: Any, features: Any, batch: FeatureDataset) -> Any:
-        order.append(np.asarray(batch.initial_states)[:, 3])
-        return problem.step_fn(params, opt_state, features, batch)
-
-    run(problem, epochs=1, step_fn=step_fn)
-    speeds = np.asarray(problem.dataset.initial_states)[:, 3]
-    # A window of the third batch.
-    row = int(np.flatnonzero(speeds == order[2][0])[0])
-    dataset = spoiled(problem, targets=((row, 0, 0), math.nan))
-    result = run(problem, epochs=2, dataset=dataset)
+    sound = run(epochs=1)
+    epoch = problem.epoch(settings)
+    row = int(epoch.numbers(epoch.order(problem.state()), 2)[0])  # a window of the third batch
+    result = run(epochs=2, windows=spoiled(problem, targets=((row, 0, 0), math.nan)))
     assert isinstance(result.failure, DivergedError)
     assert "epoch 1, step 3" in str(result.failure)
     assert result.steps == sound.steps[:2]
     assert result.epochs == []
-    for tree in (result.params, result.opt_state, result.best_params):
-        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(tree))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result.state._replace(best_loss=0.0)))
     # Two steps were made: no more, no less.
-    batch = take(problem.dataset, range(4))
-    count = [leaf for leaf in jax.tree.leaves(result.opt_state) if leaf.dtype.kind == "i"]
+    assert (int(result.state.step), int(result.state.position), int(result.state.epoch)) == (2, 2, 0)
+    count = [leaf for leaf in jax.tree.leaves(result.state.opt_state) if leaf.dtype.kind == "i"]
     assert {int(leaf) for leaf in count} == {2}
-    assert float(problem.step_fn(result.params, result.opt_state, batch.features, batch)[2]) > 0
+    batch = take(problem.dataset, range(4))
+    again = problem.step_fn(result.state.params, result.state.opt_state, batch.features, batch)
+    assert float(again[2]) > 0
 
 
 def test_a_step_that_is_not_finite_changes_nothing(problem: Any) -> None:
-    dataset = spoiled(problem, targets=((0, 0, 0), math.nan))
-    batch = take(dataset, range(4))
+    batch = take(spoiled(problem, targets=((0, 0, 0), math.nan)).gather(), range(4))
     params, opt_state, loss, _ = problem.step_fn(problem.params, problem.opt_state, batch.features, batch)
     assert not math.isfinite(float(loss))
     assert_trees_equal(params, problem.params)
     assert_trees_equal(opt_state, problem.opt_state)
 
 
-def test_an_update_that_overflows_changes_nothing(problem: Any) -> None:
+def test_an_update_that_overflows_changes_nothing(problem: Any, run: Any) -> None:
     """Loss and gradient are fine, but where they would lead is not."""
-    state = with_learning_rate(problem.opt_state, 1e38)
-    result = run(problem, opt_state=state)
+    opt_state = with_learning_rate(problem.opt_state, 1e38)
+    result = run(state=problem.state(opt_state=opt_state))
     assert isinstance(result.failure, DivergedError)
     assert "epoch 1, step 1: update norm is inf" in str(result.failure)
-    assert_trees_equal(result.params, problem.params)
+    assert_trees_equal(result.state.params, problem.params)
 
 
-def test_a_validation_loss_that_is_not_finite_stops_training(problem: Any) -> None:
+def test_a_validation_loss_that_is_not_finite_stops_training(problem: Any, run: Any) -> None:
     targets = problem.val_dataset.targets.at[3, 1, 0].set(jnp.nan)
     result = run(
-        problem,
-        val_dataset=problem.val_dataset._replace(targets=targets),
-        explain=explain_fn(problem, problem.dataset),
+        val_windows=GatheredWindows(problem.val_dataset._replace(targets=targets)),
+        evaluate=scripted([math.nan]),
+        explain=explain_fn(problem),
     )
     assert str(result.failure).startswith(
         "validation loss is nan after epoch 1: the targets of window 3 ('drive/1' at 0.15 s) are not finite"
     )
     assert len(result.steps) == STEPS
-    assert not same(result.params, problem.params)
+    assert not same(result.state.params, problem.params)
 
 
-def test_an_interrupt_returns_what_was_learned(problem: Any) -> None:
-    result = run(problem, epochs=5, reporter=Recorder(stop_at=STEPS + 2))
+def test_an_interrupt_returns_what_was_learned(problem: Any, run: Any, short_stretches: None) -> None:
+    """It is heard after the stretch of steps that runs."""
+    asked = iter([False] * (STEPS // 2) + [True])
+    result = run(epochs=5, batch_size=4, stopping=lambda: next(asked))
     assert isinstance(result.failure, KeyboardInterrupt)
     assert len(result.epochs) == 1
+    assert len(result.steps) == STEPS + 2
+    assert (int(result.state.epoch), int(result.state.position)) == (1, 2)
     assert result.best_epoch == 1
-    assert not same(result.params, problem.params)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result.params))
+    assert not same(result.state.params, problem.params)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result.state))

@@ -1,4 +1,4 @@
-"""Predictions, losses and summaries: aligned with the log, and the same in any number of chunks."""
+"""Predictions, losses, summaries: aligned with the log, the same in all chunk sizes; robust gradients."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from pct.data.loading import load_feature_dataset_group
 from pct.data.windows import FeatureDataset
 from pct.dynamics import MODEL_SPECS, with_fixed
-from pct.dynamics.core import flatten_params
+from pct.dynamics.core import flatten_params, unflatten_params
 from pct.integration import integrate_euler, make_integrator
 from pct.optimization.network_training import (
     make_eval_loss_fn,
@@ -135,3 +136,101 @@ def test_the_summary_keeps_the_shape_of_arrays() -> None:
     )
     np.testing.assert_allclose(summary["A"]["mean"], answer[:, :25].mean(axis=0).reshape(5, 5))
     np.testing.assert_allclose(summary["B"]["max"], answer[-1, 25:].reshape(5, 2))
+
+
+# Robust gradients.
+
+SLOPE = np.array([3.0, 0.1, 20.0, 1.0])
+
+
+def weigh(dataset: FeatureDataset, weight: Any = 1.0) -> FeatureDataset:
+    """The windows as a batch, each with a weight."""
+    ones = jnp.ones(dataset.targets.shape[:2])
+    return dataset._replace(weights=ones * jnp.reshape(jnp.asarray(weight), (-1, 1)), origin=None)
+
+
+def spoil(dataset: FeatureDataset, window: int) -> FeatureDataset:
+    """One window whose errors are some 1e4 times those of the others."""
+    return dataset._replace(targets=dataset.targets.at[window, :, :2].multiply(1e4))
+
+
+@pytest.fixture(scope="module")
+def step(problem: Any) -> Any:
+    """``step(params, batch, max_window_grad)``: where one step leads, as a vector; compiled once."""
+    step_fns = {
+        limit: problem.make_step_fn(
+            optax.sgd(1.0), max_window_grad=limit, answer_slope=lambda answers: jnp.asarray(SLOPE)
+        )
+        for limit in (1.0, np.inf)
+    }
+
+    def step(params: Any, batch: FeatureDataset, max_window_grad: float) -> np.ndarray:
+        state = optax.sgd(1.0).init(params)
+        after, *_ = step_fns[max_window_grad](params, state, batch.features, batch)
+        return flat(params) - flat(after)
+
+    return step
+
+
+@pytest.fixture
+def double(trained: Any) -> Any:
+    """Parameters whose steps show to the last digit."""
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float64), trained)
+
+
+def answered(problem: Any, answers: Any, batch: FeatureDataset) -> Any:
+    """The rollout of these answers."""
+    learned = unflatten_params(answers, problem.spec.param_keys, problem.spec.full_shapes)
+    return problem.rollout_fn(batch.initial_states, batch.controls, learned)
+
+
+def flat(tree: Any) -> np.ndarray:
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
+
+
+def cosine(one: np.ndarray, other: np.ndarray) -> float:
+    return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+
+
+def test_the_gradient_of_each_window_is_clipped(problem: Any, double: Any, step: Any) -> None:
+    """To the geometric mean of the batch, in units of the answers' slopes."""
+    batch = weigh(spoil(problem.dataset, 5))
+    answers, vjp = jax.vjp(lambda params: problem.network.apply(params, batch.features), double)
+
+    def loss(answers: Any) -> Any:
+        predicted = answered(problem, answers, batch)
+        return problem.spec.loss_fn(predicted, batch.targets, **problem.spec.train_loss_kwargs)
+
+    gradient = np.asarray(jax.grad(loss)(answers))
+    length = np.linalg.norm(gradient * SLOPE, axis=1)
+    mean = np.exp(np.log(length).mean())
+    clipped = gradient * np.minimum(1.0, mean / length)[:, None]
+    for limit, by_window in ((1.0, clipped), (np.inf, gradient)):
+        (expected,) = vjp(jnp.asarray(by_window / len(length)))
+        np.testing.assert_allclose(step(double, batch, limit), flat(expected), rtol=1e-9)
+
+
+def test_one_bad_window_does_not_own_the_step(problem: Any, double: Any, step: Any) -> None:
+    sound, bad = weigh(problem.dataset), weigh(spoil(problem.dataset, 5))
+    alone = weigh(spoil(problem.dataset, 5), jnp.arange(14) == 5)
+    assert cosine(step(double, bad, 1.0), step(double, sound, 1.0)) > 0.95
+    # Without the clip it does.
+    assert cosine(step(double, bad, np.inf), step(double, alone, np.inf)) > 0.999
+    assert abs(cosine(step(double, bad, np.inf), step(double, sound, np.inf))) < 0.9
+
+
+def test_windows_without_weight_have_no_part(problem: Any, double: Any, step: Any) -> None:
+    few = jax.tree.map(lambda leaf: leaf[:4], problem.dataset._replace(origin=None))
+    expected = step(double, weigh(few), 1.0)
+    rest = weigh(spoil(problem.dataset, 5), jnp.arange(14) < 4)
+    np.testing.assert_allclose(step(double, rest, 1.0), expected, rtol=1e-9)
+
+
+@pytest.mark.xfail(strict=True, reason="they count as windows whose gradient has length one")
+def test_windows_without_gradient_have_no_part_in_the_mean(problem: Any, double: Any, step: Any) -> None:
+    """Where a car stands still no parameter matters; zero is not an ordinary length of a gradient."""
+    bad = spoil(problem.dataset, 5)._replace(origin=None)
+    right = bad._replace(targets=answered(problem, problem.network.apply(double, bad.features), bad))
+    both = jax.tree.map(lambda one, other: jnp.concatenate([one, other]), bad, right)
+    expected = step(double, weigh(bad), 1.0)
+    np.testing.assert_allclose(2.0 * step(double, weigh(both), 1.0), expected, rtol=1e-9)
