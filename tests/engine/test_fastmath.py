@@ -1,6 +1,7 @@
 """The fast functions against double precision: values, derivatives, edges, types, and every model on them."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -38,16 +39,21 @@ def strict_promotion() -> Iterator[None]:
         yield
 
 
-def as_users_run(f: Callable, *arguments: np.ndarray) -> np.ndarray:
+def as_users_run(f: Callable, *arguments: Any) -> np.ndarray:
     """Compiled with the optimisations that the tests switch off: they reorder and fuse operations."""
     options = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
     return np.asarray(jax.jit(f).lower(*arguments).compile(compiler_options=options)(*arguments))
 
 
-RUNS = pytest.mark.parametrize("run", [as_users_run, lambda f, *x: np.asarray(f(*x))], ids=["fused", "eager"])
+def as_written(f: Callable, *arguments: Any) -> np.ndarray:
+    """One operation after the other, each rounded."""
+    return np.asarray(jax.jit(f)(*arguments))
 
 
-def spread(low: float, high: float, points: int = 200_000) -> np.ndarray:
+RUNS = pytest.mark.parametrize("run", [as_users_run, as_written])
+
+
+def spread(low: float, high: float, points: int = 50_000) -> np.ndarray:
     """A grid, random points and random points evenly spread over the magnitudes, within [low, high]."""
     rng = np.random.default_rng(0)
     size = 10.0 ** rng.uniform(-12.0, np.log10(high), points) * rng.choice([-1.0, 1.0], points)
@@ -60,6 +66,7 @@ def spread(low: float, high: float, points: int = 200_000) -> np.ndarray:
 @pytest.mark.parametrize(
     ("name", "reach", "smallest", "largest"),
     [
+        ("sin", 0.78, 0.0, 1.0),
         ("sin", 1e2, 1e-5, 1.0),
         ("sin", 1e4, 1e-3, 1.0),
         ("cos", 1e2, 1e-5, 1.0),
@@ -95,10 +102,10 @@ def test_error_is_within_its_bound(
 def test_error_of_arctan2_is_within_its_bound(run: Callable) -> None:
     """At points all around the origin, near it and far from it, on the axes and the diagonals."""
     rng = np.random.default_rng(1)
-    y, x = (10.0 ** rng.uniform(-18.0, 18.0, (2, 300_000)) * rng.choice([-1.0, 1.0], (2, 300_000))).astype(
+    y, x = (10.0 ** rng.uniform(-18.0, 18.0, (2, 100_000)) * rng.choice([-1.0, 1.0], (2, 100_000))).astype(
         F32
     )
-    x[:200_000] = y[:200_000] * rng.normal(size=200_000).astype(F32)
+    x[:70_000] = y[:70_000] * rng.normal(size=70_000).astype(F32)
     side, scale = np.array([-1.0, 0.0, 1.0], F32), np.repeat(np.array([1e-30, 1.0, 1e30], F32), 9)
     y[:27], x[:27] = scale * np.tile(np.repeat(side, 3), 3), scale * np.tile(side, 9)
     exact = np.arctan2(y.astype(float), x.astype(float))
@@ -134,13 +141,14 @@ def test_angles_beyond_the_range(name: str, run: Callable) -> None:
 
 def test_arctan2_of_zeros_and_infinities() -> None:
     """The angle of no vector is zero; one infinity decides the direction, two do not."""
+    arctan2 = jax.jit(xp.arctan2)
     zeros = np.array([0.0, 0.0, -0.0, -0.0], F32)
-    np.testing.assert_array_equal(xp.arctan2(zeros, zeros[[0, 2, 0, 2]]), 0.0)
+    np.testing.assert_array_equal(arctan2(zeros, zeros[[0, 2, 0, 2]]), 0.0)
     y = np.array([np.inf, -np.inf, 1.0, -1.0, 0.0, -0.0], F32)
     x = np.array([-1.0, 0.0, np.inf, -np.inf, -2.0, -2.0], F32)
-    np.testing.assert_allclose(xp.arctan2(y, x), np.arctan2(y, x), rtol=3e-7)
+    np.testing.assert_allclose(arctan2(y, x), np.arctan2(y, x), rtol=3e-7)
     y, x = np.array([np.inf, np.nan, 1.0], F32), np.array([-np.inf, 1.0, np.nan], F32)
-    assert jnp.isnan(xp.arctan2(y, x)).all()
+    assert jnp.isnan(arctan2(y, x)).all()
 
 
 @pytest.mark.parametrize("name", sorted(DERIVATIVES))
@@ -202,11 +210,15 @@ def test_derivatives_of_arctan2_are_the_exact_formulas(size: float) -> None:
 
 def test_derivatives_of_arctan2_at_standstill() -> None:
     """The angle of no vector has gradient zero, and no derivative of it is a NaN."""
-    for zero in (0.0, -0.0, 1e-45):
-        at = (jnp.float32(zero), jnp.float32(zero))
-        for derivative in (jax.grad, jax.jacfwd, jax.hessian):
-            leaves = jax.tree.leaves(derivative(xp.arctan2, argnums=(0, 1))(*at))
-            np.testing.assert_array_equal(leaves, 0.0)
+
+    def derivatives(y: jax.Array, x: jax.Array) -> list:
+        both = (0, 1)
+        backwards_twice = jax.jacrev(jax.grad(xp.arctan2, both), both)(y, x)
+        return [backwards_twice, *(d(xp.arctan2, both)(y, x) for d in (jax.grad, jax.jacfwd, jax.hessian))]
+
+    zeros = jnp.array([0.0, -0.0, 1e-45], jnp.float32)
+    for leaf in jax.tree.leaves(jax.jit(jax.vmap(derivatives))(zeros, zeros)):
+        np.testing.assert_array_equal(leaf, 0.0)
 
 
 def test_derivatives_at_infinity_and_nan() -> None:
@@ -236,20 +248,26 @@ def test_arctan2_broadcasts() -> None:
     rng = np.random.default_rng(6)
     y, x = rng.normal(size=(4, 1)).astype(F32), rng.normal(size=(1, 3)).astype(F32)
     np.testing.assert_allclose(xp.arctan2(y, x), np.arctan2(y, x), rtol=1e-6)
-    to_y, to_x = jax.jacrev(xp.arctan2, argnums=(0, 1))(y, x)
+    to_y, to_x = jax.jit(jax.jacrev(xp.arctan2, argnums=(0, 1)))(y, x)
     assert (to_y.shape, to_x.shape) == ((4, 3, 4, 1), (4, 3, 1, 3))
-    mapped = jax.vmap(jax.vmap(xp.arctan2, (None, 0)), (0, None))(y[:, 0], x[0])
+    mapped = jax.jit(jax.vmap(jax.vmap(xp.arctan2, (None, 0)), (0, None)))(y[:, 0], x[0])
     np.testing.assert_array_equal(mapped, xp.arctan2(y, x))
 
 
 def test_numbers_without_a_strong_type() -> None:
     """What a Python number became inside jit: float32 outside the tests' double precision."""
-    weak = jax.eval_shape(lambda: jax.lax.full((), 0.5) * 2.0)
-    assert weak.weak_type
+    angles = []
+
+    def sine_and_angle(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        angles.append(x)
+        return xp.sin(x), xp.arctan2(x, x)
+
     with jax.enable_x64(False):
-        value = jax.jit(lambda x: (xp.sin(x), xp.arctan2(x, x)))(0.7)
-    assert [v.dtype for v in value] == [F32, F32]
-    np.testing.assert_allclose(value, [np.sin(0.7), np.pi / 4], rtol=3e-7)
+        value = jax.jit(sine_and_angle)(0.7)
+        rates = jax.jit(jax.jacfwd(sine_and_angle))(0.7)
+    assert all(x.weak_type for x in angles)
+    assert [v.dtype for v in (*value, *rates)] == [F32] * 4
+    np.testing.assert_allclose([*value, *rates], [np.sin(0.7), np.pi / 4, np.cos(0.7), 0.0], rtol=3e-7)
 
 
 @pytest.mark.parametrize("name", sorted(DERIVATIVES))
@@ -301,7 +319,7 @@ def test_models_agree_with_double_precision(name: str) -> None:
     for key, shape in spec.full_shapes.items():
         params[key] = rng.uniform(*spec.param_bounds[key], (points, *shape)).astype(F32)
     exact = spec.dynamics_fn(z.astype(float), {key: value.astype(float) for key, value in params.items()}, np)
-    rates = np.asarray(jax.jit(lambda z: spec.dynamics_fn(z, params, xp))(z))
+    rates = as_written(lambda z, params: spec.dynamics_fn(z, params, xp), z, params)
     assert rates.dtype == F32
     scale = np.abs(exact) + np.abs(exact).mean(axis=0)
     assert (np.abs(rates - exact) <= 1e-5 * scale).all(), np.nanmax(np.abs(rates - exact) / scale, axis=0)

@@ -91,12 +91,15 @@ xp = FastNamespace()
 
 
 def _apply(fast: Callable[..., Array], exact: Callable[..., Array], *arguments: Array) -> Array:
-    if all(getattr(a, "dtype", None) == F32 for a in arguments):
-        return fast(*(jnp.asarray(a, F32) for a in arguments))
-    return exact(*arguments)
+    single = all(getattr(a, "dtype", None) == F32 for a in arguments)
+    return fast(*arguments) if single else exact(*arguments)
+
+
+# Each is compiled by itself as well, so that it is traced once and not at every call in a model.
 
 
 @jax.custom_jvp
+@jax.jit
 def _sin(x: Array) -> Array:
     quadrant, r = _reduce(x)
     sine, cosine = _sin_cos(r)
@@ -105,6 +108,7 @@ def _sin(x: Array) -> Array:
 
 
 @jax.custom_jvp
+@jax.jit
 def _cos(x: Array) -> Array:
     quadrant, r = _reduce(x)
     sine, cosine = _sin_cos(r)
@@ -113,6 +117,7 @@ def _cos(x: Array) -> Array:
 
 
 @jax.custom_jvp
+@jax.jit
 def _tan(x: Array) -> Array:
     quadrant, r = _reduce(x)
     r2 = r * r
@@ -124,6 +129,7 @@ def _tan(x: Array) -> Array:
 
 
 @jax.custom_jvp
+@jax.jit
 def _arctan(x: Array) -> Array:
     # arctan(x) = +-pi/2 + arctan(-1 / x)
     steep = jnp.abs(x) > 1.0
@@ -132,6 +138,7 @@ def _arctan(x: Array) -> Array:
 
 
 @jax.custom_jvp
+@jax.jit
 def _arctan2(y: Array, x: Array) -> Array:
     steep = jnp.abs(y) > jnp.abs(x)
     numerator, denominator = jnp.where(steep, -x, y), jnp.where(steep, y, x)
@@ -141,6 +148,7 @@ def _arctan2(y: Array, x: Array) -> Array:
 
 
 @jax.custom_jvp
+@jax.jit
 def _tanh(x: Array) -> Array:
     # Beyond 9 float32 cannot tell the value from 1.
     x = jnp.where(jnp.abs(x) > 9.0, _flip_sign(F32(9.0), _bits(x)), x)
