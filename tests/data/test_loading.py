@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pct.data import loading
-from pct.data.loading import data_hashes, load_feature_dataset_group, load_window_store
+from pct.data.loading import data_hashes, load_feature_dataset_group, load_window_set, load_window_store
 from pct.data.trajectory import Trajectory, write_dataset
 from pct.data.windows import WindowStore
 from pct.dynamics import MODEL_SPECS
@@ -189,6 +189,18 @@ def test_windows_of_a_folder(data: Path) -> None:
     assert load(data, stride=5).targets.shape[0] == 11
     assert load(data, samples=6).targets.shape[0] == 6
     assert load(data, dt=10).origin.dt == 0.1
+
+
+def test_the_set_of_a_folder_holds_the_same_windows(data: Path) -> None:
+    arguments = [data], UNICYCLE, None, False, None, None, "full", "training"
+    windows = load_window_set(*arguments, horizon=4, history=3)
+    dataset = load(data)
+    assert (len(windows), windows.horizon, windows.history) == (53, 4, 3)
+    assert windows.feature_names == dataset.origin.feature_names
+    last = windows.gather(np.array([52]))
+    np.testing.assert_array_equal(last.features[0], dataset.features[52])
+    np.testing.assert_array_equal(last.targets[0], dataset.targets[52])
+    assert last.origin.times == dataset.origin.times[52]
 
 
 def test_a_recording_shorter_than_a_window_is_named_with_its_use(data: Path) -> None:

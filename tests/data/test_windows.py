@@ -4,12 +4,22 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pct.data.windows import FEATURE_MODES, FeatureDataset, WindowStore, make_window_set, window_starts
+from pct.data.windows import (
+    FEATURE_MODES,
+    FeatureDataset,
+    GatheredWindows,
+    Windows,
+    WindowSet,
+    WindowStore,
+    make_window_set,
+    window_starts,
+)
 from pct.dynamics import MODEL_SPECS, ModelSpec
 from pct.errors import DataError, UsageError
 from pct.integration import integrate_rk4
@@ -42,12 +52,17 @@ def speed_index(spec: ModelSpec) -> int:
     return next(i for i, name in enumerate(spec.state_names) if name in ("v", "vx"))
 
 
+def make_set(store: WindowStore, spec: ModelSpec, starts: np.ndarray | None = None, **options) -> WindowSet:
+    options = {"horizon": HORIZON, "history": HISTORY} | options
+    if starts is None:
+        starts = window_starts(store, horizon=options["horizon"], history=options["history"])
+    return make_window_set(store, starts, spec, **options)
+
+
 def gather(
     store: WindowStore, spec: ModelSpec, starts: np.ndarray | None = None, **options
 ) -> FeatureDataset:
-    if starts is None:
-        starts = window_starts(store, horizon=HORIZON, history=HISTORY)
-    return make_window_set(store, starts, spec, horizon=HORIZON, history=HISTORY, **options).gather()
+    return make_set(store, spec, starts, **options).gather()
 
 
 UNICYCLE = MODEL_SPECS["unicycle"]
@@ -200,6 +215,95 @@ def test_controls_lead_from_each_state_to_the_next(spec: ModelSpec) -> None:
     assert np.abs(np.diff(windows.controls, axis=1)).min() > 1e-4
 
 
+# Gathered by number.
+
+
+def reference(store: WindowStore, spec: ModelSpec, start: int, horizon: int, history: int) -> dict[str, Any]:
+    """One window, element by element: the rotation as a matrix, quarters of the history one by one."""
+    x, y, psi = spec.pose_indices
+    origin = store.states[start]
+    cos, sin = np.cos(origin[psi]), np.sin(origin[psi])
+    rotation = np.array([[cos, sin], [-sin, cos]])
+
+    def local(row: int) -> np.ndarray:
+        state = store.states[row].copy()
+        state[[x, y]] = rotation @ (state[[x, y]] - origin[[x, y]])
+        state[psi] -= origin[psi]
+        return state
+
+    moving = [i for i in range(len(spec.states)) if i not in spec.pose_indices]
+    context = [*origin[moving], *store.controls[start - 1]]
+    count = min(4, history)
+    for quarter in range(count):
+        rows = range(
+            start - history + history * quarter // count, start - history + history * (quarter + 1) // count
+        )
+        context += [np.mean([store.states[row, i] - origin[i] for row in rows]) for i in moving]
+        for i in range(spec.control_dim):
+            context.append(np.mean([store.controls[row, i] - store.controls[start - 1, i] for row in rows]))
+        context += [np.mean([local(row)[i] for row in rows]) for i in (x, y, psi)]
+    return {
+        "features": np.concatenate([store.exogenous[start], context]),
+        "controls": store.controls[start : start + horizon],
+        "initial_states": local(start),
+        "targets": np.stack([local(row) for row in range(start + 1, start + horizon + 1)]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "history"), [*((name, 10) for name in MODEL_SPECS), ("unicycle", 1), ("unicycle", 3)]
+)
+def test_windows_are_those_of_their_rows(name: str, history: int) -> None:
+    spec = MODEL_SPECS[name]
+    store = make_store(spec, [ROWS, 22])
+    windows = make_set(store, spec, history=history)
+    numbers = np.array([len(windows) - 1, 0, 5, 5])
+    batch = jax.jit(windows.take)(windows.arrays, jnp.asarray(numbers))
+    starts = window_starts(store, horizon=HORIZON, history=history)
+    expected = [reference(store, spec, start, HORIZON, history) for start in starts[numbers]]
+    assert batch.features.shape[1] == len(windows.feature_names)
+    for part in expected[0]:
+        rows = np.stack([window[part] for window in expected])
+        np.testing.assert_allclose(getattr(batch, part), rows, rtol=1e-12, atol=1e-12, err_msg=part)
+
+
+def test_a_gathered_set_gives_the_windows_of_its_rows() -> None:
+    windows = make_set(make_store(UNICYCLE, [ROWS, ROWS]), UNICYCLE, history_features=Sums())
+    gathered = GatheredWindows(windows.gather())
+    assert isinstance(windows, Windows)
+    assert isinstance(gathered, Windows)
+    assert (len(gathered), gathered.horizon) == (len(windows), windows.horizon) == (14, HORIZON)
+    numbers = np.array([13, 2])
+    for one, other in (
+        (
+            gathered.take(gathered.arrays, jnp.asarray(numbers)),
+            jax.jit(windows.take)(windows.arrays, numbers),
+        ),
+        (gathered.gather(numbers), windows.gather(numbers)),
+        (gathered.gather(), windows.gather()),
+    ):
+        for name in ("features", "controls", "initial_states", "targets"):
+            np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-12, atol=1e-12)
+        assert one.weights is other.weights is None
+        assert (one.origin is None) == (other.origin is None)
+    origin = gathered.gather(numbers).origin
+    assert origin.recording.tolist() == windows.origin(numbers).recording.tolist() == [1, 0]
+    assert origin.truth["row"].tolist() == windows.origin(numbers).truth["row"].tolist() == [23, 5]
+
+
+@pytest.mark.parametrize("most", [1, 2, 5, 14, 99])
+def test_a_sample_is_spread_evenly_over_all_windows(most: int) -> None:
+    windows = make_set(make_store(UNICYCLE, [ROWS, ROWS]), UNICYCLE)
+    rows = windows.sample(most).origin.truth["row"].astype(int)
+    starts = np.asarray(windows.arrays.starts)
+    numbers = np.searchsorted(starts, rows)
+    assert starts[numbers].tolist() == rows.tolist()
+    assert len(set(rows)) == min(most, 14)
+    if most > 1:
+        assert (numbers[0], numbers[-1]) == (0, 13)
+        assert np.ptp(np.diff(numbers)) <= 1
+
+
 # What the network reads.
 
 
@@ -284,14 +388,13 @@ def test_features_do_not_see_what_comes_after_the_start(spec: ModelSpec) -> None
 
 @every_model
 def test_features_see_every_row_of_the_history(spec: ModelSpec) -> None:
-    store = make_store(spec, [ROWS])
-    starts = np.array([HISTORY])
-    before = np.asarray(gather(store, spec, starts).features)
+    windows = make_set(make_store(spec, [ROWS]), spec, np.array([HISTORY]))
+    take = jax.jit(windows.take)
+    before = np.asarray(take(windows.arrays, jnp.array([0])).features)
     for row in range(HISTORY):
         for name in ("states", "controls"):
-            rows = getattr(store, name).copy()
-            rows[row] += 0.5
-            changed = gather(store._replace(**{name: rows}), spec, starts)
+            rows = getattr(windows.arrays, name).at[row].add(0.5)
+            changed = take(windows.arrays._replace(**{name: rows}), jnp.array([0]))
             assert not np.allclose(changed.features, before), f"{name} of row {row}"
 
 
@@ -302,6 +405,37 @@ def test_history_features_are_appended_under_their_names() -> None:
     np.testing.assert_array_equal(more.features[:, :-2], plain.features)
     alone = gather(store, UNICYCLE, feature_mode="features", history_features=Sums())
     assert alone.origin.feature_names == ("feature.a", "feature.b")
+
+
+class Given:
+    """History features that are given beforehand."""
+
+    names = ("small", "large", "constant")
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+
+    def __call__(self, states: np.ndarray, controls: np.ndarray, dt: float) -> np.ndarray:
+        return self.values
+
+
+def test_history_features_keep_a_255th_of_their_range() -> None:
+    store = make_store(UNICYCLE, [60])
+    values = np.random.default_rng(0).standard_normal((53, 3)) * [1e-3, 1e3, 0.0] + [0.0, 5e3, 7.0]
+    found = np.asarray(gather(store, UNICYCLE, history_features=Given(values)).features)[:, -3:]
+    step = np.ptp(values, axis=0) / 255
+    assert (np.abs(found - values) <= 0.5001 * step + 1e-12).all()
+    # The ends of the range are met.
+    for end in (np.argmin, np.argmax):
+        rows = end(values, axis=0)
+        np.testing.assert_allclose(found[rows, range(3)], values[rows, range(3)], rtol=1e-12)
+
+
+def test_history_features_are_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make_store(UNICYCLE, [30])
+    whole = gather(store, UNICYCLE, history_features=Sums())
+    monkeypatch.setattr("pct.data.windows.GATHERED", 5)
+    np.testing.assert_array_equal(gather(store, UNICYCLE, history_features=Sums()).features, whole.features)
 
 
 def test_windows_know_where_they_come_from() -> None:
