@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pct.dynamics import MODEL_SPECS
-from pct.integration import INTEGRATORS, integrate_rk4, make_integrator, rollout
+from pct.integration import INTEGRATORS, TABLEAUS, explicit_step, integrate_rk4, make_integrator, rollout
 
 SPEC = MODEL_SPECS["singletrack"]
 
@@ -23,6 +23,46 @@ def test_one_step_is_the_taylor_series(name: str, terms: int) -> None:
     z = INTEGRATORS[name](decay, jnp.array([2.0, 0.0]), {"rate": 1.5}, h)
     series = sum((-1.5 * h) ** k / np.prod(np.arange(1.0, k + 1.0)) for k in range(terms + 1))
     np.testing.assert_allclose(z, [2.0 * series, 0.0], rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", sorted(INTEGRATORS))
+def test_a_tableau_is_consistent(name: str) -> None:
+    """The weights of a step and of each stage are of the shape of an explicit method."""
+    tableau = TABLEAUS[name]
+    assert sum(tableau.weights) == pytest.approx(1.0, rel=1e-15)
+    assert len(tableau.weights) == len(tableau.stages) + 1
+    assert [len(row) for row in tableau.stages] == list(range(1, len(tableau.stages) + 1))
+
+
+@pytest.mark.parametrize(("name", "order"), [("euler", 1), ("heun", 2), ("rk4", 4)])
+def test_the_error_falls_with_the_order(name: str, order: int) -> None:
+    """On a pendulum, which is not linear."""
+
+    def rate(state: tuple[float, float]) -> tuple[float, float]:
+        return state[1], -np.sin(state[0])
+
+    def end(steps: int) -> np.ndarray:
+        state = 1.0, 0.5
+        for _ in range(steps):
+            state = explicit_step(TABLEAUS[name], rate, state, 2.0 / steps)
+        return np.array(state)
+
+    coarse, fine, finest = end(40), end(80), end(160)
+    ratio = np.linalg.norm(coarse - fine) / np.linalg.norm(fine - finest)
+    assert np.log2(ratio) == pytest.approx(order, abs=0.1)
+
+
+@pytest.mark.parametrize("name", sorted(INTEGRATORS))
+def test_a_tuple_of_arrays_steps_as_their_stack(name: str) -> None:
+    rng = np.random.default_rng(0)
+    matrix, stacked = rng.normal(size=(3, 3)), rng.normal(size=(5, 3))
+
+    def rates(state: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+        return tuple(sum(matrix[i, j] * state[j] for j in range(3)) for i in range(3))
+
+    whole = explicit_step(TABLEAUS[name], lambda x: x @ matrix.T, stacked, 0.1)
+    parts = explicit_step(TABLEAUS[name], rates, tuple(stacked.T), 0.1)
+    np.testing.assert_allclose(np.stack(parts, axis=-1), whole, rtol=1e-13)
 
 
 @pytest.mark.parametrize("name", sorted(INTEGRATORS))

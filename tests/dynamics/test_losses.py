@@ -68,6 +68,57 @@ def test_weights_choose_steps() -> None:
     assert not gradient[:, 2:].any()
 
 
+HUBER = 1.5
+
+
+def test_huber_is_the_square_within_its_limit_and_the_tangent_beyond() -> None:
+    scaled = jnp.asarray([-1e6, -4.0, -1.5, -0.3, 0.0, 1.0, 1.5, 1.5001, 3.0])
+    predicted = jnp.stack([0.5 * scaled, jnp.zeros(9)], axis=-1)[None]
+    target = jnp.zeros((1, 9, 2))
+    found = yaw_normalized_loss_per_element(predicted, target, huber=HUBER, **KWARGS)[0, :, 0]
+    size = np.abs(scaled)
+    tangent = HUBER**2 + 2 * HUBER * (size - HUBER)
+    np.testing.assert_allclose(found, np.where(size <= HUBER, scaled**2, tangent), rtol=1e-12)
+
+
+def test_huber_bounds_the_gradient() -> None:
+    """Whatever the error, a step of a channel pulls no harder than at the limit."""
+
+    def loss(predicted: jax.Array, huber: float | None) -> jax.Array:
+        element = yaw_normalized_loss_per_element(predicted, jnp.zeros((1, 6, 2)), huber=huber, **KWARGS)
+        return element.sum()
+
+    errors = jnp.asarray([1e12, -1e3, 0.75, -0.7, 0.1, 0.0])
+    predicted = jnp.stack([errors, jnp.zeros(6)], axis=-1)[None]
+    gradient = jax.grad(loss)(predicted, HUBER)[0, :, 0]
+    most = 2 * HUBER / 0.5
+    assert jnp.abs(gradient).max() <= most * (1 + 1e-12)
+    np.testing.assert_allclose(gradient[:2], [most, -most], rtol=1e-12)
+    # Within the limit nothing is changed, to the bit.
+    np.testing.assert_array_equal(gradient[3:], jax.grad(loss)(predicted, None)[0, 3:, 0])
+
+
+@pytest.mark.parametrize("huber", [None, 1e9])
+def test_an_unreached_limit_changes_nothing(huber: float | None) -> None:
+    predicted, target = states(1), states(2)
+    weights = jnp.asarray(np.random.default_rng(5).uniform(size=(3, 4)))
+    for form in (yaw_normalized_loss, yaw_normalized_loss_per_item):
+        found = form(predicted, target, weights=weights, huber=huber, **KWARGS)
+        np.testing.assert_allclose(found, form(predicted, target, weights=weights, **KWARGS), rtol=1e-12)
+
+
+def test_a_spin_counts_by_its_size() -> None:
+    """All forms take the limit."""
+    predicted, target = states(1), states(2)
+    spin = predicted.at[0, :, 0].add(1e3)
+    item = yaw_normalized_loss_per_item(spin, target, huber=HUBER, **KWARGS)
+    # An error of 2000 scales in one of two channels.
+    assert item[0] == pytest.approx(2000 * HUBER, rel=0.01)
+    assert yaw_normalized_loss_per_item(spin, target, **KWARGS)[0] == pytest.approx(2000**2 / 2, rel=0.01)
+    batch = yaw_normalized_loss(spin, target, huber=HUBER, **KWARGS)
+    np.testing.assert_allclose(batch, item.sum(), rtol=1e-12)
+
+
 @pytest.mark.parametrize("name", sorted(MODEL_SPECS))
 def test_each_model_carries_its_loss(name: str) -> None:
     """A full turn in heading is no error; an error of one scale in every channel counts one."""
