@@ -158,6 +158,7 @@ def test_nothing_is_compiled_twice(
     start, more = problem.state(), problem.state()
     result = run(state=start, epochs=1, evaluate=evaluate, **EVENTFUL)
     assert compilations
+    run(state=problem.state(), result=result, epochs=1, evaluate=evaluate, **EVENTFUL)
     compilations.clear()
     result = run(state=result.state, result=result, epochs=4, evaluate=evaluate, **EVENTFUL)
     # Full and short batches, both horizons and a falling rate were all there.
@@ -211,7 +212,6 @@ def test_a_training_that_was_stopped_goes_on_where_it_was(
     assert_trees_equal(result.state, whole.state)
 
 
-@pytest.mark.xfail(strict=True, reason="train() hands the failure of `result` on")
 def test_what_ended_the_first_part_is_over_when_training_goes_on(run: Any) -> None:
     stopped = run(epochs=1, stopping=lambda: True)
     assert isinstance(stopped.failure, KeyboardInterrupt)

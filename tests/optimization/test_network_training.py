@@ -226,7 +226,6 @@ def test_windows_without_weight_have_no_part(problem: Any, double: Any, step: An
     np.testing.assert_allclose(step(double, rest, 1.0), expected, rtol=1e-9)
 
 
-@pytest.mark.xfail(strict=True, reason="they count as windows whose gradient has length one")
 def test_windows_without_gradient_have_no_part_in_the_mean(problem: Any, double: Any, step: Any) -> None:
     """Where a car stands still no parameter matters; zero is not an ordinary length of a gradient."""
     bad = spoil(problem.dataset, 5)._replace(origin=None)

@@ -107,7 +107,7 @@ def train(
         The result; where training diverged or was interrupted, ``failure`` says so and everything
         up to the last sound step is there.
     """
-    result = dataclasses.replace(result, state=state) if result else TrainResult(state)
+    result = dataclasses.replace(result, state=state, failure=None) if result else TrainResult(state)
     try:
         while (done := int(result.state.epoch)) < settings.epochs:
             train_loss = _run_epoch(result, windows, epoch, reporter, explain, stopping)

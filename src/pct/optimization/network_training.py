@@ -19,6 +19,9 @@ from pct.integration import Integrator, integrate_rk4, rollout
 from pct.optimization.network import ParameterMLP
 from pct.types import Array, Features, FlatParams, Float, States
 
+# A gradient this much shorter than the mean of its batch has no share in the mean.
+WEAK = 1e-3
+
 ApplyFn = Callable[..., Array]
 StepFn = Callable[..., tuple[Any, Any, Array, dict[str, Array]]]
 EvalLossFn = Callable[[Any, FeatureDataset], float]
@@ -81,10 +84,13 @@ def make_network_step_fn(
         """Factor of each window's gradient, (B, 1)."""
         slope = 1.0 if answer_slope is None else answer_slope(answers)
         length = jnp.linalg.norm(by_window * slope, axis=1, keepdims=True)
-        # A window without weight has no gradient, and no share in the mean.
-        logs = jnp.where(length > 0, jnp.log(jnp.where(length > 0, length, 1.0)), 0.0)
-        mean = jnp.exp(everywhere(logs.sum()) / jnp.maximum(counted, 1))
-        return jnp.minimum(1.0, max_window_grad * mean / jnp.where(length > 0, length, 1.0))
+        # The mean of fourth roots tells which windows have a gradient to speak of: those at standstill, and
+        # those without weight, have none. Of the others the geometric mean is not moved by a few that spin.
+        roots = everywhere((length**0.25).sum()) / jnp.maximum(counted, 1)
+        pulls = length > WEAK * roots**4
+        safe = jnp.where(pulls, length, 1.0)
+        logs, count = everywhere((jnp.log(safe).sum(), pulls.sum()))
+        return jnp.minimum(1.0, max_window_grad * jnp.exp(logs / jnp.maximum(count, 1)) / safe)
 
     @jax.jit
     def step_fn(
