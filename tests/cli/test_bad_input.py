@@ -251,7 +251,7 @@ def test_a_disk_that_fills_up(
     told = capsys.readouterr().err.splitlines()
     assert code == 3
     failed(run, "cannot write (No space left on device)")
-    assert "pct_model_params.msgpack: cannot write (No space left on device)" in told[-1]
+    assert "checkpoints/step_000000002.msgpack: cannot write (No space left on device)" in told[-1]
     assert f"What was learned until then is in {run}" in told
 
 

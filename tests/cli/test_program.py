@@ -124,7 +124,11 @@ def test_an_interrupt_saves_what_was_learned(data: Path, tmp_path: Path, environ
     assert process.returncode == 130, "".join([*told, rest])
     last = rest.splitlines()
     (run,) = (tmp_path / "unicycle").iterdir()
-    assert last[-2:] == [f"What was learned until then is in {run}", "interrupted"]
+    assert last[-3:] == [
+        f"What was learned until then is in {run}",
+        f"Go on with: pct train --resume {run}",
+        "interrupted",
+    ]
     assert "Traceback" not in rest
     assert json.loads((run / "FAILED").read_text())["reason"] == "interrupted"
     assert not (run / "DONE").exists()

@@ -41,7 +41,12 @@ ALWAYS = {
 
 
 def files(run: Path) -> set[str]:
-    return {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    """All but the checkpoints, of which there are one or two."""
+    found = {path.relative_to(run) for path in run.rglob("*") if path.is_file()}
+    checkpoints = {path for path in found if path.parts[0] == "checkpoints"}
+    assert 1 <= len(checkpoints) <= 2
+    assert {path.suffix for path in checkpoints} == {".msgpack"}
+    return {str(path) for path in found - checkpoints}
 
 
 def read(path: Path) -> Any:

@@ -19,10 +19,11 @@ LIST_FLAGS = ("--dataset", "--val-dataset", "--model-hidden", "--fixed")
 
 # Flags that may differ when a run is resumed: they do not change what it computes up to any epoch.
 FREE_ON_RESUME = (
-    *("resume", "force", "epochs", "checkpoint_every", "results", "output", "debug", "wandb_project"),
-    *("analysis", "analysis_scenarios", "dataset_cache", "val_dataset_cache", "refresh_cache"),
-    *("compile_cache", "coordinator", "num_processes", "process_id"),
+    *("epochs", "checkpoint_every", "results", "output", "debug", "wandb_project", "analysis"),
+    *("analysis_scenarios", "dataset_cache", "val_dataset_cache", "compile_cache"),
 )
+# Flags of one start only: a run that is resumed does not take them from the start before.
+OF_ONE_START = ("resume", "force", "refresh_cache", "coordinator", "num_processes", "process_id")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,7 +189,7 @@ def parse_args(argv: Sequence[str] | None = None) -> TrainConfig:
 
 
 def saved_config(run: Path) -> TrainConfig:
-    """The settings that a run was started with.
+    """The settings that a run was started with, or went on with last.
 
     Raises:
         DataError: the folder is none of a run.
@@ -198,7 +199,7 @@ def saved_config(run: Path) -> TrainConfig:
         saved = json.loads(path.read_text())
         known = {field.name: field for field in dataclasses.fields(TrainConfig)}
         values = {name: _from_json(value, str(known[name].type)) for name, value in saved.items()}
-        return TrainConfig(**values)
+        return TrainConfig(**{name: value for name, value in values.items() if name not in OF_ONE_START})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"--resume {run}: expected a run folder with the settings of this version in {path} ({error}): "
@@ -211,9 +212,16 @@ def changed_flags(args: TrainConfig, saved: TrainConfig) -> dict[str, tuple[Any,
     pairs = {
         field.name: (getattr(args, field.name), getattr(saved, field.name))
         for field in dataclasses.fields(TrainConfig)
-        if field.name not in FREE_ON_RESUME
+        if field.name not in FREE_ON_RESUME + OF_ONE_START
     }
     return {_flag(name): pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def shared_flags(args: TrainConfig) -> dict[str, Any]:
+    """Flags that processes which train together have in common, by name; values as JSON has them."""
+    own = {*FREE_ON_RESUME, *OF_ONE_START} - {"epochs", "resume"}
+    values = json.loads(json.dumps(dataclasses.asdict(args), default=str))
+    return {_flag(name): value for name, value in values.items() if name not in own}
 
 
 def _from_json(value: Any, annotation: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -18,8 +19,9 @@ class TrainingProgress:
     """Reporter of `pct.optimization.loop.train`; a context manager that owns the bar."""
 
     def __init__(
-        self, tracker: Tracker, settings: LoopSettings, num_samples: int, epochs_done: int = 0
+        self, tracker: Tracker, settings: LoopSettings, num_samples: int, done: Sequence[StepReport] = ()
     ) -> None:
+        """Take over where a run with these steps was stopped."""
         self._tracker = tracker
         self._settings = settings
         self._console = Console(stderr=True)
@@ -36,7 +38,7 @@ class TrainingProgress:
         windows = settings.epochs * num_samples
         self._task = self._bar.add_task("", total=windows, epoch=1, state="compiling the first step")
         self._val = ""
-        self._seen = epochs_done * num_samples
+        self._seen = sum(step.windows for step in done)
         self._num_samples = num_samples
         self._mark: float | None = None
         self._speed = ""
@@ -50,16 +52,7 @@ class TrainingProgress:
 
     def on_step(self, report: StepReport) -> None:
         """Move the bar and log the step."""
-        self._tracker.log(
-            {
-                "train/loss": report.loss,
-                "train/grad_norm": report.grad_norm,
-                "train/learning_rate": report.learning_rate,
-                "train/horizon": report.horizon,
-            },
-            step=report.step,
-            epoch=report.epoch,
-        )
+        self._tracker.log(step_metrics(report), step=report.step, epoch=report.epoch)
         self._seen += report.windows
         state = (
             f"loss {report.loss:.4g}{self._val}  rate {report.learning_rate:.1e}  "
@@ -73,11 +66,9 @@ class TrainingProgress:
         if self._mark is not None:  # the first epoch compiles; it would spoil the rate
             self._speed = f"  {self._num_samples / (now - self._mark):,.0f} windows/s"
         self._mark = now
-        metrics = {"train/epoch_loss": report.train_loss}
         if report.val_loss is not None:
-            metrics["val/loss"] = report.val_loss
             self._val = f"  val {report.val_loss:.4g}"
-        self._tracker.log(metrics, step=report.step, epoch=report.epoch)
+        self._tracker.log(epoch_metrics(report), step=report.step, epoch=report.epoch)
         if not self._console.is_terminal:
             best = "  best" if report.is_best else ""
             print(
@@ -86,6 +77,22 @@ class TrainingProgress:
                 file=sys.stderr,
                 flush=True,
             )
+
+
+def step_metrics(report: StepReport) -> dict[str, float]:
+    """What is logged of a step."""
+    return {
+        "train/loss": report.loss,
+        "train/grad_norm": report.grad_norm,
+        "train/learning_rate": report.learning_rate,
+        "train/horizon": report.horizon,
+    }
+
+
+def epoch_metrics(report: EpochReport) -> dict[str, float]:
+    """What is logged of an epoch."""
+    val = {} if report.val_loss is None else {"val/loss": report.val_loss}
+    return {"train/epoch_loss": report.train_loss, **val}
 
 
 class Silent:

@@ -28,10 +28,10 @@ class Stopping:
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         for number, handler in self._former.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not set by Python
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self._wanted:
-            raise KeyboardInterrupt
+            raise SystemExit(130)  # past the loop, which would save
         self._wanted = True
         print("\nstopping after this step; again to stop at once", file=sys.stderr, flush=True)

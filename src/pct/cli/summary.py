@@ -16,6 +16,7 @@ from rich.table import Table
 from pct import plots
 from pct.analysis import TrainedModel, open_loop_errors, position_errors
 from pct.cli.config import TrainConfig
+from pct.cli.progress import epoch_metrics, step_metrics
 from pct.data.windows import FeatureDataset, WindowSet
 from pct.dynamics.core import ModelSpec
 from pct.optimization.epoch import Epoch, TrainState
@@ -69,17 +70,17 @@ def reports_of(rows: Sequence[Mapping[str, Any]], state: TrainState, epoch: Epoc
     """What a run had reported when it was stopped, from the rows of its ``metrics.jsonl``."""
     result = TrainResult(state)
     best = math.inf
-    rates = {}
+    rate = math.nan
     for row in rows:
         if "train/loss" in row:
-            rates[row["epoch"]] = row["train/learning_rate"]
+            rate = row["train/learning_rate"]
             result.steps.append(
                 StepReport(
                     row["step"],
                     row["epoch"],
                     row["train/loss"],
                     row["train/grad_norm"],
-                    row["train/learning_rate"],
+                    rate,
                     row["train/horizon"],
                     epoch.counted((row["step"] - 1) % epoch.steps),
                 )
@@ -87,12 +88,16 @@ def reports_of(rows: Sequence[Mapping[str, Any]], state: TrainState, epoch: Epoc
         elif "train/epoch_loss" in row:
             loss, val_loss = row["train/epoch_loss"], row.get("val/loss")
             judged = loss if val_loss is None else val_loss
-            number = row["epoch"]
-            result.epochs.append(
-                EpochReport(number, row["step"], loss, val_loss, rates[number], judged < best)
-            )
+            result.epochs.append(EpochReport(row["epoch"], row["step"], loss, val_loss, rate, judged < best))
             best = min(best, judged)
     return result
+
+
+def rows_of(result: TrainResult) -> list[dict[str, Any]]:
+    """The inverse of `reports_of`: rows of ``metrics.jsonl`` in their order, but for the time."""
+    steps = [{"step": step.step, "epoch": step.epoch, **step_metrics(step)} for step in result.steps]
+    whole = [{"step": epoch.step, "epoch": epoch.epoch, **epoch_metrics(epoch)} for epoch in result.epochs]
+    return sorted([*steps, *whole], key=lambda row: row["step"])  # an epoch stays behind its last step
 
 
 def save_loss_curves(output_dir: Path, result: TrainResult) -> None:
@@ -119,7 +124,7 @@ def save_loss_curves(output_dir: Path, result: TrainResult) -> None:
             val_loss=np.asarray(curves["val_loss"]),
             learning_rate=np.asarray(curves["learning_rate"]),
             horizon=np.asarray(curves["horizon"]),
-            best_step=result.epochs[result.best_epoch - 1].step if result.best_epoch else None,
+            best_step=next((e.step for e in result.epochs if e.epoch == result.best_epoch), None),
         )
 
 
@@ -177,8 +182,8 @@ def conclude(
     )
     return {
         "best_epoch": result.best_epoch,
-        "best_train_loss": min(epoch.train_loss for epoch in result.epochs),
-        "best_val_loss": None if val_dataset is None else result.best_loss,
+        "best_train_loss": min((epoch.train_loss for epoch in result.epochs), default=None),
+        "best_val_loss": min((e.val_loss for e in result.epochs if e.val_loss is not None), default=None),
         "split": split,
         "horizon_s": horizon,
         "final_position_rmse_m": {key: float(value) for key, value in distance.items()},

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import logging
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pct.cli.config import TrainConfig
+from pct.cli.config import TrainConfig, changed_flags, saved_config
 from pct.cli.config import parse_args as parse_args
-from pct.errors import DataError, UsageError
+from pct.errors import DataError, DivergedError, UsageError
 
 if TYPE_CHECKING:
     from pct.dynamics import ModelSpec
+
+log = logging.getLogger(__name__)
 
 REPO_ROOT = Path(__file__).resolve().parents[3]
 # Windows that normalisation, tables and plots are made from; more are sampled evenly.
@@ -41,88 +46,85 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.optimization import network_training as optnet
     from pct.optimization.divergence import make_explain_fn
     from pct.optimization.history_fit import HistoryFit
-    from pct.optimization.loop import train
+    from pct.optimization.loop import TrainResult, train
     from pct.optimization.network import ParameterMLP, bounds_slope, fit_normalization, network_settings
     from pct.runs import checkpoint
     from pct.runs.directory import (
+        CONFIG,
         create_run_directory,
         mark_done,
-        mark_failed,
         reopen,
         write_json,
         write_provenance,
     )
-    from pct.runs.tracking import open_tracker, rewind_metrics
+    from pct.runs.tracking import open_tracker, read_metrics, write_metrics
 
     if args.compile_cache:
         keep_compiled_code(jax)
-    processes.join(args, jax)
+    others = processes.join(args, jax)
     first = jax.process_index() == 0  # the one that writes
-    rng = jax.random.PRNGKey(args.seed)
-    init_key, shuffle_key = jax.random.split(rng)
+    begun, tracker = None, None  # the run folder, once it is this run's to mark
+    try:
+        rng = jax.random.PRNGKey(args.seed)
+        init_key, shuffle_key = jax.random.split(rng)
 
-    # 2) Dynamics spec: the model's tables, another vehicle, held parameters; bounds of the answers.
-    spec = with_huber(resolve_spec(args), args.huber)
-    flat_min_bounds, flat_max_bounds = flatten_bounds(spec.param_keys, spec.param_bounds, spec.full_shapes)
+        # 2) Dynamics spec: the model's tables, another vehicle, held parameters; bounds of the answers.
+        spec = with_huber(resolve_spec(args), args.huber)
+        flat_min_bounds, flat_max_bounds = flatten_bounds(
+            spec.param_keys, spec.param_bounds, spec.full_shapes
+        )
 
-    # 3) Datasets: windows are numbers of rows, and gathered where they are used.
-    dataset_paths = [resolve_folder(path, "--dataset") for path in args.dataset]
-    val_dataset_paths = [resolve_folder(path, "--val-dataset") for path in args.val_dataset]
-    hashes = data_hashes([*dataset_paths, *val_dataset_paths])
-    if args.resume is not None:
-        check_resumable(args, hashes)
-    window_shape = {"horizon": args.horizon, "history": args.history, "stride": args.stride}
-    history_fit = HistoryFit(spec, args.integrator, args.substeps) if args.history_fit else None
-    dataset = load_window_set(
-        dataset_paths,
-        spec,
-        args.dataset_cache,
-        args.refresh_cache,
-        args.samples,
-        args.dt,
-        args.feature_mode,
-        "training",
-        history_features=history_fit,
-        **window_shape,
-    )
-    dt = round(100 * dataset.store.dt)
-    val_dataset = None
-    if val_dataset_paths:
-        val_dataset = load_window_set(
-            val_dataset_paths,
+        # 3) Datasets: windows are numbers of rows, and gathered where they are used.
+        args = with_folders(args)
+        hashes = data_hashes([Path(path) for path in (*args.dataset, *args.val_dataset)])
+        former = None if args.resume is None else check_resumable(args, hashes)
+        window_shape = {"horizon": args.horizon, "history": args.history, "stride": args.stride}
+        history_fit = HistoryFit(spec, args.integrator, args.substeps) if args.history_fit else None
+        dataset = load_window_set(
+            [Path(path) for path in args.dataset],
             spec,
-            args.val_dataset_cache,
+            args.dataset_cache,
             args.refresh_cache,
-            args.val_samples,
-            dt,
+            args.samples,
+            args.dt,
             args.feature_mode,
-            "validation",
+            "training",
             history_features=history_fit,
             **window_shape,
         )
-        check_same_features(dataset, val_dataset)
+        dt = round(100 * dataset.store.dt)
+        val_dataset = None
+        if args.val_dataset:
+            val_dataset = load_window_set(
+                [Path(path) for path in args.val_dataset],
+                spec,
+                args.val_dataset_cache,
+                args.refresh_cache,
+                args.val_samples,
+                dt,
+                args.feature_mode,
+                "validation",
+                history_features=history_fit,
+                **window_shape,
+            )
+            check_same_features(dataset, val_dataset)
 
-    # 4) Run directory: a new one, or that of the run which goes on.
-    config = dataclasses.asdict(args)
-    saved = None
-    if args.resume is not None:
-        output_dir = args.resume.resolve()
-        saved = checkpoint.newest_state(output_dir)
-        if first:
-            reopen(output_dir, command=sys.argv, config=config)
-    elif first:
-        output_dir = create_run_directory(args.results or default_results(), spec.name, args.feature_mode)
-        write_provenance(output_dir, config=config, command=sys.argv, data=hashes)
-    else:
-        output_dir = Path(os.devnull)  # never written to
-    output_path = args.output or output_dir / "pct_predicted_params.json"
+        # 4) Run directory: a new one, or that of the run which goes on, left as it is until that is sure.
+        config = dataclasses.asdict(args)
+        saved = None if args.resume is None else checkpoint.newest_state(args.resume)
+        others.agree(jax, "the data or the checkpoint", (sorted(hashes.values()), saved and saved.path.name))
+        if args.resume is not None:
+            output_dir = args.resume.resolve()
+        elif first:
+            output_dir = create_run_directory(args.results or default_results(), spec.name, args.feature_mode)
+            begun = output_dir
+            write_provenance(output_dir, config=config, command=sys.argv, data=hashes)
+        else:
+            output_dir = Path(os.devnull)  # never written to
+        output_path = args.output or output_dir / "pct_predicted_params.json"
 
-    tracker = None
-    try:
         # 5) Logging: metrics.jsonl always, Weights & Biases where a project is named.
-        steps_done, epochs_done = (0, 0) if saved is None else saved.counters
         if first:
-            logged = rewind_metrics(output_dir, step=steps_done, epoch=epochs_done)
             tracker = open_tracker(output_dir, args.wandb_project, config)
 
         # 6) Model and optimiser.
@@ -150,6 +152,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         state = start(init_key, shuffle_key)
         if saved is not None:
             state = checkpoint.restore_state(saved, state)
+        if former is not None and former.lr != args.lr:
+            state = state._replace(opt_state=optnet.with_learning_rate(state.opt_state, args.lr))
         rollout_fn = make_rollout(spec, base_params, args.integrator, substeps)
         mesh = epochs.make_mesh()
 
@@ -184,23 +188,28 @@ def main(argv: Sequence[str] | None = None) -> None:
             **{field.name: config[field.name] for field in dataclasses.fields(epochs.LoopSettings)}
         )
         epoch = epochs.Epoch(dataset, step_fn, loop, mesh)
-        result = None
-        if first and saved is not None:
-            result = summary.reports_of(logged, state, epoch)
+        result = TrainResult(state)
+        if first and args.resume is not None:
+            begun = output_dir
+            reopen(output_dir, command=sys.argv, config=config, data=hashes)
+            rows = read_metrics(output_dir, step=int(state.step), epoch=int(state.epoch))
+            write_metrics(output_dir, rows)
+            result = summary.reports_of(rows, state, epoch)
         if first:
             summary.announce(args, spec, dataset, val_dataset, state, substeps, output_dir)
 
         def save(state: epochs.TrainState) -> None:
             if not first:
                 return
-            if not output_dir.exists():
+            if not (output_dir / CONFIG).exists():
                 print(f"{output_dir} was removed; it is made anew", file=sys.stderr)
-                output_dir.mkdir(parents=True)
+                output_dir.mkdir(parents=True, exist_ok=True)
                 write_provenance(output_dir, config=config, command=sys.argv, data=hashes)
+                write_metrics(output_dir, summary.rows_of(result))
             checkpoint.save_state(output_dir, jax.device_get(state), int(state.step))
 
-        reporter = TrainingProgress(tracker, loop, len(dataset), epochs_done) if tracker else Silent()
-        with reporter, Stopping() as stopping, processes.others_may_end(jax):
+        reporter = TrainingProgress(tracker, loop, len(dataset), result.steps) if tracker else Silent()
+        with reporter, Stopping() as stopping, others.needed(jax):
             result = train(
                 epochs.replicate(state, mesh),
                 dataset,
@@ -215,14 +224,13 @@ def main(argv: Sequence[str] | None = None) -> None:
                 stopping=stopping,
                 result=result,
             )
-        if result.failure is not None:
-            save(result.state)
         if not first:
             if result.failure is not None:
                 raise result.failure
             return
 
         # 8) Checkpoints first, so that nothing learned is lost; then summaries and artifacts.
+        save(result.state)
         state = jax.device_get(result.state)
         trained = analysis.TrainedModel(
             spec,
@@ -277,15 +285,26 @@ def main(argv: Sequence[str] | None = None) -> None:
         tracker.close()
         mark_done(output_dir, facts)
     except BaseException as error:
-        if first:
-            reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or repr(error)
-            if tracker is not None:
-                tracker.close(exit_code=getattr(error, "exit_code", 1))
-            mark_failed(output_dir, reason)
-            print(f"What was learned until then is in {output_dir}", file=sys.stderr)
-            if checkpoint.saved_states(output_dir):
-                print(f"Go on with: pct train --resume {output_dir}", file=sys.stderr)
+        if begun is not None:
+            end_failed(begun, tracker, error, args)
+        others.leave(error)
         raise
+
+
+def end_failed(run: Path, tracker: Any, error: BaseException, args: TrainConfig) -> None:
+    """Mark a run as failed, where that can still be written, and say on stderr how to go on."""
+    from pct.runs.checkpoint import saved_states
+    from pct.runs.directory import mark_failed
+
+    interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
+    with contextlib.suppress(DataError):  # of a full disk, which is what failed
+        if tracker is not None:
+            tracker.close(exit_code=getattr(error, "exit_code", 1))
+        mark_failed(run, "interrupted" if interrupted else str(error) or repr(error))
+    print(f"What was learned until then is in {run}", file=sys.stderr)
+    if saved_states(run):
+        lower = f" --lr {args.lr / 10:g} --force" if isinstance(error, DivergedError) else ""
+        print(f"Go on with: pct train --resume {shlex.quote(str(run))}{lower}", file=sys.stderr)
 
 
 def keep_compiled_code(jax: Any) -> None:
@@ -338,14 +357,16 @@ def with_huber(spec: ModelSpec, huber: float | None) -> ModelSpec:
     )
 
 
-def check_resumable(args: TrainConfig, hashes: dict[str, str]) -> None:
+def check_resumable(args: TrainConfig, hashes: dict[str, str]) -> TrainConfig:
     """Refuse to go on with other flags or data than the run was started with, unless forced.
+
+    Returns:
+        The settings of the run.
 
     Raises:
         UsageError: a flag differs, or no epoch is left.
         DataError: a file of the data differs.
     """
-    from pct.cli.config import changed_flags, saved_config
     from pct.runs.directory import DONE, data_of
 
     assert args.resume is not None
@@ -355,18 +376,31 @@ def check_resumable(args: TrainConfig, hashes: dict[str, str]) -> None:
             f"--resume {args.resume}: its {saved.epochs} epochs are done: "
             f"pass --epochs {2 * saved.epochs} to train on"
         )
-    if args.force:
-        return
     if changed := changed_flags(args, saved):
         told = ", ".join(f"{flag} is {now}, was {then}" for flag, (now, then) in changed.items())
-        raise UsageError(f"--resume {args.resume}: {told}: leave the flag out, or pass --force")
+        if not args.force:
+            raise UsageError(f"--resume {args.resume}: {told}: leave the flag out, or pass --force")
+        log.warning("%s", told)
     then = data_of(args.resume)
-    if then != hashes:
-        differ = sorted(path for path in then.keys() | hashes.keys() if then.get(path) != hashes.get(path))
-        raise DataError(
-            f"--resume {args.resume}: the data is not what the run was started with: {differ[0]} "
-            f"({len(differ)} files differ): put it back, or pass --force"
-        )
+    if differ := sorted(path for path in then.keys() | hashes.keys() if then.get(path) != hashes.get(path)):
+        told = f"the data is not what the run was started with: {differ[0]} ({len(differ)} files differ)"
+        if not args.force:
+            raise DataError(f"--resume {args.resume}: {told}: put it back, or pass --force")
+        log.warning("%s", told)
+    return saved
+
+
+def with_folders(args: TrainConfig) -> TrainConfig:
+    """The settings with absolute paths of the data, by which a run can go on from any folder.
+
+    Raises:
+        DataError: a folder is missing.
+    """
+    return dataclasses.replace(
+        args,
+        dataset=tuple(str(resolve_folder(path, "--dataset")) for path in args.dataset),
+        val_dataset=tuple(str(resolve_folder(path, "--val-dataset")) for path in args.val_dataset),
+    )
 
 
 def resolve_folder(path: str, flag: str) -> Path:

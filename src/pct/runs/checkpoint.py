@@ -75,8 +75,10 @@ def save_state(run: Path, state: Any, step: int) -> Path:
         ) from None
     digest = hashlib.sha256(content).hexdigest()
     write_output(path, serialization.msgpack_serialize({"sha256": digest, "state": content}))
-    for old in saved_states(run)[KEPT:]:
-        old.unlink(missing_ok=True)
+    # A newer one is damaged: the newest that is not was gone on from.
+    saved = saved_states(run)
+    for other in {*saved} - {*saved[saved.index(path) :][:KEPT]}:
+        other.unlink(missing_ok=True)
     return path
 
 
@@ -90,14 +92,6 @@ class SavedState(NamedTuple):
 
     path: Path
     content: bytes
-
-    @property
-    def counters(self) -> tuple[int, int]:
-        """Steps and whole epochs that it holds."""
-        from flax import serialization
-
-        saved = serialization.msgpack_restore(self.content)
-        return int(saved["step"]), int(saved["epoch"])
 
 
 def newest_state(run: Path) -> SavedState | None:

@@ -100,33 +100,28 @@ def write_provenance(
     )
 
 
-def reopen(run: Path, *, command: Sequence[str], config: Mapping[str, Any]) -> None:
-    """Note that a run goes on: its markers go, the settings in force and the command are recorded.
+def reopen(run: Path, *, command: Sequence[str], config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    """Note that a run goes on: the settings in force and the command are recorded, its markers go.
 
-    Versions that differ from those at the start are warned of: the result may differ in the last digits.
+    Files that were being written when it was killed go, too. Versions that differ from those at the start
+    are warned of: the result may differ in the last digits. Arguments as in `write_provenance`.
     """
-    path = run / PROVENANCE
-    try:
-        provenance = json.loads(path.read_text())
-    except (OSError, ValueError):
-        provenance = {}
+    provenance = _read_provenance(run)
     packages = {name: _version(name) for name in PACKAGES}
     for name, version in provenance.get("packages", {}).items():
         if packages.get(name) != version:
             log.warning("%s is %s, the run was started with %s", name, packages.get(name), version)
     again = {"resumed": _now(), "command": list(command), "packages": packages}
-    write_json(path, {**provenance, "resumed": [*provenance.get("resumed", ()), again]})
+    resumed = [*provenance.get("resumed", ()), again]
+    write_json(run / PROVENANCE, {**provenance, "data": data, "resumed": resumed})
     write_json(run / CONFIG, config)
-    for marker in (DONE, FAILED):
-        (run / marker).unlink(missing_ok=True)
+    for old in (run / DONE, run / FAILED, *run.rglob(".*.tmp")):
+        old.unlink(missing_ok=True)
 
 
 def data_of(run: Path) -> dict[str, str]:
-    """Hash of every input that a run was started with, by path."""
-    try:
-        return json.loads((run / PROVENANCE).read_text())["data"]
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{run / PROVENANCE}: expected the hashes of the run's data ({error})") from None
+    """Hash of every input that a run was started with, by path; empty where its record is lost."""
+    return _read_provenance(run).get("data", {})
 
 
 def mark_done(run: Path, summary: Mapping[str, Any]) -> None:
@@ -197,6 +192,13 @@ def _mark(run: Path, name: str, other: str, content: Mapping[str, Any]) -> None:
     # In this order a crash in between leaves a run that looks unfinished, never one with two endings.
     (run / other).unlink(missing_ok=True)
     write_json(run / name, {"finished": _now(), **content})
+
+
+def _read_provenance(run: Path) -> dict[str, Any]:
+    try:
+        return json.loads((run / PROVENANCE).read_text())
+    except (OSError, ValueError):
+        return {}
 
 
 def _version(package: str) -> str | None:

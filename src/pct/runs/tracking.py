@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TextIO, runtime_checkable
 
 from pct.errors import DataError, UsageError
 from pct.files import write_output
@@ -49,26 +51,22 @@ def open_tracker(run: Path, wandb_project: str | None, config: Mapping[str, Any]
 
     Raises:
         UsageError: a project is named, but W&B is not installed or does not start.
-        DataError: the run folder cannot be written.
     """
     # W&B first: where it does not start, no file is left open.
     remote = [] if wandb_project is None else [WandbTracker(run, wandb_project, config)]
     return FanOut([JsonlTracker(run / METRICS), *remote])
 
 
-def rewind_metrics(run: Path, *, step: int, epoch: int) -> list[dict[str, Any]]:
-    """Drop what a run logged after a checkpoint, and a line that was cut short; return the rest.
+def read_metrics(run: Path, *, step: int, epoch: int) -> list[dict[str, Any]]:
+    """What a run had logged up to a checkpoint, without a line that was cut short.
 
     Args:
         run: the run folder.
         step, epoch: steps and whole epochs that the checkpoint holds.
-
-    Raises:
-        DataError: the file cannot be written.
     """
     path = run / METRICS
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
         try:
             row = json.loads(line)
         except ValueError:
@@ -76,8 +74,17 @@ def rewind_metrics(run: Path, *, step: int, epoch: int) -> list[dict[str, Any]]:
         whole_epoch = "train/loss" not in row
         if row.get("step", math.inf) <= step and (not whole_epoch or row.get("epoch", math.inf) <= epoch):
             rows.append(row)
-    write_output(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode())
     return rows
+
+
+def write_metrics(run: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Put rows in the place of what a run had logged.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    text = "".join(json.dumps(to_json(row), allow_nan=False) + "\n" for row in rows)
+    write_output(run / METRICS, text.encode())
 
 
 class JsonlTracker:
@@ -85,11 +92,13 @@ class JsonlTracker:
 
     A line holds ``time`` (s since the epoch of Unix), ``step`` and ``epoch`` where given, and the metrics;
     one that is not finite is null. The summary is a line ``{"time": ..., "summary": {...}}``.
+    Where the file was replaced the next line goes to the new one.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.file = self._guard(lambda: path.open("a", encoding="utf-8"))
+        with self._guard():
+            self.file: TextIO = path.open("a", encoding="utf-8")
 
     def log(self, metrics: Mapping[str, float], *, step: int | None = None, epoch: int | None = None) -> None:
         where = {name: at for name, at in (("step", step), ("epoch", epoch)) if at is not None}
@@ -99,15 +108,22 @@ class JsonlTracker:
         self._write({"summary": values})
 
     def close(self, exit_code: int = 0) -> None:
-        self._guard(self.file.close)
+        with self._guard():
+            self.file.close()
 
     def _write(self, row: Mapping[str, Any]) -> None:
         line = json.dumps(to_json({"time": round(time.time(), 3), **row}), allow_nan=False)
-        self._guard(lambda: (self.file.write(line + "\n"), self.file.flush()))
+        with self._guard():
+            if os.fstat(self.file.fileno()).st_nlink == 0 and self.path.parent.exists():
+                self.file.close()
+                self.file = self.path.open("a", encoding="utf-8")
+            self.file.write(line + "\n")
+            self.file.flush()
 
-    def _guard(self, write: Callable[[], Any]) -> Any:
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
         try:
-            return write()
+            yield
         except OSError as error:
             raise DataError(
                 f"{self.path}: cannot write ({error.strerror}): "
