@@ -56,7 +56,8 @@ def main() -> None:
     cases += [BASE | LARGE] if args.large else []
     rows = []
     print(
-        f"{'rows':>10} {'T':>4} {'hidden':>6} {'windows/s':>10} {'bytes':>6} {'temp':>6} {'peak MB':>8} {'roof':>6}"
+        f"{'rows':>10} {'T':>4} {'hidden':>6} {'windows/s':>10} {'bytes':>6} {'temp':>6} {'peak MB':>8} "
+        f"{'roof':>6}"
     )
     for case in cases:
         row = case | run([sys.executable, __file__, "--case", json.dumps(case)])
