@@ -98,12 +98,11 @@ def test_huber_bounds_the_gradient() -> None:
     np.testing.assert_array_equal(gradient[3:], jax.grad(loss)(predicted, None)[0, 3:, 0])
 
 
-@pytest.mark.parametrize("huber", [None, 1e9])
-def test_an_unreached_limit_changes_nothing(huber: float | None) -> None:
+def test_an_unreached_limit_changes_nothing() -> None:
     predicted, target = states(1), states(2)
     weights = jnp.asarray(np.random.default_rng(5).uniform(size=(3, 4)))
     for form in (yaw_normalized_loss, yaw_normalized_loss_per_item):
-        found = form(predicted, target, weights=weights, huber=huber, **KWARGS)
+        found = form(predicted, target, weights=weights, huber=1e9, **KWARGS)
         np.testing.assert_allclose(found, form(predicted, target, weights=weights, **KWARGS), rtol=1e-12)
 
 
