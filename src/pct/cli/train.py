@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pct.cli.config import TrainConfig, changed_flags, saved_config
+from pct.cli.config import TrainConfig, changed_flags, saved_config, shared_flags
 from pct.cli.config import parse_args as parse_args
 from pct.errors import DataError, DivergedError, UsageError
 
@@ -61,10 +61,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     if args.compile_cache:
         keep_compiled_code(jax)
-    others = processes.join(args, jax)
-    first = jax.process_index() == 0  # the one that writes
     begun, tracker = None, None  # the run folder, once it is this run's to mark
+    group = processes.join(args, jax)
+    first = jax.process_index() == 0  # the one that writes
     try:
+        group.agree_on_flags(shared_flags(args))
         rng = jax.random.PRNGKey(args.seed)
         init_key, shuffle_key = jax.random.split(rng)
 
@@ -112,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # 4) Run directory: a new one, or that of the run which goes on, left as it is until that is sure.
         config = dataclasses.asdict(args)
         saved = None if args.resume is None else checkpoint.newest_state(args.resume)
-        others.agree(jax, "the data or the checkpoint", (sorted(hashes.values()), saved and saved.path.name))
+        group.agree("the data or the checkpoint", (sorted(hashes.values()), saved and saved.path.name))
         if args.resume is not None:
             output_dir = args.resume.resolve()
         elif first:
@@ -209,7 +210,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             checkpoint.save_state(output_dir, jax.device_get(state), int(state.step))
 
         reporter = TrainingProgress(tracker, loop, len(dataset), result.steps) if tracker else Silent()
-        with reporter, Stopping() as stopping, others.needed(jax):
+        with reporter, Stopping() as stopping, group.at_work():
             result = train(
                 epochs.replicate(state, mesh),
                 dataset,
@@ -287,7 +288,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except BaseException as error:
         if begun is not None:
             end_failed(begun, tracker, error, args)
-        others.leave(error)
+        group.leave(error)
         raise
 
 
