@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -326,37 +327,33 @@ def test_a_finished_run_takes_more_epochs(
 @pytest.mark.slow
 def test_killed_at_random_times(programs: Programs, tmp_path: Path) -> None:
     """Fifty kills and more; every run comes to the same as one that nothing stopped."""
-    more = ("--epochs", "60")
+    epochs = 60
+    more = ("--epochs", str(epochs))
     since = time.monotonic()
     expected, code, told = programs.start(tmp_path / "expected", *more)
     seconds = time.monotonic() - since
     assert code == 0, told
     rng = np.random.default_rng(0)
-    tally: dict[str, int] = {}
+    tally: Counter[str] = Counter()
     finished = 0
-    results = tmp_path / "results"
-    while sum(tally.values()) < 50:
-        runs = list(results.glob("unicycle/*"))
-        begun = bool(runs) and (runs[0] / "config.json").exists()
-        where = ("--resume", str(runs[0])) if begun else ("--results", str(results))
-        if runs and not begun:
-            shutil.rmtree(runs[0])
+    run: Path | None = None
+    while tally.total() < 50 or run is not None:
+        results = tmp_path / f"results_{finished}"
+        run = next(results.glob("unicycle/*"), None)
+        begun = run is not None and (run / "config.json").exists()
+        where = ("--resume", run) if begun else ("--results", results)
+        if not begun:
+            shutil.rmtree(results, ignore_errors=True)
         killed = programs.kill(rng.uniform(0.1, 1.2) * seconds, *where, *more)
-        runs = list(results.glob("unicycle/*"))
-        if not killed:
-            assert_same(runs[0], expected)
-            finished += 1
-            results = tmp_path / f"results_{finished}"
-            continue
-        saved = checkpoint.newest_state(runs[0]) if runs else None
-        step = 0 if saved is None else int(saved.path.stem.removeprefix("step_"))
-        place = "before the run folder" if not runs else "before the first checkpoint" if not step else ""
-        place = place or ("while training" if step < 60 * STEPS else "while concluding")
-        tally[place] = tally.get(place, 0) + 1
-    while True:  # the last one to its end
-        runs = list(results.glob("unicycle/*"))
-        where = ("--resume", str(runs[0])) if runs else ("--results", str(results))
-        if not programs.kill(100 * seconds, *where, *more):
-            break
-    assert_same(next(results.glob("unicycle/*")), expected)
-    print(f"\nkilled {sum(tally.values())} times ({tally}), {finished + 1} runs came to their end alike")
+        run = next(results.glob("unicycle/*"), None)
+        saved = None if run is None else checkpoint.newest_state(run)
+        if killed and saved is None:
+            tally["before the first checkpoint" if run else "before the run folder"] += 1
+        elif killed:
+            assert saved is not None
+            step = int(saved.path.stem.removeprefix("step_"))
+            tally["while training" if step < epochs * STEPS else "while concluding"] += 1
+        if run is not None and (run / "DONE").exists():
+            assert_same(run, expected)
+            finished, run = finished + 1, None
+    print(f"\nkilled {tally.total()} times ({dict(tally)}), {finished} runs came to their end alike")

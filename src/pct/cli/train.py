@@ -17,6 +17,7 @@ from pct.cli.config import parse_args as parse_args
 from pct.errors import DataError, DivergedError, UsageError
 
 if TYPE_CHECKING:
+    from pct.data.windows import HistoryFeatures
     from pct.dynamics import ModelSpec
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.optimization.history_fit import HistoryFit
     from pct.optimization.loop import TrainResult, train
     from pct.optimization.network import ParameterMLP, bounds_slope, fit_normalization, network_settings
+    from pct.optimization.remembered import RememberedFeatures
     from pct.runs import checkpoint
     from pct.runs.directory import (
         CONFIG,
@@ -80,7 +82,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         hashes = data_hashes([Path(path) for path in (*args.dataset, *args.val_dataset)])
         former = None if args.resume is None else check_resumable(args, hashes)
         window_shape = {"horizon": args.horizon, "history": args.history, "stride": args.stride}
-        history_fit = HistoryFit(spec, args.integrator, args.substeps) if args.history_fit else None
+        history_fit: HistoryFeatures | None = None
+        if args.history_fit:
+            history_fit = HistoryFit(spec, args.integrator, args.substeps)
+            if args.compile_cache:
+                fitted_by = args.integrator, args.substeps
+                history_fit = RememberedFeatures(history_fit, spec, fitted_by, cache_folder() / "histories")
         dataset = load_window_set(
             [Path(path) for path in args.dataset],
             spec,
@@ -314,8 +321,13 @@ def keep_compiled_code(jax: Any) -> None:
     `JAX_COMPILATION_CACHE_DIR` chooses another folder, `JAX_ENABLE_COMPILATION_CACHE=false` none.
     """
     if jax.config.jax_compilation_cache_dir is None:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(cache / "pct" / "compiled"))
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def cache_folder() -> Path:
+    """PCT's folder in the user's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pct"
 
 
 def resolve_spec(args: TrainConfig) -> ModelSpec:
