@@ -14,7 +14,6 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from pct import plots
 from pct.data.loading import load_feature_dataset_group
 from pct.data.windows import FeatureDataset
 from pct.dynamics import MODEL_SPECS
@@ -170,6 +169,8 @@ def generate_analysis_artifacts(
     Returns:
         The files written.
     """
+    from pct import plots  # imports Matplotlib, which training does not wait for
+
     folder.mkdir(parents=True, exist_ok=True)
     spec, origin = trained.spec, dataset.origin
     assert origin is not None

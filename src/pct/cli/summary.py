@@ -13,7 +13,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from pct import plots
 from pct.analysis import TrainedModel, open_loop_errors, position_errors
 from pct.cli.config import TrainConfig
 from pct.cli.progress import epoch_metrics, step_metrics
@@ -116,6 +115,8 @@ def save_loss_curves(output_dir: Path, result: TrainResult) -> None:
     }
     write_json(output_dir / "pct_network_loss.json", curves)
     if result.steps:
+        from pct import plots  # imports Matplotlib, which training does not wait for
+
         plots.plot_losses(
             output_dir / "pct_network_loss.png",
             train_steps=np.asarray(curves["step"]),

@@ -68,8 +68,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     first = jax.process_index() == 0  # the one that writes
     try:
         group.agree_on_flags(shared_flags(args))
-        rng = jax.random.PRNGKey(args.seed)
-        init_key, shuffle_key = jax.random.split(rng)
 
         # 2) Dynamics spec: the model's tables, another vehicle, held parameters; bounds of the answers.
         spec = with_huber(resolve_spec(args), args.huber)
@@ -153,11 +151,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         optimizer = optnet.make_optimizer(args.lr, args.max_grad_norm, args.weight_decay)
 
         @jax.jit
-        def start(init_key: Any, shuffle_key: Any) -> epochs.TrainState:
+        def start(key: Any) -> epochs.TrainState:
+            init_key, shuffle_key = jax.random.split(key)
             params = model.init(init_key, jnp.zeros((1, shown.features.shape[1])))
             return epochs.init_state(params, optimizer.init(params), shuffle_key)
 
-        state = start(init_key, shuffle_key)
+        state = start(jax.random.PRNGKey(args.seed))
         if saved is not None:
             state = checkpoint.restore_state(saved, state)
         if former is not None and former.lr != args.lr:

@@ -66,12 +66,13 @@ def lane_rollout(
     h = base_params["dt"] / substeps
     constants = {key: value for key, value in base_params.items() if key != "dt"}
 
-    def advance(x: Lanes, u: Lanes, learned: Learned) -> Lanes:
-        def rate(x: Lanes) -> Lanes:
-            rates = spec.lane_rates(x, u, {**constants, **learned}, fastmath.xp)
-            return tuple(jnp.broadcast_to(k, x[0].shape) for k in rates)
+    @jax.jit  # traced and differentiated once for all stages; the kernels open it again
+    def rate(x: Lanes, u: Lanes, learned: Learned) -> Lanes:
+        rates = spec.lane_rates(x, u, {**constants, **learned}, fastmath.xp)
+        return tuple(jnp.broadcast_to(k, x[0].shape) for k in rates)
 
-        return explicit_step(tableau, rate, x, h)
+    def advance(x: Lanes, u: Lanes, learned: Learned) -> Lanes:
+        return explicit_step(tableau, lambda x: rate(x, u, learned), x, h)
 
     forward = one_kernel(advance)
 
