@@ -181,7 +181,7 @@ def parse_args(argv: Sequence[str] | None = None) -> TrainConfig:
     Raises:
         DataError: there is no run to resume.
     """
-    arguments = _merge_repeated(list(sys.argv[1:] if argv is None else argv))
+    arguments = merge_repeated(list(sys.argv[1:] if argv is None else argv))
     args = tyro.cli(TrainConfig, prog="pct train", args=arguments)
     if args.resume is None:
         return args
@@ -232,7 +232,7 @@ def _from_json(value: Any, annotation: str) -> Any:
     return Path(value) if value is not None and annotation.startswith("Path") else value
 
 
-def _merge_repeated(arguments: list[str]) -> list[str]:
+def merge_repeated(arguments: list[str], flags: Sequence[str] = LIST_FLAGS) -> list[str]:
     """Join the values of a list flag that is given more than once, behind its first mention."""
     values: dict[str, list[str]] = {}
     current = values.setdefault("", [])
@@ -242,7 +242,7 @@ def _merge_repeated(arguments: list[str]) -> list[str]:
             continue
         flag, equals, value = argument.partition("=")
         flag = flag.replace("_", "-")
-        if flag in LIST_FLAGS:
+        if flag in flags:
             current = values.setdefault(flag, [])
             current += [value] if equals else []
         else:

@@ -13,6 +13,7 @@ from pct.errors import PctError
 
 COMMANDS = {
     "train": ("pct.cli.train", "learn a vehicle's parameters from driving logs"),
+    "evaluate": ("pct.cli.evaluate", "judge a trained run on drives that it has not seen"),
     "simulate": ("pct.cli.simulate", "make driving logs with known parameters"),
     "models": ("pct.cli.models", "list the dynamics models with their parameters"),
 }

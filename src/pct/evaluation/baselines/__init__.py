@@ -1,0 +1,1 @@
+"""What a model is compared with, on the very same windows; see `pct.evaluation.baselines.base`."""

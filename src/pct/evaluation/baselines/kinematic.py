@@ -1,0 +1,74 @@
+"""The kinematic single-track model on the same rows: what geometry alone explains."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pct.data.loading import load_window_store
+from pct.data.windows import make_window_set
+from pct.dynamics.core import ModelSpec
+from pct.dynamics.kinematic_singletrack import KINEMATIC_SINGLETRACK
+from pct.evaluation.baselines.parameters import diverged_as_infinite
+from pct.evaluation.model import Model
+from pct.evaluation.windows import OpenLoopWindows, derived_channels
+from pct.integration import rollout
+from pct.types import Float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Kinematic:
+    """Rolls `kinematic-singletrack` out over the rows of the windows, read anew for its channels.
+
+    Attributes:
+        model: the run's; its geometry, limits and integrator are used.
+        paths: the folders that the windows come from.
+    """
+
+    model: Model
+    paths: Sequence[Path]
+    doc = "The kinematic single-track model with the geometry of the run's model."
+
+    def predict(self, windows: OpenLoopWindows) -> Float[np.ndarray, "B T S"]:
+        """The rollout on the channels of the same name; NaN for the others.
+
+        Where the logs do not hold the acceleration, it is derived from the speed of the very rows that are
+        predicted; then the speed is no prediction, and NaN.
+        """
+        spec = _with_values(KINEMATIC_SINGLETRACK, self.model.spec)
+        hundredths = round(100 * windows.dt)
+        store = load_window_store(self.paths, spec, dt=hundredths, label="test")
+        dataset = make_window_set(
+            store,
+            windows.starts,
+            spec,
+            horizon=windows.horizon,
+            history=windows.history,
+            feature_mode="context",
+        ).gather()
+        params = spec.build_base_params(hundredths)
+        states = rollout(
+            spec.dynamics_fn,
+            self.model.integrator,
+            dataset.initial_states,
+            dataset.controls,
+            params,
+            params["dt"],
+        )
+        columns = np.moveaxis(diverged_as_infinite(np.asarray(states, float)), -1, 0)
+        known = dict(zip(spec.state_names, columns, strict=True))
+        if "accel" in derived_channels(self.paths, spec.control_names):
+            del known["v"]
+        # The heading may have another name.
+        known |= dict(zip(self.model.spec.pose, (known[name] for name in spec.pose), strict=True))
+        missing = np.full(columns.shape[1:], np.nan)
+        return np.stack([known.get(name, missing) for name in self.model.spec.state_names], axis=-1)
+
+
+def _with_values(spec: ModelSpec, other: ModelSpec) -> ModelSpec:
+    """The model with another's defaults, as far as that has its parameters."""
+    shared = {name: value for name, value in other.default_params.items() if name in spec.default_params}
+    return dataclasses.replace(spec, default_params={**spec.default_params, **shared})

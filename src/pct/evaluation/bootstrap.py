@@ -1,0 +1,115 @@
+"""Intervals by block bootstrap: whole stretches of driving are drawn, since neighbouring windows repeat.
+
+References:
+    E. Carlstein, "The Use of Subseries Values for Estimating the Variance of a General Statistic from a
+    Stationary Sequence", Ann. Statist. 14 (1986): blocks that do not overlap.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from pct.types import Bool, Float, Int, Rows
+
+REPLICATES = 1000
+# The median of a replicate is found among so many ranks, finer than its spread by far.
+RANKS = 512
+
+Values = Float[np.ndarray, " B"]
+
+
+class Estimate(NamedTuple):
+    """A figure and its 95 % interval, NaN where there is none; infinite where a rollout diverged."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Blocks:
+    """Blocks of consecutive windows of one recording, and how often each replicate draws them.
+
+    Attributes:
+        block: number of each window's block, never decreasing, (B,).
+        rows: least rows from the first window of a block to that of the next in its recording.
+        counts: how often a replicate draws a block, (R, K).
+    """
+
+    block: Int[np.ndarray, " B"]
+    rows: int
+    counts: Int[np.ndarray, "R K"]
+
+    def __len__(self) -> int:
+        return int(self.counts.shape[1])
+
+    def mean(self, values: Values) -> Estimate:
+        """Mean over the windows."""
+        return self._estimate(values.mean(), self._means(values))
+
+    def root_mean(self, squares: Values, inside: Bool[np.ndarray, " B"] | None = None) -> Estimate:
+        """Root of the mean over the windows, or over those inside a part of them."""
+        value = squares.mean() if inside is None else squares[inside].mean()
+        return self._estimate(np.sqrt(value), np.sqrt(self._means(squares, inside)))
+
+    def root_mean_ratio(self, squares: Values, others: Values) -> Estimate:
+        """Root of the ratio of two means over the windows, both from the same draws."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = np.sqrt(squares.mean() / others.mean())
+            return self._estimate(value, np.sqrt(self._means(squares) / self._means(others)))
+
+    def median(self, values: Values) -> Estimate:
+        """Median over the windows."""
+        order = np.argsort(values)
+        ranks = np.unique(np.linspace(0, values.size - 1, RANKS).round().astype(int))
+        # Windows of each block from each rank to the next, (K, ranks).
+        between = np.stack(
+            [np.bincount(self.block[part], minlength=len(self)) for part in np.split(order, ranks[1:])],
+            axis=1,
+        )
+        drawn = np.cumsum(self.counts @ between, axis=1)
+        middle = np.argmax(drawn >= 0.5 * drawn[:, -1:], axis=1)
+        return self._estimate(np.median(values), values[order[ranks[middle]]])
+
+    def _means(self, values: Values, inside: Bool[np.ndarray, " B"] | None = None) -> Float[np.ndarray, " R"]:
+        """The mean over the windows in each replicate; NaN where it has none of them."""
+        counted = np.ones(values.size) if inside is None else inside.astype(float)
+        firsts = np.flatnonzero(np.diff(self.block, prepend=-1))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            sums = np.add.reduceat(np.where(counted > 0, values, 0.0), firsts)
+            return (self.counts @ sums) / (self.counts @ np.add.reduceat(counted, firsts))
+
+    def _estimate(self, value: float, replicates: Float[np.ndarray, " R"]) -> Estimate:
+        """With the percentiles of the replicates as interval; none from a single block."""
+        drawn = replicates[~np.isnan(replicates)]
+        if len(self) == 1 or not np.isfinite(value) or not drawn.size:
+            return Estimate(float(value), np.nan, np.nan)
+        low, high = np.percentile(drawn, [2.5, 97.5])
+        return Estimate(float(value), float(low), float(high))
+
+
+def make_blocks(starts: Rows, recording: Rows, *, rows: int, seed: int = 0) -> Blocks:
+    """Cut each recording into blocks of windows and draw replicates.
+
+    Args:
+        starts: first row of each window, increasing, (B,).
+        recording: number of each window's recording, (B,).
+        rows: least rows of a block; what is left at the end of a recording joins the block before.
+        seed: of the draws.
+    """
+    block = np.zeros(starts.size, int)
+    count = 0
+    for number in np.unique(recording):
+        inside = np.flatnonzero(recording == number)
+        along = starts[inside] - starts[inside[0]]
+        whole = max((int(along[-1]) + 1) // rows, 1)
+        block[inside] = count + np.minimum(along // rows, whole - 1)
+        count += whole
+    # A stride longer than a block leaves numbers without a window.
+    _, block = np.unique(block, return_inverse=True)
+    count = int(block.max()) + 1
+    counts = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), REPLICATES)
+    return Blocks(block, rows, counts)

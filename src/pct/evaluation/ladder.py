@@ -1,0 +1,34 @@
+"""The ladder of baselines, from the simplest up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pct.evaluation.baselines.arx import fit_ridge_arx
+from pct.evaluation.baselines.base import Baseline
+from pct.evaluation.baselines.history import ConstantAcceleration, HoldLast
+from pct.evaluation.baselines.kinematic import Kinematic
+from pct.evaluation.baselines.parameters import default_parameters, fit_constant_parameters
+from pct.evaluation.model import Model
+from pct.evaluation.windows import OpenLoopWindows
+
+
+def ladder(
+    model: Model, paths: Sequence[Path], training: Callable[[], OpenLoopWindows]
+) -> dict[str, Callable[[], Baseline]]:
+    """What makes each baseline, by name; it raises `pct.errors.PctError` where it cannot be had.
+
+    Args:
+        model: the run's.
+        paths: the folders that the test windows come from.
+        training: gives windows that lie within the training data.
+    """
+    return {
+        "hold last value": HoldLast,
+        "constant acceleration": lambda: ConstantAcceleration(model.spec),
+        "ridge ARX": lambda: fit_ridge_arx(training(), model.spec),
+        "kinematic": lambda: Kinematic(model, paths),
+        "default parameters": lambda: default_parameters(model),
+        "constant fit": lambda: fit_constant_parameters(model, training()),
+    }

@@ -1,0 +1,113 @@
+"""Finds test rows that were trained on, by what they hold and not by the name of a file.
+
+Training leaves a fingerprint of its rows in the run folder: a 64-bit hash of each row's states but the pose,
+and of its controls. Of these the multiples of 16 are kept, so that which rows are kept depends on
+their content only, and slices and joined recordings are found as well as copies. The pose is left out, since
+positions count from the start of a recording.
+
+A log that was resampled between its samples, or had noise added, is not recognised.
+
+References:
+    U. Manber, "Finding Similar Files in a Large File System", USENIX Winter 1994, section 2: keeping the
+    fingerprints that are divisible by a power of two.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pct.data.windows import WindowStore
+from pct.errors import DataError
+from pct.files import write_output
+from pct.types import Bool, Shaped
+
+FINGERPRINT = "training_rows.npy"
+KEPT = 16
+# A log of rounded numbers may repeat a row of another drive by chance.
+TOLERATED = 0.01
+
+Hashes = Shaped[np.ndarray, " K"]
+
+
+class Overlap(NamedTuple):
+    """How much of a test set was trained on.
+
+    Attributes:
+        share: of the compared rows, those found in the training data, 0 to 1.
+        compared: test rows that were compared, about a sixteenth of those that move.
+    """
+
+    share: float
+    compared: int
+
+    @property
+    def alarming(self) -> bool:
+        """Whether it is more than chance."""
+        return self.share > TOLERATED
+
+
+def find_overlap(fingerprint: Hashes, test: Hashes) -> Overlap:
+    """The share of a test set's kept rows that a training fingerprint holds."""
+    found = np.isin(test, fingerprint)
+    return Overlap(float(found.mean()) if found.size else 0.0, found.size)
+
+
+def row_hashes(store: WindowStore, pose: tuple[int, int, int], read: Bool[np.ndarray, " N"]) -> Hashes:
+    """Hashes of the rows that were read, those that are kept, (K,) unsigned 64-bit.
+
+    A row that equals its neighbour says nothing: all cars stand still alike. It is left out.
+
+    Args:
+        store: the rows.
+        pose: positions of x, y and heading in the state.
+        read: which rows count, (N,).
+    """
+    moving = np.delete(store.states, pose, axis=1)
+    rows = np.ascontiguousarray(np.concatenate([moving, store.controls], axis=1, dtype=np.float32)) + 0.0
+    same = np.concatenate([[False], np.all(rows[1:] == rows[:-1], axis=1), [False]])
+    hashes = _hash(rows.view(np.uint32))[read & ~same[1:] & ~same[:-1]]
+    return hashes[hashes % KEPT == 0]
+
+
+def save_fingerprint(run: Path, hashes: Hashes) -> None:
+    """Write the fingerprint of the training rows into a run folder."""
+    content = io.BytesIO()
+    np.save(content, np.unique(hashes))
+    write_output(run / FINGERPRINT, content.getvalue())
+
+
+def load_fingerprint(run: Path) -> Hashes | None:
+    """The fingerprint that training left; None where it left none.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    path = run / FINGERPRINT
+    if not path.exists():
+        return None
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path}: expected the fingerprint of the training rows, could not read it ({error}): "
+            "delete it, and it is made anew from the training data"
+        ) from None
+
+
+def _hash(words: Shaped[np.ndarray, "N W"]) -> Shaped[np.ndarray, " N"]:
+    """A 64-bit hash of each row of words: the finaliser of splitmix64 after every word.
+
+    References:
+        G. L. Steele, D. Lea, C. H. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014.
+    """
+    hashes = np.full(len(words), 0x9E3779B97F4A7C15, np.uint64)
+    for column in words.T:
+        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + column
+        hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        hashes ^= hashes >> np.uint64(31)
+    return hashes

@@ -1,0 +1,147 @@
+"""The windows that a model and its baselines are judged on, each with the rows before it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pct.data.loading import load_window_set, load_window_store
+from pct.data.signals import read_folder
+from pct.data.splits import rows_of_windows, split_starts, spread, windows_within
+from pct.data.windows import FeatureDataset, WindowSet, WindowStore, make_window_set, window_starts
+from pct.errors import DataError
+from pct.evaluation.model import Model
+from pct.optimization.history_fit import HistoryFit
+from pct.runs.directory import CONFIG
+from pct.types import Bool, Float, Int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class OpenLoopWindows:
+    """Windows with their history, seen from the pose at each window's start.
+
+    Attributes:
+        dataset: the windows; features as the model was trained to read them.
+        past_states: the rows before a window and its first, (B, H + 1, S), headings and angles as stored.
+        past_controls: the controls between them, (B, H, C).
+        store: the rows that the windows lie in.
+        starts: first row of each window in the store, (B,).
+        history, horizon: rows before the start, steps that are predicted.
+    """
+
+    dataset: FeatureDataset
+    past_states: Float[np.ndarray, "B L S"]
+    past_controls: Float[np.ndarray, "B H C"]
+    store: WindowStore
+    starts: Int[np.ndarray, " B"]
+    history: int
+    horizon: int
+
+    def __len__(self) -> int:
+        return int(self.starts.size)
+
+    @property
+    def dt(self) -> float:
+        """Time step in s."""
+        return self.store.dt
+
+
+def load_test_windows(model: Model, paths: Sequence[Path], *, horizon: int, stride: int) -> OpenLoopWindows:
+    """Windows of dataset folders as the model was trained to read them, of any horizon.
+
+    Raises:
+        DataError: the logs cannot be used, or hold other ``feature.*`` columns than those of training.
+    """
+    settings = model.settings
+    fit = HistoryFit(model.spec, model.integrator_name, model.substeps) if settings["history_fit"] else None
+    windows = load_window_set(
+        paths,
+        model.spec,
+        None,
+        False,
+        None,
+        round(100 * model.dt),
+        settings["feature_mode"],
+        "test",
+        horizon=horizon,
+        history=settings["history"],
+        stride=stride,
+        history_features=fit,
+    )
+    found, expected = (
+        [name for name in names if name.startswith("feature.")]
+        for names in (windows.feature_names, settings["feature_names"])
+    )
+    if found != expected:
+        raise DataError(
+            f"test data: expected the columns that the network was trained on, "
+            f"{', '.join(expected) or 'no feature.*'}, found {', '.join(found) or 'none'}"
+        )
+    return with_history(windows)
+
+
+def load_training_windows(
+    model: Model, run: Path, *, horizon: int, samples: int
+) -> tuple[WindowStore, Bool[np.ndarray, " N"], OpenLoopWindows]:
+    """The rows that a run was trained on, and windows of any horizon that lie within them.
+
+    Returns:
+        All rows of the training data, which of them training read, (N,), and the windows.
+
+    Raises:
+        DataError: the data that the run names is gone, or no window of that horizon lies within it.
+    """
+    try:
+        config = json.loads((run / CONFIG).read_text())
+        folders = [Path(path) for path in config["dataset"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DataError(f"{run / CONFIG} does not name the training data") from None
+    if gone := [str(folder) for folder in folders if not folder.is_dir()]:
+        raise DataError(f"the training data is gone: {', '.join(gone)}")
+    store = load_window_store(folders, model.spec, dt=round(100 * model.dt))
+    trained = {"horizon": model.settings["horizon"], "history": model.settings["history"]}
+    starts, _ = split_starts(
+        store,
+        config.get("val_split") or 0.0,
+        stride=model.settings["stride"],
+        samples=config.get("samples"),
+        **trained,
+    )
+    read = rows_of_windows(starts, store.recording.size, **trained)
+    shape = {"horizon": horizon, "history": trained["history"]}
+    inside = windows_within(window_starts(store, **shape), read, **shape)
+    if not inside.size:
+        raise DataError(f"no {horizon} steps in a row lie within the training windows")
+    windows = make_window_set(store, spread(inside, samples), model.spec, feature_mode="context", **shape)
+    return store, read, with_history(windows)
+
+
+def derived_channels(paths: Sequence[Path], names: Sequence[str]) -> list[str]:
+    """Which of these channels some recording of the folders does not hold, so that they are derived."""
+    drives = [drive for path in paths for drive in read_folder(path)]
+    return [name for name in names if not all(name in drive.channels for drive in drives)]
+
+
+def with_history(windows: WindowSet) -> OpenLoopWindows:
+    """All windows of a set, in memory."""
+    store, starts = windows.store, np.asarray(windows.arrays.starts)
+    rows = starts[:, None] + np.arange(-windows.history, 1)
+    states = store.states[rows].astype(float)
+    x, y, heading = windows.pose
+    ahead, aside, turned = (states[..., i] - states[:, -1:, i] for i in windows.pose)
+    cos, sin = (f(states[:, -1:, heading]) for f in (np.cos, np.sin))
+    states[..., x], states[..., y] = cos * ahead + sin * aside, cos * aside - sin * ahead
+    states[..., heading] = turned
+    return OpenLoopWindows(
+        dataset=windows.gather(),
+        past_states=states,
+        past_controls=store.controls[rows[:, :-1]].astype(float),
+        store=store,
+        starts=starts,
+        history=windows.history,
+        horizon=windows.horizon,
+    )
