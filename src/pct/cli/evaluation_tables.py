@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from pct.evaluation.conditions import Condition
 from pct.evaluation.evaluate import RUN, Evaluation
 from pct.evaluation.scores import POSITION
 from pct.evaluation.text import facts, number, verdicts, with_interval
@@ -21,8 +22,8 @@ def print_evaluation(found: Evaluation, report: Path) -> None:
     for seconds in found.at:
         console.print(_ladder_table(found, seconds))
         console.print(_run_table(found, seconds))
-    for number in range(len(found.conditions)):
-        console.print(_bin_table(found, number))
+    for condition in found.conditions:
+        console.print(_bin_table(found, condition))
     for name, reason in found.left_out.items():
         console.print(f"Left out: {name}: {reason}", soft_wrap=True)
     for line in verdicts(found):
@@ -33,11 +34,10 @@ def print_evaluation(found: Evaluation, report: Path) -> None:
 def _ladder_table(found: Evaluation, seconds: float) -> Table:
     names = [POSITION, *(name for name in found.spec.state_names if name not in found.spec.pose[:2])]
     units = {POSITION: "m", **{channel.name: channel.unit for channel in found.spec.states}}
-    table = Table(
-        title=f"Path RMSE over {seconds:g} s, and ADE and FDE of the position", title_justify="left"
-    )
-    table.add_column("")
-    for heading in ("ADE [m]", "FDE [m]", *(f"{name} \\[{units[name]}]" for name in names)):
+    title = f"Path RMSE over {seconds:g} s, and ADE and FDE of the position"
+    table = Table(title=title, title_justify="left")
+    table.add_column("", no_wrap=True)
+    for heading in ("ADE\n\\[m]", "FDE\n\\[m]", *(f"{name}\n\\[{units[name]}]" for name in names)):
         table.add_column(heading, justify="right")
     for label, row in found.rows.items():
         scores = row.scores[seconds]
@@ -65,11 +65,10 @@ def _run_table(found: Evaluation, seconds: float) -> Table:
     return table
 
 
-def _bin_table(found: Evaluation, which: int) -> Table:
-    condition = found.conditions[which]
+def _bin_table(found: Evaluation, condition: Condition) -> Table:
     title = f"Position path RMSE over {max(found.at):g} s in m, by {condition.name} \\[{condition.unit}]"
     table = Table(title=title, title_justify="left")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for low, high, inside in zip(condition.edges, condition.edges[1:], condition.inside, strict=False):
         table.add_column(f"{low:.3g} .. {high:.3g}\n{inside.sum()} windows", justify="right")
     for label, row in found.rows.items():

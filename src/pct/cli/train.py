@@ -42,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.data.loading import data_hashes, load_window_set
     from pct.dynamics import flatten_bounds
     from pct.engine.rollout import make_rollout
+    from pct.evaluation.overlap import save_fingerprint
     from pct.integration import choose_substeps, make_integrator
     from pct.optimization import epoch as epochs
     from pct.optimization import network_training as optnet
@@ -254,6 +255,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             },
         )
         analysis.save_network(output_dir, trained)
+        save_fingerprint(output_dir, dataset)
         checkpoint.save_params(output_dir / checkpoint.MODEL_PARAMS, state.params)
         checkpoint.save_params(output_dir / checkpoint.OPTIMIZER_STATE, state.opt_state)
         checkpoint.save_params(output_dir / checkpoint.BEST_PARAMS, state.best_params)

@@ -14,13 +14,13 @@ References:
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from pct.data.windows import WindowStore
+from pct.data.splits import rows_of_windows
+from pct.data.windows import WindowSet, WindowStore
 from pct.errors import DataError
 from pct.files import write_output
 from pct.types import Bool, Shaped
@@ -73,11 +73,17 @@ def row_hashes(store: WindowStore, pose: tuple[int, int, int], read: Bool[np.nda
     return hashes[hashes % KEPT == 0]
 
 
-def save_fingerprint(run: Path, hashes: Hashes) -> None:
-    """Write the fingerprint of the training rows into a run folder."""
-    content = io.BytesIO()
-    np.save(content, np.unique(hashes))
-    write_output(run / FINGERPRINT, content.getvalue())
+def save_fingerprint(run: Path, windows: WindowSet) -> None:
+    """Write the fingerprint of the rows that training windows read into a run folder.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    store, starts = windows.store, np.asarray(windows.arrays.starts)
+    shape = {"horizon": windows.horizon, "history": windows.history}
+    read = rows_of_windows(starts, store.recording.size, **shape)
+    hashes = np.unique(row_hashes(store, windows.pose, read))
+    write_output(run / FINGERPRINT, lambda file: np.save(file, hashes))
 
 
 def load_fingerprint(run: Path) -> Hashes | None:

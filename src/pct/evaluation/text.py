@@ -15,7 +15,8 @@ def facts(found: Evaluation) -> list[str]:
     """What was judged on, and how the intervals were made."""
     return [
         f"{found.spec.name}: {found.windows} windows of {len(found.recordings)} recordings, "
-        f"{found.horizon} steps of {found.dt:g} s after {found.history} of history, every {found.stride}. row",
+        f"{found.horizon} steps of {found.dt:g} s after {found.history} of history, a window every "
+        f"{found.stride * found.dt:g} s",
         f"Intervals: 95 %, block bootstrap over {found.blocks} blocks of {found.block_rows} rows "
         f"({found.block_rows * found.dt:g} s) or more.",
         *found.notes,
