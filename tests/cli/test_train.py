@@ -18,8 +18,10 @@ from pct import analysis
 from pct.analysis import load_network, load_windows
 from pct.cli.config import parse_args
 from pct.cli.train import main, resolve_spec
+from pct.data.loading import load_window_store
 from pct.dynamics import MODEL_SPECS
 from pct.errors import PctError, UsageError
+from pct.evaluation.overlap import load_fingerprint, row_hashes
 from pct.optimization.network_training import make_eval_loss_fn
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +39,7 @@ ALWAYS = {
     "pct_optimizer_state.msgpack",
     "pct_predicted_params.json",
     "provenance.json",
+    "training_rows.npy",
 }
 
 
@@ -373,6 +376,8 @@ def test_another_vehicle_sets_bounds_and_defaults() -> None:
         ),
         ("--model bicycle", "Unknown model 'bicycle'. Available models: kinematic-singletrack, mlp-dynamics"),
         ("--vehicle tank", "bmw-320i"),
+        ("--val-split 1", "--val-split must be 0 or more and less than 1, got 1.0"),
+        ("--val-split 0.5 --val-dataset x", "pass one of them"),
         ("--output no/such/folder/answer.json", "expected a path in an existing folder"),
     ],
 )
@@ -412,3 +417,20 @@ def test_no_dataset_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None
             pct(arguments)
         assert stop.value.code == 2
         assert "dataset" in capsys.readouterr().err
+
+
+# Held-out windows.
+
+
+def test_val_split_holds_windows_out_of_the_training_data(train: Train, data: Path) -> None:
+    code, run = train("--val-split", 0.5)
+    assert code == 0
+    facts = read(run / "DONE")
+    assert facts["split"] == "validation"
+    assert facts["best_val_loss"] == min(row["val/loss"] for row in metrics(run) if "val/loss" in row)
+    # One of two recordings is held out: the fingerprint holds rows of the other alone.
+    spec = MODEL_SPECS["unicycle"]
+    store = load_window_store([data / "train"], spec)
+    first, second = (row_hashes(store, spec.pose_indices, store.recording == i) for i in (0, 1))
+    assert np.isin(first, load_fingerprint(run)).any()
+    assert not np.isin(second, load_fingerprint(run)).any()

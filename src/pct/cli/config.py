@@ -42,7 +42,11 @@ class TrainConfig:
     """Training data: one or more dataset folders, or raw folders with a signals.toml; absolute, or
     relative to the repository root."""
     val_dataset: tuple[str, ...] = ()
-    """Validation data, likewise. Without it the training loss steers the learning rate."""
+    """Validation data, likewise. Without it, and without --val-split, the training loss steers the learning
+    rate."""
+    val_split: float = 0.0
+    """Share of the training data to hold out as validation data [1]: whole recordings where there are
+    enough of them, else the end of each, behind a gap of history and horizon."""
     model: str = "singletrack-augmented"
     """Dynamics model; `pct models` lists them with their parameters."""
     vehicle: str | None = None
@@ -152,6 +156,10 @@ class TrainConfig:
         for name in ("curriculum_batches", "min_lr", "weight_decay", "analysis_scenarios", "process_id"):
             if (getattr(self, name) or 0) < 0:
                 raise UsageError(f"{_flag(name)} must not be negative, got {getattr(self, name)}.")
+        if not 0 <= self.val_split < 1:
+            raise UsageError(f"--val-split must be 0 or more and less than 1, got {self.val_split}.")
+        if self.val_split and self.val_dataset:
+            raise UsageError("--val-split and --val-dataset both name validation data: pass one of them.")
         if not self.max_window_grad > 0:
             raise UsageError(f"--max-window-grad must be a positive number, got {self.max_window_grad}.")
         if not 0 < self.lr_factor < 1:

@@ -172,7 +172,9 @@ def conclude(
         soft_wrap=True,
     )
     if val_dataset is None:
-        console.print("No validation data: these windows were trained on. Pass --val-dataset to check.")
+        console.print(
+            "No validation data: these windows were trained on. Pass --val-dataset or --val-split to check."
+        )
     console.print(f"Predicted parameters: {output_path}", highlight=False, soft_wrap=True)
     console.print(
         f"Look next at {output_dir / 'analysis'}: {split}_parameters.png, {split}_error_growth.png."

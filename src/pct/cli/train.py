@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.cli import processes, summary
     from pct.cli.progress import Silent, TrainingProgress
     from pct.cli.stopping import Stopping
-    from pct.data.loading import data_hashes, load_window_set
+    from pct.data.loading import data_hashes, load_split_window_sets, load_window_set
     from pct.dynamics import flatten_bounds
     from pct.engine.rollout import make_rollout
     from pct.evaluation.overlap import save_fingerprint
@@ -87,20 +87,36 @@ def main(argv: Sequence[str] | None = None) -> None:
             if args.compile_cache:
                 fitted_by = args.integrator, args.substeps
                 history_fit = RememberedFeatures(history_fit, spec, fitted_by, cache_folder() / "histories")
-        dataset = load_window_set(
-            [Path(path) for path in args.dataset],
-            spec,
-            args.dataset_cache,
-            args.refresh_cache,
-            args.samples,
-            args.dt,
-            args.feature_mode,
-            "training",
-            history_features=history_fit,
-            **window_shape,
-        )
-        dt = round(100 * dataset.store.dt)
+        folders = [Path(path) for path in args.dataset]
         val_dataset = None
+        if args.val_split:
+            dataset, val_dataset = load_split_window_sets(
+                folders,
+                spec,
+                args.dataset_cache,
+                args.refresh_cache,
+                args.samples,
+                args.val_samples,
+                args.val_split,
+                args.dt,
+                args.feature_mode,
+                history_features=history_fit,
+                **window_shape,
+            )
+        else:
+            dataset = load_window_set(
+                folders,
+                spec,
+                args.dataset_cache,
+                args.refresh_cache,
+                args.samples,
+                args.dt,
+                args.feature_mode,
+                "training",
+                history_features=history_fit,
+                **window_shape,
+            )
+        dt = round(100 * dataset.store.dt)
         if args.val_dataset:
             val_dataset = load_window_set(
                 [Path(path) for path in args.val_dataset],

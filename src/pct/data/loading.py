@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from pct.data.derive import model_columns
 from pct.data.signals import read_folder
+from pct.data.splits import split_starts
 from pct.data.trajectory import Trajectory, resample
 from pct.data.windows import (
     FeatureDataset,
@@ -101,6 +103,52 @@ def load_window_set(
         feature_mode=feature_mode,
         history_features=history_features,
     )
+
+
+def load_split_window_sets(
+    paths: Sequence[Path],
+    spec: ModelSpec,
+    cache: Path | None,
+    refresh: bool,
+    samples: int | None,
+    val_samples: int | None,
+    share: float,
+    dt: int | None,
+    feature_mode: FeatureMode,
+    *,
+    horizon: int = 20,
+    history: int = 20,
+    stride: int = 1,
+    history_features: HistoryFeatures | None = None,
+) -> tuple[WindowSet, WindowSet]:
+    """Windows to train on, and windows of the same folders that have no row in common with them.
+
+    Args:
+        val_samples: most windows to hold out, spread evenly; None keeps all.
+        share: part that is held out; see `pct.data.splits.split_rows`.
+
+    The other arguments and what is raised are those of `load_window_set`.
+    """
+    store = load_window_store(paths, spec, cache=cache, refresh=refresh, dt=dt)
+    training, held_out = split_starts(
+        store,
+        share,
+        horizon=horizon,
+        history=history,
+        stride=stride,
+        samples=samples,
+        val_samples=val_samples,
+    )
+    make = partial(
+        make_window_set,
+        store,
+        spec=spec,
+        horizon=horizon,
+        history=history,
+        feature_mode=feature_mode,
+        history_features=history_features,
+    )
+    return make(starts=training), make(starts=held_out)
 
 
 def load_window_store(
