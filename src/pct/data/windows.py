@@ -223,6 +223,18 @@ class WindowArrays(NamedTuple):
     code_step: Array
 
 
+class WholeWindows(NamedTuple):
+    """History and horizon of windows, one array a channel, rows first; in the frame of each window's start.
+
+    Attributes:
+        states: (H + T + 1, B) each.
+        controls: control over each step, (H + T, B) each.
+    """
+
+    states: tuple[Array, ...]
+    controls: tuple[Array, ...]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class WindowSet:
     """Windows as row numbers of a store: memory grows with rows, not with rows times horizon.
@@ -277,6 +289,18 @@ class WindowSet:
         numbers = np.arange(len(self)) if numbers is None else numbers
         dataset = jax.jit(self.take)(self.arrays, jnp.asarray(numbers))
         return dataset._replace(origin=self.origin(numbers))
+
+    def whole(self, numbers: Rows) -> WholeWindows:
+        """History and horizon of the windows of these numbers."""
+
+        @jax.jit
+        def take(arrays: WindowArrays, numbers: Array) -> WholeWindows:
+            starts = arrays.starts[numbers]
+            span = starts, -self.history, self.horizon
+            controls = _rows(arrays.controls, starts, -self.history, self.horizon - 1)
+            return WholeWindows(tuple(_local_states(arrays.states, *span, self.pose)), tuple(controls))
+
+        return take(self.arrays, jnp.asarray(numbers))
 
     def origin(self, numbers: Rows) -> WindowOrigin:
         """Where the windows of these numbers come from."""

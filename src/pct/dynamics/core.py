@@ -107,7 +107,7 @@ class ModelSpec:
         pose: names of the channels for position along x, along y and heading.
         pose_invariant: whether the equations look the same from every position and heading; where not,
             they hold in the frame of the window's first pose.
-        param_keys: names of the ``context`` parameters, the network's answer, in its order.
+        param_keys: names of the learned parameters, ``context`` and ``global``, in the network's order.
         param_shapes: shape of each array parameter; scalars may be left out.
         param_bounds: ``(low, high)`` by name, for every parameter.
         default_params: default by name, for every parameter, ``fixed`` ones included.
@@ -119,6 +119,9 @@ class ModelSpec:
         control_dim: number of controls.
         state_names, control_names: channel names in order.
         train_loss_kwargs, eval_loss_kwargs: keyword arguments of ``loss_fn`` in training and validation.
+        global_keys: names of those among ``param_keys`` that are one learned constant for all windows.
+        hidden: states behind those of the table that no log holds; the equations have them last.
+        measurement: what stands between model and log, see `pct.observation`; None for nothing.
     """
 
     name: str
@@ -142,6 +145,9 @@ class ModelSpec:
     control_names: tuple[str, ...]
     train_loss_kwargs: Mapping[str, Any]
     eval_loss_kwargs: Mapping[str, Any]
+    global_keys: tuple[str, ...] = ()
+    hidden: tuple[Channel, ...] = ()
+    measurement: Any = None
 
     @property
     def full_shapes(self) -> dict[str, Shape]:

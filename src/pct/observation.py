@@ -1,0 +1,365 @@
+"""What stands between a model and its log: sensors that lag and are off, slow actuators, and an observer.
+
+`with_measurement` turns a model into one whose states are what the log shows; all that is not logged is a
+hidden state behind them: the true value behind a sensor that lags, what an actuator does at present, an
+error of a rate (a slope, wind, an engine that is off) or of a sensor. Everything that works on a model works on
+it: rollouts, bounds, fits, plots.
+
+One noisy row is a poor start for a rollout, and hidden states have none at all. `observe` rolls the model
+over the rows before a window and, after each step, moves its state by learned gains times what the log says
+otherwise. At the window's start the state has taken the history in.
+
+References:
+    L. Ljung, "System Identification: Theory for the User", 2nd ed., 1999, sections 4.3 and 7.4: models in
+    innovations form, and their parameters by prediction errors.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pct.dynamics.core import Channel, ModelSpec, Parameter, define_model
+from pct.errors import UsageError
+from pct.integration import TABLEAUS, explicit_step
+from pct.types import Array, Float
+
+# Gains that correct a state by its own channel start here; all others at zero.
+START_GAIN = 0.3
+# Bounds of the gains, in scales of the state over scales of the channel, and for errors of rates per s.
+GAIN, DRIFT_GAIN = 3.0, 30.0
+GAINS = "gains"
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """How a log shows a model; names of the model's channels. Nothing by default.
+
+    Attributes:
+        lag: states whose sensor follows with a first-order lag.
+        bias: states whose sensor is off by an amount that the observer finds and that fades.
+        drift: states whose rate is off by an amount that the observer finds and that fades.
+        actuator_lag: states or controls that act with a first-order lag behind what is logged.
+        delay: controls that act later than they are logged, or earlier, by a constant time.
+        steering: whether the steering angle at the wheel has a ratio to the logged one, and an offset.
+        lever_arm: whether ``vx`` and ``vy`` belong to another point on the car's axis than the centre of gravity.
+        pedals: whether the log holds ``throttle`` and ``brake`` instead of the drive command.
+        observer: whether the state at a window's start comes from the rows before it.
+    """
+
+    lag: tuple[str, ...] = ()
+    bias: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()
+    actuator_lag: tuple[str, ...] = ()
+    delay: tuple[str, ...] = ()
+    steering: bool = False
+    lever_arm: bool = False
+    pedals: bool = False
+    observer: bool = False
+
+
+PEDALS = (
+    Channel("throttle", "u_t", "1", scale=0.1, limit=1.5),
+    Channel("brake", "u_b", "1", scale=0.1, limit=1.5),
+)
+
+
+def with_measurement(spec: ModelSpec, measurement: Measurement) -> ModelSpec:
+    """The model as its log shows it.
+
+    Args:
+        spec: any registered model, also one with other bounds or held parameters.
+        measurement: what to put between model and log.
+
+    Returns:
+        A model with the same states, hidden states behind them, and the parameters of the measurement,
+        which are learned as one constant for all windows.
+
+    Raises:
+        UsageError: a channel that the model does not have, or that the option cannot be applied to.
+    """
+    m = measurement
+    if m == Measurement():
+        return spec
+    controls = spec.controls
+    if m.pedals:
+        _known("--pedals", ("drive",), spec.control_names, spec)
+        controls = tuple(c for c in controls if c.name != "drive") + PEDALS
+    control_names = tuple(c.name for c in controls)
+    moving = tuple(c for c in spec.states if c.name not in spec.pose)
+    names = tuple(c.name for c in moving)
+    for flag, given, known in (
+        ("--lag", m.lag, names),
+        ("--bias", m.bias, names),
+        ("--drift", m.drift, names),
+        ("--actuator-lag", m.actuator_lag, (*names, *control_names)),
+        ("--delay", m.delay, control_names),
+        ("--steering", ("delta",) if m.steering else (), names),
+        ("--lever-arm", ("vx", "vy", "psi_dot") if m.lever_arm else (), names),
+    ):
+        _known(flag, given, known, spec)
+    rows = {c.name: c for c in (*spec.states, *controls)}
+    hidden = (
+        *(_hidden(rows[name], "true") for name in m.lag),
+        *(_hidden(rows[name], "acting") for name in m.actuator_lag),
+        *(_hidden(rows[name], "drift", "/s") for name in m.drift),
+        *(_hidden(rows[name], "bias") for name in m.bias),
+    )
+    corrected = (*moving, *hidden) if m.observer else ()
+    parameters = (*spec.parameters, *_parameters(m, spec, corrected, moving))
+    wide = define_model(
+        spec.name,
+        states=(*spec.states, *hidden),
+        controls=controls,
+        parameters=parameters,
+        derivative=_derivative(spec, m),
+        pose=spec.pose,
+        pose_invariant=spec.pose_invariant,
+    )
+    added = tuple(row.name for row in parameters[len(spec.parameters) :])
+    return dataclasses.replace(
+        spec,
+        controls=controls,
+        control_names=control_names,
+        control_dim=len(controls),
+        parameters=parameters,
+        derivative=wide.derivative,
+        lane_rates=wide.lane_rates,
+        dynamics_fn=wide.dynamics_fn,
+        param_keys=(*spec.param_keys, *added),
+        global_keys=(*spec.global_keys, *added),
+        param_shapes={**spec.param_shapes, **{k: v for k, v in wide.param_shapes.items() if k in added}},
+        param_bounds={**{k: wide.param_bounds[k] for k in added}, **spec.param_bounds},
+        default_params={**{k: wide.default_params[k] for k in added}, **spec.default_params},
+        hidden=hidden,
+        measurement=m,
+    )
+
+
+def observe(
+    spec: ModelSpec,
+    params: Mapping[str, Any],
+    states: Sequence[Float[Array, "L B"]],
+    controls: Sequence[Float[Array, "H B"]],
+    h: float,
+    integrator: str = "rk4",
+    substeps: int = 1,
+    xp: Any = None,
+) -> tuple[Array, ...]:
+    """State at the last row of a history, hidden states included.
+
+    Args:
+        spec: a model, as `with_measurement` gives it.
+        params: every parameter by name, of shape (B,) or (), the gains (K, M).
+        states: logged states, L = H + 1 rows of the B windows each.
+        controls: control over each of the H steps between.
+        h: time step in s.
+        integrator, substeps: how a step is integrated.
+        xp: array namespace of the equations; ``jax.numpy`` when left out.
+
+    Returns:
+        One array (B,) a state. Without an observer the logged states, and hidden ones as `hidden_start`.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    xp = jnp if xp is None else xp
+    if spec.measurement is None or not spec.measurement.observer:
+        last = tuple(x[-1] for x in states)
+        return (*last, *hidden_start(spec, last, tuple(u[-1] for u in controls)))
+    moving = [i for i, name in enumerate(spec.state_names) if name not in spec.pose]
+    posed = [i for i, name in enumerate(spec.state_names) if name in spec.pose]
+    corrected = [*moving, *range(len(spec.states), len(spec.states) + len(spec.hidden))]
+    gains = params[GAINS]
+    first = tuple(x[0] for x in states)
+    start = (*first, *hidden_start(spec, first, tuple(u[0] for u in controls)))
+
+    def step(x: tuple[Array, ...], row: Any) -> tuple[tuple[Array, ...], None]:
+        u, logged = row
+        x = advance(spec, params, x, u, h, integrator, substeps, xp)
+        error = [logged[i] - x[i] for i in moving]
+        after = list(x)
+        for k, i in enumerate(corrected):
+            after[i] = x[i] + sum(gains[..., k, j] * e for j, e in enumerate(error))
+        for i in posed:
+            after[i] = logged[i]
+        return tuple(after), None
+
+    rows = tuple(controls), tuple(x[1:] for x in states)
+    return jax.lax.scan(step, start, rows)[0]
+
+
+def hidden_start(spec: ModelSpec, x: Sequence[Array], u: Sequence[Array]) -> tuple[Array, ...]:
+    """Hidden states where nothing else is known: what is logged is true and acts, errors are zero."""
+    logged = dict(zip((*spec.state_names, *spec.control_names), (*x, *u), strict=True))
+    return tuple(
+        logged[channel.name.rpartition("_")[0]] * float(channel.name.endswith(("_true", "_acting")))
+        for channel in spec.hidden
+    )
+
+
+def advance(
+    spec: ModelSpec,
+    params: Mapping[str, Any],
+    x: tuple[Array, ...],
+    u: tuple[Array, ...],
+    h: float,
+    integrator: str,
+    substeps: int,
+    xp: Any,
+) -> tuple[Array, ...]:
+    """One time step on one array a state; arguments as in `observe`."""
+    import jax
+
+    def rate(x: tuple[Array, ...]) -> tuple[Array, ...]:
+        return tuple(
+            xp.broadcast_to(k, x[0].shape) if k.ndim == 0 else k
+            for k in map(xp.asarray, spec.lane_rates(x, u, params, xp))
+        )
+
+    def substep(x: tuple[Array, ...], _: None) -> tuple[tuple[Array, ...], None]:
+        return explicit_step(TABLEAUS[integrator], rate, x, h / substeps), None
+
+    return jax.lax.scan(substep, x, None, length=substeps)[0]
+
+
+def delayed(
+    spec: ModelSpec, params: Mapping[str, Any], controls: Sequence[Float[Array, "T B"]], h: float
+) -> tuple[Float[Array, "T B"], ...]:
+    """Controls as they act: each ``delay`` later than it is logged, in straight lines between rows.
+
+    Beyond the first and last row the nearest one holds, so nothing is read that lies outside the window.
+    """
+    import jax.numpy as jnp
+
+    late = () if spec.measurement is None else spec.measurement.delay
+
+    def shift(column: Array, delay: Array) -> Array:
+        last = column.shape[0] - 1
+        at = jnp.clip(jnp.arange(last + 1) - delay / h, 0, last)
+        before = jnp.clip(jnp.floor(at).astype(int), 0, last - 1)
+        share = (at - before).astype(column.dtype)[:, None]
+        return column[before] * (1 - share) + column[before + 1] * share
+
+    return tuple(
+        shift(column, params[f"delay_{name}"]) if name in late else column
+        for name, column in zip(spec.control_names, controls, strict=True)
+    )
+
+
+def _hidden(row: Channel, what: str, per: str = "") -> Channel:
+    return dataclasses.replace(
+        row, name=f"{row.name}_{what}", symbol=rf"{row.symbol}^{{{what}}}", unit=row.unit + per, limit=np.inf
+    )
+
+
+def _parameters(
+    m: Measurement, spec: ModelSpec, corrected: Sequence[Channel], moving: Sequence[Channel]
+) -> tuple[Parameter, ...]:
+    """Rows of the measurement's own parameters."""
+
+    def row(name: str, unit: str, low: Any, high: Any, default: Any, doc: str, **more: Any) -> Parameter:
+        symbol = more.pop("symbol", name.replace("_", r"\_"))
+        return Parameter(name, rf"\mathrm{{{symbol}}}", unit, low, high, default, doc, scope="global", **more)
+
+    rows = [row(f"tau_{n}", "s", 0.005, 2.0, 0.1, f"lag of the sensor of {n}", log=True) for n in m.lag]
+    for n in m.actuator_lag:
+        rows.append(row(f"tau_{n}_acting", "s", 0.005, 2.0, 0.1, f"lag of {n} behind its command", log=True))
+    for n in m.delay:
+        rows.append(row(f"delay_{n}", "s", -0.5, 0.5, 0.0, f"{n} acts so much later than it is logged"))
+    for what, channels in (("drift", m.drift), ("bias", m.bias)):
+        rows += [
+            row(f"fade_{n}_{what}", "s", 0.05, 20.0, 1.0, f"time in which the {what} of {n} fades", log=True)
+            for n in channels
+        ]
+    if m.steering:
+        rows.append(row("steering_ratio", "1", 0.5, 2.0, 1.0, "steering angle over the logged one"))
+        rows.append(
+            row("steering_offset", "rad", -0.1, 0.1, 0.0, "steering angle where zero is logged", odd=True)
+        )
+    if m.lever_arm:
+        lf, lr = (float(np.mean(spec.default_params[key])) for key in ("lf", "lr"))
+        rows.append(
+            row("ahead", "m", -2 * lr, 2 * lf, 0.0, "point of the velocities ahead of the centre of gravity")
+        )
+    if corrected:
+        states = np.array([c.scale for c in corrected])
+        reach = np.array(
+            [DRIFT_GAIN if c.unit.endswith("/s") and c.name.endswith("_drift") else GAIN for c in corrected]
+        )
+        bound = (reach * states)[:, None] / np.array([c.scale for c in moving])
+        own = np.array([[c.name in (n.name, f"{n.name}_true") for n in moving] for c in corrected])
+        odd = np.array([[c.odd != n.odd for n in moving] for c in corrected])
+        rows.append(
+            row(GAINS, "1", -bound, bound, START_GAIN * own, "correction of a state for an error of a channel",
+                shape=own.shape, odd=odd)
+        )  # fmt: skip
+    return tuple(rows)
+
+
+def _derivative(spec: ModelSpec, m: Measurement) -> Any:
+    """The model's equations between what is logged and what is hidden."""
+    names, params = spec.state_names, [row.name for row in spec.parameters]
+
+    def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
+        """Rates of what is logged, from those of the true states behind it."""
+
+        def hidden(name: str, what: str) -> Any:
+            return getattr(x, f"{name}_{what}")
+
+        biases = {n: hidden(n, "bias") for n in m.bias}
+        bias_rates = {n: -biases[n] / getattr(p, f"fade_{n}_bias") for n in m.bias}
+        sensed = {n: getattr(x, n) - biases[n] if n in biases else getattr(x, n) for n in names}
+        point = {n: hidden(n, "true") if n in m.lag else sensed[n] for n in names}
+        true = dict(point)
+        if m.lever_arm:
+            true["vy"] = point["vy"] - p.ahead * point["psi_dot"]
+        controls = {n: getattr(u, n) for n in u._fields}
+        acting = {**true, **controls, **{n: hidden(n, "acting") for n in m.actuator_lag}}
+        if m.steering:
+            acting["delta"] = p.steering_ratio * acting["delta"] + p.steering_offset
+        if m.pedals:
+            acting["drive"] = xp.where(acting["brake"] > 0, -acting["brake"], acting["throttle"])
+        rates = dict(
+            zip(
+                names,
+                spec.lane_rates(
+                    tuple(acting[n] for n in names),
+                    tuple(acting[n] for n in spec.control_names),
+                    {key: getattr(p, key) for key in params},
+                    xp,
+                ),
+                strict=True,
+            )
+        )
+        for n in m.drift:
+            rates[n] = rates[n] + hidden(n, "drift")
+        shown = dict(rates)
+        if m.lever_arm:
+            shown["vy"] = rates["vy"] + p.ahead * rates["psi_dot"]
+        after = {f"{n}_true": shown[n] for n in m.lag}
+        for n in m.lag:
+            shown[n] = (point[n] - sensed[n]) / getattr(p, f"tau_{n}")
+        for n in m.bias:
+            shown[n] = shown[n] + bias_rates[n]
+            after[f"{n}_bias"] = bias_rates[n]
+        for n in m.actuator_lag:
+            after[f"{n}_acting"] = ({**point, **controls}[n] - hidden(n, "acting")) / getattr(
+                p, f"tau_{n}_acting"
+            )
+        for n in m.drift:
+            after[f"{n}_drift"] = -hidden(n, "drift") / getattr(p, f"fade_{n}_drift")
+        return x._replace(**shown, **after)
+
+    return derivative
+
+
+def _known(flag: str, given: Sequence[str], known: Sequence[str], spec: ModelSpec) -> None:
+    for name in given:
+        if name not in known:
+            raise UsageError(
+                f"{flag} {name}: '{spec.name}' has no such channel; expected one of {', '.join(known)}"
+            )
