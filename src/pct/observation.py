@@ -2,8 +2,8 @@
 
 `with_measurement` turns a model into one whose states are what the log shows; all that is not logged is a
 hidden state behind them: the true value behind a sensor that lags, what an actuator does at present, an
-error of a rate (a slope, wind, an engine that is off) or of a sensor. Everything that works on a model works on
-it: rollouts, bounds, fits, plots.
+error of a rate (a slope, wind, an engine that is off) or of a sensor. Everything that works on a model
+works on it: rollouts, bounds, fits, plots.
 
 One noisy row is a poor start for a rollout, and hidden states have none at all. `observe` rolls the model
 over the rows before a window and, after each step, moves its state by learned gains times what the log says
@@ -45,7 +45,7 @@ class Measurement:
         actuator_lag: states or controls that act with a first-order lag behind what is logged.
         delay: controls that act later than they are logged, or earlier, by a constant time.
         steering: whether the steering angle at the wheel has a ratio to the logged one, and an offset.
-        lever_arm: whether ``vx`` and ``vy`` belong to another point on the car's axis than the centre of gravity.
+        lever_arm: whether the logged ``vy`` belongs to another point of the car's axis than its centre of gravity.
         pedals: whether the log holds ``throttle`` and ``brake`` instead of the drive command.
         observer: whether the state at a window's start comes from the rows before it.
     """
@@ -282,9 +282,7 @@ def _parameters(
         )
     if m.lever_arm:
         lf, lr = (float(np.mean(spec.default_params[key])) for key in ("lf", "lr"))
-        rows.append(
-            row("ahead", "m", -2 * lr, 2 * lf, 0.0, "point of the velocities ahead of the centre of gravity")
-        )
+        rows.append(row("ahead", "m", -2 * lr, 2 * lf, 0.0, "sensor of vy ahead of the centre of gravity"))
     if corrected:
         states = np.array([c.scale for c in corrected])
         reach = np.array(
@@ -294,7 +292,7 @@ def _parameters(
         own = np.array([[c.name in (n.name, f"{n.name}_true") for n in moving] for c in corrected])
         odd = np.array([[c.odd != n.odd for n in moving] for c in corrected])
         rows.append(
-            row(GAINS, "1", -bound, bound, START_GAIN * own, "correction of a state for an error of a channel",
+            row(GAINS, "1", -bound, bound, START_GAIN * own, "correction of a state by an error",
                 shape=own.shape, odd=odd)
         )  # fmt: skip
     return tuple(rows)

@@ -1,8 +1,8 @@
 """Constant parameters of a whole log by Levenberg-Marquardt over rollouts, with errors of the estimates.
 
-All learned parameters of the model, those of the measurement and the observer's gains included, are moved until the
-rollouts meet the log: x(0) from the rows before each window, then open loop over its horizon. An error of a
-channel counts in units of what is left of that channel's error, which is found along the way, so no channel has
+All learned parameters of the model, those of the measurement and the observer's gains included, are moved
+until the rollouts meet the log: begun by the rows before each window, then open loop over its horizon. An
+error counts in units of what is left of its channel's errors, which is found along the way, so no channel has
 to be weighted by hand. Rows that windows share count once.
 
 The covariance is the sandwich estimate over blocks of windows: it holds where residuals are correlated
