@@ -8,6 +8,7 @@ dashed vermilion everywhere (Okabe and Ito's colours, which the colour-blind tel
 from __future__ import annotations
 
 import functools
+import io
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from pct.dynamics.core import Channel, ModelSpec
@@ -482,6 +484,153 @@ def draw_error_growth(
     return figure
 
 
+# --- A run beside its baselines
+
+
+def draw_growth_bands(
+    *,
+    dt: float,
+    channels: Sequence[Channel],
+    errors: Mapping[str, Mapping[str, Shaped[np.ndarray, "T 3"]]],
+    title: str,
+) -> Figure:
+    """RMSE of each channel against the time that the prediction ran, with its interval as a band.
+
+    Args:
+        dt: time step in s.
+        channels: one panel each.
+        errors: value, low and high after each step, (T, 3), by label and channel name; the run first. A
+            label without a channel has no line there.
+        title: says what was predicted on.
+    """
+    columns = min(4, len(channels))
+    rows = math.ceil(len(channels) / columns)
+    figure = Figure(figsize=(12, 1.0 + 2.6 * rows), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    styles = _styles(errors)
+    for i, (ax, channel) in enumerate(zip(axes, channels, strict=False)):
+        for label, by_channel in errors.items():
+            if channel.name not in by_channel:
+                continue
+            value, low, high = by_channel[channel.name].T
+            seconds = dt * np.arange(1, len(value) + 1)
+            ax.plot(seconds, np.where(np.isfinite(value), value, np.nan), **styles[label])
+            ax.fill_between(seconds, low, high, color=styles[label]["color"], alpha=0.25, linewidth=0)
+        ax.set_yscale("log")
+        ax.set_xlim(0, seconds[-1])
+        ax.set_ylabel(f"RMSE of {_label(channel.symbol, channel.unit)}")
+        if i + columns >= len(channels):
+            ax.set_xlabel("horizon [s]")
+    for ax in axes[len(channels) :]:
+        ax.remove()
+    _legend(figure, styles)
+    return figure
+
+
+def draw_ladder(
+    *,
+    channels: Sequence[Channel],
+    errors: Mapping[str, Mapping[str, Sequence[float]]],
+    title: str,
+) -> Figure:
+    """Error of each channel by baseline, with its interval.
+
+    Args:
+        channels: one panel each.
+        errors: value, low and high by label and channel name; the run first.
+        title: says which error of what.
+    """
+    columns = min(4, len(channels))
+    rows = math.ceil(len(channels) / columns)
+    figure = Figure(figsize=(12, 0.9 + (0.6 + 0.24 * len(errors)) * rows), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left")
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    axes = list(grid.flat)
+    styles = _styles(errors)
+    for ax, channel in zip(axes, channels, strict=False):
+        for place, (label, by_channel) in enumerate(errors.items()):
+            value, low, high = by_channel.get(channel.name, (math.nan,) * 3)
+            color = styles[label]["color"]
+            if math.isfinite(value):
+                ax.plot([low, high], [place, place], color=color, linewidth=3, alpha=0.5)
+                ax.plot(value, place, "o", color=color, markersize=6)
+                ax.annotate(f"{value:.3g}", (value, place), (5, 4), textcoords="offset points", fontsize=7)
+            else:
+                what = "diverged" if math.isinf(value) else "–"
+                where = ax.get_yaxis_transform()
+                ax.text(0.03, place, what, transform=where, va="center", color=MUTED, fontsize=8)
+        ax.set_xscale("log")
+        ax.margins(x=0.25)
+        ax.set_xlabel(_label(channel.symbol, channel.unit))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.4)))
+        ax.tick_params(axis="x", which="both", labelsize=7)
+    axes[0].set_yticks(range(len(errors)), list(errors))
+    axes[0].set_ylim(len(errors) - 0.4, -0.8)
+    for ax in axes[len(channels) :]:
+        ax.remove()
+    return figure
+
+
+def draw_bins(
+    *,
+    channel: Channel,
+    conditions: Sequence[tuple[str, str, Shaped[np.ndarray, " E"]]],
+    errors: Sequence[Mapping[str, Shaped[np.ndarray, "K 3"]]],
+    title: str,
+) -> Figure:
+    """Error of one channel against how the car was driven.
+
+    Args:
+        channel: whose error it is.
+        conditions: name, unit and edges of the bins, (K + 1,); one panel each.
+        errors: of each condition, value, low and high of each bin by label, (K, 3); the run first.
+        title: says which error of what.
+    """
+    figure = Figure(figsize=(12, 4.2), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left")
+    axes = figure.subplots(1, len(conditions), squeeze=False, sharey=True)[0]
+    styles = _styles(errors[0])
+    for ax, (name, unit, edges), by_label in zip(axes, conditions, errors, strict=True):
+        middle, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
+        for place, (label, values) in enumerate(by_label.items()):
+            shift = width * 0.06 * (place - (len(by_label) - 1) / 2)  # whiskers side by side
+            value, low, high = np.where(np.isfinite(values), values, np.nan).T
+            ax.plot(middle + shift, value, **styles[label], marker="o", markersize=4)
+            ax.vlines(middle + shift, low, high, color=styles[label]["color"], linewidth=2.5, alpha=0.5)
+        for edge in edges:
+            ax.axvline(edge, color=MUTED, linewidth=0.6, alpha=0.6)
+        ax.set_yscale("log")
+        ax.set_xlabel(f"{name} [{_unit(unit)}]")
+    axes[0].set_ylabel(_label(channel.symbol, channel.unit))
+    _legend(figure, styles)
+    return figure
+
+
+def _styles(labels: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Colour and line of each label; the first is the run."""
+    colors = [PREDICTED, MUTED, "#E69F00", "#CC79A7", CONTROL, BASELINE, TRUTH, "#56B4E9"]
+    lines = ["-", ":", "-.", "-", "-.", "--", "--", ":"]
+    return {
+        label: {"color": colors[i % 8], "linestyle": lines[i % 8], "linewidth": 2.4 if i == 0 else 1.4}
+        for i, label in enumerate(labels)
+    }
+
+
+def _legend(figure: Figure, styles: Mapping[str, dict[str, Any]]) -> None:
+    handles = [Line2D([], [], **style) for style in styles.values()]
+    figure.legend(handles, list(styles), loc="outside lower left", ncols=7)
+
+
+def to_svg(draw: Callable[P, Figure], /, *args: P.args, **kwargs: P.kwargs) -> bytes:
+    """A figure in PCT's style as SVG, the same bytes for the same figure."""
+    file = io.BytesIO()
+    with matplotlib.style.context(["default", STYLE, {"svg.hashsalt": "pct"}]):
+        draw(*args, **kwargs).savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()
+
+
 def _label(symbol: str, unit: str) -> str:
     """Axis label, e.g. ``$\\dot{\\psi}$ [rad/s]``; a ratio has the unit ``–``.
 
@@ -489,8 +638,11 @@ def _label(symbol: str, unit: str) -> str:
         >>> _label("a", "m/s^2"), _label("\\\\mu", "1")
         ('$a$ [m/s$^{2}$]', '$\\\\mu$ [–]')
     """
-    shown = "–" if unit == "1" else re.sub(r"\^(-?[0-9]+)", r"$^{\1}$", unit)
-    return f"${symbol}$ [{shown}]"
+    return f"${symbol}$ [{_unit(unit)}]"
+
+
+def _unit(unit: str) -> str:
+    return "–" if unit == "1" else re.sub(r"\^(-?[0-9]+)", r"$^{\1}$", unit)
 
 
 plot_losses = _plot(draw_losses)

@@ -1,15 +1,52 @@
-"""What an evaluation leaves: `evaluation.json` and one HTML file that needs nothing else."""
+"""What an evaluation leaves: ``evaluation.json``, and one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from string import Template
 from typing import Any
 
+import numpy as np
+
+from pct import plots
+from pct.dynamics.core import Channel
 from pct.errors import DataError
-from pct.evaluation.evaluate import Evaluation
+from pct.evaluation.evaluate import RUN, Evaluation
+from pct.evaluation.scores import POSITION
+from pct.evaluation.text import facts, number, percent, verdicts, with_interval
+from pct.files import write_output
 from pct.runs.directory import write_json
+
+DISTANCE = Channel(POSITION, r"\mathrm{position}", "m")
+
+PAGE = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>$title</title>
+<style>
+body { font: 15px/1.5 system-ui, sans-serif; color: #222 }
+body { max-width: 76rem; margin: 2rem auto; padding: 0 1rem }
+table { border-collapse: collapse; margin: 0.5rem 0 1.5rem; font-variant-numeric: tabular-nums }
+th, td { padding: 0.2rem 0.8rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap }
+th:first-child, td:first-child { text-align: left }
+tr.run { font-weight: bold }
+.scroll { overflow-x: auto }
+img { width: 100% }
+code { background: #f4f4f4 }
+</style>
+</head>
+<body>
+<h1>$title</h1>
+$body
+</body>
+</html>
+""")
 
 
 def save_evaluation(folder: Path, found: Evaluation, *, run: Path, paths: Sequence[Path]) -> Path:
@@ -27,12 +64,15 @@ def save_evaluation(folder: Path, found: Evaluation, *, run: Path, paths: Sequen
         raise DataError(
             f"{folder}: cannot make the folder ({error.strerror}): choose another --output"
         ) from None
+    page = as_html(found, run=run, paths=paths)
     write_json(folder / "evaluation.json", as_json(found, run=run, paths=paths))
-    return folder / "evaluation.json"
+    report = folder / "report.html"
+    write_output(report, page.encode())
+    return report
 
 
 def as_json(found: Evaluation, *, run: Path, paths: Sequence[Path]) -> dict[str, Any]:
-    """All figures by name; ``null`` where there is none."""
+    """All figures by name; what is not there is not finite, null in the file."""
     return {
         "run": run.resolve(),
         "data": [path.resolve() for path in paths],
@@ -47,15 +87,131 @@ def as_json(found: Evaluation, *, run: Path, paths: Sequence[Path]) -> dict[str,
         },
         "bootstrap": {"blocks": found.blocks, "least_rows_of_a_block": found.block_rows, "interval": 0.95},
         "overlap": None if found.overlap is None else found.overlap._asdict(),
-        "units": {"position": "m", **{channel.name: channel.unit for channel in found.spec.states}},
+        "units": {channel.name: channel.unit for channel in (*found.spec.states, DISTANCE)},
         "notes": found.notes,
         "conditions": {
-            c.name: {"unit": c.unit, "edges": c.edges, "windows": [i.sum() for i in c.inside]}
+            c.name: {"unit": c.unit, "edges": c.edges, "windows": [inside.sum() for inside in c.inside]}
             for c in found.conditions
         },
         "rows": {name: _named(row) for name, row in found.rows.items()},
         "left_out": found.left_out,
     }
+
+
+def as_html(found: Evaluation, *, run: Path, paths: Sequence[Path]) -> str:
+    """The report: facts, tables and figures in one file."""
+    x, y, _ = found.spec.pose
+    channels = [DISTANCE, *(channel for channel in found.spec.states if channel.name not in (x, y))]
+    longest = max(found.at)
+    title = f"{run.resolve().name} on {', '.join(path.name for path in paths)}"
+    body = [_list(facts(found)), _list(verdicts(found))]
+    if found.left_out:
+        body += ["<h2>Left out</h2>", _list(f"{name}: {why}" for name, why in found.left_out.items())]
+    for seconds in found.at:
+        body += [f"<h2>Over {seconds:g} s</h2>", _figure(_ladder(found, channels, seconds))]
+        body.append(_table(*_ladder_cells(found, channels, seconds)))
+        body += ["<h3>This run by channel</h3>", _table(*_run_cells(found, seconds))]
+    body += ["<h2>Growth of the error</h2>", _figure(_growth(found, channels))]
+    if found.conditions:
+        body += [f"<h2>By speed and lateral acceleration, over {longest:g} s</h2>", _figure(_bins(found))]
+        body += [_table(*_bin_cells(found, number)) for number in range(len(found.conditions))]
+    body += ["<h2>What the rows are</h2>", _list(f"{name}: {row.doc}" for name, row in found.rows.items())]
+    body.append(
+        "<p>Path RMSE: root mean square over all steps up to the horizon. ADE and FDE: mean distance along "
+        "the path and at its end. In brackets: the 95 % interval. A dash: the row does not predict it.</p>"
+    )
+    return PAGE.substitute(title=html.escape(title), body="\n".join(body))
+
+
+def _ladder_cells(
+    found: Evaluation, channels: Sequence[Channel], seconds: float
+) -> tuple[list[str], list[list[str]]]:
+    head = ["", "ADE [m]", "FDE [m]", *(f"{c.name} path RMSE [{c.unit}]" for c in channels), "run / row"]
+    rows = []
+    for name, row in found.rows.items():
+        scores = row.scores[seconds]
+        position = scores.get(POSITION)
+        cells = [position and position.mean_path, position and position.mean_final]
+        cells += [scores[c.name].path_rmse if c.name in scores else None for c in channels]
+        ratio = row.ratios[seconds].get(POSITION)
+        rows.append([name, *map(with_interval, cells), percent(ratio) if ratio and name != RUN else "–"])
+    return head, rows
+
+
+def _run_cells(found: Evaluation, seconds: float) -> tuple[list[str], list[list[str]]]:
+    head = ["channel", "final RMSE", "path RMSE", "median path RMSE", "max", "unit"]
+    units = {channel.name: channel.unit for channel in (*found.spec.states, DISTANCE)}
+    rows = [
+        [
+            name,
+            *map(with_interval, (s.final_rmse, s.path_rmse, s.median_path_rmse)),
+            number(s.max),
+            units[name],
+        ]
+        for name, s in found.rows[RUN].scores[seconds].items()
+    ]
+    return head, rows
+
+
+def _bin_cells(found: Evaluation, which: int) -> tuple[list[str], list[list[str]]]:
+    condition = found.conditions[which]
+    edges = zip(condition.edges, condition.edges[1:], condition.inside, strict=False)
+    head = [f"position path RMSE [m] by {condition.name} [{condition.unit}]"]
+    head += [f"{low:.3g} to {high:.3g} ({inside.sum()} windows)" for low, high, inside in edges]
+    rows = [
+        [name, *(with_interval(scores.get(POSITION)) for scores in row.bins[condition.name])]
+        for name, row in found.rows.items()
+    ]
+    return head, rows
+
+
+def _ladder(found: Evaluation, channels: Sequence[Channel], seconds: float) -> bytes:
+    errors = {
+        label: {name: score.path_rmse for name, score in row.scores[seconds].items()}
+        for label, row in found.rows.items()
+    }
+    title = f"Path RMSE over {seconds:g} s with 95 % intervals"
+    return plots.to_svg(plots.draw_ladder, channels=channels, errors=errors, title=title)
+
+
+def _growth(found: Evaluation, channels: Sequence[Channel]) -> bytes:
+    errors = {
+        label: {name: np.array(estimates) for name, estimates in row.growth.items()}
+        for label, row in found.rows.items()
+    }
+    title = "RMSE after each time with 95 % bands"
+    return plots.to_svg(plots.draw_growth_bands, dt=found.dt, channels=channels, errors=errors, title=title)
+
+
+def _bins(found: Evaluation) -> bytes:
+    errors = [
+        {
+            label: np.array([scores[POSITION] for scores in row.bins[condition.name]])
+            for label, row in found.rows.items()
+            if POSITION in row.scores[max(found.at)]
+        }
+        for condition in found.conditions
+    ]
+    title = f"Position path RMSE over {max(found.at):g} s with 95 % intervals"
+    kinds = [(c.name, c.unit, c.edges) for c in found.conditions]
+    return plots.to_svg(plots.draw_bins, channel=DISTANCE, conditions=kinds, errors=errors, title=title)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["<tr>" + "".join(f"<th>{html.escape(cell)}</th>" for cell in head) + "</tr>"]
+    for row in rows:
+        kind = ' class="run"' if row[0] == RUN else ""
+        lines.append(f"<tr{kind}>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>")
+    return '<div class="scroll"><table>\n' + "\n".join(lines) + "\n</table></div>"
+
+
+def _list(lines: Any) -> str:
+    return "<ul>\n" + "\n".join(f"<li>{html.escape(line)}</li>" for line in lines) + "\n</ul>"
+
+
+def _figure(svg: bytes) -> str:
+    # As data, not inline: the identifiers inside two figures must not meet.
+    return f'<img alt="" src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}">'
 
 
 def _named(value: Any) -> Any:
