@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from typing import Any, Concatenate, ParamSpec
 import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatter, MaxNLocator
@@ -503,8 +505,7 @@ def draw_growth_bands(
             label without a channel has no line there.
         title: says what was predicted on.
     """
-    columns = min(4, len(channels))
-    rows = math.ceil(len(channels) / columns)
+    rows, columns = _panels(len(channels))
     figure = Figure(figsize=(12, 1.0 + 2.6 * rows), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
@@ -518,6 +519,7 @@ def draw_growth_bands(
             ax.plot(seconds, np.where(np.isfinite(value), value, np.nan), **styles[label])
             ax.fill_between(seconds, low, high, color=styles[label]["color"], alpha=0.25, linewidth=0)
         ax.set_yscale("log")
+        _plain_numbers(ax.yaxis)
         ax.set_xlim(0, seconds[-1])
         ax.set_ylabel(f"RMSE of {_label(channel.symbol, channel.unit)}")
         if i + columns >= len(channels):
@@ -541,12 +543,10 @@ def draw_ladder(
         errors: value, low and high by label and channel name; the run first.
         title: says which error of what.
     """
-    columns = min(4, len(channels))
-    rows = math.ceil(len(channels) / columns)
+    rows, columns = _panels(len(channels))
     figure = Figure(figsize=(12, 0.9 + (0.6 + 0.24 * len(errors)) * rows), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left")
-    grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    axes = list(grid.flat)
+    axes = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flat)
     styles = _styles(errors)
     for ax, channel in zip(axes, channels, strict=False):
         for place, (label, by_channel) in enumerate(errors.items()):
@@ -563,9 +563,7 @@ def draw_ladder(
         ax.set_xscale("log")
         ax.margins(x=0.25)
         ax.set_xlabel(_label(channel.symbol, channel.unit))
-        ax.xaxis.set_major_formatter("{x:g}")
-        ax.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.4)))
-        ax.tick_params(axis="x", which="both", labelsize=7)
+        _plain_numbers(ax.xaxis)
     axes[0].set_yticks(range(len(errors)), list(errors))
     axes[0].set_ylim(len(errors) - 0.4, -0.8)
     for ax in axes[len(channels) :]:
@@ -601,20 +599,40 @@ def draw_bins(
             ax.vlines(middle + shift, low, high, color=styles[label]["color"], linewidth=2.5, alpha=0.5)
         for edge in edges:
             ax.axvline(edge, color=MUTED, linewidth=0.6, alpha=0.6)
+        ax.grid(visible=False, axis="x")
         ax.set_yscale("log")
+        _plain_numbers(ax.yaxis)
         ax.set_xlabel(f"{name} [{_unit(unit)}]")
-    axes[0].set_ylabel(_label(channel.symbol, channel.unit))
+    axes[0].set_ylabel(f"RMSE of {_label(channel.symbol, channel.unit)}")
     _legend(figure, styles)
     return figure
 
 
+def _panels(count: int) -> tuple[int, int]:
+    """Rows and columns of so many panels, at most four side by side.
+
+    Examples:
+        >>> _panels(3), _panels(6), _panels(8)
+        ((1, 3), (2, 3), (2, 4))
+    """
+    rows = math.ceil(count / 4)
+    return rows, math.ceil(count / rows)
+
+
+def _plain_numbers(axis: Axis) -> None:
+    """Numbers instead of powers on a logarithmic axis, also between them where it is short."""
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.4)))
+    axis.set_tick_params(which="both", labelsize=7)
+
+
 def _styles(labels: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Colour and line of each label; the first is the run."""
-    colors = [PREDICTED, MUTED, "#E69F00", "#CC79A7", CONTROL, BASELINE, TRUTH, "#56B4E9"]
-    lines = ["-", ":", "-.", "-", "-.", "--", "--", ":"]
+    colors = [PREDICTED, MUTED, "#E69F00", "#CC79A7", CONTROL, BASELINE, "#56B4E9"]
+    lines = ["-", ":", "-.", "-", "-.", "--", "--"]
     return {
-        label: {"color": colors[i % 8], "linestyle": lines[i % 8], "linewidth": 2.4 if i == 0 else 1.4}
-        for i, label in enumerate(labels)
+        label: {"color": color, "linestyle": line, "linewidth": 2.4 if label == next(iter(labels)) else 1.4}
+        for label, color, line in zip(labels, itertools.cycle(colors), itertools.cycle(lines), strict=False)
     }
 
 
