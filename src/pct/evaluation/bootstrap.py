@@ -35,7 +35,7 @@ class Blocks:
 
     Attributes:
         block: number of each window's block, never decreasing, (B,).
-        rows: least rows from the first window of a block to that of the next in its recording.
+        rows: length of a block in rows; the last of a recording is longer, one of a short recording shorter.
         counts: how often a replicate draws a block, (R, K).
     """
 

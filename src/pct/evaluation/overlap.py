@@ -50,7 +50,7 @@ class Overlap(NamedTuple):
         return self.share > TOLERATED
 
 
-def find_overlap(fingerprint: Hashes, test: Hashes) -> Overlap:
+def find_overlap(fingerprint: Hashes, test: Shaped[np.ndarray, " L"]) -> Overlap:
     """The share of a test set's kept rows that a training fingerprint holds."""
     found = np.isin(test, fingerprint)
     return Overlap(float(found.mean()) if found.size else 0.0, found.size)
