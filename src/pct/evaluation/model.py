@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from pct.errors import DataError
 from pct.integration import Integrator
 
 
+@runtime_checkable  # the annotations are checked while the tests run
 class Model(Protocol):
     """A dynamics model with learned parameters, constant or answered by a network.
 
