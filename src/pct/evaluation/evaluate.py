@@ -193,7 +193,7 @@ def _notes(
 ) -> list[str]:
     """What a reader must know to believe the figures."""
     notes = []
-    if overlap is None:
+    if overlap is None or not overlap.compared:
         notes.append("NOT CHECKED whether the run was trained on the test data.")
     elif overlap.alarming:
         notes.append(

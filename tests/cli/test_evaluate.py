@@ -1,0 +1,209 @@
+"""`pct evaluate` from a run folder to a report: figures, refusals, what is left out."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from pct import plots
+from pct.analysis import load_network, load_windows, open_loop_errors
+from pct.cli.main import main
+from pct.data.trajectory import read_dataset, write_dataset
+from pct.dynamics import MODEL_SPECS
+from pct.evaluation.overlap import FINGERPRINT
+from pct.simulation import simulate
+
+BASELINES = [
+    *("hold last value", "constant acceleration", "ridge ARX"),
+    *("kinematic", "default parameters", "constant fit"),
+]
+
+
+def run_pct(*arguments: object) -> int:
+    try:
+        main([*map(str, arguments)])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the kinematic model on ``drives``, with ``test`` beside them: two recordings of 6 s each."""
+    folder = tmp_path_factory.mktemp("trained")
+    for name, seed in (("drives", 0), ("test", 1)):
+        drives = simulate(
+            MODEL_SPECS["singletrack"], recordings=2, duration=6.0, dt=0.05, noise=0.1, seed=seed
+        )
+        write_dataset(folder / name, drives, vehicle="simulated")
+    flags = "--model kinematic-singletrack --horizon 4 --history 4 --stride 2 --epochs 1 --batch-size 32"
+    flags += " --model-hidden 4 --integrator euler --substeps 1 --no-history-fit --no-analysis"
+    with jax.enable_x64(False):
+        drives, results = folder / "drives", folder / "results"
+        assert run_pct("train", "--dataset", drives, *flags.split(), "--results", results) == 0
+    (run,) = (folder / "results" / "kinematic-singletrack").iterdir()
+    return run
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A run folder and training drives of a test's own."""
+    copy = shutil.copytree(trained, tmp_path / "run")
+    shutil.copytree(trained.parents[2] / "drives", tmp_path / "drives")
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "dataset": [str(tmp_path / "drives")]}))
+    return copy
+
+
+@pytest.fixture
+def unseen(trained: Path) -> Path:
+    """Drives that the run has not seen."""
+    return trained.parents[2] / "test"
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than all the rest, and is tested once."""
+    monkeypatch.setattr(plots, "to_svg", lambda draw, **_: b"<svg/>")
+
+
+def evaluation(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "evaluation.json").read_text())
+
+
+def test_a_run_is_judged_beside_its_baselines(
+    run: Path, unseen: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_pct("evaluate", run, "--dataset", unseen, "--at", 0.1, 0.2) == 0
+    told = capsys.readouterr()
+    folder = run / "evaluation" / "test"
+    assert {path.name for path in folder.iterdir()} == {"evaluation.json", "report.html"}
+    found = evaluation(folder)
+    assert list(found["rows"]) == ["this run", *BASELINES]
+    assert found["left_out"] == {}
+    assert found["overlap"]["share"] == 0.0
+
+    # The figures are those of the run's network on the run's windows.
+    network = load_network(run)
+    windows = load_windows(network, [unseen], "test")
+    expected = open_loop_errors(network.predict_states(windows), windows, network.spec)
+    assert found["windows"]["count"] == windows.targets.shape[0]
+    for seconds, step in (("0.1", 1), ("0.2", 3)):
+        for i, name in enumerate(network.spec.state_names):
+            score = found["rows"]["this run"]["scores"][seconds][name]
+            np.testing.assert_allclose(score["final_rmse"]["value"], expected[step, i], rtol=1e-5)
+            path = np.sqrt(np.mean(expected[: step + 1, i] ** 2))
+            np.testing.assert_allclose(score["path_rmse"]["value"], path, rtol=1e-5)
+    # A run of the kinematic model starts as the kinematic baseline: read anew, the rows are the same.
+    default, kinematic = (found["rows"][name]["scores"] for name in ("default parameters", "kinematic"))
+    for name in ("x", "psi", "v", "position"):
+        values = [scores["0.2"][name]["path_rmse"]["value"] for scores in (default, kinematic)]
+        np.testing.assert_allclose(*values, rtol=1e-5)
+    # Holding the position is worse than going on, and the run is compared with both.
+    hold, going_on = (found["rows"][name] for name in BASELINES[:2])
+    assert hold["scores"]["0.2"]["position"]["mean_final"]["value"] > 0.3
+    assert going_on["scores"]["0.2"]["position"]["mean_final"]["value"] < 0.3
+    ratio = hold["ratios"]["0.2"]["position"]["value"]
+    ours = found["rows"]["this run"]["scores"]["0.2"]["position"]["path_rmse"]["value"]
+    np.testing.assert_allclose(ratio, ours / hold["scores"]["0.2"]["position"]["path_rmse"]["value"])
+
+    for name in found["rows"]:
+        assert f"│ {name} " in told.out
+    assert "The run beats hold last value" in told.out
+    assert "block bootstrap over" in told.out
+    assert told.err.count("judging: ") == 7
+    page = (folder / "report.html").read_text()
+    assert page.count("data:image/svg+xml;base64,") == 4
+    assert re.findall(r"(?:src|href)=[\"'](?!data:)", page) == []
+    assert all(name in page for name in found["rows"])
+    assert f"{ours:.3g} [" in page or f"<td>{ours:.3g}</td>" in page
+
+
+def test_training_data_is_refused_under_another_name(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], no_figures: None
+) -> None:
+    drive = read_dataset(run.parent / "drives")[0]
+    write_dataset(tmp_path / "new", [drive.slice(7, len(drive))], vehicle="another")
+    assert run_pct("evaluate", run, "--dataset", tmp_path / "new") == 3
+    told = capsys.readouterr().err
+    assert "found 100 % of" in told
+    assert "rows in its training data" in told
+    assert "--allow-overlap" in told
+    assert len(told.strip().splitlines()) <= 2
+    assert not (run / "evaluation").exists()
+
+    # Without its fingerprint the run is compared with the data that it names.
+    (run / FINGERPRINT).unlink()
+    assert run_pct("evaluate", run, "--dataset", tmp_path / "new") == 3
+    assert "found 100 % of" in capsys.readouterr().err
+
+    output = tmp_path / "judged"
+    assert run_pct("evaluate", run, "--dataset", tmp_path / "new", "--allow-overlap", "--output", output) == 0
+    assert "NO TEST: 100 % of" in capsys.readouterr().out
+    assert "NO TEST: 100 % of" in (output / "report.html").read_text()
+    assert evaluation(output)["overlap"]["share"] == 1.0
+
+
+def test_without_its_training_data_a_run_lacks_what_is_fitted(
+    run: Path, unseen: Path, capsys: pytest.CaptureFixture[str], no_figures: None
+) -> None:
+    drives = run.parent / "drives"
+    shutil.rmtree(drives)
+    assert run_pct("evaluate", run, "--dataset", unseen) == 0
+    found = evaluation(run / "evaluation" / "test")
+    assert set(found["left_out"]) == {"ridge ARX", "constant fit"}
+    assert found["left_out"]["ridge ARX"] == f"the training data is gone: {drives}"
+    assert "Left out: ridge ARX: the training data is gone" in capsys.readouterr().out
+    assert len(found["rows"]) == 5
+
+    (run / FINGERPRINT).unlink()
+    assert run_pct("evaluate", run, "--dataset", unseen) == 3
+    told = capsys.readouterr().err
+    assert "cannot tell whether it was trained on the test data (the training data is gone" in told
+    assert run_pct("evaluate", run, "--dataset", unseen, "--allow-overlap") == 0
+    assert "NOT CHECKED" in capsys.readouterr().out
+    assert evaluation(run / "evaluation" / "test")["overlap"] is None
+
+
+def test_a_horizon_may_be_longer_than_in_training(run: Path, unseen: Path, no_figures: None) -> None:
+    assert run_pct("evaluate", run, "--dataset", unseen, "--at", 0.6, "--stride", 5) == 0
+    found = evaluation(run / "evaluation" / "test")
+    assert (found["windows"]["horizon_steps"], found["windows"]["stride_steps"]) == (12, 5)
+    assert len(found["rows"]["this run"]["growth"]["position"]) == 12
+    assert "ridge ARX" in found["rows"]
+    assert found["bootstrap"]["least_rows_of_a_block"] > 12 + 4
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        ("--at 0.12", 2, "--at 0.12: expected a positive multiple of the time step, 0.05 s"),
+        ("--at -0.1", 2, "--at -0.1: expected a positive multiple"),
+        ("--at 9", 3, "expected a recording of at least 185 rows"),
+        ("--stride 0", 2, "--stride must be a positive number, got 0"),
+        ("--dataset no/such/folder", 3, "expected a folder, found nothing at"),
+    ],
+)
+def test_what_cannot_be_used_is_told(
+    trained: Path, unseen: Path, capsys: pytest.CaptureFixture[str], flags: str, code: int, message: str
+) -> None:
+    dataset = [] if "--dataset" in flags else ["--dataset", unseen]
+    assert run_pct("evaluate", trained, *dataset, *flags.split()) == code
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_run_is_told(
+    unseen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_pct("evaluate", tmp_path, "--dataset", unseen) == 3
+    assert "expected the folder of a finished run with network.json" in capsys.readouterr().err
+    assert run_pct("evaluate", tmp_path / "nothing", "--dataset", unseen) == 3
+    assert "found no folder" in capsys.readouterr().err
+    assert run_pct("evaluate", tmp_path) == 2
