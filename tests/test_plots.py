@@ -355,3 +355,91 @@ def test_a_model_that_blows_up_does_not_press_the_others_down(value):
     figure = plots.draw_error_growth(spec=SPEC, dt=0.1, errors=errors, title="t")
     assert figure.axes[0].get_ylim()[1] <= 10.8
     assert figure.axes[0].get_ylim()[1] >= 1.0
+
+
+# --- A run beside its baselines
+
+RUNGS = {"this run": 1.0, "hold": 10.0, "kinematic": 3.0}
+
+
+def bands():
+    """Value, low and high after each of five steps; the kinematic row has no heading."""
+    rows = {
+        label: {c.name: size * np.linspace(0.1, 1, 5)[:, None] * [1, 0.9, 1.2] for c in SPEC.states}
+        for label, size in RUNGS.items()
+    }
+    del rows["kinematic"]["psi"]
+    return rows
+
+
+def test_growth_has_a_line_and_a_band_for_each_row():
+    figure = plots.draw_growth_bands(dt=0.1, channels=SPEC.states, errors=bands(), title="t")
+    x, _, psi = figure.axes
+    assert [ax.get_ylabel() for ax in (x, psi)] == ["RMSE of $x$ [m]", r"RMSE of $\psi$ [rad]"]
+    assert [len(ax.lines) for ax in figure.axes] == [3, 3, 2]
+    assert [len(ax.collections) for ax in figure.axes] == [3, 3, 2]
+    (run,) = lines(x, plots.PREDICTED)
+    np.testing.assert_allclose(run.get_xydata()[:, 0], [0.1, 0.2, 0.3, 0.4, 0.5])
+    np.testing.assert_allclose(run.get_xydata()[:, 1], np.linspace(0.1, 1, 5))
+    edges = x.collections[0].get_paths()[0].vertices[:, 1]
+    assert (edges.min(), edges.max()) == pytest.approx((0.09, 1.2))
+    assert x.get_yscale() == "log"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(RUNGS)
+
+
+def test_the_ladder_shows_value_interval_and_dash():
+    errors = {label: {name: tuple(rows[-1]) for name, rows in by.items()} for label, by in bands().items()}
+    errors["diverging"] = {"x": (np.inf, np.nan, np.nan)}
+    figure = plots.draw_ladder(channels=SPEC.states, errors=errors, title="t")
+    x, _, psi = figure.axes
+    assert [text.get_text() for text in x.get_yticklabels()] == list(errors)
+    assert texts(x) == ["1", "10", "3", "diverged"]
+    assert texts(psi) == ["1", "10", "–", "–"]
+    whisker, point = lines(x, plots.PREDICTED)
+    np.testing.assert_allclose(whisker.get_xdata(), [0.9, 1.2])
+    np.testing.assert_allclose(point.get_xydata(), [[1.0, 0.0]])
+    assert psi.get_xlabel() == r"$\psi$ [rad]"
+
+
+def test_bins_have_their_values_in_the_middle():
+    values = {label: size * np.array([[1, 0.9, 1.1], [2, 1.8, 2.2]]) for label, size in RUNGS.items()}
+    figure = plots.draw_bins(
+        channel=SPEC.states[0],
+        conditions=[("speed", "m/s", np.array([1.0, 3.0, 7.0]))],
+        errors=[values],
+        title="t",
+    )
+    (ax,) = figure.axes
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("speed [m/s]", "RMSE of $x$ [m]")
+    (middle,) = (line for line in ax.lines if list(line.get_ydata()) == [10.0, 20.0])
+    np.testing.assert_allclose(middle.get_xdata(), [2.0, 5.0])
+    assert [line.get_xdata()[0] for line in lines(ax, plots.MUTED)][-3:] == [1.0, 3.0, 7.0]
+
+
+@pytest.mark.parametrize("value", [0.0, np.inf, 1e25])
+def test_errors_of_any_size_are_drawn_as_svg(value):
+    point = (value, value, value)
+    errors = {"this run": {"x": point, "y": (1.0, 0.5, 2.0)}, "hold": {"x": point}}
+    grown = {"this run": {c.name: np.array([point] * 3) for c in SPEC.states}}
+    binned = {"this run": np.array([point, point])}
+    for svg in (
+        plots.to_svg(plots.draw_ladder, channels=SPEC.states, errors=errors, title="t"),
+        plots.to_svg(plots.draw_growth_bands, dt=0.1, channels=SPEC.states, errors=grown, title="t"),
+        plots.to_svg(
+            plots.draw_bins,
+            channel=SPEC.states[0],
+            conditions=[("speed", "m/s", np.array([0.0, 1.0, 2.0]))],
+            errors=[binned],
+            title="t",
+        ),
+    ):
+        assert svg.startswith(b"<?xml")
+        assert svg.rstrip().endswith(b"</svg>")
+
+
+def test_the_same_figure_has_the_same_bytes():
+    svg = [
+        plots.to_svg(plots.draw_growth_bands, dt=0.1, channels=SPEC.states, errors=bands(), title="t")
+        for _ in range(2)
+    ]
+    assert svg[0] == svg[1]

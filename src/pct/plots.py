@@ -19,7 +19,6 @@ from typing import Any, Concatenate, ParamSpec
 import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatter, MaxNLocator
@@ -165,11 +164,13 @@ def _running_median(
     return steps[centres], np.array(medians)
 
 
-def _set_log(ax: Axes, values: np.ndarray) -> None:
+def _set_log(ax: Axes, values: np.ndarray, which: str = "y") -> None:
+    """Make an axis logarithmic, with numbers instead of powers, where that shows any of the values."""
     if np.any(values[np.isfinite(values)] > 0):
-        ax.set_yscale("log", nonpositive="mask")
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.4)))
+        (ax.set_yscale if which == "y" else ax.set_xscale)("log", nonpositive="mask")
+        axis = ax.yaxis if which == "y" else ax.xaxis
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.4)))
 
 
 # --- One window
@@ -297,9 +298,9 @@ def _draw_state(
     ax.yaxis.set_major_locator(MaxNLocator(5, steps=ROUND))
 
 
-def _finite(states: np.ndarray) -> np.ndarray:
-    """The states in double precision with NaN from where they cannot be drawn or squared."""
-    return np.where(np.abs(states) < 1e30, states, np.nan).astype(float)
+def _finite(values: np.ndarray) -> np.ndarray:
+    """The values in double precision with NaN from where they cannot be drawn or squared."""
+    return np.where(np.abs(values) < 1e30, values, np.nan).astype(float)
 
 
 def _limits(truth: np.ndarray, others: Sequence[np.ndarray], least: float) -> tuple[float, float]:
@@ -511,15 +512,16 @@ def draw_growth_bands(
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     styles = _styles(errors)
     for i, (ax, channel) in enumerate(zip(axes, channels, strict=False)):
+        drawn: list[np.ndarray] = []
         for label, by_channel in errors.items():
             if channel.name not in by_channel:
                 continue
-            value, low, high = by_channel[channel.name].T
+            value, low, high = _finite(by_channel[channel.name]).T
             seconds = dt * np.arange(1, len(value) + 1)
-            ax.plot(seconds, np.where(np.isfinite(value), value, np.nan), **styles[label])
+            ax.plot(seconds, value, **styles[label])
             ax.fill_between(seconds, low, high, color=styles[label]["color"], alpha=0.25, linewidth=0)
-        ax.set_yscale("log")
-        _plain_numbers(ax.yaxis)
+            drawn.append(value)
+        _set_log(ax, np.concatenate(drawn))
         ax.set_xlim(0, seconds[-1])
         ax.set_ylabel(f"RMSE of {_label(channel.symbol, channel.unit)}")
         if i + columns >= len(channels):
@@ -560,10 +562,11 @@ def draw_ladder(
                 what = "diverged" if math.isinf(value) else "–"
                 where = ax.get_yaxis_transform()
                 ax.text(0.03, place, what, transform=where, va="center", color=MUTED, fontsize=8)
-        ax.set_xscale("log")
+        known = [by_channel[channel.name][0] for by_channel in errors.values() if channel.name in by_channel]
+        _set_log(ax, np.array(known), "x")
         ax.margins(x=0.25)
         ax.set_xlabel(_label(channel.symbol, channel.unit))
-        _plain_numbers(ax.xaxis)
+        ax.tick_params(axis="x", which="both", labelsize=7)
     axes[0].set_yticks(range(len(errors)), list(errors))
     axes[0].set_ylim(len(errors) - 0.4, -0.8)
     for ax in axes[len(channels) :]:
@@ -594,14 +597,13 @@ def draw_bins(
         middle, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
         for place, (label, values) in enumerate(by_label.items()):
             shift = width * 0.06 * (place - (len(by_label) - 1) / 2)  # whiskers side by side
-            value, low, high = np.where(np.isfinite(values), values, np.nan).T
+            value, low, high = _finite(values).T
             ax.plot(middle + shift, value, **styles[label], marker="o", markersize=4)
             ax.vlines(middle + shift, low, high, color=styles[label]["color"], linewidth=2.5, alpha=0.5)
         for edge in edges:
             ax.axvline(edge, color=MUTED, linewidth=0.6, alpha=0.6)
         ax.grid(visible=False, axis="x")
-        ax.set_yscale("log")
-        _plain_numbers(ax.yaxis)
+        _set_log(ax, np.concatenate([values[:, 0] for values in by_label.values()]))
         ax.set_xlabel(f"{name} [{_unit(unit)}]")
     axes[0].set_ylabel(f"RMSE of {_label(channel.symbol, channel.unit)}")
     _legend(figure, styles)
@@ -617,13 +619,6 @@ def _panels(count: int) -> tuple[int, int]:
     """
     rows = math.ceil(count / 4)
     return rows, math.ceil(count / rows)
-
-
-def _plain_numbers(axis: Axis) -> None:
-    """Numbers instead of powers on a logarithmic axis, also between them where it is short."""
-    axis.set_major_formatter("{x:g}")
-    axis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.4)))
-    axis.set_tick_params(which="both", labelsize=7)
 
 
 def _styles(labels: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
