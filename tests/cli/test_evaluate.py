@@ -15,9 +15,12 @@ import pytest
 from pct import plots
 from pct.analysis import load_network, load_windows, open_loop_errors
 from pct.cli.main import main
+from pct.data.loading import data_hashes
+from pct.data.splits import rows_of_windows, split_starts
 from pct.data.trajectory import read_dataset, write_dataset
 from pct.dynamics import MODEL_SPECS
 from pct.evaluation.overlap import FINGERPRINT
+from pct.evaluation.windows import load_training_windows
 from pct.simulation import simulate
 
 BASELINES = [
@@ -207,3 +210,34 @@ def test_a_folder_that_is_no_run_is_told(
     assert run_pct("evaluate", tmp_path / "nothing", "--dataset", unseen) == 3
     assert "found no folder" in capsys.readouterr().err
     assert run_pct("evaluate", tmp_path) == 2
+
+
+def test_files_that_chose_the_best_epoch_are_told(
+    run: Path, unseen: Path, capsys: pytest.CaptureFixture[str], no_figures: None
+) -> None:
+    said = "The run chose its best epoch by some of these files"
+    provenance = json.loads((run / "provenance.json").read_text())
+    hashes = data_hashes([unseen])
+    for named, told in ((["dataset.json"], False), (["dataset.json", "recording_00.parquet"], True)):
+        data = {path: content for path, content in hashes.items() if Path(path).name in named}
+        assert len(data) == len(named)
+        (run / "provenance.json").write_text(json.dumps({**provenance, "data": data}))
+        assert run_pct("evaluate", run, "--dataset", unseen) == 0
+        assert (said in capsys.readouterr().out) is told
+
+
+def test_baselines_are_fitted_to_what_training_read_alone(run: Path, unseen: Path, no_figures: None) -> None:
+    config = json.loads((run / "config.json").read_text())
+    model = load_network(run)
+    shape = {"horizon": 4, "history": 4}
+    store, every, _ = load_training_windows(model, run, horizon=4, samples=1000)
+    (run / "config.json").write_text(json.dumps({**config, "val_split": 0.3}))
+    _, read, windows = load_training_windows(model, run, horizon=4, samples=1000)
+    training, held_out = split_starts(store, 0.3, stride=2, **shape)
+    assert every.sum() > read.sum() > 0
+    np.testing.assert_array_equal(read, rows_of_windows(training, store.recording.size, **shape))
+    assert not (rows_of_windows(held_out, read.size, **shape) & read).any()
+    assert not (rows_of_windows(windows.starts, read.size, **shape) & ~read).any()
+    # What is left is enough to choose the ridge by.
+    assert run_pct("evaluate", run, "--dataset", unseen) == 0
+    assert evaluation(run / "evaluation" / "test")["left_out"] == {}

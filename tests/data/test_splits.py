@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pct.data.splits import rows_of_windows, split_starts, windows_within
+from pct.data.splits import (
+    GAP,
+    HELD_OUT,
+    TRAINING,
+    rows_of_windows,
+    split_rows,
+    split_starts,
+    windows_within,
+)
 from pct.data.windows import WindowStore, window_starts
 from pct.errors import DataError
 
@@ -96,3 +104,11 @@ def test_a_window_that_touches_a_row_outside_is_dropped() -> None:
     starts = window_starts(store_of([60]), horizon=3, history=4)
     found = windows_within(starts, inside, horizon=3, history=4)
     assert set(starts) - set(found) == set(range(27, 35))
+
+
+def test_a_split_of_some_rows_leaves_the_others_out() -> None:
+    inside = (np.arange(200) >= 20) & (np.arange(200) < 80) | (np.arange(200) >= 150)
+    parts = split_rows(store_of([100, 100]), 0.25, gap=7, inside=inside)
+    assert (parts[~inside] == GAP).all()
+    assert np.flatnonzero(parts == HELD_OUT).tolist() == [*range(65, 80), *range(188, 200)]
+    assert np.flatnonzero(parts == TRAINING).tolist() == [*range(20, 58), *range(150, 181)]

@@ -52,7 +52,9 @@ def split_starts(
     return spread(training, samples), spread(held_out, val_samples)
 
 
-def split_rows(store: WindowStore, share: float, *, gap: int) -> Int[np.ndarray, " N"]:
+def split_rows(
+    store: WindowStore, share: float, *, gap: int, inside: Bool[np.ndarray, " N"] | None = None
+) -> Int[np.ndarray, " N"]:
     """The part of each row: `TRAINING`, `HELD_OUT` or `GAP`, (N,).
 
     Of n recordings, round(n share) whole ones are held out, evenly spread, where n share is one or more.
@@ -62,16 +64,18 @@ def split_rows(store: WindowStore, share: float, *, gap: int) -> Int[np.ndarray,
         store: rows of all recordings.
         share: part that is held out, between 0 and 1.
         gap: rows between the parts.
+        inside: the rows to split, (N,); the others are in no part. All when left out.
     """
-    count = len(store.recordings)
-    parts = np.full(store.recording.size, TRAINING, np.int8)
-    if count * share >= 1:
-        held = min(round(count * share), count - 1)
-        chosen = ((np.arange(held) + 0.5) * count / held).astype(int)
-        parts[np.isin(store.recording, chosen)] = HELD_OUT
+    recording = store.recording if inside is None else np.where(inside, store.recording, -1)
+    parts = np.where(recording < 0, GAP, TRAINING).astype(np.int8)
+    numbers = np.unique(recording[recording >= 0])
+    if numbers.size * share >= 1:
+        held = min(round(numbers.size * share), numbers.size - 1)
+        chosen = numbers[((np.arange(held) + 0.5) * numbers.size / held).astype(int)]
+        parts[np.isin(recording, chosen)] = HELD_OUT
         return parts
-    for number in range(count):
-        rows = np.flatnonzero(store.recording == number)
+    for number in numbers:
+        rows = np.flatnonzero(recording == number)
         first = rows.size - round(share * rows.size)
         parts[rows[first:]] = HELD_OUT
         parts[rows[max(first - gap, 0) : first]] = GAP

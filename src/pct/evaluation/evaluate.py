@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pct.data.loading import data_hashes
+from pct.data.signals import MAP
 from pct.data.splits import rows_of_windows
+from pct.data.trajectory import MANIFEST
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError, DivergedError, UsageError
 from pct.evaluation.baselines.parameters import diverged_as_infinite
@@ -199,7 +201,7 @@ def _notes(
         notes.append(
             f"NO TEST: {100 * overlap.share:.0f} % of {overlap.compared} compared rows were trained on."
         )
-    elif set(data_of(run).values()) & set(data_hashes(paths).values()):
+    elif _recordings(data_of(run)) & _recordings(data_hashes(paths)):
         notes.append("The run chose its best epoch by some of these files; a strict test uses others.")
     if derived := derived_channels(paths, model.spec.control_names):
         notes.append(
@@ -209,6 +211,11 @@ def _notes(
     if len(blocks) < FEW_BLOCKS:
         notes.append(f"Only {len(blocks)} blocks: the intervals are rough. Use longer recordings.")
     return notes
+
+
+def _recordings(hashes: Mapping[str, str]) -> set[str]:
+    """The hashes of recordings: what describes them may well be the same for others."""
+    return {content for path, content in hashes.items() if Path(path).name not in (MANIFEST, MAP)}
 
 
 def _row(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pct.data.splits import HELD_OUT, TRAINING, split_rows, windows_within
+from pct.data.splits import HELD_OUT, TRAINING, rows_of_windows, split_rows, windows_within
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError
 from pct.evaluation.baselines.base import motion_channels, motion_of, with_pose
@@ -58,7 +58,9 @@ def fit_ridge_arx(training: OpenLoopWindows, spec: ModelSpec) -> RidgeArx:
         DataError: the training data is too short to hold some out.
     """
     shape = {"horizon": training.horizon, "history": training.history}
-    parts = split_rows(training.store, VALIDATION_SHARE, gap=training.history + training.horizon)
+    inside = rows_of_windows(training.starts, training.store.recording.size, **shape)
+    gap = training.history + training.horizon
+    parts = split_rows(training.store, VALIDATION_SHARE, gap=gap, inside=inside)
     fitted, checked = (
         np.isin(training.starts, windows_within(training.starts, parts == part, **shape))
         for part in (TRAINING, HELD_OUT)
