@@ -5,9 +5,9 @@ hidden state behind them: the true value behind a sensor that lags, what an actu
 error of a rate (a slope, wind, an engine that is off) or of a sensor. Everything that works on a model
 works on it: rollouts, bounds, fits, plots.
 
-One noisy row is a poor start for a rollout, and hidden states have none at all. `observe` rolls the model
+One noisy row is a poor start for a rollout, and hidden states have none at all. An observer rolls the model
 over the rows before a window and, after each step, moves its state by learned gains times what the log says
-otherwise. At the window's start the state has taken the history in.
+otherwise (`corrected`). At the window's start the state has taken the history in.
 
 References:
     L. Ljung, "System Identification: Theory for the User", 2nd ed., 1999, sections 4.3 and 7.4: models in
@@ -24,7 +24,6 @@ import numpy as np
 
 from pct.dynamics.core import Channel, ModelSpec, Parameter, define_model
 from pct.errors import UsageError
-from pct.integration import TABLEAUS, explicit_step
 from pct.types import Array, Float
 
 # Gains that correct a state by its own channel start here; all others at zero.
@@ -139,57 +138,25 @@ def with_measurement(spec: ModelSpec, measurement: Measurement) -> ModelSpec:
     )
 
 
-def observe(
-    spec: ModelSpec,
-    params: Mapping[str, Any],
-    states: Sequence[Float[Array, "L B"]],
-    controls: Sequence[Float[Array, "H B"]],
-    h: float,
-    integrator: str = "rk4",
-    substeps: int = 1,
-    xp: Any = None,
+def corrected(
+    spec: ModelSpec, params: Mapping[str, Any], x: Sequence[Array], logged: Sequence[Array], gate: Array
 ) -> tuple[Array, ...]:
-    """State at the last row of a history, hidden states included.
+    """The state after a step, moved by what the log says otherwise.
 
     Args:
-        spec: a model, as `with_measurement` gives it.
-        params: every parameter by name, of shape (B,) or (), the gains (K, M).
-        states: logged states, L = H + 1 rows of the B windows each.
-        controls: control over each of the H steps between.
-        h: time step in s.
-        integrator, substeps: how a step is integrated.
-        xp: array namespace of the equations; ``jax.numpy`` when left out.
-
-    Returns:
-        One array (B,) a state. Without an observer the logged states, and hidden ones as `hidden_start`.
+        spec: a model with an observer.
+        params: the gains, (K, M), among others.
+        x: one array (B,) a state, hidden ones last.
+        logged: what the log says of each state of the table, (B,) each.
+        gate: 1 to correct, 0 to leave the state as it is.
     """
-    import jax
-    import jax.numpy as jnp
-
-    xp = jnp if xp is None else xp
-    if spec.measurement is None or not spec.measurement.observer:
-        last = tuple(x[-1] for x in states)
-        return (*last, *hidden_start(spec, last, tuple(u[-1] for u in controls)))
     moving = [i for i, name in enumerate(spec.state_names) if name not in spec.pose]
-    posed = [i for i, name in enumerate(spec.state_names) if name in spec.pose]
-    corrected = [*moving, *range(len(spec.states), len(spec.states) + len(spec.hidden))]
+    error = {i: gate * (logged[i] - x[i]) for i in range(len(logged))}
     gains = params[GAINS]
-    first = tuple(x[0] for x in states)
-    start = (*first, *hidden_start(spec, first, tuple(u[0] for u in controls)))
-
-    def step(x: tuple[Array, ...], row: Any) -> tuple[tuple[Array, ...], None]:
-        u, logged = row
-        x = advance(spec, params, x, u, h, integrator, substeps, xp)
-        error = [logged[i] - x[i] for i in moving]
-        after = list(x)
-        for k, i in enumerate(corrected):
-            after[i] = x[i] + sum(gains[..., k, j] * e for j, e in enumerate(error))
-        for i in posed:
-            after[i] = logged[i]
-        return tuple(after), None
-
-    rows = tuple(controls), tuple(x[1:] for x in states)
-    return jax.lax.scan(step, start, rows)[0]
+    after = [x[i] + error[i] if i in error else x[i] for i in range(len(x))]
+    for k, i in enumerate([*moving, *range(len(spec.states), len(x))]):
+        after[i] = x[i] + sum(gains[k, j] * error[n] for j, n in enumerate(moving))
+    return tuple(after)
 
 
 def hidden_start(spec: ModelSpec, x: Sequence[Array], u: Sequence[Array]) -> tuple[Array, ...]:
@@ -199,31 +166,6 @@ def hidden_start(spec: ModelSpec, x: Sequence[Array], u: Sequence[Array]) -> tup
         logged[channel.name.rpartition("_")[0]] * float(channel.name.endswith(("_true", "_acting")))
         for channel in spec.hidden
     )
-
-
-def advance(
-    spec: ModelSpec,
-    params: Mapping[str, Any],
-    x: tuple[Array, ...],
-    u: tuple[Array, ...],
-    h: float,
-    integrator: str,
-    substeps: int,
-    xp: Any,
-) -> tuple[Array, ...]:
-    """One time step on one array a state; arguments as in `observe`."""
-    import jax
-
-    def rate(x: tuple[Array, ...]) -> tuple[Array, ...]:
-        return tuple(
-            xp.broadcast_to(k, x[0].shape) if k.ndim == 0 else k
-            for k in map(xp.asarray, spec.lane_rates(x, u, params, xp))
-        )
-
-    def substep(x: tuple[Array, ...], _: None) -> tuple[tuple[Array, ...], None]:
-        return explicit_step(TABLEAUS[integrator], rate, x, h / substeps), None
-
-    return jax.lax.scan(substep, x, None, length=substeps)[0]
 
 
 def delayed(

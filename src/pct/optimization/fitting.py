@@ -27,9 +27,8 @@ import numpy as np
 
 from pct.data.windows import WholeWindows, WindowSet
 from pct.dynamics.core import ModelSpec, flatten_bounds, flatten_params, unflatten_params
-from pct.engine import fastmath
+from pct.engine.observer import make_history_rollout
 from pct.errors import DivergedError, UsageError
-from pct.observation import advance, delayed, observe
 from pct.optimization.network import bounds_slope, from_bounds, to_bounds
 from pct.types import Array
 
@@ -90,30 +89,6 @@ class _Sums(NamedTuple):
     costs: Array
 
 
-def make_rollout_from_history(
-    spec: ModelSpec, base_params: Mapping[str, Any], integrator: str, substeps: int, history: int
-) -> Callable[[Mapping[str, Any], WholeWindows], tuple[Array, ...]]:
-    """``predict(params, windows)``: states over the horizon, (T, B) each, begun where the history ends."""
-    constants = {key: value for key, value in base_params.items() if key != "dt"}
-    dt = base_params["dt"]
-
-    def predict(params: Mapping[str, Any], windows: WholeWindows) -> tuple[Array, ...]:
-        p = {**constants, **params}
-        single = windows.states[0].dtype == jnp.float32
-        xp = fastmath.xp if single else jnp
-        u = delayed(spec, p, windows.controls, dt)
-        past = tuple(x[: history + 1] for x in windows.states)
-        start = observe(spec, p, past, tuple(c[:history] for c in u), dt, integrator, substeps, xp)
-
-        def step(x: tuple[Array, ...], u: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-            after = advance(spec, p, x, u, dt, integrator, substeps, xp)
-            return after, after[: len(spec.states)]
-
-        return jax.lax.scan(step, start, tuple(c[history:] for c in u))[1]
-
-    return predict
-
-
 def fit_parameters(
     windows: WindowSet,
     numbers: np.ndarray,
@@ -158,16 +133,18 @@ def fit_parameters(
         raise UsageError(f"--compare {unknown.pop()}: expected some of {', '.join(spec.state_names)}")
     scales = spec.scales[channels]
     angles = spec.angle_mask[channels]
-    predict = make_rollout_from_history(spec, base_params, integrator, substeps, windows.history)
+    roll = make_history_rollout(spec, base_params, integrator, substeps, windows.history)
 
-    def residual(raw: Array, part: WholeWindows) -> Array:
-        params = unflatten_params(to_bounds(raw, low, high, log_mask), keys, shapes)
-        states = predict(params, part)
+    def params_of(raw: Array) -> dict[str, Array]:
+        return unflatten_params(to_bounds(raw, low, high, log_mask), keys, shapes)
+
+    def residual(states: Sequence[Array], part: WholeWindows) -> Array:
+        """Errors of the compared channels, (C, T, B)."""
         rows = []
         for i, is_angle in zip(channels, angles, strict=True):
             error = states[i] - part.states[i][windows.history + 1 :]
             rows.append(jnp.arctan2(jnp.sin(error), jnp.cos(error)) if is_angle else error)
-        return jnp.stack(rows)  # (C, T, B)
+        return jnp.stack(rows)
 
     def weigh(error: Array, sigma: Array, keep: Array) -> tuple[Array, Array]:
         size = jnp.abs(error) / sigma[:, None, None]
@@ -176,21 +153,23 @@ def fit_parameters(
 
     @jax.jit
     def derivatives(raw: Array, sigma: Array, part: WholeWindows, keep: Array) -> _Sums:
-        error = residual(raw, part)
-        along = jax.vmap(lambda d: jax.jvp(lambda r: residual(r, part), (raw,), (d,))[1])
-        jacobian = along(jnp.eye(raw.size, dtype=raw.dtype)) / sigma[:, None, None]  # (P, C, T, B)
+        unit = jnp.eye(raw.size, dtype=raw.dtype)
+        directions = jax.vmap(lambda d: jax.jvp(params_of, (raw,), (d,))[1])(unit)
+        states, change = roll.sensitivities(params_of(raw), directions, part)
+        error = residual(states, part)
         weight, cost = weigh(error, sigma, keep)
-        weighted = jacobian * weight
+        jacobian = jnp.stack([change[i] for i in channels]) / sigma[:, None, None, None]  # (C, T, P, B)
+        weighted = jacobian * weight[:, :, None]
         return _Sums(
-            jnp.einsum("pctb,qctb->pq", weighted, jacobian),
-            jnp.einsum("pctb,ctb->pb", weighted, error / sigma[:, None, None]),
+            jnp.einsum("ctpb,ctqb->pq", weighted, jacobian),
+            jnp.einsum("ctpb,ctb->pb", weighted, error / sigma[:, None, None]),
             (weight * error**2).sum(axis=(1, 2)),
             cost.sum(axis=(0, 1)),
         )
 
     @jax.jit
     def costs(raw: Array, sigma: Array, part: WholeWindows, keep: Array) -> tuple[Array, Array]:
-        error = residual(raw, part)
+        error = residual(roll.states(params_of(raw), part)[1], part)
         weight, cost = weigh(error, sigma, keep)
         return cost.sum(axis=(0, 1)), (weight * error**2).sum(axis=(1, 2))
 
