@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -17,7 +18,7 @@ from pct.analysis import load_network, load_windows, open_loop_errors
 from pct.cli.main import main
 from pct.data.loading import data_hashes
 from pct.data.splits import rows_of_windows, split_starts
-from pct.data.trajectory import read_dataset, write_dataset
+from pct.data.trajectory import Trajectory, read_dataset, write_dataset
 from pct.dynamics import MODEL_SPECS
 from pct.evaluation.overlap import FINGERPRINT
 from pct.evaluation.windows import load_training_windows
@@ -241,3 +242,27 @@ def test_baselines_are_fitted_to_what_training_read_alone(run: Path, unseen: Pat
     # What is left is enough to choose the ridge by.
     assert run_pct("evaluate", run, "--dataset", unseen) == 0
     assert evaluation(run / "evaluation" / "test")["left_out"] == {}
+
+
+def test_controls_that_are_derived_from_the_answer_are_told(
+    run: Path, unseen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], no_figures: None
+) -> None:
+    said = "Not logged but derived from what is predicted: accel."
+    assert run_pct("evaluate", run, "--dataset", unseen) == 0
+    assert said not in capsys.readouterr().out
+    write_dataset(
+        tmp_path / "bare", [without(drive, "accel") for drive in read_dataset(unseen)], vehicle="simulated"
+    )
+    assert run_pct("evaluate", run, "--dataset", tmp_path / "bare") == 0
+    assert said in capsys.readouterr().out
+    scores = evaluation(run / "evaluation" / "bare")["rows"]["kinematic"]["scores"]["0.2"]
+    assert set(scores) == {"x", "y", "psi", "delta", "position"}
+
+
+def without(drive: Trajectory, name: str) -> Trajectory:
+    """The same recording without a channel."""
+    channels, units, origins = (
+        {key: value for key, value in table.items() if key != name}
+        for table in (drive.channels, drive.units, drive.origins)
+    )
+    return dataclasses.replace(drive, channels=channels, units=units, origins=origins)

@@ -14,6 +14,7 @@ from pct.data.signals import MAP
 from pct.data.splits import rows_of_windows
 from pct.data.trajectory import MANIFEST
 from pct.dynamics.core import ModelSpec
+from pct.dynamics.kinematic_singletrack import KINEMATIC_SINGLETRACK
 from pct.errors import DataError, DivergedError, UsageError
 from pct.evaluation.baselines.parameters import diverged_as_infinite
 from pct.evaluation.bootstrap import Blocks, Estimate, make_blocks
@@ -203,7 +204,8 @@ def _notes(
         )
     elif _recordings(data_of(run)) & _recordings(data_hashes(paths)):
         notes.append("The run chose its best epoch by some of these files; a strict test uses others.")
-    if derived := derived_channels(paths, model.spec.control_names):
+    controls = dict.fromkeys((*model.spec.control_names, *KINEMATIC_SINGLETRACK.control_names))
+    if derived := derived_channels(paths, [*controls]):
         notes.append(
             f"Not logged but derived from what is predicted: {', '.join(derived)}. "
             "What they drive directly is no prediction."
