@@ -44,7 +44,7 @@ class Measurement:
         actuator_lag: states or controls that act with a first-order lag behind what is logged.
         delay: controls that act later than they are logged, or earlier, by a constant time.
         steering: whether the steering angle at the wheel has a ratio to the logged one, and an offset.
-        lever_arm: whether the logged ``vy`` belongs to another point of the car's axis than its centre of gravity.
+        lever_arm: whether the logged ``vy`` belongs to another point than the centre of gravity, on the axis.
         pedals: whether the log holds ``throttle`` and ``brake`` instead of the drive command.
         observer: whether the state at a window's start comes from the rows before it.
     """

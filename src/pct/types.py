@@ -14,7 +14,7 @@
 ``...`` stands for any leading axes. Arrays are JAX or NumPy.
 """
 
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
@@ -47,4 +47,17 @@ __all__ = [
     "StateAndControl",
     "States",
     "Weights",
+    "WholeWindows",
 ]
+
+
+class WholeWindows(NamedTuple):
+    """History and horizon of windows, one array a channel, rows first; in the frame of each window's start.
+
+    Attributes:
+        states: (H + T + 1, B) each.
+        controls: control over each step, (H + T, B) each.
+    """
+
+    states: tuple[Array, ...]
+    controls: tuple[Array, ...]

@@ -171,14 +171,23 @@ class TrainConfig:
 
     def fixed_values(self) -> dict[str, float | None]:
         """``--fixed`` as value by name; None holds the default."""
-        values: dict[str, float | None] = {}
-        for entry in self.fixed:
-            name, equals, text = entry.partition("=")
-            try:
-                values[name] = float(text) if equals else None
-            except ValueError:
-                raise UsageError(f"--fixed {entry}: expected NAME or NAME=NUMBER") from None
-        return values
+        return fixed_values(self.fixed)
+
+
+def fixed_values(entries: tuple[str, ...]) -> dict[str, float | None]:
+    """``NAME`` and ``NAME=VALUE`` as value by name; None holds the default.
+
+    Raises:
+        UsageError: an entry is neither.
+    """
+    values: dict[str, float | None] = {}
+    for entry in entries:
+        name, equals, text = entry.partition("=")
+        try:
+            values[name] = float(text) if equals else None
+        except ValueError:
+            raise UsageError(f"--fixed {entry}: expected NAME or NAME=NUMBER") from None
+    return values
 
 
 def parse_args(argv: Sequence[str] | None = None) -> TrainConfig:

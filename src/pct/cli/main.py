@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pct.errors import PctError
 
 COMMANDS = {
+    "fit": ("pct.cli.fit", "fit one value of each parameter to driving logs, in seconds"),
     "train": ("pct.cli.train", "learn a vehicle's parameters from driving logs"),
     "evaluate": ("pct.cli.evaluate", "judge a trained run on drives that it has not seen"),
     "simulate": ("pct.cli.simulate", "make driving logs with known parameters"),

@@ -20,7 +20,18 @@ import numpy as np
 
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError, UsageError
-from pct.types import Array, Controls, Features, Float, InitialStates, Int, Rows, States, Weights
+from pct.types import (
+    Array,
+    Controls,
+    Features,
+    Float,
+    InitialStates,
+    Int,
+    Rows,
+    States,
+    Weights,
+    WholeWindows,
+)
 
 FeatureMode = Literal["full", "context", "features"]
 HISTORY_PARTS = 4
@@ -96,6 +107,8 @@ class FeatureDataset(NamedTuple):
         targets: true state after each step, (B, T, S).
         weights: weight of each step in the loss, (B, T); None counts all as one.
         origin: where the windows come from; None in a batch.
+        past: the rows before each window and its first, (H + 1, B) a state and (H, B) a control; None where
+            nobody asked for them.
     """
 
     features: Features
@@ -104,6 +117,7 @@ class FeatureDataset(NamedTuple):
     targets: States
     weights: Weights | None = None
     origin: WindowOrigin | None = None
+    past: WholeWindows | None = None
 
 
 @runtime_checkable  # the annotations are checked while the tests run
@@ -221,18 +235,6 @@ class WindowArrays(NamedTuple):
     codes: Array
     code_zero: Array
     code_step: Array
-
-
-class WholeWindows(NamedTuple):
-    """History and horizon of windows, one array a channel, rows first; in the frame of each window's start.
-
-    Attributes:
-        states: (H + T + 1, B) each.
-        controls: control over each step, (H + T, B) each.
-    """
-
-    states: tuple[Array, ...]
-    controls: tuple[Array, ...]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,8 +1,8 @@
 """Rollouts that begin with a history: states, and their derivatives by the parameters, forward in time.
 
-The model is rolled over all rows of a window; while the history lasts, an observer corrects its state. Without an
-observer the rollout starts at the last row of the history. As in `pct.engine.rollout`, states are separate
-arrays and a step is one kernel; here the derivative of a step for all parameters at once is one, too.
+The model is rolled over all rows of a window; while the history lasts, an observer corrects its state.
+Without an observer the rollout starts at the last row of the history. As in `pct.engine.rollout`, states are
+separate arrays and a step is one kernel; here the derivative of a step along all directions is one, too.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from pct.data.windows import WholeWindows
 from pct.dynamics.core import ModelSpec
 from pct.engine import fastmath
 from pct.engine.kernels import one_kernel, unknown_one
 from pct.integration import TABLEAUS, explicit_step
 from pct.observation import GAINS, corrected, delayed, hidden_start
-from pct.types import Array
+from pct.types import Array, WholeWindows
 
 Lanes = tuple[Array, ...]
 Params = Mapping[str, Any]

@@ -25,12 +25,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pct.data.windows import WholeWindows, WindowSet
+from pct.data.windows import WindowSet
 from pct.dynamics.core import ModelSpec, flatten_bounds, flatten_params, unflatten_params
 from pct.engine.observer import make_history_rollout
 from pct.errors import DivergedError, UsageError
 from pct.optimization.network import bounds_slope, from_bounds, to_bounds
-from pct.types import Array
+from pct.types import Array, WholeWindows
 
 # Windows whose derivatives are in memory at once.
 CHUNK = 256

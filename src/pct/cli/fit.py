@@ -1,0 +1,277 @@
+"""`pct fit`: one value of each parameter for a vehicle, with its error, from minutes of driving."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from pct.cli.config import fixed_values, merge_repeated
+from pct.errors import DataError, PctError, UsageError
+
+LISTS = ("--dataset", "--fixed", "--lag", "--bias", "--drift", "--actuator-lag", "--delay", "--compare")
+
+
+@dataclasses.dataclass(frozen=True)
+class FitConfig:
+    """Fit constant parameters of a vehicle model to driving logs, in seconds.
+
+    Rolls the model out over windows of the logs and moves the parameters, within their bounds, until the
+    rollouts meet the logs (Levenberg-Marquardt). Prints each value with its standard error and a verdict, and
+    leaves a run folder that `pct evaluate` and `pct train --init-from` read.
+
+    Example: pct fit --dataset datasets/surfaces/val --model singletrack --fixed C_Sf C_Sr m I
+    """
+
+    dataset: tuple[str, ...] = ()
+    """Logs: one or more dataset folders, or raw folders with a signals.toml; absolute, or relative to the
+    repository root."""
+    model: str = "singletrack"
+    """Dynamics model; `pct models` lists them with their parameters."""
+    vehicle: str | None = None
+    """Bounds and defaults of a named vehicle, e.g. f1tenth; the model's own (a 1:10 car) when left out."""
+    fixed: tuple[str, ...] = ()
+    """Parameters to hold: NAME at its default, NAME=VALUE at a value in the parameter's unit."""
+    observer: bool = True
+    """Start each rollout from the state that an observer finds over the rows before, with gains that are
+    fitted along; without it, from the one row at the start."""
+    lag: tuple[str, ...] = ()
+    """States whose sensor lags: a time constant is fitted for each."""
+    bias: tuple[str, ...] = ()
+    """States whose sensor is off by an amount that the observer follows."""
+    drift: tuple[str, ...] = ()
+    """States whose rate is off (slope, wind, an engine that is not as modelled): the observer follows it."""
+    actuator_lag: tuple[str, ...] = ()
+    """States (delta) or controls (drive, throttle) that act with a lag behind what is logged."""
+    delay: tuple[str, ...] = ()
+    """Controls that act a constant time later, or earlier, than they are logged."""
+    steering: bool = False
+    """Fit a ratio and an offset of the steering angle."""
+    lever_arm: bool = False
+    """Fit where ahead of the centre of gravity the logged vy is measured."""
+    pedals: bool = False
+    """The log holds throttle and brake (0 to 1) instead of one drive command."""
+    compare: tuple[str, ...] = ()
+    """States whose errors count; all when left out."""
+    dt: int | None = None
+    """Time step of the rollout [hundredths of a second]; the logs' own when left out."""
+    horizon: int = 20
+    """Steps that are predicted and compared [time steps]."""
+    history: int = 20
+    """Steps before a window that the observer reads [time steps]."""
+    stride: int | None = None
+    """Steps from one window's start to the next [time steps]; a fifth of the horizon when left out."""
+    samples: int | None = None
+    """Most windows to use, spread evenly over the logs [windows]; all when left out."""
+    prior: float = 1.0
+    """How far parameters may go from their defaults without evidence [1]; 1 is 27 to 73 % of the range, 0.5
+    is half as far."""
+    huber: float = 3.0
+    """Error, in units of its channel's usual error, from which it counts by its size, not its square [1]."""
+    iterations: int = 50
+    """Most iterations [1]."""
+    integrator: Literal["rk4", "heun", "euler"] = "rk4"
+    """Integration method of the rollout."""
+    substeps: int | None = None
+    """Integration steps per time step [1]; when left out, enough for steps of 0.025 s or less."""
+    double: bool = False
+    """Compute in double precision: for data without noise."""
+    results: Path | None = None
+    """Folder of all runs; results/ in the repository root when left out."""
+    compile_cache: bool = True
+    """Keep compiled code in the user's cache folder, so that the next fit starts at once."""
+    debug: bool = False
+    """Show the traceback of an error."""
+
+    def validate(self) -> None:
+        """Raise UsageError for a value that cannot be used."""
+        if not self.dataset:
+            raise UsageError("--dataset: expected one folder or more, got none.")
+        for name in (
+            "horizon",
+            "history",
+            "iterations",
+            "prior",
+            "huber",
+            "stride",
+            "samples",
+            "dt",
+            "substeps",
+        ):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise UsageError(f"--{name} must be a positive number, got {value}.")
+        if (self.bias or self.drift) and not self.observer:
+            raise UsageError(
+                "--bias and --drift: nothing finds them without the observer; leave --no-observer out"
+            )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read the flags and fit."""
+    arguments = merge_repeated(list(sys.argv[1:] if argv is None else argv), LISTS)
+    args = tyro.cli(FitConfig, prog="pct fit", args=arguments)
+    args.validate()
+    import jax
+
+    from pct.cli.train import default_results, keep_compiled_code, resolve_folder
+    from pct.data.loading import data_hashes, load_window_store
+    from pct.runs.directory import create_run_directory, mark_done, mark_failed, write_provenance
+
+    if args.compile_cache:
+        keep_compiled_code(jax)
+    jax.config.update("jax_enable_x64", args.double)
+    spec = measured_spec(args)
+    args = dataclasses.replace(args, dataset=tuple(str(resolve_folder(p, "--dataset")) for p in args.dataset))
+    folders = [Path(path) for path in args.dataset]
+    store = load_window_store(folders, spec, dt=args.dt)
+    run = create_run_directory(args.results or default_results(), spec.name, "full")
+    write_provenance(run, config=dataclasses.asdict(args), command=sys.argv, data=data_hashes(folders))
+    try:
+        mark_done(run, fit(args, spec, store, run))
+    except BaseException as error:
+        mark_failed(run, str(error) if isinstance(error, PctError) else repr(error))
+        raise
+
+
+def measured_spec(args: FitConfig) -> Any:
+    """The model of the flags, with what stands between it and the log.
+
+    Raises:
+        UsageError: an unknown model, vehicle, parameter or channel.
+    """
+    from pct.dynamics import MODEL_SPECS, with_fixed
+    from pct.dynamics.vehicles import with_vehicle
+    from pct.observation import Measurement, with_measurement
+
+    if args.model not in MODEL_SPECS:
+        raise UsageError(f"Unknown model '{args.model}'. Available models: {', '.join(sorted(MODEL_SPECS))}")
+    spec = MODEL_SPECS[args.model]
+    if args.vehicle is not None:
+        spec = with_vehicle(spec, args.vehicle)
+    options = {field.name: getattr(args, field.name) for field in dataclasses.fields(Measurement)}
+    return with_fixed(with_measurement(spec, Measurement(**options)), fixed_values(args.fixed))
+
+
+def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
+    """Fit, store, print; the facts of the run."""
+    import numpy as np
+    from rich.console import Console
+
+    from pct.cli.summary import with_tables
+    from pct.data.windows import make_window_set, window_starts
+    from pct.dynamics.core import unflatten_params
+    from pct.evaluation.overlap import save_fingerprint
+    from pct.fitted import FittedModel, save_fit
+    from pct.integration import choose_substeps
+    from pct.optimization.fitting import fit_parameters
+    from pct.optimization.identifiability import judge
+    from pct.runs.directory import write_json
+
+    shape: Any = {"horizon": args.horizon, "history": args.history}
+    stride = args.stride or max(1, args.horizon // 5)
+    starts = window_starts(store, stride=stride, samples=args.samples, **shape)
+    windows = make_window_set(store, starts, spec, feature_mode="context", **shape)
+    save_fingerprint(run, windows)
+    substeps = choose_substeps(store.dt, args.substeps)
+    base_params = spec.build_base_params(round(100 * store.dt))
+    print(
+        f"{spec.name}: {len(windows)} windows from {len(store.recordings)} recordings, "
+        f"{args.horizon} steps of {store.dt:g} s ({args.integrator}, {substeps} substeps), "
+        f"{spec.vector_size} unknowns\nrun folder: {run}",
+        file=sys.stderr,
+        flush=True,
+    )
+    begin = time.perf_counter()
+
+    def report(iteration: int, cost: float) -> None:
+        print(
+            f"iteration {iteration}  cost {cost:.6g}  {time.perf_counter() - begin:.1f} s",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    found = fit_parameters(
+        windows,
+        np.arange(len(windows)),
+        spec,
+        base_params,
+        integrator=args.integrator,
+        substeps=substeps,
+        compare=args.compare,
+        prior=args.prior,
+        huber=args.huber,
+        iterations=args.iterations,
+        report=report,
+    )
+    if not np.isfinite(found.covariance).all():
+        raise DataError("the covariance is not finite: shorten the horizon, or hold parameters with --fixed")
+    params = found.params(spec)
+    deviations = unflatten_params(found.deviations(spec), spec.param_keys, spec.full_shapes)
+    fitted = FittedModel(
+        spec,
+        params,
+        deviations,
+        store.dt,
+        args.integrator,
+        substeps,
+        {
+            **shape,
+            "stride": stride,
+            "feature_mode": "context",
+            "history_fit": False,
+            "feature_names": windows.feature_names,
+        },
+    )
+    verdicts = judge(found, spec, args.prior)
+    compared = [name for name in spec.state_names if not args.compare or name in args.compare]
+    sigma = dict(zip(compared, found.sigma.tolist(), strict=True))
+    save_fit(run, fitted, {"cost": found.cost, "remaining_error": sigma, "verdicts": verdicts})
+    summary = {name: {"mean": params[name], "std": deviations[name]} for name in spec.param_keys}
+    output = run / "pct_predicted_params.json"
+    write_json(output, with_tables(spec, summary))
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    console.print(_table(spec, params, deviations, verdicts))
+    left = ", ".join(
+        f"{name} {value:.3g} {spec.states[spec.state_indices[name]].unit}" for name, value in sigma.items()
+    )
+    seconds = time.perf_counter() - begin
+    console.print(f"Typical error over the horizon: {left}.", highlight=False, soft_wrap=True)
+    console.print(
+        f"{len(found.cost)} iterations, {seconds:.1f} s. Parameters: {output}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(
+        f"Judge it on other drives: pct evaluate {run} --dataset ...", highlight=False, soft_wrap=True
+    )
+    return {"iterations": len(found.cost), "seconds": seconds, "remaining_error": sigma}
+
+
+def _table(spec: Any, params: Any, deviations: Any, verdicts: Any) -> Any:
+    from rich.table import Table
+
+    table = Table(title=f"Parameters of {spec.name}", title_justify="left")
+    for heading in ("parameter", "value", "std. error", "default", "bounds", "unit", "verdict"):
+        table.add_column(heading, justify="left" if heading in ("parameter", "unit", "verdict") else "right")
+    for name in spec.param_keys:
+        if spec.full_shapes[name]:
+            shape = " x ".join(map(str, spec.full_shapes[name]))
+            table.add_row(name, f"({shape} entries)", "", "", "", spec.parameter(name).unit, "")
+            continue
+        low, high = spec.param_bounds[name]
+        table.add_row(
+            name,
+            f"{float(params[name]):.4g}",
+            f"{float(deviations[name]):.2g}",
+            f"{float(spec.default_params[name]):.4g}",
+            f"{float(low):g} .. {float(high):g}",
+            spec.parameter(name).unit,
+            verdicts[name]["verdict"],
+        )
+    return table

@@ -1,0 +1,155 @@
+"""A model whose parameters were fitted as constants: its predictions, and how it is stored.
+
+`pct fit` writes `FIT` into its run folder; `load_fit` rebuilds the model from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pct.data.windows import FeatureDataset
+from pct.dynamics.core import MODEL_SPECS, ModelSpec
+from pct.engine.observer import make_history_rollout
+from pct.errors import DataError
+from pct.integration import Integrator, make_integrator
+from pct.observation import Measurement, with_measurement
+from pct.runs.directory import write_json
+from pct.types import WholeWindows
+
+FIT = "fit.json"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FittedModel:
+    """A model with constant parameters, and what a dataset must be loaded with.
+
+    Attributes:
+        spec: the model with its measurement; its defaults are the values before the fit.
+        params: value of each learned parameter by name.
+        deviations: standard error of each by name.
+        dt: time step of the rollout in s.
+        integrator_name, substeps: how a time step is integrated.
+        settings: horizon, history, stride and what else `pct.analysis.TrainedModel.settings` has.
+    """
+
+    spec: ModelSpec
+    params: Mapping[str, Any]
+    deviations: Mapping[str, Any]
+    dt: float
+    integrator_name: str
+    substeps: int
+    settings: Mapping[str, Any]
+
+    @property
+    def integrator(self) -> Integrator:
+        """The integrator with its substeps bound."""
+        return make_integrator(self.integrator_name, self.substeps)
+
+    @property
+    def base_params(self) -> dict[str, Any]:
+        """Every parameter at its value before the fit, and ``dt`` in s."""
+        return self.spec.build_base_params(round(100 * self.dt))
+
+    def predict_states(self, dataset: FeatureDataset, *, chunk_size: int = 1024) -> np.ndarray:
+        """States of all windows with the fitted parameters, (B, T, S); the windows need their past."""
+        return self._predict(self.spec, self.params, dataset, chunk_size)
+
+    def predict_default(self, dataset: FeatureDataset, *, chunk_size: int = 1024) -> np.ndarray:
+        """The same with the values before the fit, begun at the window's first row."""
+        measurement = self.spec.measurement
+        spec = dataclasses.replace(
+            self.spec, measurement=measurement and dataclasses.replace(measurement, observer=False)
+        )
+        return self._predict(
+            spec, {key: spec.default_params[key] for key in spec.param_keys}, dataset, chunk_size
+        )
+
+    def _predict(
+        self, spec: ModelSpec, params: Mapping[str, Any], dataset: FeatureDataset, chunk_size: int
+    ) -> np.ndarray:
+        assert dataset.past is not None, "windows of a fitted model need the rows before them"
+        history = dataset.past.controls[0].shape[0]
+        roll = make_history_rollout(spec, self.base_params, self.integrator_name, self.substeps, history)
+        compiled = jax.jit(lambda params, windows: jnp.stack(roll.states(params, windows)[1]))
+        values = {key: jnp.asarray(value, dataset.targets.dtype) for key, value in params.items()}
+        whole = WholeWindows(
+            _joined(dataset.past.states, dataset.targets), _joined(dataset.past.controls, dataset.controls)
+        )
+        total = dataset.targets.shape[0]
+        parts = []
+        for start in range(0, total, chunk_size):
+            rows = np.minimum(np.arange(start, start + chunk_size), total - 1)
+            parts.append(np.asarray(compiled(values, jax.tree.map(lambda x, rows=rows: x[:, rows], whole))))
+        return np.concatenate(parts, axis=2)[:, :, :total].transpose(2, 1, 0)
+
+
+def save_fit(run: Path, fitted: FittedModel, more: Mapping[str, Any]) -> None:
+    """Write ``fit.json``: all that rebuilds the model, and further facts."""
+    spec = fitted.spec
+    write_json(
+        run / FIT,
+        {
+            "model": spec.name,
+            "measurement": dataclasses.asdict(spec.measurement) if spec.measurement else {},
+            "param_keys": spec.param_keys,
+            "param_bounds": spec.param_bounds,
+            "default_params": spec.default_params,
+            "params": dict(fitted.params),
+            "deviations": dict(fitted.deviations),
+            "dt": fitted.dt,
+            "integrator": fitted.integrator_name,
+            "substeps": fitted.substeps,
+            "settings": fitted.settings,
+            **more,
+        },
+    )
+
+
+def load_fit(run: Path) -> FittedModel:
+    """Rebuild a fitted model from its run folder.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    path = run / FIT
+    try:
+        saved = json.loads(path.read_text())
+        options: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in saved["measurement"].items()
+        }
+        spec = with_measurement(MODEL_SPECS[saved["model"]], Measurement(**options))
+        spec = dataclasses.replace(
+            spec,
+            param_keys=tuple(saved["param_keys"]),
+            param_bounds={name: tuple(map(_number, ends)) for name, ends in saved["param_bounds"].items()},
+            default_params={name: _number(value) for name, value in saved["default_params"].items()},
+        )
+        return FittedModel(
+            spec,
+            {name: np.asarray(value) for name, value in saved["params"].items()},
+            {name: np.asarray(value) for name, value in saved["deviations"].items()},
+            saved["dt"],
+            saved["integrator"],
+            saved["substeps"],
+            saved["settings"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: expected the description of a fit ({error}): fit again") from None
+
+
+def _joined(past: tuple[Any, ...], ahead: Any) -> tuple[Any, ...]:
+    """Rows of history and horizon, one array a channel."""
+    return tuple(jnp.concatenate([row, ahead[:, :, i].T]) for i, row in enumerate(past))
+
+
+def _number(value: Any) -> Any:
+    return np.asarray(value) if isinstance(value, list) else value
