@@ -47,8 +47,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
             MODEL_SPECS["singletrack"], recordings=2, duration=6.0, dt=0.05, noise=0.1, seed=seed
         )
         write_dataset(folder / name, drives, vehicle="simulated")
-    flags = "--model kinematic-singletrack --horizon 4 --history 4 --stride 2 --epochs 1 --batch-size 32"
-    flags += " --model-hidden 4 --integrator euler --substeps 1 --no-history-fit --no-analysis"
+    # A vehicle whose geometry is not the kinematic baseline's own.
+    flags = "--model kinematic-singletrack --vehicle bmw-320i --horizon 4 --history 4 --stride 2 --epochs 1"
+    flags += (
+        " --batch-size 32 --model-hidden 4 --integrator euler --substeps 1 --no-history-fit --no-analysis"
+    )
     with jax.enable_x64(False):
         drives, results = folder / "drives", folder / "results"
         assert run_pct("train", "--dataset", drives, *flags.split(), "--results", results) == 0
