@@ -31,6 +31,9 @@ def verdicts(found: Evaluation) -> list[str]:
         ratio = row.ratios[seconds].get(POSITION)
         if name == RUN or ratio is None:
             continue
+        if not math.isfinite(ratio.value):
+            lines.append(f"The run DIVERGED in a window, so that it cannot be compared with {name}")
+            continue
         if ratio.high < 1:
             verdict = "beats"
         elif ratio.low > 1:
