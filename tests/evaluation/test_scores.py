@@ -69,3 +69,22 @@ def test_ratio_bins_and_growth() -> None:
     inside = np.array([False, False, False, True])
     assert score_bin(whole, 3, BLOCKS, inside)["v"].value == pytest.approx(4 * math.sqrt(2 / 3))
     assert [e.value for e in growth(whole, BLOCKS)["position"]] == pytest.approx([5.0, 5.0, 3.0])
+
+
+@pytest.mark.parametrize("share", [0.02, 0.48, 0.6])
+def test_some_windows_that_diverge_leave_the_others_their_figures(share: float) -> None:
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(400, 3, 4))
+    predicted = true + 0.1
+    diverging = rng.random(400) < share
+    predicted[diverging, 1:] = np.where(rng.random(4) < 0.5, 1e200, -np.inf)
+    blocks = make_blocks(np.arange(400), np.zeros(400, int), rows=20)
+    fine, errors = errors_of(true + 0.1, true, SPEC), errors_of(predicted, true, SPEC)
+    found = score(errors, 3, blocks)["v"]
+    assert math.isinf(found.path_rmse.value)
+    assert found.median_path_rmse.value == (pytest.approx(0.1) if share < 0.5 else math.inf)
+    assert compare(fine, errors, 3, blocks)["v"].value == 0.0
+    assert math.isinf(compare(errors, fine, 3, blocks)["v"].value)
+    assert math.isnan(compare(errors, errors, 3, blocks)["v"].value)
+    assert score_bin(errors, 3, blocks, ~diverging)["v"].value == pytest.approx(0.1)
+    assert growth(errors, blocks)["v"][0].value == pytest.approx(0.1)

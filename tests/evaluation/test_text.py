@@ -42,6 +42,7 @@ def evaluation(ratio: Estimate | None) -> Evaluation:
         (Estimate(1.2, 1.1, 1.3), "The run is WORSE than hold: 120 % [110, 130]"),
         (Estimate(0.1, math.nan, math.nan), "The run cannot be told from hold: 10 % of"),
         (Estimate(math.inf, math.nan, math.nan), "The run DIVERGED in a window"),
+        (Estimate(0.0, math.nan, math.nan), "The run beats hold, which diverged in a window"),
         (Estimate(math.nan, math.nan, math.nan), "The run DIVERGED in a window"),
     ],
 )

@@ -87,7 +87,9 @@ class Blocks:
         drawn = replicates[~np.isnan(replicates)]
         if len(self) == 1 or not np.isfinite(value) or not drawn.size:
             return Estimate(float(value), np.nan, np.nan)
-        low, high = np.percentile(drawn, [2.5, 97.5])
+        # Order statistics, since an infinite one cannot be interpolated.
+        ends = np.round(np.array([0.025, 0.975]) * (drawn.size - 1)).astype(int)
+        low, high = np.sort(drawn)[ends]
         return Estimate(float(value), float(low), float(high))
 
 

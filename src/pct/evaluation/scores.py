@@ -15,6 +15,8 @@ from pct.evaluation.bootstrap import Blocks, Estimate
 from pct.types import Bool, Float, States
 
 POSITION = "position"
+# A state of this size has diverged; its square in single precision would be infinite.
+BEYOND = 1e18
 
 
 class Score(NamedTuple):
@@ -59,7 +61,7 @@ def errors_of(predicted: States, targets: States, spec: ModelSpec) -> Errors:
     """
     predicted, targets = np.asarray(predicted, float), np.asarray(targets, float)
     known = ~np.isnan(predicted).all(axis=(0, 1))
-    finite = np.isfinite(predicted)
+    finite = np.abs(predicted) < BEYOND
     residual = np.asarray(channel_residual(np.where(finite, predicted, 0.0), targets, spec.angle_mask), float)
     residual = np.where(finite, residual, np.inf)
     names = [name for name, has in zip(spec.state_names, known, strict=True) if has]

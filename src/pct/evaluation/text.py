@@ -34,6 +34,9 @@ def verdicts(found: Evaluation) -> list[str]:
         if not math.isfinite(ratio.value):
             lines.append(f"The run DIVERGED in a window, so that it cannot be compared with {name}")
             continue
+        if ratio.value == 0:  # over an infinite error
+            lines.append(f"The run beats {name}, which diverged in a window")
+            continue
         if ratio.high < 1:
             verdict = "beats"
         elif ratio.low > 1:
