@@ -261,8 +261,10 @@ def _derivative(spec: ModelSpec, m: Measurement) -> Any:
         acting = {**true, **controls, **{n: hidden(n, "acting") for n in m.actuator_lag}}
         if m.steering:
             acting["delta"] = p.steering_ratio * acting["delta"] + p.steering_offset
+            acting["delta_dot"] = p.steering_ratio * acting["delta_dot"]
         if m.pedals:
-            acting["drive"] = xp.where(acting["brake"] > 0, -acting["brake"], acting["throttle"])
+            # Not the brake alone where it is pressed: behind a lag, or with noise, it never is quite zero.
+            acting["drive"] = acting["throttle"] - acting["brake"]
         rates = dict(
             zip(
                 names,
@@ -275,6 +277,8 @@ def _derivative(spec: ModelSpec, m: Measurement) -> Any:
                 strict=True,
             )
         )
+        if m.steering:
+            rates["delta"] = rates["delta"] / p.steering_ratio
         for n in m.drift:
             rates[n] = rates[n] + hidden(n, "drift")
         shown = dict(rates)
