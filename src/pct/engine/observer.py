@@ -96,7 +96,7 @@ def make_history_rollout(
         def advance_row(x: Lanes, row: Any) -> tuple[Lanes, Lanes]:
             u, logged, gate = row
             x = jax.lax.scan(lambda x, _: (step(one, x, u, equations), None), x, length=substeps)[0]
-            x = corrected(spec, params, x, logged, gate) if observes else x
+            x = corrected(spec, {**constants, **params}, x, logged, gate) if observes else x
             return x, x
 
         begin = start(windows)
@@ -116,13 +116,15 @@ def make_history_rollout(
         along = jax.vmap(lambda d: jax.jvp(late_controls, (params,), (d,))[1], out_axes=1)
         du = along(directions)
         equations, changes = dynamic(params), dynamic(directions)
+        # Empty where the gains are held.
+        gains, gain_changes = ({k: v for k, v in p.items() if k == GAINS} for p in (params, directions))
 
         def correct_along(x: Lanes, dx: Lanes, logged: Lanes, gate: Array) -> tuple[Lanes, Lanes]:
-            def correct(x: Lanes, gains: Array) -> Lanes:
-                return corrected(spec, {GAINS: gains}, x, logged, gate)
+            def correct(x: Lanes, gains: Params) -> Lanes:
+                return corrected(spec, {**constants, **gains}, x, logged, gate)
 
-            given = x, params[GAINS]
-            change = jax.vmap(lambda *d: jax.jvp(correct, given, d)[1])(dx, directions[GAINS])
+            given = x, gains
+            change = jax.vmap(lambda *d: jax.jvp(correct, given, d)[1])(dx, gain_changes)
             return correct(*given), change
 
         def advance_row(carry: tuple[Lanes, Lanes], row: Any) -> tuple[Any, Any]:
