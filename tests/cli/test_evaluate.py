@@ -210,7 +210,7 @@ def test_a_folder_that_is_no_run_is_told(
     unseen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_pct("evaluate", tmp_path, "--dataset", unseen) == 3
-    assert "expected the folder of a finished run with network.json" in capsys.readouterr().err
+    assert "expected the folder of a finished run with network.json or fit.json" in capsys.readouterr().err
     assert run_pct("evaluate", tmp_path / "nothing", "--dataset", unseen) == 3
     assert "found no folder" in capsys.readouterr().err
     assert run_pct("evaluate", tmp_path) == 2
@@ -269,3 +269,23 @@ def without(drive: Trajectory, name: str) -> Trajectory:
         for table in (drive.channels, drive.units, drive.origins)
     )
     return dataclasses.replace(drive, channels=channels, units=units, origins=origins)
+
+
+def test_a_fit_is_judged_from_its_history(
+    trained: Path, unseen: Path, tmp_path: Path, no_figures: None
+) -> None:
+    flags = "--model unicycle --horizon 4 --history 4 --integrator euler --substeps 1 --iterations 2"
+    drives = trained.parents[2] / "drives"
+    assert run_pct("fit", "--dataset", drives, *flags.split(), "--results", tmp_path) == 0
+    (run,) = (tmp_path / "unicycle").iterdir()
+    assert run_pct("evaluate", run, "--dataset", unseen) == 0
+    found = evaluation(run / "evaluation" / "test")
+    assert found["left_out"] == {"constant fit": "the run is a constant fit itself"}
+    ours, default = (
+        found["rows"][name]["scores"]["0.2"]["psi"]["path_rmse"]["value"]
+        for name in ("this run", "default parameters")
+    )
+    # The defaults are the truth here: the fit is near them, yet not the same.
+    assert ours == pytest.approx(default, rel=0.3)
+    assert ours != default
+    assert run_pct("evaluate", run, "--dataset", drives) == 3

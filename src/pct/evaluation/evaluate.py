@@ -24,6 +24,7 @@ from pct.evaluation.model import Model
 from pct.evaluation.overlap import Overlap, find_overlap, load_fingerprint, row_hashes
 from pct.evaluation.scores import Errors, Score, compare, errors_of, growth, score, score_bin
 from pct.evaluation.windows import OpenLoopWindows, derived_channels, load_training_windows
+from pct.fitted import FittedModel
 from pct.runs.directory import data_of
 
 # Windows that the baselines are fitted to; more do not change them.
@@ -119,7 +120,8 @@ def evaluate(
 
     tell(RUN)
     doc = "The model with the parameters that the run learned."
-    ours = errors_of(diverged_as_infinite(model.predict_states(windows.dataset)), targets, spec)
+    dataset = windows.dataset_with_past if isinstance(model, FittedModel) else windows.dataset
+    ours = errors_of(diverged_as_infinite(model.predict_states(dataset)), targets, spec)
     rows = {RUN: _row(doc, ours, ours, steps, blocks, binned)}
     left_out = {}
 

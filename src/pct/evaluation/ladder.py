@@ -9,7 +9,7 @@ from pct.evaluation.baselines.arx import fit_ridge_arx
 from pct.evaluation.baselines.base import Baseline
 from pct.evaluation.baselines.history import ConstantAcceleration, HoldLast
 from pct.evaluation.baselines.kinematic import Kinematic
-from pct.evaluation.baselines.parameters import default_parameters, fit_constant_parameters
+from pct.evaluation.baselines.parameters import DefaultParameters, fit_constant_parameters
 from pct.evaluation.model import Model
 from pct.evaluation.windows import OpenLoopWindows
 
@@ -29,6 +29,6 @@ def ladder(
         "constant acceleration": lambda: ConstantAcceleration(model.spec),
         "ridge ARX": lambda: fit_ridge_arx(training(), model.spec),
         "kinematic": lambda: Kinematic(model, paths),
-        "default parameters": lambda: default_parameters(model),
+        "default parameters": lambda: DefaultParameters(model),
         "constant fit": lambda: fit_constant_parameters(model, training()),
     }

@@ -12,6 +12,7 @@ from pct.analysis import NETWORK, load_network
 from pct.data.windows import FeatureDataset
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError
+from pct.fitted import FIT, load_fit
 from pct.integration import Integrator
 
 
@@ -61,6 +62,10 @@ class Model(Protocol):
         """States of all windows, (B, T, S)."""
         ...
 
+    def predict_default(self, dataset: FeatureDataset, *, chunk_size: int = 1024) -> np.ndarray:
+        """The same with the parameters before training."""
+        ...
+
 
 def open_run(run: Path) -> Model:
     """The model that a run folder holds.
@@ -70,8 +75,10 @@ def open_run(run: Path) -> Model:
     """
     if (run / NETWORK).is_file():
         return load_network(run)
+    if (run / FIT).is_file():
+        return load_fit(run)
     found = "a folder without it" if run.is_dir() else "no folder"
     raise DataError(
-        f"{run}: expected the folder of a finished run with {NETWORK}, found {found}: "
-        "give the folder that `pct train` printed as 'run folder'"
+        f"{run}: expected the folder of a finished run with {NETWORK} or {FIT}, found {found}: "
+        "give the folder that `pct train` or `pct fit` printed as 'run folder'"
     )

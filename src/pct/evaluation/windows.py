@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 
 from pct.data.loading import load_window_set, load_window_store
@@ -17,7 +18,7 @@ from pct.errors import DataError
 from pct.evaluation.model import Model
 from pct.optimization.history_fit import HistoryFit
 from pct.runs.directory import CONFIG
-from pct.types import Bool, Float, Int
+from pct.types import Bool, Float, Int, WholeWindows
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,6 +44,16 @@ class OpenLoopWindows:
 
     def __len__(self) -> int:
         return int(self.starts.size)
+
+    @property
+    def dataset_with_past(self) -> FeatureDataset:
+        """The windows with the rows before them, which a fitted model reads."""
+        dtype = self.dataset.targets.dtype
+        past = (
+            tuple(jnp.asarray(column.T, dtype) for column in np.moveaxis(rows, -1, 0))
+            for rows in (self.past_states, self.past_controls)
+        )
+        return self.dataset._replace(past=WholeWindows(*past))
 
     @property
     def dt(self) -> float:

@@ -12,8 +12,10 @@ import numpy as np
 from pct.data.splits import spread
 from pct.data.windows import GatheredWindows
 from pct.dynamics.core import flatten_params
+from pct.errors import DataError
 from pct.evaluation.model import Model
 from pct.evaluation.windows import OpenLoopWindows
+from pct.fitted import FittedModel
 from pct.optimization.network_training import make_predict_fn
 from pct.optimization.parameter_tuning import tune_parameters
 from pct.types import Features, FlatParams, Float
@@ -48,18 +50,29 @@ class ConstantParameters:
         return diverged_as_infinite(predict_fn(None, windows.dataset))
 
 
-def default_parameters(model: Model) -> ConstantParameters:
+@dataclasses.dataclass(frozen=True, eq=False)
+class DefaultParameters:
     """The model as it was before training."""
+
+    model: Model
     doc = "The run's equations with the default parameters."
-    return ConstantParameters(doc, model, model.spec.default_params)
+
+    def predict(self, windows: OpenLoopWindows) -> Float[np.ndarray, "B T S"]:
+        """The rollout; infinite where it left the numbers."""
+        fitted = isinstance(self.model, FittedModel)
+        dataset = windows.dataset_with_past if fitted else windows.dataset
+        return diverged_as_infinite(self.model.predict_default(dataset))
 
 
 def fit_constant_parameters(model: Model, training: OpenLoopWindows) -> ConstantParameters:
     """One value of each parameter, fitted to training windows by robust least squares.
 
     Raises:
+        DataError: the run is such a fit itself.
         DivergedError: the rollouts with the default parameters are not finite.
     """
+    if isinstance(model, FittedModel):
+        raise DataError("the run is a constant fit itself")
     numbers = spread(np.arange(len(training)), FITTED)
     dataset = GatheredWindows(training.dataset).gather(numbers)
     tuned = tune_parameters(dataset, model.spec, model.base_params, model.integrator)
