@@ -19,7 +19,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,10 +39,19 @@ PRIOR = 1.0
 # An error beyond so many of its channel's counts by its size, not its square.
 HUBER = 3.0
 # An error that is smaller than this share of the channel's scale is as good as none.
-FLOOR = 1e-4
-# Done when an iteration gains less than this share of the cost.
+FLOOR = 1e-7
+# An iteration that gains less than this share of the cost gains nothing.
 TOLERANCE = 1e-4
+# In a channel's usual error, one beyond so many times the median counts like that: first, and later.
+FIRST_CLIPPED, CLIPPED = 1.0, 10.0
+# So many iterations in a row that gain less end it.
+PATIENCE = 2
 LARGEST_DAMPING = 1e8
+# Spread of further starts on the unbounded axis, and iterations before the best goes on alone.
+SPREAD, FIRST_ITERATIONS = 0.7, 30
+# A window with an error beyond so many of its channel's usual ones is broken and left out, up to a share.
+REJECTED = 50.0
+MOST_REJECTED = 0.3
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -55,7 +64,7 @@ class Fit:
         covariance: of ``raw``, (P, P), the prior included.
         information: of ``raw`` from the data alone, (P, P), as if the model were right.
         sigma: what is left of each compared channel's error in its unit, (C,).
-        cost: minus log likelihood and prior, by iteration.
+        cost: what is minimised, by iteration; its unit changes with the usual errors.
         kept: which windows were not rejected, (W,).
     """
 
@@ -80,15 +89,6 @@ class Fit:
         return np.sqrt(np.diag(self.covariance)) * slope
 
 
-class _Sums(NamedTuple):
-    """Of some windows: normal matrix, gradient by window, squares by channel, cost by window."""
-
-    matrix: Array
-    gradients: Array
-    squares: Array
-    costs: Array
-
-
 def fit_parameters(
     windows: WindowSet,
     numbers: np.ndarray,
@@ -102,6 +102,7 @@ def fit_parameters(
     prior: float = PRIOR,
     huber: float = HUBER,
     iterations: int = 50,
+    starts: int = 1,
     report: Callable[[int, float], None] = lambda iteration, cost: None,
 ) -> Fit:
     """Fit one value of each learned parameter to all windows, within the bounds.
@@ -117,6 +118,7 @@ def fit_parameters(
         prior: standard deviation of the prior on the unbounded axis.
         huber: see `HUBER`.
         iterations: most iterations.
+        starts: points to begin at; those after the first are drawn about the defaults.
         report: called after each.
 
     Raises:
@@ -146,96 +148,115 @@ def fit_parameters(
             rows.append(jnp.arctan2(jnp.sin(error), jnp.cos(error)) if is_angle else error)
         return jnp.stack(rows)
 
-    def weigh(error: Array, sigma: Array, keep: Array) -> tuple[Array, Array]:
-        size = jnp.abs(error) / sigma[:, None, None]
-        cost = jnp.where(size > huber, huber * size - huber**2 / 2, size**2 / 2) * keep
-        return jnp.minimum(1.0, huber / jnp.maximum(size, 1e-9)) * keep, cost
+    @jax.jit
+    def errors(raw: Array, part: WholeWindows) -> Array:
+        return residual(roll.states(params_of(raw), part)[1], part)
 
     @jax.jit
-    def derivatives(raw: Array, sigma: Array, part: WholeWindows, keep: Array) -> _Sums:
+    def derivatives(raw: Array, part: WholeWindows, sigma: Array, keep: Array) -> tuple[Array, Array]:
+        """Normal matrix, (P, P), and gradient by window, (P, B)."""
         unit = jnp.eye(raw.size, dtype=raw.dtype)
         directions = jax.vmap(lambda d: jax.jvp(params_of, (raw,), (d,))[1])(unit)
         states, change = roll.sensitivities(params_of(raw), directions, part)
-        error = residual(states, part)
-        weight, cost = weigh(error, sigma, keep)
+        error = residual(states, part) / sigma[:, None, None]
+        weight = keep * jnp.minimum(1.0, huber / jnp.maximum(jnp.abs(error), huber))
         jacobian = jnp.stack([change[i] for i in channels]) / sigma[:, None, None, None]  # (C, T, P, B)
         weighted = jacobian * weight[:, :, None]
-        return _Sums(
+        return (
             jnp.einsum("ctpb,ctqb->pq", weighted, jacobian),
-            jnp.einsum("ctpb,ctb->pb", weighted, error / sigma[:, None, None]),
-            (weight * error**2).sum(axis=(1, 2)),
-            cost.sum(axis=(0, 1)),
+            jnp.einsum("ctpb,ctb->pb", weighted, error),
         )
 
-    @jax.jit
-    def costs(raw: Array, sigma: Array, part: WholeWindows, keep: Array) -> tuple[Array, Array]:
-        error = residual(roll.states(params_of(raw), part)[1], part)
-        weight, cost = weigh(error, sigma, keep)
-        return cost.sum(axis=(0, 1)), (weight * error**2).sum(axis=(1, 2))
-
-    padded = np.resize(numbers, -(-len(numbers) // CHUNK) * CHUNK)
+    count = len(numbers)
+    padded = np.resize(numbers, -(-count // CHUNK) * CHUNK)
     parts = [windows.whole(padded[i : i + CHUNK]) for i in range(0, len(padded), CHUNK)]
     dtype = parts[0].states[0].dtype
-    kept = np.ones(len(numbers))
+    kept = np.ones(count, bool)
     # Each row is in so many windows.
-    stride = np.median(np.diff(np.asarray(windows.arrays.starts)[numbers])) if len(numbers) > 1 else 1
+    stride = np.median(np.diff(np.asarray(windows.arrays.starts)[numbers])) if count > 1 else 1
     overlap = max(1.0, windows.horizon / max(1.0, float(stride)))
-    count = windows.horizon * len(numbers)
 
-    def over_parts(function: Callable[..., Any], z: np.ndarray, sigma: np.ndarray) -> list[Any]:
-        keep = np.zeros(len(padded))
-        keep[: len(numbers)] = kept
-        given = jnp.asarray(z, dtype), jnp.asarray(sigma, dtype)
+    def over_parts(function: Callable[..., Any], raw: np.ndarray, *each: Sequence[Any]) -> list[Any]:
+        """A compiled function of every part; two at a time, since each runs on one core."""
+        given_raw = jnp.asarray(raw, dtype)
         with ThreadPoolExecutor(max_workers=2) as pool:
-            jobs = [
-                pool.submit(function, *given, part, jnp.asarray(keep[i * CHUNK : (i + 1) * CHUNK], dtype))
-                for i, part in enumerate(parts)
-            ]
+            jobs = [pool.submit(function, given_raw, *given) for given in zip(parts, *each, strict=True)]
             return [jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), job.result()) for job in jobs]
 
-    def total(z: np.ndarray, sigma: np.ndarray) -> float:
-        data = sum(float(part[0].sum()) for part in over_parts(costs, z, sigma))
-        return data / overlap + 0.5 * float(np.sum(((z - centre) / prior) ** 2)) + penalty(sigma)
+    def all_errors(z: np.ndarray) -> np.ndarray:
+        return np.concatenate(over_parts(errors, z), axis=-1)[..., :count]
 
-    def penalty(sigma: np.ndarray) -> float:
-        return float(count / overlap * np.log(sigma / scales).sum())
+    def typical(error: np.ndarray, clipped: float) -> np.ndarray:
+        """Root mean square error by channel, one beyond so many times the median error counted like that."""
+        size = np.abs(error[..., kept])
+        most = clipped * np.median(size, axis=(1, 2), keepdims=True)
+        return np.maximum(np.sqrt(np.mean(np.minimum(size, most) ** 2, axis=(1, 2))), FLOOR * scales)
 
-    def spread(squares: np.ndarray) -> np.ndarray:
-        return np.maximum(np.sqrt(squares / max(1.0, windows.horizon * kept.sum())), FLOOR * scales)
+    def cost(z: np.ndarray, error: np.ndarray, sigma: np.ndarray) -> float:
+        size = np.abs(error[..., kept]) / sigma[:, None, None]
+        data = np.where(size > huber, huber * size - huber**2 / 2, size**2 / 2).sum()
+        return float(data / overlap + 0.5 * np.sum(((z - centre) / prior) ** 2))
 
-    sigma = spread(sum(part[1] for part in over_parts(costs, z, scales)))
-    history: list[float] = []
-    damping = 1e-2
-    here = total(z, sigma)
-    if not np.isfinite(here):
+    def normal_equations(z: np.ndarray, sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        keep = np.zeros(len(padded))
+        keep[:count] = kept
+        each = [jnp.asarray(sigma, dtype)] * len(parts), list(jnp.asarray(keep.reshape(-1, CHUNK), dtype))
+        matrices, gradients = zip(*over_parts(derivatives, z, *each), strict=True)
+        return sum(matrices) / overlap, np.concatenate(gradients, axis=1)[:, :count] / overlap
+
+    error = all_errors(z)
+    if not np.isfinite(error).all():
         raise DivergedError(
             f"{spec.name}: rollouts with the default parameters are not finite: "
             "shorten the horizon or raise the number of substeps"
         )
-    for iteration in range(iterations):
-        sums = over_parts(derivatives, z, sigma)
-        matrix = sum(part.matrix for part in sums) / overlap + np.eye(z.size) / prior**2
-        gradient = sum(part.gradients.sum(axis=1) for part in sums) / overlap + (z - centre) / prior**2
-        while damping < LARGEST_DAMPING:
-            move = -np.linalg.solve(matrix + damping * np.diag(np.diag(matrix)), gradient)
-            move /= max(1.0, np.abs(move).max())
-            there = total(z + move, sigma)
-            if there < here:
-                break
-            damping *= 4
-        else:
-            break
-        gain = here - there
-        z, damping = z + move, max(damping / 6, 1e-7)
-        sigma = spread(sum(part[1] for part in over_parts(costs, z, sigma)))
-        here = total(z, sigma)
-        history.append(here)
-        report(iteration + 1, here)
-        if gain < TOLERANCE * count / overlap * len(channels):
-            break
-    sums = over_parts(derivatives, z, sigma)
-    information = sum(part.matrix for part in sums) / overlap
-    gradients = np.concatenate([part.gradients for part in sums], axis=1)[:, : len(numbers)] / overlap
+
+    def descend(z: np.ndarray, most: int, clipped: float) -> tuple[np.ndarray, np.ndarray, list[float]]:
+        """Levenberg-Marquardt from a point: where it ends, the errors there, and the cost by iteration."""
+        nonlocal kept
+        kept = np.ones(count, bool)
+        error = all_errors(z)
+        costs: list[float] = []
+        damping, idle = 1e-2, 0
+        while len(costs) < most:
+            sigma = typical(error, clipped)
+            here = cost(z, error, sigma)
+            matrix, gradients = normal_equations(z, sigma)
+            matrix = matrix + np.eye(z.size) / prior**2
+            gradient = gradients.sum(axis=1) + (z - centre) / prior**2
+            gain = 0.0
+            while damping < LARGEST_DAMPING:
+                move = -np.linalg.solve(matrix + damping * np.diag(np.diag(matrix)), gradient)
+                move /= max(1.0, np.abs(move).max())
+                moved = all_errors(z + move)
+                gain = here - cost(z + move, moved, sigma)
+                if gain > 0:
+                    z, error, damping = z + move, moved, max(damping / 6, 1e-7)
+                    break
+                damping *= 4
+            costs.append(here - max(gain, 0.0))
+            report(len(costs), costs[-1])
+            idle = 0 if gain > TOLERANCE * here else idle + 1
+            if idle == PATIENCE or not gain > 0:
+                broken = (np.abs(error) / typical(error, FIRST_CLIPPED)[:, None, None]).max(
+                    axis=(0, 1)
+                ) > REJECTED
+                if not (broken & kept).any() or broken.mean() > MOST_REJECTED:
+                    break
+                kept, damping, idle = ~broken, 1e-2, 0
+        return z, error, costs
+
+    # First where few large errors weigh little, to find the way; then where they weigh as much as they are.
+    rng = np.random.default_rng(0)
+    found = []
+    for number in range(starts):
+        begin = z if number == 0 else centre + SPREAD * rng.standard_normal(z.size)
+        if number == 0 or np.isfinite(all_errors(begin)).all():
+            found.append(descend(begin, min(iterations, FIRST_ITERATIONS), FIRST_CLIPPED))
+    z, _, first = min(found, key=lambda end: float(np.log(typical(end[1], FIRST_CLIPPED)).sum()))
+    z, error, more = descend(z, iterations, CLIPPED)
+    sigma = typical(error, CLIPPED)
+    information, gradients = normal_equations(z, sigma)
     bread = np.linalg.inv(information + np.eye(z.size) / prior**2)
     blocks = _block_sums(windows, numbers, gradients)
     meat = blocks @ blocks.T + np.eye(z.size) / prior**2
@@ -245,8 +266,8 @@ def fit_parameters(
         covariance=bread @ meat @ bread,
         information=information,
         sigma=sigma,
-        cost=tuple(history),
-        kept=kept > 0,
+        cost=(*first, *more),
+        kept=kept,
     )
 
 

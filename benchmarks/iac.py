@@ -1,0 +1,210 @@
+"""Open-loop error on a real full-size race car: the fit beside baselines, on the same windows.
+
+The log is `iac/Putnam_park2023_run4_2.csv` (Deep Dynamics, arXiv:2312.04374), 25 Hz, rows from 394 on. Of
+these, rows 0 to 6902 are trained on, the rest is tested on; rollouts of 1 s begin at every third row, with 25
+rows of history before them. Inputs are the logged pedals and the steering angle, of the window alone. Path RMSE
+of vx, vy and yaw rate over all starts, and the median over starts of each window's. Last line: one JSON object.
+
+    python benchmarks/iac.py --data FOLDER [--seeds 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+
+from pct.cli.train import keep_compiled_code
+from pct.data.windows import WindowSet, WindowStore, make_window_set
+from pct.dynamics import MODEL_SPECS
+from pct.dynamics.core import ModelSpec, flatten_bounds, flatten_params, unflatten_params
+from pct.dynamics.vehicles import with_vehicle
+from pct.engine.observer import make_history_rollout
+from pct.observation import Measurement, with_measurement
+from pct.optimization.fitting import fit_parameters
+from pct.optimization.identifiability import judge
+from pct.optimization.network import from_bounds, to_bounds
+
+FIRST, SPLIT, DT, STEPS, HISTORY, STRIDE = 394, 6903, 0.04, 25, 25, 3
+JUDGED = {"vx": "vx", "vy": "vy", "yaw_rate": "psi_dot"}
+# The brake pressure that the paper divides by, in kPa.
+FULL_BRAKE = 2757.9
+PRIOR, HUBER, ITERATIONS = 0.5, 5.0, 25
+# Spread of the starting points of further seeds, on the unbounded axis.
+SPREAD = 0.1
+EVERYTHING = Measurement(
+    lag=("psi_dot",),
+    bias=("vx", "vy", "psi_dot"),
+    drift=("vx", "vy", "psi_dot"),
+    actuator_lag=("throttle", "delta"),
+    delay=("throttle", "brake"),
+    steering=True,
+    lever_arm=True,
+    pedals=True,
+    observer=True,
+)
+
+
+def main() -> None:
+    """Fit, judge and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds iac/")
+    parser.add_argument("--seeds", type=int, default=3)
+    args = parser.parse_args()
+    keep_compiled_code(jax)
+    car = with_vehicle(MODEL_SPECS["singletrack-pacejka"], "av-21")
+    plain = with_measurement(car, Measurement(pedals=True))
+    spec = with_measurement(car, EVERYTHING)
+    table = read_log(args.data / "iac" / "Putnam_park2023_run4_2.csv")
+    rows: dict[str, dict[str, Any]] = {}
+    windows, train, test = make_windows(table, plain)
+    rows["hold last value"] = score(hold(windows, test), windows, test)
+    rows["constant fit, no measurement"] = fitted(plain, windows, train, test, 0)[0]
+    windows, train, test = make_windows(table, spec)
+    runs = [fitted(spec, windows, train, test, seed) for seed in range(args.seeds)]
+    for seed, (row, _) in enumerate(runs):
+        rows[f"constant fit, seed {seed}"] = row
+    print(f"\n{'':32s}" + "".join(f"{name:>18s}" for name in JUDGED) + f"{'train s':>10s}")
+    print(f"{'':32s}" + f"{'path RMSE (median)':>18s}" * len(JUDGED))
+    for name, row in rows.items():
+        cells = ""
+        for key in JUDGED:
+            text = f"{row[key]:.4f} ({row['median'][key]:.4f})"
+            cells += f"{text:>18s}"
+        print(f"{name:32s}{cells}{row.get('seconds', 0):10.0f}")
+    best = runs[0][1]
+    print("\nParameters, seed 0: value, standard error, bounds, verdict")
+    for name, entry in best.items():
+        value = f"{entry['value']:.5g} +- {entry['deviation']:.2g}"
+        print(f"{name:22s}{value:24s}{entry['bounds']!s:22s}  {entry['verdict']}")
+    ours = {key: float(np.mean([row[key] for row, _ in runs])) for key in JUDGED}
+    median = {key: float(np.mean([row["median"][key] for row, _ in runs])) for key in JUDGED}
+    print(json.dumps({"ours": ours, "ours_median": median, "rows": rows, "parameters": best}))
+
+
+def read_log(path: Path) -> dict[str, np.ndarray]:
+    """Channels of the log in SI units; the heading only places the windows, nothing is judged on it."""
+    table = pl.read_csv(path)[FIRST:]
+    column = {name.strip("# "): table[name].to_numpy() for name in table.columns}
+    delta = column["delta(rad)"]
+    return {
+        "x": column["x(m)"],
+        "y": column["y(m)"],
+        "psi": np.unwrap(column["phi(rad)"]),
+        "vx": column["vx(m/s)"],
+        "vy": column["vy(m/s)"],
+        "psi_dot": column["omega(rad/s)"],
+        "delta": delta,
+        "delta_dot": np.append(np.diff(delta), 0.0) / DT,
+        "throttle": column["throttle_ped_cmd(%)"] / 100,
+        "brake": column["brake_ped_cmd(kPa)"] / FULL_BRAKE,
+    }
+
+
+def make_windows(table: dict[str, np.ndarray], spec: ModelSpec) -> tuple[WindowSet, np.ndarray, np.ndarray]:
+    """All windows, and the numbers of those to train and to test on; none crosses the split."""
+
+    def stack(names: tuple[str, ...]) -> np.ndarray:
+        return np.stack([table[name] for name in names], axis=-1).astype(np.float32)
+
+    count = len(table["x"])
+    none = np.zeros((count, 0), np.float32)
+    store = WindowStore(
+        states=stack(spec.state_names),
+        controls=stack(spec.control_names),
+        exogenous=none,
+        truth=none,
+        times=DT * np.arange(count),
+        recording=np.zeros(count, np.int32),
+        recordings=("putnam park",),
+        exogenous_names=(),
+        truth_names=(),
+        dt=DT,
+    )
+    train = np.arange(HISTORY, SPLIT - STEPS, STRIDE)
+    test = np.arange(SPLIT + HISTORY, count - STEPS, STRIDE)
+    windows = make_window_set(
+        store, np.concatenate([train, test]), spec, horizon=STEPS, history=HISTORY, feature_mode="context"
+    )
+    return windows, np.arange(train.size), np.arange(train.size, train.size + test.size)
+
+
+def fitted(
+    spec: ModelSpec, windows: WindowSet, train: np.ndarray, test: np.ndarray, seed: int
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Scores of a fit and its parameters."""
+    base_params = spec.build_base_params(round(100 * DT))
+    begin = time.perf_counter()
+    fit = fit_parameters(
+        windows,
+        train,
+        spec,
+        base_params,
+        substeps=2,
+        compare=tuple(JUDGED.values()),
+        start=perturbed(spec, seed),
+        prior=PRIOR,
+        huber=HUBER,
+        iterations=ITERATIONS,
+        report=lambda i, cost: print(f"\r{i} {cost:.1f}  ", end="", file=sys.stderr, flush=True),
+    )
+    seconds = time.perf_counter() - begin
+    roll = jax.jit(make_history_rollout(spec, base_params, "rk4", 2, HISTORY).states)
+    params = fit.params(spec)
+    predicted = roll({k: jnp.asarray(v, jnp.float32) for k, v in params.items()}, windows.whole(test))[1]
+    verdicts = judge(fit, spec, PRIOR)
+    deviations = unflatten_params(fit.deviations(spec), spec.param_keys, spec.full_shapes)
+    named = {
+        name: {
+            "value": float(params[name]),
+            "deviation": float(deviations[name]),
+            "bounds": [float(f"{float(end):.5g}") for end in spec.param_bounds[name]],
+            "verdict": verdict["verdict"],
+        }
+        for name, verdict in verdicts.items()
+    }
+    return {**score([np.asarray(x) for x in predicted], windows, test), "seconds": seconds}, named
+
+
+def perturbed(spec: ModelSpec, seed: int) -> dict[str, Any]:
+    """The defaults for seed 0, else a point near them."""
+    keys, shapes = spec.param_keys, spec.full_shapes
+    low, high = flatten_bounds(keys, spec.param_bounds, shapes)
+    log = flatten_params({key: float(spec.parameter(key).log) for key in keys}, keys, shapes) > 0
+    raw = from_bounds(flatten_params(spec.default_params, keys, shapes), low, high, log)
+    raw = raw + (SPREAD * np.random.default_rng(seed).standard_normal(raw.size) if seed else 0.0)
+    return unflatten_params(np.asarray(to_bounds(jnp.asarray(raw), low, high, log)), keys, shapes)
+
+
+def hold(windows: WindowSet, numbers: np.ndarray) -> list[np.ndarray]:
+    """Every state as it was at the start."""
+    states = windows.whole(numbers).states
+    return [np.repeat(np.asarray(x)[HISTORY : HISTORY + 1], STEPS, axis=0) for x in states]
+
+
+def score(predicted: list[np.ndarray], windows: WindowSet, numbers: np.ndarray) -> dict[str, Any]:
+    """Path RMSE by channel over all windows, and the median of each window's."""
+    truth = windows.whole(numbers).states
+    names = list(MODEL_SPECS["singletrack-pacejka"].state_names)
+    by_window = {
+        key: np.sqrt(np.mean((predicted[i] - np.asarray(truth[i])[HISTORY + 1 :]) ** 2, axis=0))
+        for key, i in ((key, names.index(channel)) for key, channel in JUDGED.items())
+    }
+    return {
+        **{key: float(np.sqrt(np.mean(error**2))) for key, error in by_window.items()},
+        "median": {key: float(np.median(error)) for key, error in by_window.items()},
+    }
+
+
+if __name__ == "__main__":
+    main()
