@@ -1,9 +1,10 @@
 """Open-loop error on a real full-size race car: the fit beside baselines, on the same windows.
 
 The log is `iac/Putnam_park2023_run4_2.csv` (Deep Dynamics, arXiv:2312.04374), 25 Hz, rows from 394 on. Of
-these, rows 0 to 6902 are trained on, the rest is tested on; rollouts of 1 s begin at every third row, with 25
-rows of history before them. Inputs are the logged pedals and the steering angle, of the window alone. Path RMSE
-of vx, vy and yaw rate over all starts, and the median over starts of each window's. Last line: one JSON object.
+these, rows 0 to 6902 are trained on, the rest is tested on; rollouts of 1 s begin at every third row, with
+25 rows of history before them. Inputs are the logged pedals and the steering angle, of the window alone. Path
+RMSE of vx, vy and yaw rate over all starts, and the median over starts of each window's. Last line: one JSON
+object.
 
     python benchmarks/iac.py --data FOLDER [--seeds 3]
 """

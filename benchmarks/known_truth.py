@@ -1,10 +1,10 @@
 """Tyre parameters of a simulated 1:43 car, whose truth is known, from ever longer parts of one drive.
 
-The log is `bayesrace/DYN-PP-ETHZ.npz`: `dstates` are Euler steps of 0.02 s with the parameters below, `states` come
-from the simulator's own integrator and have a few broken rows. Mass and axle distances are known; tyres,
-drivetrain and inertia are learned, from ten starts about a middle that does not know them, drawn by seed. Mean
-error of B, C and D of both axles; with noise, every channel carries 1 % of its standard deviation. Last line:
-one JSON object.
+The log is `bayesrace/DYN-PP-ETHZ.npz`: `dstates` are Euler steps of 0.02 s with the parameters below,
+`states` come from the simulator's own integrator and have a few broken rows. Mass and axle distances are known;
+tyres, drivetrain and inertia are learned, from ten starts about a middle that does not know them, drawn by
+seed. Mean error of B, C and D of both axles; with noise, every channel carries 1 % of its standard deviation.
+Last line: one JSON object.
 
     python benchmarks/known_truth.py --data FOLDER [--seeds 3]
 """
@@ -38,8 +38,9 @@ TRUTH = {
 JUDGED = ("B_f", "C_f", "D_f", "B_r", "C_r", "D_r")
 # Wide and without knowledge of the truth: start in the middle.
 BOUNDS = {
-    "B": (1.0, 20.0), "C": (0.5, 2.5), "D": (0.05, 0.6), "E": (-1.5, 0.9), "S_h": (-0.02, 0.02), "S_v": (-0.02, 0.02),
-    "C_m1": (0.1, 1.0), "C_m2": (0.01, 0.2), "C_r0": (0.01, 0.2), "C_r2": (1e-5, 3e-3), "I": (1e-5, 1e-4),
+    "B": (1.0, 20.0), "C": (0.5, 2.5), "D": (0.05, 0.6), "E": (-1.5, 0.9), "S_h": (-0.02, 0.02),
+    "S_v": (-0.02, 0.02), "C_m1": (0.1, 1.0), "C_m2": (0.01, 0.2), "C_r0": (0.01, 0.2), "C_r2": (1e-5, 3e-3),
+    "I": (1e-5, 1e-4),
 }  # fmt: skip
 # Standard deviation of the prior on the unbounded axis: as good as none.
 PRIOR = 10.0

@@ -253,7 +253,7 @@ def fit_parameters(
         begin = z if number == 0 else centre + SPREAD * rng.standard_normal(z.size)
         if number == 0 or np.isfinite(all_errors(begin)).all():
             found.append(descend(begin, min(iterations, FIRST_ITERATIONS), FIRST_CLIPPED))
-    z, _, first = min(found, key=lambda end: float(np.log(typical(end[1], FIRST_CLIPPED)).sum()))
+    z, _, costs = min(found, key=lambda end: float(np.log(typical(end[1], FIRST_CLIPPED)).sum()))
     z, error, more = descend(z, iterations, CLIPPED)
     sigma = typical(error, CLIPPED)
     information, gradients = normal_equations(z, sigma)
@@ -266,7 +266,7 @@ def fit_parameters(
         covariance=bread @ meat @ bread,
         information=information,
         sigma=sigma,
-        cost=(*first, *more),
+        cost=(*costs, *more),
         kept=kept,
     )
 
