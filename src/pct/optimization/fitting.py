@@ -17,6 +17,7 @@ References:
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -117,7 +118,7 @@ def fit_parameters(
         start: values to begin at, by name; the defaults when left out.
         prior: standard deviation of the prior on the unbounded axis.
         huber: see `HUBER`.
-        iterations: most iterations.
+        iterations: most iterations, those from other starts not counted.
         starts: points to begin at; those after the first are drawn about the defaults.
         report: called after each.
 
@@ -211,6 +212,8 @@ def fit_parameters(
             "shorten the horizon or raise the number of substeps"
         )
 
+    iteration = itertools.count(1)
+
     def descend(z: np.ndarray, most: int, clipped: float) -> tuple[np.ndarray, np.ndarray, list[float]]:
         """Levenberg-Marquardt from a point: where it ends, the errors there, and the cost by iteration."""
         nonlocal kept
@@ -235,7 +238,7 @@ def fit_parameters(
                     break
                 damping *= 4
             costs.append(here - max(gain, 0.0))
-            report(len(costs), costs[-1])
+            report(next(iteration), costs[-1])
             idle = 0 if gain > TOLERANCE * here else idle + 1
             if idle == PATIENCE or not gain > 0:
                 broken = (np.abs(error) / typical(error, FIRST_CLIPPED)[:, None, None]).max(
@@ -254,7 +257,7 @@ def fit_parameters(
         if number == 0 or np.isfinite(all_errors(begin)).all():
             found.append(descend(begin, min(iterations, FIRST_ITERATIONS), FIRST_CLIPPED))
     z, _, costs = min(found, key=lambda end: float(np.log(typical(end[1], FIRST_CLIPPED)).sum()))
-    z, error, more = descend(z, iterations, CLIPPED)
+    z, error, more = descend(z, iterations - len(costs), CLIPPED)
     sigma = typical(error, CLIPPED)
     information, gradients = normal_equations(z, sigma)
     bread = np.linalg.inv(information + np.eye(z.size) / prior**2)
