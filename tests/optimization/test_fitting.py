@@ -199,7 +199,7 @@ def spoiled(store: WindowStore, rows: Sequence[int], by: float) -> WindowStore:
     return store._replace(states=states)
 
 
-def test_a_spoiled_row_moves_the_answer_little(noisy: WindowSet, all_noisy: Fit) -> None:
+def test_a_spoiled_row_moves_the_answer_little(noisy: WindowSet) -> None:
     clean = fit(noisy)
     # Three rows of one window, not those at which it starts, by 25 of the usual errors.
     windows = make_windows(spoiled(noisy.store, [HISTORY + APART * 30 + k for k in (2, 3, 4)], 25 * NOISE))
@@ -209,6 +209,35 @@ def test_a_spoiled_row_moves_the_answer_little(noisy: WindowSet, all_noisy: Fit)
     )
     assert moved.max() < 1.0
     assert moved_more.max() > 2 * moved.max()
+
+
+def test_broken_windows_are_left_out(noisy: WindowSet) -> None:
+    """As if they had not been there; a window is as broken by one row as by all."""
+    broken = (7, 30, 31)
+    rows = [HISTORY + APART * number + 2 for number in broken]
+    windows = make_windows(spoiled(noisy.store, rows, 1e3))
+    found = fit(windows)
+    np.testing.assert_array_equal(np.flatnonzero(~found.kept), broken)
+    rest = fit_parameters(
+        noisy,
+        np.flatnonzero(found.kept),
+        SPEC,
+        {**SPEC.default_params, "dt": DT},
+        integrator="euler",
+        prior=WIDE,
+    )
+    np.testing.assert_allclose(found.values, rest.values, atol=0.02 * rest.deviations(SPEC).min())
+    np.testing.assert_allclose(found.deviations(SPEC), rest.deviations(SPEC), rtol=0.02)
+
+
+def test_more_iterations_leave_no_larger_errors() -> None:
+    windows, start = make_windows(make_store(120)), {"alpha_psi_dot": 0.6, "beta_accel": 2.5}
+    left = []
+    for iterations in (1, 3, 6):
+        found = fit(windows, start=start, iterations=iterations)
+        assert len(found.cost) <= iterations
+        left.append(found.sigma)
+    assert (np.diff(left, axis=0) < 0).all()
 
 
 def test_values_stay_within_their_bounds() -> None:
