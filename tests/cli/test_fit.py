@@ -1,0 +1,98 @@
+"""`pct fit`: a run folder that says what was found and how well, and rebuilds the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pct.cli.main import main
+from pct.fitted import load_fit
+
+FLAGS = [
+    *("--model", "unicycle", "--horizon", "3", "--history", "4", "--samples", "20", "--integrator", "euler"),
+    *("--substeps", "1", "--iterations", "4", "--bias", "v", "--fixed", "beta_accel=0.1"),
+]
+FitCommand = Callable[..., tuple[int, Path | None]]
+
+
+@pytest.fixture
+def fit(data: Path, tmp_path: Path) -> FitCommand:
+    """``fit(*flags)``: run `pct fit` on the tiny drives; its exit code and run folder, if any."""
+
+    def run(*flags: object) -> tuple[int, Path | None]:
+        code = 0
+        try:
+            main(
+                [
+                    "fit",
+                    "--dataset",
+                    str(data / "train"),
+                    *FLAGS,
+                    "--results",
+                    str(tmp_path),
+                    *map(str, flags),
+                ]
+            )
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return code, next(iter(tmp_path.glob("unicycle/*")), None)
+
+    return run
+
+
+def test_it_leaves_a_run_folder_that_rebuilds_the_model(
+    fit: FitCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, run = fit()
+    told = capsys.readouterr()
+    assert code == 0, told.err
+    assert run is not None
+    names = {path.name for path in run.iterdir()}
+    assert names == {
+        *(
+            "config.json",
+            "provenance.json",
+            "fit.json",
+            "pct_predicted_params.json",
+            "training_rows.npy",
+            "DONE",
+        ),
+    }
+    fitted = load_fit(run)
+    learned = json.loads((run / "pct_predicted_params.json").read_text())
+    assert set(learned) == set(fitted.spec.param_keys) == set(fitted.params)
+    assert "beta_accel" not in learned
+    assert fitted.base_params["beta_accel"] == 0.1
+    assert [channel.name for channel in fitted.spec.hidden] == ["v_bias"]
+    for name in ("alpha_psi_dot", "beta_psi_dot", "alpha_accel"):
+        entry = learned[name]
+        assert entry["bounds"][0] <= entry["mean"] <= entry["bounds"][1]
+        assert 0 < entry["std"] < np.inf
+        assert entry["mean"] == fitted.params[name]
+    saved = json.loads((run / "fit.json").read_text())
+    assert set(saved["verdicts"]) == {name for name in learned if name != "gains"}
+    assert "alpha_psi_dot" in told.out
+    assert f"pct evaluate {run}" in told.out.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--lag", "vy"], "--lag vy: 'unicycle' has no such channel; expected one of v"),
+        (["--pedals"], "--pedals drive: 'unicycle' has no such channel"),
+        (["--compare", "vy"], "--compare vy: expected some of"),
+        (["--no-observer"], "--bias and --drift: nothing finds them without the observer"),
+        (["--horizon", "0"], "--horizon must be a positive number, got 0"),
+    ],
+)
+def test_flags_that_do_not_fit_are_refused(
+    fit: FitCommand, capsys: pytest.CaptureFixture[str], flags: list[str], said: str
+) -> None:
+    code, run = fit(*flags)
+    assert code == 2
+    assert said in capsys.readouterr().err
+    assert run is None or (run / "FAILED").exists()
