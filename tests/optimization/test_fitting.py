@@ -116,14 +116,18 @@ def yaw_alone(noisy: WindowSet) -> Fit:
     return fit(noisy, compare=("psi",), huber=1e6)
 
 
-def test_a_linear_problem_has_the_answer_of_least_squares(noisy: WindowSet, yaw_alone: Fit) -> None:
-    """The heading is linear in gain and bias: values, information and errors are known."""
-    starts = np.asarray(noisy.arrays.starts)
+def linear_problem(windows: WindowSet) -> tuple[np.ndarray, np.ndarray]:
+    """The heading is linear in gain and bias: columns of the equations, (W T, 2), and what they meet."""
+    starts = np.asarray(windows.arrays.starts)
     rows = starts[:, None] + np.arange(HORIZON)
-    columns = np.stack([np.cumsum(noisy.store.controls[rows, 0], axis=1), np.ones(rows.shape).cumsum(axis=1)])
-    design = DT * columns.reshape(2, -1).T
-    psi = noisy.store.states[:, SPEC.state_indices["psi"]]
-    heading = (psi[rows + 1] - psi[starts, None]).ravel()
+    columns = np.stack([windows.store.controls[rows, 0], np.ones(rows.shape)]).cumsum(axis=2)
+    psi = windows.store.states[:, SPEC.state_indices["psi"]]
+    return DT * columns.reshape(2, -1).T, (psi[rows + 1] - psi[starts, None]).ravel()
+
+
+def test_a_linear_problem_has_the_answer_of_least_squares(noisy: WindowSet, yaw_alone: Fit) -> None:
+    """Values, information and errors are known."""
+    design, heading = linear_problem(noisy)
     wanted, squares, *_ = np.linalg.lstsq(design, heading)
     deviation = np.sqrt(squares[0] / heading.size)
     yaw = [SPEC.param_keys.index(name) for name in YAW]
@@ -138,6 +142,21 @@ def test_a_linear_problem_has_the_answer_of_least_squares(noisy: WindowSet, yaw_
     slope = design * ((high - low)[yaw] * share * (1 - share))
     information = slope.T @ slope / yaw_alone.sigma**2
     np.testing.assert_allclose(yaw_alone.information[np.ix_(yaw, yaw)], information, rtol=1e-6)
+
+
+def test_errors_are_those_of_blocks() -> None:
+    """Whose windows are off together; five of them, so that their number counts."""
+    windows = make_windows(make_store(70, noise=NOISE, seed=3))
+    found = fit(windows, compare=("psi",), huber=1e6)
+    design, heading = linear_problem(windows)
+    yaw = [SPEC.param_keys.index(name) for name in YAW]
+    scores = design * (heading - design @ found.values[yaw])[:, None]
+    block = np.asarray(windows.arrays.starts).repeat(HORIZON) // (2 * (HISTORY + HORIZON))
+    sums = np.stack([scores[block == number].sum(axis=0) for number in range(5)])
+    assert len(np.unique(block)) == 5
+    bread = np.linalg.inv(design.T @ design)
+    wanted = 5 / 4 * np.sqrt(np.diag(bread @ sums.T @ sums @ bread))
+    np.testing.assert_allclose(found.deviations(SPEC)[yaw], wanted, rtol=1e-2)
 
 
 def test_what_the_compared_states_do_not_tell_stays_as_it_was(yaw_alone: Fit) -> None:
@@ -228,6 +247,9 @@ def test_broken_windows_are_left_out(noisy: WindowSet) -> None:
     )
     np.testing.assert_allclose(found.values, rest.values, atol=0.02 * rest.deviations(SPEC).min())
     np.testing.assert_allclose(found.deviations(SPEC), rest.deviations(SPEC), rtol=0.02)
+    # Not let in again where iterations are few.
+    few = fit(windows, iterations=6)
+    np.testing.assert_array_equal(few.kept, found.kept)
 
 
 def test_more_iterations_leave_no_larger_errors() -> None:
