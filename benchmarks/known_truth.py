@@ -2,9 +2,9 @@
 
 The log is `bayesrace/DYN-PP-ETHZ.npz`: `dstates` are Euler steps of 0.02 s with the parameters below,
 `states` come from the simulator's own integrator and have a few broken rows. Mass and axle distances are
-known; tyres, drivetrain and inertia are learned, from ten starts about a middle that does not know them, drawn
-by seed. Mean error of B, C and D of both axles; with noise, every channel carries 1 % of its standard deviation.
-Last line: one JSON object.
+known; tyres, drivetrain and inertia are learned, from ten starts about a middle that does not know them,
+drawn by seed. Mean error of B, C and D of both axles; with noise, every channel carries 1 % of its standard
+deviation. Last line: one JSON object.
 
     python benchmarks/known_truth.py --data FOLDER [--seeds 3]
 """
