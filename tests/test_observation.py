@@ -16,7 +16,7 @@ from pct.integration import TABLEAUS, explicit_step
 from pct.observation import GAINS, Measurement, corrected, delayed, hidden_start, with_measurement
 
 UNICYCLE, CAR = MODEL_SPECS["unicycle"], MODEL_SPECS["singletrack-pacejka"]
-DT, STEPS = 0.01, 40
+DT, STEPS = 0.02, 16
 # Three windows: one in a bend, one that rolls without slip, one in reverse.
 START = {
     "vx": np.array([6.0, 0.4, -1.0]),
@@ -107,7 +107,7 @@ def test_a_bias_shifts_what_is_shown_and_fades() -> None:
     for name, fade in (("vx", 0.5), ("psi_dot", 0.2)):
         np.testing.assert_allclose(shown[name] - shown[f"{name}_bias"], PLAIN[name], rtol=1e-9)
         left = bias[name] * np.exp(-DT * np.arange(STEPS + 1) / fade)
-        np.testing.assert_allclose(shown[f"{name}_bias"][:, 0], left, rtol=1e-3)
+        np.testing.assert_allclose(shown[f"{name}_bias"][:, 0], left, rtol=5e-3)
     assert_same(shown, PLAIN, ("x", "y", "psi", "vy", "delta"))
 
 

@@ -185,8 +185,13 @@ def all_noisy() -> Fit:
     return fit(make_windows(make_store(600, noise=NOISE)))
 
 
-def test_errors_are_within_their_deviations(noisy: WindowSet, all_noisy: Fit) -> None:
-    for found in (all_noisy, fit(noisy)):
+@pytest.fixture(scope="module")
+def clean(noisy: WindowSet) -> Fit:
+    return fit(noisy)
+
+
+def test_errors_are_within_their_deviations(clean: Fit, all_noisy: Fit) -> None:
+    for found in (all_noisy, clean):
         off = (found.values - truth_of(SPEC, TRUTH)) / found.deviations(SPEC)
         assert np.abs(off).max() < 4.0
         # And they are not said to be larger than they are by far.
@@ -218,8 +223,7 @@ def spoiled(store: WindowStore, rows: Sequence[int], by: float) -> WindowStore:
     return store._replace(states=states)
 
 
-def test_a_spoiled_row_moves_the_answer_little(noisy: WindowSet) -> None:
-    clean = fit(noisy)
+def test_a_spoiled_row_moves_the_answer_little(noisy: WindowSet, clean: Fit) -> None:
     # Three rows of one window, not those at which it starts, by 25 of the usual errors.
     windows = make_windows(spoiled(noisy.store, [HISTORY + APART * 30 + k for k in (2, 3, 4)], 25 * NOISE))
     moved, moved_more = (
@@ -255,7 +259,7 @@ def test_broken_windows_are_left_out(noisy: WindowSet) -> None:
 def test_more_iterations_leave_no_larger_errors() -> None:
     windows, start = make_windows(make_store(120)), {"alpha_psi_dot": 0.6, "beta_accel": 2.5}
     left = []
-    for iterations in (1, 3, 6):
+    for iterations in (1, 4):
         found = fit(windows, start=start, iterations=iterations)
         assert len(found.cost) <= iterations
         left.append(found.sigma)
