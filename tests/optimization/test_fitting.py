@@ -36,6 +36,7 @@ def make_store(
     late: float = 0.0,
     push: float = 1.0,
     shake: float = 0.0,
+    wave: float | None = None,
     seed: int = 0,
     every: int = 1,
 ) -> WindowStore:
@@ -45,11 +46,14 @@ def make_store(
         late: the yaw rate command acts so much later than it is logged, in s.
         push: size of the acceleration command.
         shake: standard deviation of what shoves the car in each step, in scales of the states.
+        wave: period of the yaw rate command in s; random from row to row when left out.
         every: with more than 1, rows HISTORY, HISTORY + every, ... are free of noise.
     """
     rng = np.random.default_rng(seed)
     t = DT * np.arange(rows)
     controls = rng.standard_normal((rows, 2)) * [1.0, push]
+    if wave is not None:
+        controls[:, 0] = np.sin(2 * np.pi * t / wave) + 0.2 * controls[:, 0]
     yaw_rate = np.interp(t - late, t, controls[:, 0])
     states = np.zeros((rows, 4))
     states[0] = [0.0, 0.0, 0.0, 5.0]
@@ -100,6 +104,18 @@ def test_it_finds_a_delay() -> None:
     spec = with_measurement(SPEC, Measurement(delay=("psi_dot",)))
     found = fit(make_windows(make_store(150, late=0.03)), spec)
     np.testing.assert_allclose(found.values, truth_of(spec, {**TRUTH, "delay_psi_dot": 0.03}), rtol=1e-3)
+
+
+def test_further_starts_find_a_way_past_a_wrong_minimum() -> None:
+    """A wave that is late by some of its period looks much like one that is early by the rest."""
+    spec = with_measurement(SPEC, Measurement(delay=("psi_dot",)))
+    windows = make_windows(make_store(150, late=0.03, wave=0.4))
+    one, more = (
+        fit(windows, spec, start={"delay_psi_dot": -0.3}, prior=3.0, iterations=25, starts=starts)
+        for starts in (1, 3)
+    )
+    assert abs(one.params(spec)["delay_psi_dot"]) > 0.1
+    np.testing.assert_allclose(more.params(spec)["delay_psi_dot"], 0.03, atol=1e-3)
 
 
 YAW = ["alpha_psi_dot", "beta_psi_dot"]
