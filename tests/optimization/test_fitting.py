@@ -160,6 +160,17 @@ def test_a_linear_problem_has_the_answer_of_least_squares(noisy: WindowSet, yaw_
     np.testing.assert_allclose(yaw_alone.information[np.ix_(yaw, yaw)], information, rtol=1e-6)
 
 
+def test_a_prior_draws_values_towards_the_defaults(noisy: WindowSet, yaw_alone: Fit) -> None:
+    """By its share of all that is known; the defaults are zero on the unbounded axis."""
+    prior = 0.03
+    found = fit(noisy, compare=("psi",), huber=1e6, prior=prior)
+    yaw = [SPEC.param_keys.index(name) for name in YAW]
+    told = found.information[np.ix_(yaw, yaw)]
+    wanted = np.linalg.solve(told + np.eye(2) / prior**2, told @ yaw_alone.raw[yaw])
+    np.testing.assert_allclose(found.raw[yaw], wanted, rtol=0.1)
+    assert (np.abs(found.raw[yaw] / yaw_alone.raw[yaw]) < 0.9).all()
+
+
 def test_errors_are_those_of_blocks() -> None:
     """Whose windows are off together; five of them, so that their number counts."""
     windows = make_windows(make_store(70, noise=NOISE, seed=3))
