@@ -125,7 +125,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     if args.compile_cache:
         keep_compiled_code(jax)
-    jax.config.update("jax_enable_x64", args.double)
+    if args.double:
+        jax.config.update("jax_enable_x64", True)
     spec = measured_spec(args)
     args = dataclasses.replace(args, dataset=tuple(str(resolve_folder(p, "--dataset")) for p in args.dataset))
     folders = [Path(path) for path in args.dataset]
