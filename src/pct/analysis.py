@@ -16,7 +16,6 @@ import numpy as np
 
 from pct.data.loading import load_feature_dataset_group
 from pct.data.windows import FeatureDataset
-from pct.dynamics import MODEL_SPECS
 from pct.dynamics.core import ModelSpec, flatten_bounds, flatten_params, unflatten_params
 from pct.dynamics.losses import channel_residual
 from pct.errors import DataError
@@ -26,6 +25,7 @@ from pct.optimization.network import ParameterMLP, network_settings
 from pct.optimization.network_training import make_predict_fn, predict_parameters_chunked
 from pct.runs.checkpoint import BEST_PARAMS, MODEL_PARAMS, load_params
 from pct.runs.directory import write_json
+from pct.stored_spec import spec_from_table, spec_table
 from pct.types import Array, Features, FlatParams, Float
 
 NETWORK = "network.json"
@@ -222,11 +222,7 @@ def save_network(run: Path, trained: TrainedModel) -> None:
     write_json(
         run / NETWORK,
         {
-            "model": spec.name,
-            "param_keys": spec.param_keys,
-            "param_shapes": spec.param_shapes,
-            "param_bounds": spec.param_bounds,
-            "default_params": spec.default_params,
+            **spec_table(spec),
             "hidden_sizes": network.hidden_sizes,
             "feature_mean": network.feature_mean,
             "feature_std": network.feature_std,
@@ -247,15 +243,7 @@ def load_network(run: Path) -> TrainedModel:
     path = run / NETWORK
     try:
         saved = json.loads(path.read_text())
-        spec = dataclasses.replace(
-            MODEL_SPECS[saved["model"]],
-            param_keys=tuple(saved["param_keys"]),
-            param_shapes={name: tuple(shape) for name, shape in saved["param_shapes"].items()},
-            param_bounds={
-                name: (_number(low), _number(high)) for name, (low, high) in saved["param_bounds"].items()
-            },
-            default_params={name: _number(value) for name, value in saved["default_params"].items()},
-        )
+        spec = spec_from_table(saved)
         mean, std = np.asarray(saved["feature_mean"]), np.asarray(saved["feature_std"])
         low, high = flatten_bounds(spec.param_keys, spec.param_bounds, spec.full_shapes)
         network = ParameterMLP(
@@ -289,7 +277,3 @@ def _typical_windows(
         (f"{round(100 * share):02d}th_percentile", int(order[round(share * (len(order) - 1))]))
         for share in shares
     ]
-
-
-def _number(value: Any) -> Any:
-    return np.asarray(value) if isinstance(value, list) else value

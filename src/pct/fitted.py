@@ -16,12 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from pct.data.windows import FeatureDataset
-from pct.dynamics.core import MODEL_SPECS, ModelSpec
+from pct.dynamics.core import ModelSpec
 from pct.engine.observer import make_history_rollout
 from pct.errors import DataError
 from pct.integration import Integrator, make_integrator
-from pct.observation import Measurement, with_measurement
 from pct.runs.directory import write_json
+from pct.stored_spec import spec_from_table, spec_table
 from pct.types import WholeWindows
 
 FIT = "fit.json"
@@ -97,11 +97,7 @@ def save_fit(run: Path, fitted: FittedModel, more: Mapping[str, Any]) -> None:
     write_json(
         run / FIT,
         {
-            "model": spec.name,
-            "measurement": dataclasses.asdict(spec.measurement) if spec.measurement else {},
-            "param_keys": spec.param_keys,
-            "param_bounds": spec.param_bounds,
-            "default_params": spec.default_params,
+            **spec_table(spec),
             "params": dict(fitted.params),
             "deviations": dict(fitted.deviations),
             "dt": fitted.dt,
@@ -122,19 +118,8 @@ def load_fit(run: Path) -> FittedModel:
     path = run / FIT
     try:
         saved = json.loads(path.read_text())
-        options: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in saved["measurement"].items()
-        }
-        spec = with_measurement(MODEL_SPECS[saved["model"]], Measurement(**options))
-        spec = dataclasses.replace(
-            spec,
-            param_keys=tuple(saved["param_keys"]),
-            param_bounds={name: tuple(map(_number, ends)) for name, ends in saved["param_bounds"].items()},
-            default_params={name: _number(value) for name, value in saved["default_params"].items()},
-        )
         return FittedModel(
-            spec,
+            spec_from_table(saved),
             {name: np.asarray(value) for name, value in saved["params"].items()},
             {name: np.asarray(value) for name, value in saved["deviations"].items()},
             saved["dt"],
@@ -149,7 +134,3 @@ def load_fit(run: Path) -> FittedModel:
 def _joined(past: tuple[Any, ...], ahead: Any) -> tuple[Any, ...]:
     """Rows of history and horizon, one array a channel."""
     return tuple(jnp.concatenate([row, ahead[:, :, i].T]) for i, row in enumerate(past))
-
-
-def _number(value: Any) -> Any:
-    return np.asarray(value) if isinstance(value, list) else value
