@@ -13,6 +13,7 @@ import tyro
 
 from pct.cli.config import fixed_values, merge_repeated
 from pct.errors import DataError, PctError, UsageError
+from pct.observation import Measurement
 
 LISTS = ("--dataset", "--fixed", "--lag", "--bias", "--drift", "--actuator-lag", "--delay", "--compare")
 
@@ -37,25 +38,9 @@ class FitConfig:
     """Bounds and defaults of a named vehicle, e.g. f1tenth; the model's own (a 1:10 car) when left out."""
     fixed: tuple[str, ...] = ()
     """Parameters to hold: NAME at its default, NAME=VALUE at a value in the parameter's unit."""
-    observer: bool = True
-    """Start each rollout from the state that an observer finds over the rows before, with gains that are
-    fitted along; without it, from the one row at the start."""
-    lag: tuple[str, ...] = ()
-    """States whose sensor lags: a time constant is fitted for each."""
-    bias: tuple[str, ...] = ()
-    """States whose sensor is off by an amount that the observer follows."""
-    drift: tuple[str, ...] = ()
-    """States whose rate is off (slope, wind, an engine that is not as modelled): the observer follows it."""
-    actuator_lag: tuple[str, ...] = ()
-    """States (delta) or controls (drive, throttle) that act with a lag behind what is logged."""
-    delay: tuple[str, ...] = ()
-    """Controls that act a constant time later, or earlier, than they are logged."""
-    steering: bool = False
-    """Fit a ratio and an offset of the steering angle."""
-    lever_arm: bool = False
-    """Fit where ahead of the centre of gravity the logged vy is measured."""
-    pedals: bool = False
-    """The log holds throttle and brake (0 to 1) instead of one drive command."""
+    measurement: tyro.conf.OmitArgPrefixes[Measurement] = dataclasses.field(
+        default_factory=lambda: Measurement(observer=True)
+    )
     compare: tuple[str, ...] = ()
     """States whose errors count; all when left out."""
     dt: int | None = None
@@ -106,7 +91,8 @@ class FitConfig:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise UsageError(f"--{name} must be a positive number, got {value}.")
-        if (self.bias or self.drift) and not self.observer:
+        measurement = self.measurement
+        if (measurement.bias or measurement.drift) and not measurement.observer:
             raise UsageError(
                 "--bias and --drift: nothing finds them without the observer; leave --no-observer out"
             )
@@ -148,15 +134,14 @@ def measured_spec(args: FitConfig) -> Any:
     """
     from pct.dynamics import MODEL_SPECS, with_fixed
     from pct.dynamics.vehicles import with_vehicle
-    from pct.observation import Measurement, with_measurement
+    from pct.observation import with_measurement
 
     if args.model not in MODEL_SPECS:
         raise UsageError(f"Unknown model '{args.model}'. Available models: {', '.join(sorted(MODEL_SPECS))}")
     spec = MODEL_SPECS[args.model]
     if args.vehicle is not None:
         spec = with_vehicle(spec, args.vehicle)
-    options = {field.name: getattr(args, field.name) for field in dataclasses.fields(Measurement)}
-    return with_fixed(with_measurement(spec, Measurement(**options)), fixed_values(args.fixed))
+    return with_fixed(with_measurement(spec, args.measurement), fixed_values(args.fixed))
 
 
 def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
