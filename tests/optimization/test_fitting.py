@@ -14,7 +14,7 @@ from pct.dynamics import MODEL_SPECS, ModelSpec
 from pct.dynamics.core import flatten_bounds, flatten_params
 from pct.errors import DivergedError, UsageError
 from pct.observation import GAINS, Measurement, with_measurement
-from pct.optimization import fitting
+from pct.optimization import fitting, rollout_errors
 from pct.optimization.fitting import Fit, fit_parameters
 from pct.optimization.network import to_bounds
 
@@ -316,8 +316,8 @@ def test_windows_in_parts_give_the_same_answer(
     yaw_alone: Fit, noisy: WindowSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the last part is not full."""
-    assert len(noisy) % 64
-    monkeypatch.setattr(fitting, "CHUNK", 64)
+    assert len(noisy) % 32
+    monkeypatch.setattr(rollout_errors, "CHUNK", 32)
     found = fit(noisy, compare=("psi",), huber=1e6)
     np.testing.assert_allclose(found.values, yaw_alone.values, rtol=1e-9)
     np.testing.assert_allclose(found.covariance, yaw_alone.covariance, rtol=1e-6)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
@@ -294,15 +295,9 @@ class WindowSet:
 
     def whole(self, numbers: Rows) -> WholeWindows:
         """History and horizon of the windows of these numbers."""
-
-        @jax.jit
-        def take(arrays: WindowArrays, numbers: Array) -> WholeWindows:
-            starts = arrays.starts[numbers]
-            span = starts, -self.history, self.horizon
-            controls = _rows(arrays.controls, starts, -self.history, self.horizon - 1)
-            return WholeWindows(tuple(_local_states(arrays.states, *span, self.pose)), tuple(controls))
-
-        return take(self.arrays, jnp.asarray(numbers))
+        arrays = self.arrays
+        starts = np.asarray(arrays.starts)[numbers]
+        return _whole(arrays.states, arrays.controls, starts, self.history, self.horizon, self.pose)
 
     def origin(self, numbers: Rows) -> WindowOrigin:
         """Where the windows of these numbers come from."""
@@ -429,6 +424,22 @@ def _local_states(
     local[x], local[y] = cos * dx + sin * dy, cos * dy - sin * dx
     local[heading] = local[heading] - origin[2]
     return local
+
+
+@partial(jax.jit, static_argnames=("history", "horizon", "pose"))
+def _whole(
+    states: Float[Array, "N S"],
+    controls: Float[Array, "N C"],
+    starts: Int[Array, " B"],
+    history: int,
+    horizon: int,
+    pose: tuple[int, int, int],
+) -> WholeWindows:
+    """Rows around the starts; compiled once a shape, for any data."""
+    return WholeWindows(
+        tuple(_local_states(states, starts, -history, horizon, pose)),
+        tuple(_rows(controls, starts, -history, horizon - 1)),
+    )
 
 
 def _stack(columns: Sequence[Float[Array, "L B"]]) -> Float[Array, "B L K"]:

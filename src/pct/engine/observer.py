@@ -32,10 +32,11 @@ class HistoryRollout(NamedTuple):
             each, and the states of the table over the horizon, (T, B) each.
         sensitivities: ``sensitivities(params, directions, windows)``, with directions (D, ...) for each
             parameter: the states over the horizon, and their change along each direction, (T, D, B) each.
+            A further argument, (D, 1) for each state of the table, turns the start along each direction, too.
     """
 
     states: Callable[[Params, WholeWindows], tuple[Lanes, Lanes]]
-    sensitivities: Callable[[Params, Params, WholeWindows], tuple[Lanes, Lanes]]
+    sensitivities: Callable[..., tuple[Lanes, Lanes]]
 
 
 def make_history_rollout(
@@ -104,7 +105,9 @@ def make_history_rollout(
         at_start = tuple(x[kept - 1] for x in after) if kept else begin
         return at_start, tuple(x[kept:] for x in after[:table])
 
-    def sensitivities(params: Params, directions: Params, windows: WholeWindows) -> tuple[Lanes, Lanes]:
+    def sensitivities(
+        params: Params, directions: Params, windows: WholeWindows, along_start: Lanes = ()
+    ) -> tuple[Lanes, Lanes]:
         one = unknown_one(windows.states[0])
         count = jax.tree.leaves(directions)[0].shape[0]
 
@@ -138,8 +141,10 @@ def make_history_rollout(
             return carry, (carry[0][:table], carry[1][:table])
 
         begin = start(windows)
-        zero = tuple(jnp.zeros((count, *x.shape), x.dtype) for x in begin)
-        after, change = jax.lax.scan(advance_row, (begin, zero), (u, du, *rows(windows)))[1]
+        turned = [jnp.zeros((count, *x.shape), x.dtype) for x in begin]
+        for i, direction in enumerate(along_start):
+            turned[i] += direction
+        after, change = jax.lax.scan(advance_row, (begin, tuple(turned)), (u, du, *rows(windows)))[1]
         return tuple(x[kept:] for x in after), tuple(x[kept:] for x in change)
 
     return HistoryRollout(states, sensitivities)

@@ -5,11 +5,16 @@ until the rollouts meet the log: begun by the rows before each window, then open
 error counts in units of what is left of its channel's errors, which is found along the way, so no channel has
 to be weighted by hand. Rows that windows share count once.
 
+Where starts are free, the state at each window's start is unknown, too, and its logged row is one reading
+among the others: with noise in the readings alone, that is maximum likelihood. The starts are eliminated
+window by window from the normal equations.
+
 The covariance is the sandwich estimate over blocks of windows: it holds where residuals are correlated
 along a drive and where the model is not quite the car.
 
 References:
     K. Levenberg, Quarterly of Applied Mathematics 2 (1944); D. Marquardt, SIAM J. Appl. Math. 11 (1963).
+    H. Bock, "Recent advances in parameter identification techniques for O.D.E.", 1983: multiple shooting.
     P. Huber, "The behavior of maximum likelihood estimates under nonstandard conditions", 1967; K.-Y. Liang,
     S. Zeger, "Longitudinal data analysis using generalized linear models", Biometrika 73 (1986).
     [1] J. MacKinnon, H. White, Journal of Econometrics 29 (1985): HC3, with equal leverage of all blocks.
@@ -20,22 +25,23 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from pct.data.windows import WindowSet
-from pct.dynamics.core import ModelSpec, flatten_bounds, flatten_params, unflatten_params
-from pct.engine.observer import make_history_rollout
-from pct.errors import DivergedError, UsageError
+from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
+from pct.errors import DivergedError
 from pct.optimization.network import bounds_slope, from_bounds, to_bounds
-from pct.types import Array, WholeWindows
+from pct.optimization.rollout_errors import (
+    AllWindows,
+    NormalEquations,
+    RolloutErrors,
+    bounds_of,
+    make_rollout_errors,
+)
 
-# Windows whose derivatives are in memory at once.
-CHUNK = 256
 # Standard deviation of the prior about the defaults, on the unbounded axis (1 is 27 to 73 % of the range).
 PRIOR = 1.0
 # An error beyond so many of its channel's counts by its size, not its square.
@@ -48,9 +54,11 @@ TOLERANCE = 1e-4
 FIRST_CLIPPED, CLIPPED = 1.0, 10.0
 # So many iterations in a row that gain less end it.
 PATIENCE = 2
-LARGEST_DAMPING = 1e8
-# Spread of further starts on the unbounded axis, and iterations before the best goes on alone.
-SPREAD, FIRST_ITERATIONS = 0.7, 30
+FIRST_DAMPING, LEAST_DAMPING, LARGEST_DAMPING = 1e-2, 1e-7, 1e8
+# Spread of further starts on the unbounded axis.
+SPREAD = 0.7
+# Iterations from every start, and how many of them go on; iterations before the best goes on alone.
+COARSE_ITERATIONS, CONTINUED, FIRST_ITERATIONS = 8, 3, 30
 # A window with an error beyond so many of its channel's usual ones is broken and left out, up to a share.
 REJECTED = 50.0
 MOST_REJECTED = 0.3
@@ -68,6 +76,7 @@ class Fit:
         sigma: what is left of each compared channel's error in its unit, (C,).
         cost: what is minimised, by iteration; its unit changes with the usual errors.
         kept: which windows were not rejected, (W,).
+        blocks: number of blocks that the covariance rests on; with few it is not to be trusted.
     """
 
     values: np.ndarray
@@ -77,6 +86,7 @@ class Fit:
     sigma: np.ndarray
     cost: tuple[float, ...]
     kept: np.ndarray
+    blocks: int = 0
 
     def params(self, spec: ModelSpec) -> dict[str, Any]:
         """The values by name."""
@@ -84,7 +94,7 @@ class Fit:
 
     def deviations(self, spec: ModelSpec) -> np.ndarray:
         """Standard error of each value in its unit, (P,)."""
-        low, high, log_mask = _bounds(spec)
+        low, high, log_mask = bounds_of(spec)
         # d value / d raw, by the chain of both maps.
         share = 1 / (1 + np.exp(-self.raw))
         slope = np.asarray(bounds_slope(jnp.asarray(self.values), low, high, log_mask)) * share * (1 - share)
@@ -100,6 +110,39 @@ def fit_parameters(
     integrator: str = "rk4",
     substeps: int = 1,
     compare: Sequence[str] = (),
+    free_start: bool = False,
+    **options: Any,
+) -> Fit:
+    """Fit one value of each learned parameter to all windows, within the bounds.
+
+    Args:
+        windows: of the logs.
+        numbers: which of them, in their order along the drives.
+        spec, base_params, integrator, substeps, compare, free_start: see
+            `pct.optimization.rollout_errors.make_rollout_errors`.
+        options: see `fit_errors`.
+
+    Raises:
+        DivergedError: the rollouts at the start are not finite.
+        UsageError: ``compare`` names no state, or free starts with an observer.
+    """
+    errors = make_rollout_errors(
+        spec,
+        base_params,
+        windows.history,
+        integrator=integrator,
+        substeps=substeps,
+        compare=compare,
+        free_start=free_start,
+    )
+    return fit_errors(errors, windows, numbers, **options)
+
+
+def fit_errors(
+    errors: RolloutErrors,
+    windows: WindowSet,
+    numbers: np.ndarray,
+    *,
     start: Mapping[str, Any] | None = None,
     prior: float = PRIOR,
     huber: float = HUBER,
@@ -107,173 +150,225 @@ def fit_parameters(
     starts: int = 1,
     report: Callable[[int, float], None] = lambda iteration, cost: None,
 ) -> Fit:
-    """Fit one value of each learned parameter to all windows, within the bounds.
+    """`fit_parameters` with errors that were made before, for many logs or starts without compiling again.
 
     Args:
-        windows: of the logs.
+        errors: of the model; its defaults are the centre of the prior.
+        windows: of the logs, with the history that ``errors`` were made for.
         numbers: which of them, in their order along the drives.
-        spec: the model; its defaults are the centre of the prior.
-        base_params: all parameters and ``dt``, from `ModelSpec.build_base_params`.
-        integrator, substeps: how a time step is integrated.
-        compare: names of the states whose errors count; all when left out.
         start: values to begin at, by name; the defaults when left out.
         prior: standard deviation of the prior on the unbounded axis.
         huber: see `HUBER`.
         iterations: most iterations, those from other starts not counted.
         starts: points to begin at; those after the first are drawn about the defaults.
-        report: called after each.
+        report: called after each iteration with its number and the cost.
 
     Raises:
         DivergedError: the rollouts at the start are not finite.
-        UsageError: ``compare`` names no state.
     """
-    keys, shapes = spec.param_keys, spec.full_shapes
-    low, high, log_mask = _bounds(spec)
-    centre = from_bounds(flatten_params(spec.default_params, keys, shapes), low, high, log_mask)
-    first = {**spec.default_params, **(start or {})}
-    z = from_bounds(flatten_params(first, keys, shapes), low, high, log_mask)
-    channels = [i for i, name in enumerate(spec.state_names) if not compare or name in compare]
-    if unknown := set(compare) - set(spec.state_names):
-        raise UsageError(f"--compare {unknown.pop()}: expected some of {', '.join(spec.state_names)}")
-    scales = spec.scales[channels]
-    angles = spec.angle_mask[channels]
-    roll = make_history_rollout(spec, base_params, integrator, substeps, windows.history)
-
-    def params_of(raw: Array) -> dict[str, Array]:
-        return unflatten_params(to_bounds(raw, low, high, log_mask), keys, shapes)
-
-    def residual(states: Sequence[Array], part: WholeWindows) -> Array:
-        """Errors of the compared channels, (C, T, B)."""
-        rows = []
-        for i, is_angle in zip(channels, angles, strict=True):
-            error = states[i] - part.states[i][windows.history + 1 :]
-            rows.append(jnp.arctan2(jnp.sin(error), jnp.cos(error)) if is_angle else error)
-        return jnp.stack(rows)
-
-    @jax.jit
-    def errors(raw: Array, part: WholeWindows) -> Array:
-        return residual(roll.states(params_of(raw), part)[1], part)
-
-    @jax.jit
-    def derivatives(raw: Array, part: WholeWindows, sigma: Array, keep: Array) -> tuple[Array, Array]:
-        """Normal matrix, (P, P), and gradient by window, (P, B)."""
-        unit = jnp.eye(raw.size, dtype=raw.dtype)
-        directions = jax.vmap(lambda d: jax.jvp(params_of, (raw,), (d,))[1])(unit)
-        states, change = roll.sensitivities(params_of(raw), directions, part)
-        error = residual(states, part) / sigma[:, None, None]
-        weight = keep * jnp.minimum(1.0, huber / jnp.maximum(jnp.abs(error), huber))
-        jacobian = jnp.stack([change[i] for i in channels]) / sigma[:, None, None, None]  # (C, T, P, B)
-        weighted = jacobian * weight[:, :, None]
-        return (
-            jnp.einsum("ctpb,ctqb->pq", weighted, jacobian),
-            jnp.einsum("ctpb,ctb->pb", weighted, error),
-        )
-
-    count = len(numbers)
-    padded = np.resize(numbers, -(-count // CHUNK) * CHUNK)
-    parts = [windows.whole(padded[i : i + CHUNK]) for i in range(0, len(padded), CHUNK)]
-    dtype = parts[0].states[0].dtype
-    kept = np.ones(count, bool)
-    # Each row is in so many windows.
-    stride = np.median(np.diff(np.asarray(windows.arrays.starts)[numbers])) if count > 1 else 1
-    overlap = max(1.0, windows.horizon / max(1.0, float(stride)))
-
-    def over_parts(function: Callable[..., Any], raw: np.ndarray, *each: Sequence[Any]) -> list[Any]:
-        """A compiled function of every part; two at a time, since each runs on one core."""
-        given_raw = jnp.asarray(raw, dtype)
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            jobs = [pool.submit(function, given_raw, *given) for given in zip(parts, *each, strict=True)]
-            return [jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), job.result()) for job in jobs]
-
-    def all_errors(z: np.ndarray) -> np.ndarray:
-        return np.concatenate(over_parts(errors, z), axis=-1)[..., :count]
-
-    def typical(error: np.ndarray, clipped: float) -> np.ndarray:
-        """Root mean square error by channel, one beyond so many times the median error counted like that."""
-        size = np.abs(error[..., kept])
-        most = clipped * np.median(size, axis=(1, 2), keepdims=True)
-        return np.maximum(np.sqrt(np.mean(np.minimum(size, most) ** 2, axis=(1, 2))), FLOOR * scales)
-
-    def cost(z: np.ndarray, error: np.ndarray, sigma: np.ndarray) -> float:
-        size = np.abs(error[..., kept]) / sigma[:, None, None]
-        data = np.where(size > huber, huber * size - huber**2 / 2, size**2 / 2).sum()
-        return float(data / overlap + 0.5 * np.sum(((z - centre) / prior) ** 2))
-
-    def normal_equations(z: np.ndarray, sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        keep = np.zeros(len(padded))
-        keep[:count] = kept
-        each = [jnp.asarray(sigma, dtype)] * len(parts), list(jnp.asarray(keep.reshape(-1, CHUNK), dtype))
-        matrices, gradients = zip(*over_parts(derivatives, z, *each), strict=True)
-        return sum(matrices) / overlap, np.concatenate(gradients, axis=1)[:, :count] / overlap
-
-    error = all_errors(z)
-    if not np.isfinite(error).all():
+    spec = errors.spec
+    problem = _Problem(errors, windows, numbers, _raw(spec, spec.default_params), prior, huber)
+    first = problem.at(_raw(spec, {**spec.default_params, **(start or {})}))
+    if not np.isfinite(first.error).all():
         raise DivergedError(
-            f"{spec.name}: rollouts with the default parameters are not finite: "
-            "shorten the horizon or raise the number of substeps"
+            f"{spec.name}: rollouts with the {'values to start at' if start else 'default parameters'} are "
+            "not finite: shorten the horizon or raise the number of substeps"
         )
-
     iteration = itertools.count(1)
 
-    def descend(z: np.ndarray, most: int, clipped: float) -> tuple[np.ndarray, np.ndarray, list[float]]:
-        """Levenberg-Marquardt from a point: where it ends, the errors there, and the cost by iteration."""
-        nonlocal kept
-        error = all_errors(z)
-        costs: list[float] = []
-        damping, idle = 1e-2, 0
-        while len(costs) < most:
-            sigma = typical(error, clipped)
-            here = cost(z, error, sigma)
-            matrix, gradients = normal_equations(z, sigma)
-            matrix = matrix + np.eye(z.size) / prior**2
-            gradient = gradients.sum(axis=1) + (z - centre) / prior**2
-            gain = 0.0
-            while damping < LARGEST_DAMPING:
-                move = -np.linalg.solve(matrix + damping * np.diag(np.diag(matrix)), gradient)
-                move /= max(1.0, np.abs(move).max())
-                moved = all_errors(z + move)
-                gain = here - cost(z + move, moved, sigma)
-                if gain > 0:
-                    z, error, damping = z + move, moved, max(damping / 6, 1e-7)
-                    break
-                damping *= 4
-            costs.append(here - max(gain, 0.0))
-            report(next(iteration), costs[-1])
-            idle = 0 if gain > TOLERANCE * here else idle + 1
-            if idle == PATIENCE or not gain > 0:
-                broken = (np.abs(error) / typical(error, FIRST_CLIPPED)[:, None, None]).max(
-                    axis=(0, 1)
-                ) > REJECTED
-                if not (broken & kept).any() or broken.mean() > MOST_REJECTED:
-                    break
-                kept, damping, idle = ~broken, 1e-2, 0
-        return z, error, costs
+    def told(cost: float) -> None:
+        report(next(iteration), cost)
 
     # First where few large errors weigh little, to find the way; then where they weigh as much as they are.
+    path = _best_way(problem, first, starts, iterations, told)
+    return problem.result(_descend(problem, path, iterations, CLIPPED, told))
+
+
+class _Point(NamedTuple):
+    """Raw parameters (P,), offsets of the starts (K, W), and the errors there (C, T, W)."""
+
+    raw: np.ndarray
+    offsets: np.ndarray
+    error: np.ndarray
+
+
+class _Path(NamedTuple):
+    """Where a descent is, which windows it keeps, (W,), and the cost after each of its iterations."""
+
+    point: _Point
+    kept: np.ndarray
+    cost: tuple[float, ...]
+
+
+class _Problem:
+    """What is minimised, by point."""
+
+    def __init__(
+        self,
+        errors: RolloutErrors,
+        windows: WindowSet,
+        numbers: np.ndarray,
+        centre: np.ndarray,
+        prior: float,
+        huber: float,
+    ) -> None:
+        self.centre, self._prior, self._huber = centre, prior, huber
+        self._spec, self._numbers, self._windows = errors.spec, numbers, windows
+        self._all = AllWindows(errors, windows, numbers)
+        self._free = errors.free
+        self._least = FLOOR * errors.spec.scales[list(errors.channels)]
+        # Each row is in so many windows.
+        rows = np.asarray(windows.arrays.starts)[numbers]
+        stride = float(np.median(np.diff(rows))) if len(rows) > 1 else 1.0
+        self._overlap = max(1.0, windows.horizon / max(1.0, stride))
+
+    def at(self, raw: np.ndarray, offsets: np.ndarray | None = None) -> _Point:
+        """The errors; starts are as they are logged when left out."""
+        if offsets is None:
+            offsets = np.zeros((self._free, len(self._numbers)))
+        return _Point(raw, offsets, self._all.errors(raw, offsets))
+
+    def start(self, point: _Point) -> _Path:
+        """A descent that has not begun."""
+        return _Path(point, np.ones(len(self._numbers), bool), ())
+
+    def typical(self, path: _Path, clipped: float) -> np.ndarray:
+        """Root mean square error by channel, one beyond so many times the median error counted like that."""
+        size = np.abs(path.point.error[..., path.kept])
+        most = clipped * np.median(size, axis=(1, 2), keepdims=True)
+        return np.maximum(np.sqrt(np.mean(np.minimum(size, most) ** 2, axis=(1, 2))), self._least)
+
+    def broken(self, path: _Path) -> np.ndarray:
+        """Which windows have an error far beyond the usual ones, (W,)."""
+        usual = self.typical(path, FIRST_CLIPPED)[:, None, None]
+        return (np.abs(path.point.error) / usual).max(axis=(0, 1)) > REJECTED
+
+    def cost(self, path: _Path, sigma: np.ndarray) -> float:
+        """Half the weighted sum of squares, large errors by their size, and the prior."""
+        size = np.abs(path.point.error[..., path.kept]) / sigma[:, None, None]
+        huber = self._huber
+        data = np.where(size > huber, huber * size - huber**2 / 2, size**2 / 2).sum()
+        away = (path.point.raw - self.centre) / self._prior
+        return float(data / self._overlap + 0.5 * np.sum(away**2))
+
+    def normal(self, path: _Path, sigma: np.ndarray) -> NormalEquations:
+        """Normal equations of the data; those by window of the kept ones only."""
+        raw, offsets, _ = path.point
+        matrix, *by_window = self._all.normal(raw, offsets, sigma, path.kept, self._huber)
+        return NormalEquations(matrix, *(part[..., path.kept] for part in by_window))
+
+    def move(self, path: _Path, equations: NormalEquations, damping: float) -> _Path:
+        """A step of Levenberg and Marquardt."""
+        reduced = _without_starts(equations, damping)
+        weight = self._overlap / self._prior**2
+        matrix = reduced.matrix + (1 + damping) * weight * np.eye(self.centre.size)
+        gradient = reduced.gradient.sum(axis=1) + weight * (path.point.raw - self.centre)
+        step = -np.linalg.solve(matrix, gradient)
+        offsets = np.zeros_like(path.point.offsets)
+        offsets[:, path.kept] = -(reduced.starts + np.einsum("pkb,p->kb", reduced.follow, step))
+        share = 1 / max(1.0, np.abs(step).max())
+        return path._replace(
+            point=self.at(path.point.raw + share * step, path.point.offsets + share * offsets)
+        )
+
+    def result(self, path: _Path) -> Fit:
+        """Values and covariance where a descent has ended."""
+        raw, sigma = path.point.raw, self.typical(path, CLIPPED)
+        reduced = _without_starts(self.normal(path, sigma))
+        information, prior = reduced.matrix / self._overlap, np.eye(raw.size) / self._prior**2
+        bread = np.linalg.inv(information + prior)
+        blocks = _block_sums(self._windows, self._numbers[path.kept], reduced.gradient / self._overlap)
+        count = blocks.shape[1]
+        # Each block has drawn the answer towards itself; with few their spread would look too small [1].
+        blocks *= count / max(1, count - 1)
+        low, high, log_mask = bounds_of(self._spec)
+        return Fit(
+            values=np.asarray(to_bounds(jnp.asarray(raw), low, high, log_mask), np.float64),
+            raw=raw,
+            covariance=bread @ (blocks @ blocks.T + prior) @ bread,
+            information=information,
+            sigma=sigma,
+            cost=path.cost,
+            kept=path.kept,
+            blocks=count,
+        )
+
+
+def _best_way(
+    problem: _Problem, first: _Point, starts: int, iterations: int, report: Callable[[float], None]
+) -> _Path:
+    """Few steps from every start, more from those that came far, and the best of them."""
     rng = np.random.default_rng(0)
-    found = []
-    for number in range(starts):
-        begin = z if number == 0 else centre + SPREAD * rng.standard_normal(z.size)
-        kept = np.ones(count, bool)
-        if number == 0 or np.isfinite(all_errors(begin)).all():
-            found.append((*descend(begin, min(iterations, FIRST_ITERATIONS), FIRST_CLIPPED), kept))
-    z, _, costs, kept = min(found, key=lambda end: float(np.log(typical(end[1], FIRST_CLIPPED)).sum()))
-    z, error, more = descend(z, iterations - len(costs), CLIPPED)
-    sigma = typical(error, CLIPPED)
-    information, gradients = normal_equations(z, sigma)
-    bread = np.linalg.inv(information + np.eye(z.size) / prior**2)
-    blocks = _block_sums(windows, numbers, gradients)
-    # Each block has drawn the answer towards itself; with few of them their spread would look too small [1].
-    blocks *= blocks.shape[1] / max(1, blocks.shape[1] - 1)
-    meat = blocks @ blocks.T + np.eye(z.size) / prior**2
-    return Fit(
-        values=np.asarray(to_bounds(jnp.asarray(z), low, high, log_mask), np.float64),
-        raw=z,
-        covariance=bread @ meat @ bread,
-        information=information,
-        sigma=sigma,
-        cost=(*costs, *more),
-        kept=kept,
+    paths = [problem.start(first)]
+    for _ in range(starts - 1):
+        point = problem.at(problem.centre + SPREAD * rng.standard_normal(problem.centre.size))
+        if np.isfinite(point.error).all():
+            paths.append(problem.start(point))
+    for most, left in ((COARSE_ITERATIONS, CONTINUED), (FIRST_ITERATIONS, 1)):
+        if len(paths) > left or left == 1:
+            paths = [_descend(problem, path, min(most, iterations), FIRST_CLIPPED, report) for path in paths]
+            paths.sort(key=lambda path: float(np.log(problem.typical(path, FIRST_CLIPPED)).sum()))
+            paths = paths[:left]
+    return paths[0]
+
+
+def _descend(
+    problem: _Problem, path: _Path, most: int, clipped: float, report: Callable[[float], None]
+) -> _Path:
+    """Levenberg-Marquardt until so many iterations have been made in all, or none gains any more."""
+    damping, idle = FIRST_DAMPING, 0
+    while len(path.cost) < most:
+        sigma = problem.typical(path, clipped)
+        here = problem.cost(path, sigma)
+        equations = problem.normal(path, sigma)
+        gain = 0.0
+        while damping < LARGEST_DAMPING:
+            moved = problem.move(path, equations, damping)
+            gain = here - problem.cost(moved, sigma)
+            if gain > 0:
+                path, damping = moved, max(damping / 6, LEAST_DAMPING)
+                break
+            damping *= 4
+        path = path._replace(cost=(*path.cost, here - max(gain, 0.0)))
+        report(path.cost[-1])
+        idle = 0 if gain > TOLERANCE * here else idle + 1
+        if idle == PATIENCE or not gain > 0:
+            broken = problem.broken(path)
+            if not (broken & path.kept).any() or broken.mean() > MOST_REJECTED:
+                break
+            path, damping, idle = path._replace(kept=~broken), FIRST_DAMPING, 0
+    return path
+
+
+class _Reduced(NamedTuple):
+    """Normal equations of the parameters alone, and how the starts follow them.
+
+    Attributes:
+        matrix: (P, P).
+        gradient: by window, (P, B).
+        starts: what the starts move by where the parameters stay, (K, B), negative.
+        follow: what they move by with each parameter, (P, K, B), negative.
+    """
+
+    matrix: np.ndarray
+    gradient: np.ndarray
+    starts: np.ndarray
+    follow: np.ndarray
+
+
+def _without_starts(equations: NormalEquations, damping: float = 0.0) -> _Reduced:
+    """Eliminate the starts, window by window (the Schur complement)."""
+    matrix, gradient, cross, block, start_gradient = equations
+    count = len(start_gradient)
+    blocks = block.transpose(2, 0, 1) * (1 + damping * np.eye(count))
+    right = np.concatenate([cross, start_gradient[None]]).transpose(2, 1, 0)  # (B, K, P + 1)
+    solved = np.linalg.solve(blocks, right).transpose(2, 1, 0)
+    follow, starts = solved[:-1], solved[-1]
+    return _Reduced(
+        matrix * (1 + damping * np.eye(len(matrix))) - np.einsum("pkb,qkb->pq", cross, follow),
+        gradient - np.einsum("pkb,kb->pb", cross, starts),
+        starts,
+        follow,
     )
 
 
@@ -288,9 +383,6 @@ def _block_sums(windows: WindowSet, numbers: np.ndarray, gradients: np.ndarray) 
     return sums
 
 
-def _bounds(spec: ModelSpec) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lower and upper bounds and logarithmic entries of the flat vector."""
-    keys, shapes = spec.param_keys, spec.full_shapes
-    low, high = flatten_bounds(keys, spec.param_bounds, shapes)
-    log = {key: float(spec.parameter(key).log) for key in keys}
-    return low, high, flatten_params(log, keys, shapes) > 0
+def _raw(spec: ModelSpec, values: Mapping[str, Any]) -> np.ndarray:
+    """Values by name on the unbounded axis, (P,)."""
+    return from_bounds(flatten_params(values, spec.param_keys, spec.full_shapes), *bounds_of(spec))
