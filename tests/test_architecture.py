@@ -32,7 +32,7 @@ VIOLATIONS = [
     ("integration", "integration.py", "from pct.dynamics import singletrack"),
     ("tables", "data/windows.py", "from pct.integration import rollout"),
     ("tables", "runs/directory.py", "from pct.dynamics import MODEL_SPECS"),
-    ("data", "plots.py", "from pct.data.trajectory import Trajectory"),
+    ("data", "plots/losses.py", "from pct.data.trajectory import Trajectory"),
     ("equations", "dynamics/singletrack.py", "import flax.linen"),
     ("drawing", "optimization/loop.py", "import matplotlib.pyplot"),
     ("tracking", "optimization/loop.py", "def log():\n    import wandb"),

@@ -1,0 +1,23 @@
+"""Every figure that PCT draws: plain arrays in, one figure out, labels and bounds from the model's tables.
+
+A ``plot_*`` function takes the path of a PNG first, then what its ``draw_*`` function takes; the latter
+returns the figure for whoever wants to place it elsewhere.
+"""
+
+from pct.plots.error_growth import draw_error_growth as draw_error_growth
+from pct.plots.error_growth import plot_error_growth as plot_error_growth
+from pct.plots.ladder import draw_bins as draw_bins
+from pct.plots.ladder import draw_growth_bands as draw_growth_bands
+from pct.plots.ladder import draw_ladder as draw_ladder
+from pct.plots.losses import draw_losses as draw_losses
+from pct.plots.losses import plot_losses as plot_losses
+from pct.plots.parameters import draw_parameters as draw_parameters
+from pct.plots.parameters import plot_parameters as plot_parameters
+from pct.plots.scenario import draw_scenario as draw_scenario
+from pct.plots.scenario import plot_scenario as plot_scenario
+from pct.plots.style import BASELINE as BASELINE
+from pct.plots.style import CONTROL as CONTROL
+from pct.plots.style import MUTED as MUTED
+from pct.plots.style import PREDICTED as PREDICTED
+from pct.plots.style import TRUTH as TRUTH
+from pct.plots.style import to_svg as to_svg

@@ -1,0 +1,51 @@
+"""Error against horizon."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from pct.dynamics.core import ModelSpec
+from pct.plots.style import BASELINE, CONTROL, PREDICTED, as_plot, label_of
+from pct.types import Shaped
+
+
+def draw_error_growth(
+    *, spec: ModelSpec, dt: float, errors: Mapping[str, Shaped[np.ndarray, "T S"]], title: str
+) -> Figure:
+    """RMSE of each state against the time that the model ran open loop.
+
+    Args:
+        spec: the model.
+        dt: time step in s.
+        errors: RMSE after each step in the state's unit by label, shape (T, S); the trained network first.
+        title: says what was predicted on.
+    """
+    columns = min(4, len(spec.states))
+    rows = math.ceil(len(spec.states) / columns)
+    figure = Figure(figsize=(12, 1.0 + 2.6 * rows), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    styles = [(PREDICTED, "-"), (BASELINE, "--"), (CONTROL, "-."), ("#CC79A7", ":"), ("#E69F00", "-")]
+    for i, (ax, channel) in enumerate(zip(axes, spec.states, strict=False)):
+        for (label, values), (color, line) in zip(errors.items(), styles, strict=False):
+            seconds = dt * np.arange(len(values) + 1)
+            ax.plot(seconds, np.concatenate([[0.0], values[:, i]]), line, color=color, label=label)
+        finals = [float(np.max(v[:, i][np.isfinite(v[:, i])], initial=0.0)) for v in errors.values()]
+        # One that blows up must not press the others onto the axis.
+        top = min(max(finals), 10 * min(finals)) or max(finals) or channel.scale
+        ax.set_ylim(0, 1.08 * top)
+        ax.set_xlim(0, seconds[-1])
+        ax.set_ylabel(f"RMSE of {label_of(channel.symbol, channel.unit)}")
+        if i + columns >= len(spec.states):
+            ax.set_xlabel("horizon [s]")
+    for ax in axes[len(spec.states) :]:
+        ax.remove()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=5)
+    return figure
+
+
+plot_error_growth = as_plot(draw_error_growth)

@@ -1,0 +1,155 @@
+"""One window: the path driven, and each state and control over time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from pct.dynamics.core import Channel, ModelSpec
+from pct.plots.style import BASELINE, CONTROL, PREDICTED, ROUND, TRUTH, as_plot, finite, label_of
+from pct.types import Float
+
+
+def draw_scenario(
+    *,
+    spec: ModelSpec,
+    times: Float[np.ndarray, " K"],
+    true_states: Float[np.ndarray, "K S"],
+    predicted_states: Float[np.ndarray, "K S"],
+    controls: Float[np.ndarray, "T C"],
+    title: str,
+    baseline_states: Float[np.ndarray, "K S"] | None = None,
+    baseline_label: str | None = None,
+) -> Figure:
+    """One window: the path driven and each state and control over time.
+
+    Above each state stand the RMSE over the window and the error at its end, of the network in blue and
+    of the baseline in vermilion. A curve that leaves the truth by several times its range is cut off.
+
+    Args:
+        spec: the model, whose tables give symbols, units and angles.
+        times: time of each row in s, shape (K,); the first row is the start of the window.
+        true_states, predicted_states, baseline_states: states in the model's units, shape (K, S).
+        controls: control held from each row to the next, shape (T, C), T >= K - 1.
+        title: says which window of what it is.
+        baseline_label: what the baseline is.
+    """
+    curves = [(finite(predicted_states), PREDICTED, "-", "trained network")]
+    if baseline_states is not None:
+        curves.append((finite(baseline_states), BASELINE, "--", baseline_label or "baseline"))
+    panels = len(spec.states) + len(spec.controls)
+    rows, columns = 3, math.ceil(panels / 3)
+    figure = Figure(figsize=(4.6 + 3 * columns, 7.4), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left")
+    grid = figure.add_gridspec(rows, 1 + columns, width_ratios=[1.7] + [1] * columns)
+    path = figure.add_subplot(grid[:, 0])
+    _draw_path(path, spec, true_states, curves)
+    axes = [figure.add_subplot(grid[i // columns, 1 + i % columns]) for i in range(panels)]
+    for i, (ax, channel) in enumerate(zip(axes, spec.states, strict=False)):
+        _draw_state(ax, channel, times, true_states[:, i], [(c[0][:, i], *c[1:3]) for c in curves])
+    for i, (ax, channel) in enumerate(zip(axes[len(spec.states) :], spec.controls, strict=True)):
+        ax.stairs(controls[: len(times) - 1, i], times, baseline=None, color=CONTROL, linewidth=1.5)
+        ax.set_ylabel(label_of(channel.symbol, channel.unit))
+        ax.set_title("control", loc="left", color=CONTROL)
+    for i, ax in enumerate(axes):
+        ax.set_xlim(times[0], times[-1])
+        if i + columns >= panels:
+            ax.set_xlabel("time [s]")
+    figure.align_ylabels(axes)
+    figure.legend(*path.get_legend_handles_labels(), loc="outside lower left", ncols=4)
+    return figure
+
+
+def _draw_path(ax: Axes, spec: ModelSpec, true_states: np.ndarray, curves: Sequence[Any]) -> None:
+    """The path in the plane, with equal axes, start and driving direction."""
+    i, j, _ = spec.pose_indices
+    x, y = true_states[:, i], true_states[:, j]
+    ax.plot(x, y, color=TRUTH, linewidth=2.6, label="driven")
+    for states, color, line, label in curves:
+        ax.plot(
+            states[:, i],
+            states[:, j],
+            line,
+            color=color,
+            marker="o",
+            markevery=[-1],
+            markersize=5,
+            label=label,
+        )
+    ax.plot(x[0], y[0], "o", color=TRUTH, markersize=9, markerfacecolor="white", label="start", linestyle="")
+    driven = np.cumsum(np.hypot(np.diff(x), np.diff(y)))
+    if driven[-1] > 0:
+        middle = int(np.searchsorted(driven, 0.5 * driven[-1])) + 1
+        before = max(0, middle - 1 - len(x) // 20)  # a chord, for a measured path is too rough to point
+        ax.annotate(
+            "",
+            xy=(x[middle], y[middle]),
+            xytext=(x[before], y[before]),
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": TRUTH,
+                "mutation_scale": 22,
+                "shrinkA": 0,
+                "shrinkB": 0,
+            },
+        )
+    least = 1.0  # m
+    ax.set_xlim(_limits(x, [c[0][:, i] for c in curves], least), auto=True)
+    ax.set_ylim(_limits(y, [c[0][:, j] for c in curves], least), auto=True)
+    ax.set_aspect("equal", adjustable="datalim")
+    for axis, channel in ((ax.xaxis, spec.states[i]), (ax.yaxis, spec.states[j])):
+        axis.set_label_text(label_of(channel.symbol, channel.unit))
+        axis.set_major_locator(MaxNLocator(6, steps=ROUND))
+
+
+def _draw_state(
+    ax: Axes, channel: Channel, times: np.ndarray, truth: np.ndarray, curves: Sequence[Any]
+) -> None:
+    """One state over time; angles are drawn without their jumps, and their errors are wrapped."""
+    if channel.angle:
+        truth = np.unwrap(truth)
+    ax.plot(times, truth, color=TRUTH, linewidth=2.6)
+    shown: list[np.ndarray] = []
+    for values, color, line in curves:
+        error = values - truth
+        if channel.angle:
+            error = (error + np.pi) % (2 * np.pi) - np.pi
+            values = np.unwrap(values) + 2 * np.pi * np.round((truth[0] - values[0]) / (2 * np.pi))
+        ax.plot(times, values, line, color=color)
+        rmse = math.sqrt(np.mean(error**2))
+        ax.annotate(
+            f"RMSE {rmse:.2g}, at the end {abs(error[-1]):.2g}",
+            xy=(0, 1),
+            xycoords="axes fraction",
+            xytext=(0, 3 + 10 * (len(curves) - 1 - len(shown))),
+            textcoords="offset points",
+            color=color,
+            fontsize=8,
+        )
+        shown.append(values)
+    ax.set_ylim(_limits(truth, shown, channel.scale))
+    ax.set_ylabel(label_of(channel.symbol, channel.unit))
+    ax.yaxis.set_major_locator(MaxNLocator(5, steps=ROUND))
+
+
+def _limits(truth: np.ndarray, others: Sequence[np.ndarray], least: float) -> tuple[float, float]:
+    """Axis limits around all curves, but not further from the truth than three times its range.
+
+    ``least`` is the smallest range that is worth a full axis.
+    """
+    low, high = float(np.min(truth)), float(np.max(truth))
+    reach = 3 * max(high - low, least)
+    drawn = np.concatenate([truth, *others])
+    drawn = np.clip(drawn[np.isfinite(drawn)], low - reach, high + reach)
+    low, high = float(drawn.min()), float(drawn.max())
+    margin = max(0.06 * (high - low), 0.5 * (least - (high - low)))
+    return low - margin, high + margin
+
+
+plot_scenario = as_plot(draw_scenario)

@@ -1,0 +1,96 @@
+"""What all figures have in common: style, colours, labels with units, and how a figure becomes a file.
+
+Truth is black, the model blue and the baseline dashed vermilion everywhere (Okabe and Ito's colours, which
+the colour-blind tell apart as well).
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
+
+from pct.files import write_output
+
+DPI = 120
+TRUTH, PREDICTED, BASELINE, CONTROL = "#000000", "#0072B2", "#D55E00", "#009E73"
+MUTED = "#7F7F7F"
+ROUND = (1, 2, 2.5, 5, 10)  # steps between ticks
+STYLE: dict[str, Any] = {
+    "font.size": 9.0,
+    "axes.titlesize": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.35,
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
+    "axes.formatter.limits": (-3, 4),
+    "axes.formatter.use_mathtext": True,
+    "figure.titlesize": 12.0,
+    "figure.titleweight": "bold",
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+}
+
+P = ParamSpec("P")
+
+
+def as_plot(draw: Callable[P, Figure]) -> Callable[Concatenate[Path, P], None]:
+    """The function that draws a figure in PCT's style and writes it, whole or not at all."""
+
+    # matplotlib.figure.Figure, not pyplot: no window, no backend and no list of open figures to spoil.
+    @functools.wraps(draw)
+    def plot(path: Path, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        with matplotlib.style.context(["default", STYLE]):
+            figure = draw(*args, **kwargs)
+            write_output(path, lambda file: figure.savefig(file, format="png", dpi=DPI))
+
+    return plot
+
+
+def to_svg(draw: Callable[P, Figure], /, *args: P.args, **kwargs: P.kwargs) -> bytes:
+    """A figure in PCT's style as SVG, the same bytes for the same figure."""
+    file = io.BytesIO()
+    with matplotlib.style.context(["default", STYLE, {"svg.hashsalt": "pct"}]):
+        draw(*args, **kwargs).savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()
+
+
+def label_of(symbol: str, unit: str) -> str:
+    """Axis label, e.g. ``$\\dot{\\psi}$ [rad/s]``; a ratio has the unit ``–``.
+
+    Examples:
+        >>> label_of("a", "m/s^2"), label_of("\\\\mu", "1")
+        ('$a$ [m/s$^{2}$]', '$\\\\mu$ [–]')
+    """
+    return f"${symbol}$ [{unit_of(unit)}]"
+
+
+def unit_of(unit: str) -> str:
+    """A unit with its powers raised."""
+    return "–" if unit == "1" else re.sub(r"\^(-?[0-9]+)", r"$^{\1}$", unit)
+
+
+def set_log(ax: Axes, values: np.ndarray, which: str = "y") -> None:
+    """Make an axis logarithmic, with numbers instead of powers, where that shows any of the values."""
+    if np.any(values[np.isfinite(values)] > 0):
+        (ax.set_yscale if which == "y" else ax.set_xscale)("log", nonpositive="mask")
+        axis = ax.yaxis if which == "y" else ax.xaxis
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.4)))
+
+
+def finite(values: np.ndarray) -> np.ndarray:
+    """The values in double precision with NaN from where they cannot be drawn or squared."""
+    return np.where(np.abs(values) < 1e30, values, np.nan).astype(float)
