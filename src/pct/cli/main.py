@@ -15,6 +15,7 @@ COMMANDS = {
     "fit": ("pct.cli.fit", "fit one value of each parameter to driving logs, in seconds"),
     "train": ("pct.cli.train", "learn a vehicle's parameters from driving logs"),
     "evaluate": ("pct.cli.evaluate", "judge a trained run on drives that it has not seen"),
+    "data": ("pct.cli.data", "check logs before training"),
     "simulate": ("pct.cli.simulate", "make driving logs with known parameters"),
     "models": ("pct.cli.models", "list the dynamics models with their parameters"),
 }
