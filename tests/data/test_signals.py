@@ -270,7 +270,7 @@ def text(change: Callable[[str], str]) -> str:
         (text(lambda t: t.replace("3.0", "", 1)), "column 'speed', line 2: expected a number, found nan"),
         (text(lambda t: t + "1.0,2.0\n"), r"column 'px'|column 'py', line 10: expected a number, found nan"),
         (text(lambda t: t + "1,2,3,4,5,6,7,8\n"), "expected 6 cells in every line"),
-        ("\ufffd\x00", "expected column 't'|expected samples"),
+        ("\ufffd\x00", "expected text, found bytes that are none in line 1"),
     ],
 )
 def test_bad_csv(tmp_path: Path, content: str, message: str) -> None:
@@ -280,7 +280,7 @@ def test_bad_csv(tmp_path: Path, content: str, message: str) -> None:
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     raw_folder(tmp_path, "")
-    (tmp_path / "log.csv").write_bytes(b"t,px\n\xff\xfe\n")
+    (tmp_path / "log.csv").write_bytes(b"t,px\x00\n\xff\xfe\n")
     with pytest.raises(DataError, match=r"log\.csv: expected text"):
         read_folder(tmp_path)
 
@@ -301,7 +301,11 @@ def test_csv_oddities_are_read(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("log.json", b'{"t": [0.0, 0.1', "expected JSON"),
-        ("log.json", b"[1, 2]", "expected an object of lists, found list"),
+        (
+            "log.json",
+            b"[1, 2]",
+            "expected an object of lists or a list of objects, found a list of something",
+        ),
         ("log.json", b'{"t": [0, 1, "x"]}', "expected numbers in 't', found 'x' in row 2"),
         ("log.json", b'{"t": {"a": 1}}', "expected numbers in 't', found dict"),
         ("log.json", b'{"t": [[0, 1], [1, 2]]}', r"column 't' names no single signal: .* shape \(2, 2\)"),

@@ -2,8 +2,8 @@
 
 A raw folder holds log files and ``signals.toml``, which says for each channel which raw column it is, in
 which unit and with which sign. `read_folder` reads either kind of folder; for a raw one the steps are: read
-the columns, convert, find faults, cut at them or refuse, bring to a uniform time step, move to the centre of
-gravity, check. The format is described in ``docs/data.md``.
+the columns, bring them onto one clock, convert, find faults, cut at them or refuse, bring to a uniform time
+step, move to the centre of gravity, check. The format is described in ``docs/data.md``.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 
 from pct.data.checks import USUAL_UNITS, check_trajectory, unit_hint
+from pct.data.clocks import Reading, on_one_clock
 from pct.data.derive import derive, known_channels
-from pct.data.logs import FORMATS, RawLog, read_log
+from pct.data.logs import FORMATS, RawLog, is_log, read_log
 from pct.data.trajectory import HEADINGS, MANIFEST, OtherColumn, Trajectory, read_dataset
 from pct.errors import DataError
 from pct.types import Column
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 MAP = "signals.toml"
 ORIGINS = ("measured", "derived", "command")
 FAULTS = ("refuse", "cut")
+# Frames with the lateral axis to the right, and angles and rates positive to the right.
+FRAMES = {"ISO 8855": 1, "SAE": -1, "Unity": -1}
 # Prefixes of columns that are no channel of a model, see DESIGN.md.
 FREE_PREFIXES = ("feature.", "truth.")
 # More rows than this share beyond a limit are a wrong unit, not glitches.
@@ -76,11 +79,11 @@ def read_folder(folder: Path) -> list[Trajectory]:
 def read_raw(folder: Path) -> list[Trajectory]:
     """Read the log files of a raw folder through its ``signals.toml``; see `read_folder`."""
     signals = read_map(folder / MAP)
-    files = [path for path in sorted(folder.glob(signals.files)) if path.suffix.lower() in FORMATS]
+    files = [path for path in sorted(folder.glob(signals.files)) if is_log(path)]
     if not files:
         raise DataError(
-            f"{folder}: expected log files ({signals.files}, ending in {', '.join(FORMATS)}) beside {MAP}, "
-            "found none: put them there, or correct 'files'"
+            f"{folder}: expected log files ({signals.files}, ending in {', '.join(FORMATS)}) or folders of "
+            f"ROS 2 bags beside {MAP}, found none: put them there, or correct 'files'"
         )
     trajectories = [trajectory for path in files for trajectory in read_file(path, signals)]
     stems = [path.stem for path in files]
@@ -96,13 +99,14 @@ class Signal:
 
     Attributes:
         column: raw column.
-        unit: of the raw column; SI when left out.
+        unit: of the raw column; when left out what the file says of it, else SI.
         sign: 1, or -1 where the log counts the other way.
         offset: added to the raw value first, in the raw column's unit.
         delay: by how many seconds the column lags behind the other ones; negative for a command that acts
             later than it is logged.
         angle: whether the value jumps by a full turn; headings do anyway.
         origin: ``measured``, ``derived`` or ``command``.
+        time: raw column of its own time; that of the log, or what the file says, when left out.
         si: unit of the channel.
         factor: how many of it one raw unit is.
     """
@@ -114,6 +118,7 @@ class Signal:
     delay: float = 0.0
     angle: bool = False
     origin: str = "measured"
+    time: str = ""
     si: str = "1"
     factor: float = 1.0
 
@@ -126,10 +131,12 @@ class SignalMap:
         path: the file, for messages.
         channels: the signal of each channel.
         time: raw column of the time.
+        time_unit: its unit; when left out what the file says of it, else s.
         time_factor: how many seconds one of its unit is.
         gap: a longer time step than this many usual ones is a fault.
         vehicle: what drove.
         reference_ahead: distance of the logged point ahead of the centre of gravity in m.
+        frame: axes that the log counts in; the signs of its channels have it in them already.
         faults: ``refuse`` or ``cut``.
         files: pattern of the files' names.
         format: options of the format's reader.
@@ -138,10 +145,12 @@ class SignalMap:
     path: Path
     channels: Mapping[str, Signal]
     time: str
+    time_unit: str = ""
     time_factor: float = 1.0
     gap: float = 1.5
     vehicle: str = ""
     reference_ahead: float = 0.0
+    frame: str = "ISO 8855"
     faults: str = "refuse"
     files: str = "*"
     format: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -164,9 +173,9 @@ def read_map(path: Path) -> SignalMap:
     channels, time, options = tables.pop("channels"), tables.pop("time"), tables.pop("format")
     for name, table in (("channels", channels), ("time", time), ("format", options)):
         _expect(path, name, table, dict, "a table")
-    _known_keys(path, tables, ("preset", "vehicle", "reference_ahead", "faults", "files"), "")
+    _known_keys(path, tables, ("preset", "vehicle", "reference_ahead", "frame", "faults", "files"), "")
     _known_keys(path, time, ("column", "unit", "gap"), "time.")
-    _known_keys(path, options, ("comment", "separator"), "format.")
+    _known_keys(path, options, ("comment", "separator", "msg_path"), "format.")
     for key, kind, word in (
         ("vehicle", str, "a text"),
         ("reference_ahead", (int, float), "a number in m"),
@@ -175,10 +184,19 @@ def read_map(path: Path) -> SignalMap:
         _expect(path, key, tables.get(key, kind() if kind is str else 0), kind, word)
     for key, value in options.items():
         _expect(path, f"format.{key}", value, str, "a text")
-    if tables.get("faults", "refuse") not in FAULTS:
-        raise DataError(
-            f"{path}: expected faults to be one of {', '.join(FAULTS)}, found {tables['faults']!r}"
-        )
+    for key, allowed in (("faults", FAULTS), ("frame", tuple(FRAMES))):
+        if tables.get(key, allowed[0]) not in allowed:
+            raise DataError(
+                f"{path}: expected {key} to be one of {', '.join(allowed)}, found {tables[key]!r}"
+            )
+    for key, place in (
+        ("files", tables.get("files", "*")),
+        ("format.msg_path", options.get("msg_path", ".")),
+    ):
+        if not place or Path(place).is_absolute() or ".." in Path(place).parts:
+            raise DataError(f"{path}: expected {key} to stay in the folder of the map, found {place!r}")
+    if "msg_path" in options:
+        options = {**options, "msg_path": str(path.parent / options["msg_path"])}
     _expect(path, "time.column", time.get("column"), str, "the raw column of the time")
     _expect(path, "time.unit", time.get("unit", "s"), str, "a text")
     gap = time.get("gap", 1.5)
@@ -186,7 +204,9 @@ def read_map(path: Path) -> SignalMap:
     if gap <= 1:
         raise DataError(f"{path}: expected time.gap above 1 step, found {gap}")
     signals = {
-        name: _read_signal(path, name, table) for name, table in channels.items() if table is not False
+        name: _read_signal(path, name, table, FRAMES[tables.get("frame", "ISO 8855")])
+        for name, table in channels.items()
+        if table is not False
     }
     if not signals:
         raise DataError(f'{path}: expected channels, found none: write [channels.x] column = "..." and so on')
@@ -194,6 +214,7 @@ def read_map(path: Path) -> SignalMap:
         path=path,
         channels=signals,
         time=time["column"],
+        time_unit=time.get("unit", ""),
         time_factor=_to_si(path, "time", time.get("unit", "s"), "s")[1],
         gap=gap,
         format=options,
@@ -213,8 +234,13 @@ def read_file(path: Path, signals: SignalMap) -> list[Trajectory]:
     Raises:
         DataError: the file or a value in it cannot be used; names the column and the row.
     """
-    names = [signals.time, *(signal.column for signal in signals.channels.values())]
-    raw = read_log(path, list(dict.fromkeys(names)), signals.format)
+    names = [
+        signals.time,
+        *(name for signal in signals.channels.values() for name in (signal.column, signal.time)),
+    ]
+    raw = read_log(path, [name for name in dict.fromkeys(names) if name], signals.format)
+    signals = _with_units(path, signals, raw)
+    raw = _with_one_clock(path, signals, raw)
     time = raw.columns[signals.time] * signals.time_factor
     values = {
         name: _convert(name, signal, raw.columns[signal.column]) for name, signal in signals.channels.items()
@@ -250,6 +276,40 @@ def read_file(path: Path, signals: SignalMap) -> list[Trajectory]:
         )
         trajectories.append(trajectory)
     return trajectories
+
+
+def _with_units(path: Path, signals: SignalMap, raw: RawLog) -> SignalMap:
+    """The map with the units that the file gives, where the map gives none.
+
+    What stands behind a name need not be a unit; but where it is one of another quantity, something is wrong.
+    """
+    channels = dict(signals.channels)
+    for name, signal in channels.items():
+        unit, known = raw.units.get(signal.column, ""), known_channels().get(name)
+        if unit and not signal.unit and known and _is_unit(unit):
+            where = f"column '{signal.column}', channels.{name}"
+            si, factor = _to_si(path, where, unit, known.unit)
+            channels[name] = dataclasses.replace(signal, unit=unit, si=si, factor=factor)
+    unit = raw.units.get(signals.time, "")
+    if signals.time_unit or not unit or not _is_unit(unit):
+        return dataclasses.replace(signals, channels=channels)
+    factor = _to_si(path, f"column '{signals.time}', time", unit, "s")[1]
+    return dataclasses.replace(signals, channels=channels, time_factor=factor)
+
+
+def _with_one_clock(path: Path, signals: SignalMap, raw: RawLog) -> RawLog:
+    """The log with all its columns on the rows of ``time.column``."""
+    readings = {}
+    for name, signal in signals.channels.items():
+        column = raw.columns[signal.column]
+        values = signal.factor * (column + signal.offset)
+        readings[signal.column] = Reading(
+            clock=signal.time or raw.clocks.get(signal.column, signals.time),
+            held=signal.origin == "command",
+            turn=2 * math.pi / signal.factor if signal.angle or name in HEADINGS else 0.0,
+            faulty=~(np.abs(values) <= _limit(name)),
+        )
+    return on_one_clock(path, raw, signals.time, readings, gap=signals.gap, cut=signals.faults == "cut")
 
 
 def _pieces(
@@ -402,7 +462,8 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _read_signal(path: Path, name: str, table: Any) -> Signal:
+def _read_signal(path: Path, name: str, table: Any, side: int) -> Signal:
+    """A channel's table; ``side`` is -1 in a frame that counts to the right."""
     if name not in known_channels() and not name.startswith(FREE_PREFIXES):
         raise DataError(
             f"{path}: unknown channel '{name}'. Known channels: {', '.join(known_channels())}; "
@@ -412,7 +473,8 @@ def _read_signal(path: Path, name: str, table: Any) -> Signal:
     _expect(path, where, table, dict, "a table")
     _known_keys(path, table, [field.name for field in dataclasses.fields(Signal)][:-2], f"{where}.")
     _expect(path, f"{where}.column", table.get("column"), str, "the name of a raw column")
-    _expect(path, f"{where}.unit", table.get("unit", ""), str, "a text")
+    for key in ("unit", "time"):
+        _expect(path, f"{where}.{key}", table.get(key, ""), str, "a text")
     for key in ("offset", "delay"):
         _expect(path, f"{where}.{key}", table.get(key, 0.0), (int, float), "a number")
     _expect(path, f"{where}.angle", table.get("angle", False), bool, "true or false")
@@ -426,7 +488,8 @@ def _read_signal(path: Path, name: str, table: Any) -> Signal:
     si, factor = _to_si(
         path, where, table.get("unit", known.unit if known else "1"), known.unit if known else None
     )
-    return Signal(**table, si=si, factor=factor)
+    sign = table.get("sign", 1) * (side if known and known.odd else 1)
+    return Signal(**{**table, "sign": sign}, si=si, factor=factor)
 
 
 def _to_si(path: Path, where: str, unit: str, si: str | None) -> tuple[str, float]:
@@ -451,6 +514,14 @@ def _to_si(path: Path, where: str, unit: str, si: str | None) -> tuple[str, floa
             f"{path}: expected {where}.unit to be a unit{f' that converts to {si}' if si else ''} "
             f"such as {examples}, found '{unit}'"
         ) from None
+
+
+def _is_unit(text: str) -> bool:
+    try:
+        _units().Quantity("g_0" if text.lower() == "g" else text)
+    except Exception:  # as above
+        return False
+    return True
 
 
 @cache

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from pct.errors import DataError
-from pct.types import Column, Int
+from pct.types import Float, Int
+
+# A column of some clock; those of another clock have another length.
+AnyColumn: TypeAlias = Float[np.ndarray, " _"]
+
+# Columns of one file. A log of a car has hundreds, with a laser scanner a thousand.
+MOST_COLUMNS = 20_000
+# Signals of one array; a longer axis is no list of signals.
+MOST_COMPONENTS = 64
+# A small file that claims to unpack to this many times its size, and to more bytes than that, is damaged or
+# made to fill the memory. Constant columns alone pack better, but a log has others beside them.
+MOST_PACKED, HARMLESS = 200, 64 << 20
+# And none may take more than this many bytes.
+MOST_BYTES = 8 << 30
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -19,67 +34,126 @@ class RawLog:
     """Raw columns of one file, unconverted.
 
     Attributes:
-        columns: values by column name, float64, each of shape (N,); a missing value is NaN.
-        rows: where each row stands in the file, shape (N,).
-        place: what ``rows`` counts: ``line`` of a text file or ``row`` of an array.
+        columns: values by column name, float64; a missing value is NaN. Columns of one clock have one length.
+        rows: where each row of the longest clock stands in the file, shape (N,).
+        place: what ``rows`` counts: ``line`` of a text file, ``row`` of an array, ``message`` of a topic.
+        units: the unit that the file itself gives for a column, where it gives one.
+        clocks: the column that holds the time of a column, where the file tells; in s.
     """
 
-    columns: Mapping[str, Column]
+    columns: Mapping[str, AnyColumn]
     rows: Int[np.ndarray, " N"]
     place: str
+    units: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    clocks: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-def columns_from_arrays(path: Path, names: Sequence[str], known: Callable[[str], Any], keys: str) -> RawLog:
+def columns_from_arrays(
+    path: Path,
+    names: Sequence[str] | None,
+    known: Callable[[str], Any],
+    keys: Sequence[str],
+) -> RawLog:
     """Raw columns from named arrays, for formats that hold one array a signal.
 
     A name may end in an index, ``states[3]``: that component of a two-dimensional array, whose longer axis
-    is time. Arrays may be one sample shorter than the longest, as inputs are that act between samples.
+    is time.
 
     Args:
         path: the file, for messages.
-        names: column names as the map gives them.
+        names: column names as the map gives them; None for all that hold numbers.
         known: gives the array behind a key, or None.
-        keys: the keys of the file, for messages.
+        keys: the keys of the file.
 
     Raises:
-        DataError: an array is missing, no number, of another shape, or too short.
+        DataError: an array is missing, no number, or of another shape.
     """
-    columns = {name: _column(path, name, known, keys) for name in names}
-    longest = max(len(column) for column in columns.values())
-    for name, column in columns.items():
-        if len(column) < longest - 1:
-            raise DataError(
-                f"{path}: expected columns of one length, found {len(column)} samples in '{name}' and "
-                f"{longest} in another: is it a signal of another rate?"
-            )
-    shortest = min(len(column) for column in columns.values())
-    return RawLog({name: column[:shortest] for name, column in columns.items()}, np.arange(shortest), "row")
+    if names is None:
+        columns = {name: array for key in keys for name, array in _signals(key, known(key))}
+    else:
+        columns = {name: _column(path, name, known, keys) for name in names}
+    longest = max((len(column) for column in columns.values()), default=0)
+    return RawLog(columns, np.arange(longest), "row")
 
 
-def missing_column(path: Path, name: str, keys: str) -> DataError:
+def missing_column(path: Path, name: str, names: Sequence[str], most: int = 30) -> DataError:
     """The error for a column that the file does not have."""
+    found = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
     return DataError(
-        f"{path}: expected column '{name}', found: {keys}.\n"
+        f"{path}: expected column '{name}', found: {found or 'none'}.\n"
         "Correct the column in signals.toml, or leave the channel out if it can be derived"
     )
 
 
-def _column(path: Path, name: str, known: Callable[[str], Any], keys: str) -> Column:
-    match = re.fullmatch(r"(.*)\[(\d+)\]", name)
-    key, index = (match[1], int(match[2])) if match else (name, None)
-    values = known(key)
+def check_count(path: Path, columns: int) -> None:
+    """Refuse a file with more columns than any log has."""
+    if columns > MOST_COLUMNS:
+        raise DataError(
+            f"{path}: expected at most {MOST_COLUMNS} columns, found {columns}: is each row one signal?"
+        )
+
+
+def check_size(path: Path, unpacked: int, packed: int | None = None) -> None:
+    """Refuse what would fill the memory, before it is unpacked.
+
+    Args:
+        path: the file.
+        unpacked: bytes that its content takes in memory, as the file declares it.
+        packed: bytes that hold it; the size of the file when left out.
+    """
+    packed = path.stat().st_size if packed is None else packed
+    if unpacked > MOST_BYTES or (unpacked > HARMLESS and unpacked > MOST_PACKED * packed):
+        raise DataError(
+            f"{path}: expected a log, found {packed / 1e6:.3g} MB that unpack to {unpacked / 1e6:.3g} MB: "
+            "is the file damaged? Else split it into shorter recordings"
+        )
+
+
+def optional_package(module: str, extra: str, what: str) -> ModuleType:
+    """Import a package that only some formats need.
+
+    Raises:
+        DataError: it is not installed; names the command that installs it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError:
+        raise DataError(
+            f'{what}: cannot read it without another package: pip install "pct[{extra}]"'
+        ) from None
+
+
+def _signals(key: str, values: Any) -> list[tuple[str, AnyColumn]]:
+    """The signals in an array: itself, or its components; none where it holds no numbers."""
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        return []
+    if array.ndim == 1 and len(array) > 1:
+        return [(key, array)]
+    if array.ndim != 2 or not 0 < min(array.shape) <= MOST_COMPONENTS:
+        return []
+    components = array if array.shape[0] <= array.shape[1] else array.T
+    return [(f"{key}[{index}]", component) for index, component in enumerate(components)]
+
+
+def _column(path: Path, name: str, known: Callable[[str], Any], keys: Sequence[str]) -> AnyColumn:
+    values, index = known(name), None
+    match = re.fullmatch(r"(.*)\[(\d{1,9})\]", name)
+    if values is None and match:
+        values, index = known(match[1]), int(match[2])
     if values is None:
         raise missing_column(path, name, keys)
     try:
         array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(f"{path}: expected numbers in '{name}', found {_odd_one(values)}") from None
     if index is None and array.ndim == 1:
         return array
     if index is None or array.ndim != 2 or index >= min(array.shape):
         raise DataError(
-            f"{path}: column '{name}' names no single signal: '{key}' is an array of shape {array.shape}; "
-            "write NAME for a list, NAME[INDEX] for a component of a two-dimensional array"
+            f"{path}: column '{name}' names no single signal: '{match[1] if match else name}' is an array of "
+            f"shape {array.shape}; write NAME for a list, NAME[INDEX] for a component of a list of lists"
         )
     return array[index] if array.shape[0] <= array.shape[1] else array[:, index]
 
@@ -89,6 +163,6 @@ def _odd_one(values: Any) -> str:
     for row, value in enumerate(values if isinstance(values, list) else []):
         try:
             np.float64(value)
-        except (TypeError, ValueError):
-            return f"{value!r} in row {row}"
+        except (TypeError, ValueError, OverflowError):
+            return f"{str(value)[:60]!r} in row {row}"
     return f"{type(values).__name__} that cannot be read as numbers"

@@ -1,78 +1,284 @@
-"""Text tables: an optional block of comment lines, a header line, one line a sample."""
+"""Text tables: comment lines, a header line, perhaps a line of units, one line a sample.
+
+polars reads the wanted columns straight from the file. Where that fails, or lines were left out so that row
+and line numbers part, the file is read a second time with care, to name the wrong cell or number the lines.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import codecs
+import dataclasses
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from pct.data.logs.base import RawLog, missing_column
+from pct.data.logs.base import RawLog, check_count, missing_column
 from pct.errors import DataError
+from pct.types import Column, Int
+
+SEPARATORS = (",", ";", "\t")
+# Longer lines are no header of a log; this is also how much of a file without lines is looked at.
+LONGEST_LINE = 4 << 20
+# So many lines of comments and blanks may stand before the header.
+MOST_COMMENTS = 1000
 
 
-def read_csv(path: Path, names: Sequence[str], options: Mapping[str, str]) -> RawLog:
+def read_csv(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
     """Read columns by the names in the header line.
 
-    A ``#`` before the header's first name is no part of it. An empty cell is a missing value.
+    ``speed [km/h]`` and ``speed(km/h)`` also go by the name ``speed``, and give its unit; so does a line of
+    units below the header. A first column without a name is an index. An empty cell is a missing value.
 
     Args:
-        path: the file.
-        names: columns to read.
-        options: ``separator`` (``,``) and ``comment``, the prefix of lines to leave out (none).
+        path: the file, UTF-8 or UTF-16 with its mark; another header is taken for Windows-1252.
+        names: columns to read; None for all that hold numbers.
+        options: ``separator`` (of comma, semicolon and tab the one that the header has most of) and
+            ``comment``, the prefix of lines to leave out (``#``, above the first sample).
 
     Raises:
         DataError: the file is empty, no text, ragged, or lacks a column; a cell is no number.
     """
-    separator, comment = options.get("separator", ","), options.get("comment")
+    comment = options.get("comment")
+    source = _as_utf8(path)
+    header = _header(path, source, comment, options.get("separator"))
+    found = list(range(len(header.names))) if names is None else [header.index(path, name) for name in names]
+    columns = dict(zip(header.names if names is None else names, found, strict=True))
+    columns = {name: index for name, index in columns.items() if name}
+    table = _read_fast(source, header, comment, found, strict=names is not None)
+    if table is not None and names is None:
+        numbers = {name: table[str(index)] for name, index in columns.items()}
+        values = {name: _values(column) for name, column in numbers.items() if column.count()}
+        rows = header.line + 1 + np.arange(len(table))
+    elif table is not None and _lines(source) - header.line == len(table):
+        values = {name: _values(table[str(index)]) for name, index in columns.items()}
+        rows = header.line + 1 + np.arange(len(table))
+    else:
+        values, rows = _read_slowly(path, source, header, comment, columns)
+    return RawLog(values, rows, "line", units=header.units)
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """The head of a table.
+
+    Attributes:
+        names: of the columns, in their order; empty for one without a name.
+        bare: the names without the unit in them.
+        units: by name, with the unit in it or without.
+        separator: between cells.
+        line: number of the last line above the samples.
+        cells: in a line of samples.
+    """
+
+    names: tuple[str, ...]
+    bare: tuple[str, ...]
+    units: Mapping[str, str]
+    separator: str
+    line: int
+    cells: int
+
+    def index(self, path: Path, name: str) -> int:
+        """Where a column stands."""
+        for known in (self.names, self.bare):
+            if known.count(name) > 1:
+                raise DataError(
+                    f"{path}: expected one column '{name}', found {known.count(name)}: rename them"
+                )
+            if name in known:
+                return known.index(name)
+        raise missing_column(path, name, self.names)
+
+
+def _as_utf8(path: Path) -> Path | bytes:
+    """The file, or its content where it must be decoded first."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    if not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return path
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected text, found bytes that are none at {error.start}") from None
-    lines = [
-        (number, line)
-        for number, line in enumerate(text.splitlines(), start=1)
-        if line.strip() and not (comment and line.startswith(comment))
-    ]
-    if not lines:
-        raise DataError(f"{path}: expected a header line and samples, found an empty file: leave it out")
-    header = [cell.strip().strip('"') for cell in lines[0][1].lstrip("# ").split(separator)]
-    if len(lines) == 1:
-        raise DataError(f"{path}: expected samples below the header, found none: leave the file out")
-    rows = np.array([number for number, _ in lines[1:]])
-    for name in names:
-        if name not in header:
-            raise missing_column(path, name, _shortened(header))
-    # Some recorders end each line with a separator.
-    cells = max(len(header), lines[1][1].count(separator) + 1)
+        return path.read_bytes().decode("utf-16").encode()
+    except UnicodeError as error:
+        raise DataError(f"{path}: expected text, found bytes that are none ({error})") from None
+
+
+def _head(source: Path | bytes) -> Iterator[tuple[int, bytes]]:
+    """Number and content of the first lines, each cut off after `LONGEST_LINE` bytes."""
+    if isinstance(source, bytes):
+        yield from enumerate(source.splitlines(), start=1)
+        return
+    with source.open("rb") as file:
+        for number in itertools.count(1):
+            line = file.readline(LONGEST_LINE + 1)
+            if not line:
+                return
+            yield number, line
+
+
+def _header(path: Path, source: Path | bytes, comment: str | None, separator: str | None) -> Header:
+    """Find the header above the first line that holds a number.
+
+    It is the first line there with as many cells as the samples; one behind a ``#`` only where no other is.
+    """
+    above: list[tuple[int, str]] = []
+    for number, content in _head(source):
+        if len(content) > LONGEST_LINE:
+            raise DataError(
+                f"{path}: expected lines of a table, found more than {LONGEST_LINE >> 20} MB in line {number}"
+            )
+        line = _text(path, content, number)
+        if not line.strip() or (comment and line.startswith(comment)):
+            continue
+        between = separator or max(SEPARATORS, key=line.count)
+        if above and not line.startswith("#") and any(map(_is_number, line.split(between))):
+            break
+        if len(above) == MOST_COMMENTS:
+            raise DataError(
+                f"{path}: expected a header and samples in the first {MOST_COMMENTS} lines, found none"
+            )
+        above.append((number, line.rstrip("\r\n")))
+    else:
+        what = "samples below the header" if above else "a header line and samples"
+        found = "none" if above else "an empty file"
+        raise DataError(f"{path}: expected {what}, found {found}: leave the file out")
+    plain = [(number, text) for number, text in above if not text.startswith("#")] or above[-1:]
+    # An index without a name, or a separator at the end of each line, makes a difference of one.
+    apart = [abs(text.count(between) - line.count(between)) for _, text in plain]
+    fitting = [text for (_, text), cells in zip(plain, apart, strict=True) if cells == min(apart)]
+    head, *below = fitting
+    return _parse(path, head, below[0] if below else "", line.rstrip("\r\n"), between, above[-1][0])
+
+
+def _parse(path: Path, head: str, below: str, sample: str, separator: str, line: int) -> Header:
+    names = [cell.strip().strip('"') for cell in head.lstrip("# ").split(separator)]
+    cells = sample.split(separator)
+    check_count(path, len(names))
+    if len(cells) == len(names) + 1 and cells[-1].strip():
+        # The samples begin with an index that has no name.
+        names.insert(0, "")
+    while names and not names[-1]:
+        names.pop()
+    parted = [re.fullmatch(r"(.+?)\s*[\[(]([^\[\]()]*[^\[\]()\d][^\[\]()]*)[\])]", name) for name in names]
+    bare = [match[1] if match else name for name, match in zip(names, parted, strict=True)]
+    units = [match[2].strip() if match else "" for match in parted]
+    if below:
+        stated = [cell.strip().strip('"').strip("[]()") for cell in below.split(separator)]
+        units = [
+            unit or other for unit, other in itertools.zip_longest(units, stated[: len(units)], fillvalue="")
+        ]
+    return Header(
+        names=tuple(names),
+        bare=tuple(bare),
+        units={
+            key: unit
+            for keys in zip(names, bare, units, strict=True)
+            for key, unit in [(keys[0], keys[2]), (keys[1], keys[2])]
+            if unit
+        },
+        separator=separator,
+        line=line,
+        cells=max(len(names), len(cells)),
+    )
+
+
+def _text(path: Path, content: bytes, number: int) -> str:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # Signs such as that of degrees, as Windows writes them.
+        text = content.decode("cp1252", errors="replace")
+    if re.search(r"[\x00-\x08\x0e-\x1f\ufffd]", text):
+        raise DataError(f"{path}: expected text, found bytes that are none in line {number}")
+    return text
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.strip().strip('"'))
+    except ValueError:
+        return False
+    return True
+
+
+def _read_fast(
+    source: Path | bytes, header: Header, comment: str | None, columns: Sequence[int], *, strict: bool
+) -> pl.DataFrame | None:
+    """The columns as numbers, or None where a cell is none or a whole row is empty."""
+    wanted = set(columns)
     try:
         table = pl.read_csv(
-            "\n".join(line for _, line in lines[1:]).encode(),
+            source,
             has_header=False,
-            separator=separator,
-            infer_schema=False,
-            schema={f"{index}": pl.String for index in range(cells)},
+            skip_lines=header.line,
+            separator=header.separator,
+            comment_prefix=comment,
+            schema={
+                f"{index}": pl.Float64 if index in wanted else pl.String for index in range(header.cells)
+            },
+            columns=sorted(wanted),
+            encoding="utf8-lossy",
+            ignore_errors=not strict,
+        )
+    except pl.exceptions.PolarsError:
+        return None
+    blank = table.select(pl.all_horizontal(pl.all().is_null()).any()).item()
+    return None if strict and blank else table
+
+
+def _values(column: pl.Series) -> Column:
+    return column.fill_null(np.nan).to_numpy()
+
+
+def _lines(source: Path | bytes) -> int:
+    """How many lines the file has."""
+    if isinstance(source, bytes):
+        return source.count(b"\n") + (not source.endswith(b"\n"))
+    count, last = 0, b"\n"
+    with source.open("rb") as file:
+        while block := file.read(1 << 20):
+            count, last = count + block.count(b"\n"), block[-1:]
+    return count + (last != b"\n")
+
+
+def _read_slowly(
+    path: Path, source: Path | bytes, header: Header, comment: str | None, columns: Mapping[str, int]
+) -> tuple[dict[str, Column], Int[np.ndarray, " N"]]:
+    """The columns and the line of each row, comments and blank lines left out."""
+    content = source if isinstance(source, bytes) else source.read_bytes()
+    mark = comment.encode() if comment else None
+    kept = [
+        (number, line)
+        for number, line in enumerate(content.splitlines(), start=1)
+        if number > header.line and line.strip() and not (mark and line.startswith(mark))
+    ]
+    rows = np.array([number for number, _ in kept])
+    try:
+        table = pl.read_csv(
+            b"\n".join(line for _, line in kept),
+            has_header=False,
+            separator=header.separator,
+            schema={f"{index}": pl.String for index in range(header.cells)},
+            columns=sorted(set(columns.values())),
+            encoding="utf8-lossy",
         )
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
         raise DataError(
-            f"{path}: expected {len(header)} cells in every line, found otherwise ({reason})"
+            f"{path}: expected {len(header.names)} cells in every line, found otherwise ({reason})"
         ) from None
-    columns = {}
-    for name in names:
-        text_cells = table[str(header.index(name))].str.strip_chars()
-        text_cells = text_cells.set(text_cells == "", None)
-        numbers = text_cells.cast(pl.Float64, strict=False)
-        wrong = np.flatnonzero((numbers.is_null() & text_cells.is_not_null()).to_numpy())
+    values = {}
+    for name, index in columns.items():
+        text = table[str(index)].str.strip_chars()
+        text = text.set(text == "", None)
+        numbers = text.cast(pl.Float64, strict=False)
+        wrong = np.flatnonzero((numbers.is_null() & text.is_not_null()).to_numpy())
         if len(wrong):
             raise DataError(
                 f"{path}: expected a number in column '{name}', line {rows[wrong[0]]}, "
-                f"found '{text_cells[int(wrong[0])]}': correct the cell or cut the line"
+                f"found '{text[int(wrong[0])][:60]}': correct the cell or cut the line"
             )
-        columns[name] = numbers.fill_null(np.nan).to_numpy()
-    return RawLog(columns, rows, "line")
-
-
-def _shortened(header: list[str], most: int = 30) -> str:
-    return ", ".join(header[:most]) + (f" and {len(header) - most} more" if len(header) > most else "")
+        values[name] = _values(numbers)
+    return values, rows

@@ -1,4 +1,4 @@
-"""JSON objects that hold one list of numbers a signal."""
+"""JSON: one list of numbers a signal, or one object a sample; nested as the recorder likes it."""
 
 from __future__ import annotations
 
@@ -7,32 +7,85 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pct.data.logs.base import RawLog, columns_from_arrays
+import numpy as np
+
+from pct.data.logs.base import MOST_COLUMNS, RawLog, columns_from_arrays
 from pct.errors import DataError
 
 
-def read_json(path: Path, names: Sequence[str], options: Mapping[str, str]) -> RawLog:
-    """Read lists by their key; ``a.b`` is key ``b`` of the object under ``a``, ``null`` is a missing value.
+def read_json(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
+    """Read signals by their key; ``a.b`` is key ``b`` of the object under ``a``, ``null`` is missing.
+
+    A list of objects is a table with one object a row, at the top (``pose.x``) or under a key
+    (``log.pose.x``); so are the lines of a ``.jsonl`` file. A key that a row lacks is a missing value.
 
     Args:
         path: the file.
-        names: keys to read.
+        names: keys to read; None for all that hold numbers.
         options: none.
 
     Raises:
-        DataError: the file is no JSON object or lacks a key; a value is no number.
+        DataError: the file is no JSON or lacks a key; a value is no number.
     """
     try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise DataError(f"{path}: expected JSON, found {error}: is the file whole?") from None
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: expected an object of lists, found {type(content).__name__}")
+        content = path.read_bytes()
+        lines = path.suffix.lower() == ".jsonl"
+        found = (
+            [json.loads(line) for line in content.splitlines() if line.strip()]
+            if lines
+            else json.loads(content)
+        )
+    except (ValueError, RecursionError) as error:
+        reason = "too many brackets" if isinstance(error, RecursionError) else error
+        raise DataError(f"{path}: expected JSON, found {reason}: is the file whole?") from None
+    if isinstance(found, list) and not _is_table(found):
+        raise DataError(
+            f"{path}: expected an object of lists or a list of objects, found a list of something else"
+        )
+    if not isinstance(found, list | dict):
+        raise DataError(
+            f"{path}: expected an object of lists or a list of objects, found {type(found).__name__}"
+        )
+    return columns_from_arrays(path, names, lambda key: _look_up(found, key), _keys(found))
 
-    def known(key: str) -> Any:
-        found: Any = content
-        for part in key.split("."):
-            found = found.get(part) if isinstance(found, dict) else None
-        return found
 
-    return columns_from_arrays(path, names, known, ", ".join(content))
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+def _look_up(found: Any, key: str) -> Any:
+    """What stands under a dotted key; of a list of objects, that of each row."""
+    if isinstance(found, dict) and key in found:
+        return found[key]
+    if _is_table(found):
+        values = [_look_up(row, key) for row in found]
+        return (
+            None if all(value is None for value in values) else [np.nan if v is None else v for v in values]
+        )
+    first, _, rest = key.partition(".")
+    inner = found.get(first) if isinstance(found, dict) else None
+    return _look_up(inner, rest) if rest and inner is not None else None
+
+
+def _keys(found: Any, prefix: str = "", depth: int = 0) -> list[str]:
+    """Dotted keys of all lists; those of a list of objects by its first row."""
+    if _is_table(found):
+        inner = _leaves(found[0])
+        return [f"{prefix}{name}" for name in inner]
+    keys: list[str] = []
+    for name, value in found.items():
+        nested = isinstance(value, dict) or _is_table(value)
+        keys += _keys(value, f"{prefix}{name}.", depth + 1) if nested and depth < 20 else [f"{prefix}{name}"]
+        if len(keys) > MOST_COLUMNS:
+            break
+    return keys
+
+
+def _leaves(row: Mapping[str, Any], depth: int = 0) -> list[str]:
+    leaves: list[str] = []
+    for name, value in row.items():
+        if isinstance(value, dict) and depth < 20:
+            leaves += [f"{name}.{leaf}" for leaf in _leaves(value, depth + 1)]
+        else:
+            leaves.append(name)
+    return leaves[:MOST_COLUMNS]

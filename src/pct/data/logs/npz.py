@@ -3,35 +3,62 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from pct.data.logs.base import RawLog, columns_from_arrays
+from pct.data.logs.base import RawLog, check_count, check_size, columns_from_arrays
 from pct.errors import DataError
 
 
-def read_npz(path: Path, names: Sequence[str], options: Mapping[str, str]) -> RawLog:
+def read_npz(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
     """Read arrays by name; ``states[3]`` is the fourth component of ``states``.
 
     Args:
         path: the file.
-        names: arrays, or components of them, to read.
+        names: arrays, or components of them, to read; None for all that hold numbers.
         options: none.
 
     Raises:
-        DataError: the file is no archive, holds pickled objects, or lacks an array.
+        DataError: the file is no archive, holds pickled objects, would unpack to far more than it is, or
+            lacks an array.
     """
     try:
-        # NumPy leaves a file open that it cannot read.
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with path.open("rb") as opened, zipfile.ZipFile(opened) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            check_count(path, len(members))
+            return columns_from_arrays(
+                path, names, lambda key: _array(path, archive, members.get(key)), list(members)
+            )
+    except DataError:
+        raise
     except ValueError as error:
         raise DataError(
             f"{path}: expected plain arrays, found what only pickle could read ({error}); "
             "pickles can run code and are not read: save the arrays with np.savez"
         ) from None
-    except (OSError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+    # RuntimeError and NotImplementedError: encrypted, or packed in a way that the library does not know.
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError) as error:
         raise DataError(f"{path}: expected a NumPy archive, could not read it ({error})") from None
-    return columns_from_arrays(path, names, arrays.get, ", ".join(arrays))
+
+
+def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo | None) -> Any:
+    if member is None:
+        return None
+    check_size(path, member.file_size, member.compress_size)
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        shape, _, kind = read(file)
+    # An array is made before it is read, of the size that its header says.
+    if not kind.hasobject and int(np.prod(shape, dtype=object)) * kind.itemsize > member.file_size:
+        raise DataError(
+            f"{path}: expected an array of {member.file_size} bytes, found a header of shape {shape}"
+        )
+    with archive.open(member) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
