@@ -38,14 +38,14 @@ def test_log_obeys_the_model(name: str) -> None:
     predicted = integrate_rk4(
         lambda x_and_u, params: spec.dynamics_fn(x_and_u, params, np),
         rows,
-        {**spec.default_params, "mu": trajectory.channels["truth.mu"]},
+        {**spec.default_params, "mu": trajectory.channels.get("truth.mu")},
         trajectory.dt,
         substeps=20,
     )
     size = len(spec.states)
     np.testing.assert_allclose(predicted[:-1, :size], rows[1:, :size], atol=1e-12)
     assert np.ptp(trajectory.channels["psi"]) > 0.3
-    assert np.ptp(trajectory.channels["v"]) > 0.3
+    assert np.ptp(trajectory.channels.get("v", trajectory.channels.get("vx"))) > 0.3
 
 
 @pytest.mark.parametrize("name", sorted(set(MODEL_SPECS) - set(DRIVABLE)))
@@ -67,6 +67,28 @@ def test_driver_stays_within_grip_and_speeds() -> None:
     assert np.percentile(share, 99.5) < 0.8
     assert share.max() < 1.2  # just after the car comes to a more slippery surface
     assert np.median(share) > 0.2
+
+
+def test_a_car_with_a_drive_command_keeps_to_grip_and_speeds() -> None:
+    (trajectory,) = drive(
+        MODEL_SPECS["singletrack-pacejka"], recordings=1, duration=30.0, noise=0.0, mu=(1.0,), grip=0.8
+    )
+    channels = trajectory.channels
+    assert 1.0 < channels["vx"].min() < 4.0
+    assert 5.0 < channels["vx"].max() < 7.3
+    assert -1.0 <= channels["drive"].min() < -0.1 < 0.1 < channels["drive"].max() <= 1.0
+    share = np.abs(channels["vx"] * channels["psi_dot"]) / 9.81
+    assert 0.6 < np.percentile(share, 99.0) < 0.85
+    # Friction is no parameter of this car.
+    assert "truth.mu" not in channels
+
+
+def test_wheels_roll_at_the_start() -> None:
+    spec = MODEL_SPECS["singletrack-drift"]
+    (trajectory,) = drive(spec, recordings=1, duration=0.2, noise=0.0)
+    channels = trajectory.channels
+    for wheel in ("omega_f", "omega_r"):
+        np.testing.assert_allclose(channels[wheel][0] * spec.default_params["R_w"], channels["v"][0])
 
 
 def test_every_second_is_exciting() -> None:

@@ -7,7 +7,8 @@ at random; JAX integrates, all recordings in one scan, in double precision.
 
 The driver is a program, not a person: it knows the surface under the car and asks for no more than a
 share of the grip there. The linear tyre of the single-track models has no saturation, so that beyond
-that share they would show forces that no tyre gives.
+that share they would show forces that no tyre gives. A model without a friction ``mu`` has the tyres of its
+parameters everywhere; there, friction is what the driver counts on, and no truth.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def simulate(
     The same arguments give the same numbers.
 
     Args:
-        spec: a model that is steered by ``delta_dot`` or ``psi_dot`` and driven by ``accel``.
+        spec: a model that is steered by ``delta_dot`` or ``psi_dot`` and driven by ``accel`` or ``drive``.
         recordings: number of recordings R.
         duration: length of each in s.
         dt: logging step in s.
@@ -129,7 +130,7 @@ def simulate(
 
     Returns:
         R trajectories with the state (measured), the controls (command), two ``feature.*`` channels,
-        ``truth.mu`` and ``truth.*`` for each varied parameter.
+        ``truth.mu`` where the model has it, and ``truth.*`` for each varied parameter.
 
     Raises:
         UsageError: a model that the driver cannot drive, an unknown parameter, a value out of range.
@@ -146,7 +147,7 @@ def simulate(
     manoeuvres = _draw_manoeuvres(driver_rng, recordings, steps, dt, speed, grip, launches)
     states, commands = _drive(spec, params, roads.mu, manoeuvres, dt, grip)
     _check_finite(spec, states, dt)
-    truth = {"mu": roads.mu}
+    truth = {"mu": roads.mu} if "mu" in params else {}
     truth |= {
         name: np.broadcast_to(values[:, None], roads.mu.shape)
         for name, values in params.items()
@@ -301,7 +302,10 @@ def _drive(
 ) -> tuple[Float[np.ndarray, "R N S"], Float[np.ndarray, "R N C"]]:
     """States at each logging step and the commands that are held from there."""
     initial = np.zeros((len(mu), len(spec.states)))
-    initial[:, spec.state_indices["v"]] = manoeuvres.speed[:, 0]
+    initial[:, spec.state_indices[_speed(spec)]] = manoeuvres.speed[:, 0]
+    for name in ("omega_f", "omega_r"):
+        if name in spec.state_indices:  # wheels roll
+            initial[:, spec.state_indices[name]] = manoeuvres.speed[:, 0] / params["R_w"]
     # In double precision the readings, once rounded, are the same on every machine.
     with jax.enable_x64(True):
         states, commands = _follow(
@@ -351,7 +355,7 @@ def _command(
     grip: float,
 ) -> Float[Array, "R C"]:
     """What the driver asks for: steering for the lateral acceleration, throttle with the grip left."""
-    v = state[:, spec.state_indices["v"]]
+    v = state[:, spec.state_indices[_speed(spec)]]
     wheelbase = params["lf"] + params["lr"] if "lf" in params else WHEELBASE
     tightest = jnp.tan(params.get("s_max", MAX_STEER)) / wheelbase
     # At walking speed the steering stop is the limit; the floor only keeps the division finite.
@@ -364,8 +368,16 @@ def _command(
         steering = curvature * v
     left = mu * GRAVITY * jnp.sqrt(grip**2 - lateral**2)
     accel = jnp.clip((speed - v) / max(dt, SPEED_TIME), -left, left)
+    pedal = accel if spec.control_names[1] == "accel" else _drive_command(params, v, accel)
     # A command has the resolution of its bus, and the log holds exactly what acted.
-    return jnp.stack([jnp.round(steering, 2), jnp.round(accel, 2)], axis=-1)
+    return jnp.stack([jnp.round(steering, 2), jnp.round(pedal, 2)], axis=-1)
+
+
+def _drive_command(params: Mapping[str, Any], v: Float[Array, " R"], accel: Float[Array, " R"]) -> Array:
+    """Drive command of `pct.dynamics.singletrack_pacejka` for an acceleration, as far as the motor goes."""
+    force = params["m"] * accel + params["C_r0"] + params["C_r2"] * v**2
+    motor = params["C_m1"] - params["C_m2"] * v
+    return jnp.clip(force / jnp.where(force > 0, motor, params["k_b"] * motor + params["C_b"]), -1.0, 1.0)
 
 
 def _readings(
@@ -395,7 +407,7 @@ def _features(
     noise: float,
 ) -> dict[str, Column]:
     """Exogenous channels: vibration grows with speed and scatters from row to row."""
-    speed = np.abs(states[:, spec.state_indices["v"]])
+    speed = np.abs(states[:, spec.state_indices[_speed(spec)]])
     shaken = vibration * speed**0.8 * np.exp(0.25 * noise * rng.standard_normal(len(speed)))
     return {
         "feature.vibration": Column(_read(rng, shaken, 0.05 * noise), "m/s^2", "measured"),
@@ -478,19 +490,24 @@ def _wander(rng: np.random.Generator, shape: tuple[int, int], correlation: float
     return values
 
 
+def _speed(spec: ModelSpec) -> str:
+    """Name of the state that the driver reads as speed."""
+    return "v" if "v" in spec.state_indices else "vx"
+
+
 def _drivable(spec: ModelSpec) -> bool:
-    steered = spec.control_names == ("psi_dot", "accel") or (
-        spec.control_names == ("delta_dot", "accel") and "delta" in spec.state_names
-    )
-    return steered and "v" in spec.state_names and spec.pose_invariant
+    steer, drive = (*spec.control_names, "", "")[:2]
+    steered = steer == "psi_dot" or (steer == "delta_dot" and "delta" in spec.state_names)
+    driven = drive == "accel" or (drive == "drive" and "C_m1" in spec.default_params)
+    return steered and driven and _speed(spec) in spec.state_names and spec.pose_invariant
 
 
 def _check_model(spec: ModelSpec) -> None:
     if not _drivable(spec):
         known = ", ".join(name for name, other in MODEL_SPECS.items() if _drivable(other))
         raise UsageError(
-            f"Model '{spec.name}' cannot be simulated: expected a speed v, controls (delta_dot or psi_dot, "
-            f"accel) and equations that hold everywhere.\nModels that can: {known}"
+            f"Model '{spec.name}' cannot be simulated: expected a speed, controls (delta_dot or psi_dot, "
+            f"accel or drive) and equations that hold everywhere.\nModels that can: {known}"
         )
 
 

@@ -122,10 +122,11 @@ def run(config: SimulateConfig) -> None:
 def _report(config: SimulateConfig, spec: ModelSpec, trajectories: Sequence[Trajectory]) -> None:
     rows = sum(len(trajectory) for trajectory in trajectories)
     size = sum(file.stat().st_size for file in config.output.iterdir())
-    frictions = [value for trajectory in trajectories for value in trajectory.channels["truth.mu"]]
+    frictions = [value for trajectory in trajectories for value in trajectory.channels.get("truth.mu", ())]
+    friction = f", friction {min(frictions):.2f} to {max(frictions):.2f}" if frictions else ""
     print(
         f"Wrote {config.output}: {len(trajectories)} recordings, {rows} rows every {config.dt / 100:g} s, "
-        f"{size / 1000:.0f} kB, friction {min(frictions):.2f} to {max(frictions):.2f}"
+        f"{size / 1000:.0f} kB{friction}"
     )
     # Side forces depend on friction times stiffness only: friction is found where stiffness is held.
     varied = [text.partition("=")[0] for text in config.vary]

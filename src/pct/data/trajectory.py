@@ -29,7 +29,7 @@ MANIFEST = "dataset.json"
 
 # Channels that wrap at half a turn, and inputs that a rollout holds over a step.
 HEADINGS = frozenset({"psi", "yaw", "course"})
-HELD = frozenset({"delta_dot", "accel"})
+HELD = frozenset({"delta_dot", "accel", "drive", "throttle", "brake"})
 
 
 # On another time step, or with rows left out.
