@@ -218,9 +218,9 @@ class _Problem:
         self._free = errors.free
         self._least = FLOOR * errors.spec.scales[list(errors.channels)]
         # Each row is in so many windows.
-        rows = np.asarray(windows.arrays.starts)[numbers]
-        stride = float(np.median(np.diff(rows))) if len(rows) > 1 else 1.0
-        self._overlap = max(1.0, windows.horizon / max(1.0, stride))
+        strides = np.diff(np.asarray(windows.arrays.starts)[numbers])
+        stride = np.median(strides) if strides.size else windows.horizon
+        self._overlap = max(1.0, windows.horizon / max(1.0, float(stride)))
 
     def at(self, raw: np.ndarray, offsets: np.ndarray | None = None) -> _Point:
         """The errors; starts are as they are logged when left out."""

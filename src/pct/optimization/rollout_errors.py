@@ -159,7 +159,8 @@ class AllWindows:
 
     def __init__(self, errors: RolloutErrors, windows: WindowSet, numbers: np.ndarray) -> None:
         self._functions, self._count = errors, len(numbers)
-        size = min(CHUNK, LANES * -(-self._count // (2 * LANES)))
+        few = self._count <= LANES
+        size = self._count if few else min(CHUNK, LANES * -(-self._count // (2 * LANES)))
         self._padding = -self._count % size
         padded = np.resize(numbers, self._count + self._padding).reshape(-1, size)
         self._parts = [windows.whole(part) for part in padded]
