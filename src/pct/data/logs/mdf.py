@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +35,30 @@ def read_mdf(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
     with path.open("rb") as file:
         if file.read(3) != b"MDF":
             raise DataError(f"{path}: expected an MDF file, found other content: is the file whole?")
+    with _quiet():
+        try:
+            with asammdf.MDF(path) as mdf:
+                return _read(path, mdf, names)
+        except DataError:
+            raise
+        # Damaged bytes fail anywhere inside the blocks.
+        except Exception as error:
+            reason = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
+    raise DataError(f"{path}: expected an MDF file, found {reason}: is the file whole?")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the library logs, and what it says when a file that it could not open is let go."""
+    logger, hook = logging.getLogger("asammdf"), sys.unraisablehook
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    sys.unraisablehook = lambda _: None
     try:
-        with asammdf.MDF(path) as mdf:
-            return _read(path, mdf, names)
-    except DataError:
-        raise
-    # Damaged bytes fail anywhere inside the blocks.
-    except Exception as error:
-        reason = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
-        raise DataError(f"{path}: expected an MDF file, found {reason}: is the file whole?") from None
+        yield
+    finally:
+        logger.setLevel(level)
+        sys.unraisablehook = hook
 
 
 def _read(path: Path, mdf: Any, names: Sequence[str] | None) -> RawLog:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -27,8 +28,9 @@ QUATERNION = "geometry_msgs/msg/Quaternion"
 # Messages do not nest deeper, other than by mistake.
 DEEPEST = 12
 
-# From dotted path to what stands there: the name of a number's type, or of a quaternion's.
-Fields: TypeAlias = dict[str, str]
+# How the library marks what a field is.
+BASE, NAME, ARRAY, SEQUENCE = 1, 2, 3, 4
+BYTES = [(BASE, (kind, 0)) for kind in ("uint8", "int8", "byte", "char", "octet")]
 
 
 def read_bag(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
@@ -62,7 +64,7 @@ def _read(path: Path, bag: Any, names: Sequence[str] | None) -> RawLog:
         by_topic.setdefault(connection.topic, []).append(connection)
     if names is None:
         wanted = {
-            topic: list(_fields(bag.typestore, topics[0].msgtype, numbers_only=True))
+            topic: _numbers(bag.typestore, topics[0].msgtype)
             for topic, topics in by_topic.items()
             if topics[0].msgtype in bag.typestore.fielddefs
         }
@@ -100,39 +102,40 @@ def _read_topic(
             'Put its text into msgs/PACKAGE/msg/NAME.msg beside the map and write [format] msg_path = "msgs"'
         )
     known = _fields(bag.typestore, kind)
-    numbers: list[str] = []
+    fields = [field for field in fields if field != "time"]
     for field in fields:
-        parent, _, last = field.rpartition(".")
-        if field != "time" and field.partition("[")[0] not in known:
-            raise missing_column(path, f"{topic}.{field}", [f"{topic}.{name}" for name in known])
-        numbers += (
-            [f"{parent}.{part}" for part in "xyzw"]
-            if known.get(parent) == QUATERNION and last == "yaw"
-            else []
-        )
-        numbers += [field] if field not in ("time", numbers[-1][:-1] + "yaw" if numbers else "") else []
-    numbers = list(dict.fromkeys(numbers))
+        array, bracket, _ = field.partition("[")
+        if known.get(array) not in (("array", "bytes") if bracket else ("number", "heading")):
+            names = [
+                f"{topic}.{name}{'' if what in ('number', 'heading') else '[0]'}"
+                for name, what in known.items()
+            ]
+            raise missing_column(path, f"{topic}.{field}".removesuffix("."), names)
+    # What a heading is made of, and the stamp.
+    parts = {
+        field: [f"{field.removesuffix('yaw')}{part}" for part in "xyzw"]
+        for field in fields
+        if known.get(field) == "heading"
+    }
     stamp = next((field for field in ("header.stamp", "stamp") if f"{field}.nanosec" in known), None)
     stamps = [f"{stamp}.sec", f"{stamp}.nanosec"] if stamp else []
-    read = operator.attrgetter(*(name.partition("[")[0] for name in (*numbers, *stamps, "__msgtype__")))
+    numbers = list(dict.fromkeys(part for field in (*fields, *stamps) for part in parts.get(field, [field])))
+    # Two at least, so that the getter answers with a tuple.
+    read = operator.attrgetter(*(name.partition("[")[0] for name in numbers), "__msgtype__", "__msgtype__")
     rows, recorded = [], []
     for _, time, data in bag.messages(connections=connections):
         values = read(bag.deserialize(data, kind))
-        rows.append(
-            [_element(path, name, value) for name, value in zip((*numbers, *stamps), values, strict=False)]
-        )
+        rows.append([_element(path, name, value) for name, value in zip(numbers, values, strict=False)])
         recorded.append(time)
-    table = np.array(rows, dtype=np.float64).reshape(len(rows), len(numbers) + len(stamps))
-    columns = dict(zip(numbers, table.T, strict=False))
-    time = np.array(recorded, dtype=np.float64) * 1e-9
-    if stamps:
-        stamped = table[:, -2] + 1e-9 * table[:, -1]
-        time = stamped if stamped.any() else time
-    for field in fields:
-        if field not in columns and field != "time":
-            x, y, z, w = (columns[f"{field.removesuffix('yaw')}{part}"] for part in "xyzw")
-            columns[field] = np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
-    return {**{field: columns[field] for field in fields if field != "time"}, "time": time}
+    table = np.array(rows, dtype=np.float64).reshape(len(rows), len(numbers))
+    columns = dict(zip(numbers, table.T, strict=True))
+    for field, names in parts.items():
+        x, y, z, w = (columns[name] for name in names)
+        columns[field] = np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+    clock = np.array(recorded, dtype=np.float64) * 1e-9
+    if stamps and (columns[stamps[0]].any() or columns[stamps[1]].any()):
+        clock = columns[stamps[0]] + 1e-9 * columns[stamps[1]]
+    return {**{field: columns[field] for field in fields}, "time": clock}
 
 
 def _element(path: Path, name: str, value: Any) -> Any:
@@ -148,31 +151,29 @@ def _element(path: Path, name: str, value: Any) -> Any:
         ) from None
 
 
-def _fields(types: Any, kind: str, *, numbers_only: bool = False) -> Fields:
-    """Fields of a message with the name of their type, those of inner messages included.
+def _fields(types: Any, kind: str) -> dict[str, str]:
+    """What stands in a message, by dotted path: ``number``, ``heading``, ``array`` or ``bytes``."""
+    found = {}
+    for name, (node, what) in _walk(types, kind):
+        if node == NAME and what == QUATERNION:
+            found[f"{name}.yaw"] = "heading"
+        elif node == BASE and what[0] != "string":
+            found[name] = "number"
+        elif node in (ARRAY, SEQUENCE):
+            found[name] = "bytes" if what[0] in BYTES else "array"
+    return found
 
-    Messages that carry bytes, such as pictures, have no numbers.
-    """
-    found: Fields = {}
-    for name, entry in _walk(types, kind):
-        node, what = entry
-        if node == 1 and what[0] != "string":
-            found[name] = what[0]
-        elif node == 2:
-            found[name] = what
-            if what == QUATERNION:
-                found[f"{name}.yaw"] = "float64"
-        elif node in (3, 4) and numbers_only and what[0][1] in (("uint8", 0), ("int8", 0), ("byte", 0)):
-            return {}
-        elif node in (3, 4) and not numbers_only:
-            found[name] = "array"
-    if not numbers_only:
-        return found
-    return {
-        name: what
+
+def _numbers(types: Any, kind: str) -> list[str]:
+    """Single numbers in a message, its stamp left out; none of one that carries bytes, as a picture does."""
+    found = _fields(types, kind)
+    if "bytes" in found.values():
+        return []
+    return [
+        name
         for name, what in found.items()
-        if "/" not in what and not name.startswith(("header.", "stamp."))
-    }
+        if what in ("number", "heading") and not name.startswith(("header.", "stamp."))
+    ]
 
 
 def _walk(types: Any, kind: str, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
@@ -180,25 +181,31 @@ def _walk(types: Any, kind: str, prefix: str = "", depth: int = 0) -> Iterator[t
         return
     for name, entry in types.fielddefs[kind][1]:
         yield f"{prefix}{name}", entry
-        if entry[0] == 2:
+        if entry[0] == NAME:
             yield from _walk(types, entry[1], f"{prefix}{name}.", depth + 1)
 
 
 def _known_messages(folder: str | None) -> Any:
     """Types of the messages that ROS brings, of those in ``messages`` and of those in the folder."""
+    known = _shipped_messages()
+    if folder is None:
+        return known
+    texts = sorted(Path(folder).rglob("*.msg"))
+    if not texts:
+        raise DataError(f"{folder}: expected messages PACKAGE/msg/NAME.msg, found none: correct msg_path")
+    typesys = optional_package("rosbags.typesys", "rosbag", "a ROS bag")
+    store = typesys.get_typestore(typesys.Stores.EMPTY)
+    # One that ROS brings by the same name is replaced by the given one.
+    store.fielddefs.update(known.fielddefs | _parse(typesys, texts))
+    return store
+
+
+@cache
+def _shipped_messages() -> Any:
     typesys = optional_package("rosbags.typesys", "rosbag", "a ROS bag")
     store = typesys.get_typestore(typesys.Stores.ROS2_HUMBLE)
-    shipped = resources.files("pct.data.logs").joinpath("messages")
-    with resources.as_file(shipped) as path:
-        texts = sorted(path.rglob("*.msg"))
-        types = _parse(typesys, texts)
-    if folder is not None:
-        texts = sorted(Path(folder).rglob("*.msg"))
-        if not texts:
-            raise DataError(f"{folder}: expected messages PACKAGE/msg/NAME.msg, found none: correct msg_path")
-        types |= _parse(typesys, texts)
-    # One that ROS brings by the same name is replaced by the given one.
-    store.fielddefs.update(types)
+    with resources.as_file(resources.files("pct.data.logs").joinpath("messages")) as folder:
+        store.fielddefs.update(_parse(typesys, sorted(folder.rglob("*.msg"))))
     return store
 
 
