@@ -1,17 +1,21 @@
 """Did the drive tell a parameter? A verdict on each, from the fit's covariance.
 
 The covariance of the fit is compared with the prior's: what the data did not narrow, they did not tell. Where
-they told only a combination, the parameters of it are strongly correlated.
+they told only a combination, the parameters of it are strongly correlated. With each parameter that they did
+not tell comes the manoeuvre that would.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pct.dynamics.core import ModelSpec
 from pct.optimization.fitting import Fit
+from pct.optimization.manoeuvres import settles
+from pct.types import Float
 
 # A standard error above this share of the prior's: the data said next to nothing.
 NOT_EXCITED = 0.7
@@ -21,6 +25,8 @@ WEAK = 0.15
 TRADED_OFF = 0.9
 # Distance to a bound, as a share of the range, below which the value rests on it.
 AT_BOUND = 0.02
+# Correlation from which a pair is worth telling.
+TOLD = 0.5
 
 
 def judge(fit: Fit, spec: ModelSpec, prior: float) -> dict[str, dict[str, Any]]:
@@ -32,15 +38,15 @@ def judge(fit: Fit, spec: ModelSpec, prior: float) -> dict[str, dict[str, Any]]:
         prior: standard deviation of the prior that it was fitted with.
 
     Returns:
-        ``{"verdict": ..., "with": name or None, "prior_share": ...}`` by name; the verdict is one of
-        ``identified``, ``weak``, ``traded off with NAME``, ``at bound`` and ``not excited``, which says to
-        keep the nominal value; ``prior_share`` is the standard error over the prior's.
+        ``{"verdict": ..., "with": name or None, "prior_share": ..., "advice": ...}`` by name; the verdict is
+        one of ``identified``, ``weak``, ``traded off with NAME``, ``at bound`` and ``not excited``, which says
+        to keep the nominal value; ``prior_share`` is the standard error over the prior's; ``advice`` is a
+        sentence of what would settle it, None where it is identified.
     """
     spread = np.sqrt(np.diag(fit.covariance))
     correlation = fit.covariance / np.outer(spread, spread)
     deviations = fit.deviations(spec)
-    names = [key for key in spec.param_keys for _ in range(int(np.prod(spec.full_shapes[key])))]
-    scalars = [n for n, key in enumerate(names) if not spec.full_shapes[key]]
+    names, scalars = _places(spec)
     verdicts = {}
     for n in scalars:
         key = names[n]
@@ -51,10 +57,11 @@ def judge(fit: Fit, spec: ModelSpec, prior: float) -> dict[str, dict[str, Any]]:
         size = max(abs(value), 0.1 * (high - low))
         partner = None
         position = 1 / (1 + np.exp(-fit.raw[n]))  # on the axis on which it is bounded
-        if share > NOT_EXCITED:
-            verdict = "not excited"
-        elif min(position, 1 - position) < AT_BOUND:
+        near = min(position, 1 - position)
+        if near < AT_BOUND and _share_beside_bound(fit, prior, n, near) < NOT_EXCITED:
             verdict = "at bound"
+        elif share > NOT_EXCITED:
+            verdict = "not excited"
         elif deviations[n] < WEAK * size:
             verdict = "identified"
         elif strength > TRADED_OFF:
@@ -62,5 +69,61 @@ def judge(fit: Fit, spec: ModelSpec, prior: float) -> dict[str, dict[str, Any]]:
             verdict = f"traded off with {partner}"
         else:
             verdict = "weak"
-        verdicts[key] = {"verdict": verdict, "with": partner, "prior_share": share}
+        verdicts[key] = {
+            "verdict": verdict,
+            "with": partner,
+            "prior_share": share,
+            "advice": _advice(key, verdict, partner),
+        }
     return verdicts
+
+
+def correlations(fit: Fit, spec: ModelSpec) -> tuple[list[str], Float[np.ndarray, "N N"]]:
+    """Names of the scalar parameters, and the correlations of their errors."""
+    names, scalars = _places(spec)
+    covariance = fit.covariance[np.ix_(scalars, scalars)]
+    spread = np.sqrt(np.diag(covariance))
+    return [names[n] for n in scalars], covariance / np.outer(spread, spread)
+
+
+def strongest_pairs(
+    names: Sequence[str], correlation: Float[np.ndarray, "N N"], most: int = 5
+) -> list[tuple[str, str, float]]:
+    """The pairs with the strongest correlations, strongest first; none weaker than `TOLD`.
+
+    Examples:
+        >>> strongest_pairs(["a", "b", "c"], np.array([[1, -0.9, 0.1], [-0.9, 1, 0.6], [0.1, 0.6, 1]]))
+        [('a', 'b', -0.9), ('b', 'c', 0.6)]
+    """
+    pairs = zip(*np.triu_indices(len(names), 1), strict=True)
+    ranked = sorted(pairs, key=lambda pair: -abs(correlation[pair]))[:most]
+    return [
+        (names[i], names[j], float(correlation[i, j])) for i, j in ranked if abs(correlation[i, j]) >= TOLD
+    ]
+
+
+def _places(spec: ModelSpec) -> tuple[list[str], list[int]]:
+    """Name of each entry of the flat parameter vector, and which entries are scalar parameters."""
+    names = [key for key in spec.param_keys for _ in range(int(np.prod(spec.full_shapes[key])))]
+    return names, [n for n, key in enumerate(names) if not spec.full_shapes[key]]
+
+
+def _share_beside_bound(fit: Fit, prior: float, n: int, near: float) -> float:
+    """Standard error over the prior's as if the unbounded axis were as steep here as in the middle.
+
+    At a bound nothing moves on that axis, so there the plain share is one whatever the data say.
+    """
+    steepness = np.ones(len(fit.raw))
+    steepness[n] = 4 * near * (1 - near)
+    information = fit.information / np.outer(steepness, steepness)
+    covariance = np.linalg.inv(information + np.eye(len(fit.raw)) / prior**2)
+    return float(np.sqrt(covariance[n, n]) / prior)
+
+
+def _advice(name: str, verdict: str, partner: str | None) -> str | None:
+    """What settles a parameter that is not identified."""
+    if verdict == "identified":
+        return None
+    if verdict == "at bound":
+        return "The drive pushes it to its bound: widen the bound, or look for what the model lacks."
+    return (f"Hold {partner}, or: " if partner else "") + settles(name)
