@@ -38,10 +38,10 @@ def judge(fit: Fit, spec: ModelSpec, prior: float) -> dict[str, dict[str, Any]]:
         prior: standard deviation of the prior that it was fitted with.
 
     Returns:
-        ``{"verdict": ..., "with": name or None, "prior_share": ..., "advice": ...}`` by name; the verdict is
-        one of ``identified``, ``weak``, ``traded off with NAME``, ``at bound`` and ``not excited``, which says
-        to keep the nominal value; ``prior_share`` is the standard error over the prior's; ``advice`` is a
-        sentence of what would settle it, None where it is identified.
+        ``{"verdict": ..., "with": name or None, "prior_share": ..., "advice": ...}`` by name; the verdict
+        is one of ``identified``, ``weak``, ``traded off with NAME``, ``at bound`` and ``not excited``, which
+        says to keep the nominal value; ``prior_share`` is the standard error over the prior's; ``advice`` is
+        a sentence of what would settle it, None where it is identified.
     """
     spread = np.sqrt(np.diag(fit.covariance))
     correlation = fit.covariance / np.outer(spread, spread)
@@ -97,9 +97,8 @@ def strongest_pairs(
     """
     pairs = zip(*np.triu_indices(len(names), 1), strict=True)
     ranked = sorted(pairs, key=lambda pair: -abs(correlation[pair]))[:most]
-    return [
-        (names[i], names[j], float(correlation[i, j])) for i, j in ranked if abs(correlation[i, j]) >= TOLD
-    ]
+    told = ((int(i), int(j), float(correlation[i, j])) for i, j in ranked)
+    return [(names[i], names[j], strength) for i, j, strength in told if abs(strength) >= TOLD]
 
 
 def _places(spec: ModelSpec) -> tuple[list[str], list[int]]:

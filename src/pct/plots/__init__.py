@@ -4,6 +4,12 @@ A ``plot_*`` function takes the path of a PNG first, then what its ``draw_*`` fu
 returns the figure for whoever wants to place it elsewhere.
 """
 
+from pct.plots.correlations import draw_correlations as draw_correlations
+from pct.plots.correlations import plot_correlations as plot_correlations
+from pct.plots.curves import Band as Band
+from pct.plots.curves import Panel as Panel
+from pct.plots.curves import draw_curves as draw_curves
+from pct.plots.curves import plot_curves as plot_curves
 from pct.plots.error_growth import draw_error_growth as draw_error_growth
 from pct.plots.error_growth import plot_error_growth as plot_error_growth
 from pct.plots.ladder import draw_bins as draw_bins
@@ -13,6 +19,10 @@ from pct.plots.losses import draw_losses as draw_losses
 from pct.plots.losses import plot_losses as plot_losses
 from pct.plots.parameters import draw_parameters as draw_parameters
 from pct.plots.parameters import plot_parameters as plot_parameters
+from pct.plots.profile import draw_profile as draw_profile
+from pct.plots.profile import plot_profile as plot_profile
+from pct.plots.residuals import draw_residuals as draw_residuals
+from pct.plots.residuals import plot_residuals as plot_residuals
 from pct.plots.scenario import draw_scenario as draw_scenario
 from pct.plots.scenario import plot_scenario as plot_scenario
 from pct.plots.style import BASELINE as BASELINE

@@ -1,0 +1,55 @@
+"""What a fit leaves, along the drive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from pct.dynamics.core import Channel
+from pct.plots.style import BASELINE, MUTED, PREDICTED, as_plot, finite, label_of
+from pct.types import Bool, Float
+
+
+def draw_residuals(
+    *,
+    channels: Sequence[Channel],
+    times: Float[np.ndarray, " B"],
+    errors: Float[np.ndarray, "B C"],
+    kept: Bool[np.ndarray, " B"],
+    breaks: Sequence[float] = (),
+    title: str,
+) -> Figure:
+    """Error of each window at its end, over the driving time at its start.
+
+    Args:
+        channels: one panel each.
+        times: of the windows in s, increasing.
+        errors: in the channels' units.
+        kept: which windows the fit did not reject.
+        breaks: times at which another recording begins.
+        title: says what was fitted to what.
+    """
+    figure = Figure(figsize=(12, 1.0 + 1.3 * len(channels)), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left")
+    axes = list(figure.subplots(len(channels), 1, squeeze=False, sharex=True)[:, 0])
+    for ax, channel, column in zip(axes, channels, finite(errors).T, strict=True):
+        ax.axhline(0.0, color=MUTED, linewidth=0.8)
+        ax.plot(times[kept], column[kept], ".", color=PREDICTED, markersize=3, label="error at the horizon")
+        if not kept.all():
+            ax.plot(times[~kept], column[~kept], "x", color=BASELINE, markersize=5, label="window left out")
+        for at in breaks:
+            ax.axvline(at, color=MUTED, linewidth=0.6, alpha=0.6)
+        # One broken window must not press the others onto the axis.
+        shown = column[kept & np.isfinite(column)]
+        most = 1.15 * float(np.abs(shown).max(initial=0.0)) or channel.scale
+        ax.set_ylim(-most, most)
+        ax.set_ylabel(label_of(channel.symbol, channel.unit))
+    axes[-1].set_xlabel("driving time [s]")
+    figure.align_ylabels(axes)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=2)
+    return figure
+
+
+plot_residuals = as_plot(draw_residuals)
