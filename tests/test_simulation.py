@@ -71,14 +71,14 @@ def test_driver_stays_within_grip_and_speeds() -> None:
 
 def test_a_car_with_a_drive_command_keeps_to_grip_and_speeds() -> None:
     (trajectory,) = drive(
-        MODEL_SPECS["singletrack-pacejka"], recordings=1, duration=30.0, noise=0.0, mu=(1.0,), grip=0.8
+        MODEL_SPECS["singletrack-pacejka"], recordings=1, duration=30.0, noise=0.0, mu=(1.0,), seed=1
     )
     channels = trajectory.channels
-    assert 1.0 < channels["vx"].min() < 4.0
-    assert 5.0 < channels["vx"].max() < 7.3
+    assert 2.2 < channels["vx"].min() < 4.0
+    assert 4.0 < channels["vx"].max() < 7.1
     assert -1.0 <= channels["drive"].min() < -0.1 < 0.1 < channels["drive"].max() <= 1.0
     share = np.abs(channels["vx"] * channels["psi_dot"]) / 9.81
-    assert 0.6 < np.percentile(share, 99.0) < 0.85
+    assert 0.5 < np.percentile(share, 99.0) < 0.8
     # Friction is no parameter of this car.
     assert "truth.mu" not in channels
 

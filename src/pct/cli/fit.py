@@ -15,6 +15,8 @@ from pct.cli.config import fixed_values, merge_repeated
 from pct.errors import DataError, PctError, UsageError
 from pct.observation import Measurement
 
+# Stretches of driving below which their spread says little.
+FEW_BLOCKS = 6
 LISTS = ("--dataset", "--fixed", "--lag", "--bias", "--drift", "--actuator-lag", "--delay", "--compare")
 
 
@@ -41,6 +43,9 @@ class FitConfig:
     measurement: tyro.conf.OmitArgPrefixes[Measurement] = dataclasses.field(
         default_factory=lambda: Measurement(observer=True)
     )
+    free_start: bool = False
+    """With --no-observer: the compared states at each window's start are unknown and fitted along. The best
+    answer where readings are noisy and the car is as modelled."""
     compare: tuple[str, ...] = ()
     """States whose errors count; all when left out."""
     dt: int | None = None
@@ -190,11 +195,18 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
         integrator=args.integrator,
         substeps=substeps,
         compare=args.compare,
+        free_start=args.free_start,
         prior=args.prior,
         huber=args.huber,
         iterations=args.iterations,
         report=report,
     )
+    if found.blocks < FEW_BLOCKS:
+        print(
+            f"warning: standard errors rest on {found.blocks} separate stretches of driving, which is too few "
+            "to trust them: drive longer, or shorten --horizon and --history",
+            file=sys.stderr,
+        )
     if not np.isfinite(found.covariance).all():
         raise DataError("the covariance is not finite: shorten the horizon, or hold parameters with --fixed")
     params = found.params(spec)

@@ -360,7 +360,8 @@ def _without_starts(equations: NormalEquations, damping: float = 0.0) -> _Reduce
     """Eliminate the starts, window by window (the Schur complement)."""
     matrix, gradient, cross, block, start_gradient = equations
     count = len(start_gradient)
-    blocks = block.transpose(2, 0, 1) * (1 + damping * np.eye(count))
+    # Where errors are beyond measure their weights are zero; what is divided by is not.
+    blocks = block.transpose(2, 0, 1) * (1 + damping * np.eye(count)) + 1e-200 * np.eye(count)
     right = np.concatenate([cross, start_gradient[None]]).transpose(2, 1, 0)  # (B, K, P + 1)
     solved = np.linalg.solve(blocks, right).transpose(2, 1, 0)
     follow, starts = solved[:-1], solved[-1]
