@@ -69,6 +69,7 @@ def columns_from_arrays(
         DataError: an array is missing, no number, or of another shape.
     """
     if names is None:
+        check_count(path, len(keys))
         columns = {name: array for key in keys for name, array in _signals(key, known(key))}
     else:
         columns = {name: _column(path, name, known, keys) for name in names}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pct.data.logs.base import MOST_COLUMNS, RawLog, columns_from_arrays
+from pct.data.logs.base import RawLog, columns_from_arrays
 from pct.errors import DataError
 
 
@@ -76,8 +76,6 @@ def _keys(found: Any, prefix: str = "", depth: int = 0) -> list[str]:
     for name, value in found.items():
         nested = isinstance(value, dict) or _is_table(value)
         keys += _keys(value, f"{prefix}{name}.", depth + 1) if nested and depth < 20 else [f"{prefix}{name}"]
-        if len(keys) > MOST_COLUMNS:
-            break
     return keys
 
 
@@ -88,4 +86,4 @@ def _leaves(row: Mapping[str, Any], depth: int = 0) -> list[str]:
             leaves += [f"{name}.{leaf}" for leaf in _leaves(value, depth + 1)]
         else:
             leaves.append(name)
-    return leaves[:MOST_COLUMNS]
+    return leaves
