@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -16,37 +13,13 @@ from pct import plots
 from pct.dynamics.core import Channel
 from pct.errors import DataError
 from pct.evaluation.evaluate import RUN, Evaluation
+from pct.evaluation.html import bullets, figure, page, table
 from pct.evaluation.scores import POSITION
 from pct.evaluation.text import facts, number, percent, verdicts, with_interval
 from pct.files import write_output
 from pct.runs.directory import write_json
 
 DISTANCE = Channel(POSITION, r"\mathrm{position}", "m")
-
-PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>$title</title>
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; color: #222 }
-body { max-width: 76rem; margin: 2rem auto; padding: 0 1rem }
-table { border-collapse: collapse; margin: 0.5rem 0 1.5rem; font-variant-numeric: tabular-nums }
-th, td { padding: 0.2rem 0.8rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap }
-th:first-child, td:first-child { text-align: left }
-tr.run { font-weight: bold }
-.scroll { overflow-x: auto }
-img { width: 100% }
-code { background: #f4f4f4 }
-</style>
-</head>
-<body>
-<h1>$title</h1>
-$body
-</body>
-</html>
-""")
 
 
 def save_evaluation(folder: Path, found: Evaluation, *, run: Path, paths: Sequence[Path]) -> Path:
@@ -104,23 +77,23 @@ def as_html(found: Evaluation, *, run: Path, paths: Sequence[Path]) -> str:
     channels = [DISTANCE, *(channel for channel in found.spec.states if channel.name not in (x, y))]
     longest = max(found.at)
     title = f"{run.resolve().name} on {', '.join(path.name for path in paths)}"
-    body = [_list(facts(found)), _list(verdicts(found))]
+    body = [bullets(facts(found)), bullets(verdicts(found))]
     if found.left_out:
-        body += ["<h2>Left out</h2>", _list(f"{name}: {why}" for name, why in found.left_out.items())]
+        body += ["<h2>Left out</h2>", bullets(f"{name}: {why}" for name, why in found.left_out.items())]
     for seconds in found.at:
-        body += [f"<h2>Over {seconds:g} s</h2>", _figure(_ladder(found, channels, seconds))]
-        body.append(_table(*_ladder_cells(found, channels, seconds)))
-        body += ["<h3>This run by channel</h3>", _table(*_run_cells(found, seconds))]
-    body += ["<h2>Growth of the error</h2>", _figure(_growth(found, channels))]
+        body += [f"<h2>Over {seconds:g} s</h2>", _ladder(found, channels, seconds)]
+        body.append(table(*_ladder_cells(found, channels, seconds), strong=RUN))
+        body += ["<h3>This run by channel</h3>", table(*_run_cells(found, seconds))]
+    body += ["<h2>Growth of the error</h2>", _growth(found, channels)]
     if found.conditions:
-        body += [f"<h2>By speed and lateral acceleration, over {longest:g} s</h2>", _figure(_bins(found))]
-        body += [_table(*_bin_cells(found, number)) for number in range(len(found.conditions))]
-    body += ["<h2>What the rows are</h2>", _list(f"{name}: {row.doc}" for name, row in found.rows.items())]
+        body += [f"<h2>By speed and lateral acceleration, over {longest:g} s</h2>", _bins(found)]
+        body += [table(*_bin_cells(found, number), strong=RUN) for number in range(len(found.conditions))]
+    body += ["<h2>What the rows are</h2>", bullets(f"{name}: {row.doc}" for name, row in found.rows.items())]
     body.append(
         "<p>Path RMSE: root mean square over all steps up to the horizon. ADE and FDE: mean distance along "
         "the path and at its end. In brackets: the 95 % interval. A dash: the row does not predict it.</p>"
     )
-    return PAGE.substitute(title=html.escape(title), body="\n".join(body))
+    return page(title, body)
 
 
 def _ladder_cells(
@@ -165,25 +138,26 @@ def _bin_cells(found: Evaluation, which: int) -> tuple[list[str], list[list[str]
     return head, rows
 
 
-def _ladder(found: Evaluation, channels: Sequence[Channel], seconds: float) -> bytes:
+def _ladder(found: Evaluation, channels: Sequence[Channel], seconds: float) -> str:
     errors = {
         label: {name: score.path_rmse for name, score in row.scores[seconds].items()}
         for label, row in found.rows.items()
     }
     title = f"Path RMSE over {seconds:g} s with 95 % intervals"
-    return plots.to_svg(plots.draw_ladder, channels=channels, errors=errors, title=title)
+    return figure(plots.to_svg(plots.draw_ladder, channels=channels, errors=errors, title=title), title)
 
 
-def _growth(found: Evaluation, channels: Sequence[Channel]) -> bytes:
+def _growth(found: Evaluation, channels: Sequence[Channel]) -> str:
     errors = {
         label: {name: np.array(estimates) for name, estimates in row.growth.items()}
         for label, row in found.rows.items()
     }
     title = "RMSE after each time with 95 % bands"
-    return plots.to_svg(plots.draw_growth_bands, dt=found.dt, channels=channels, errors=errors, title=title)
+    drawn = plots.to_svg(plots.draw_growth_bands, dt=found.dt, channels=channels, errors=errors, title=title)
+    return figure(drawn, title)
 
 
-def _bins(found: Evaluation) -> bytes:
+def _bins(found: Evaluation) -> str:
     errors = [
         {
             label: np.array([scores[POSITION] for scores in row.bins[condition.name]])
@@ -194,24 +168,8 @@ def _bins(found: Evaluation) -> bytes:
     ]
     title = f"Position path RMSE over {max(found.at):g} s with 95 % intervals"
     kinds = [(c.name, c.unit, c.edges) for c in found.conditions]
-    return plots.to_svg(plots.draw_bins, channel=DISTANCE, conditions=kinds, errors=errors, title=title)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["<tr>" + "".join(f"<th>{html.escape(cell)}</th>" for cell in head) + "</tr>"]
-    for row in rows:
-        kind = ' class="run"' if row[0] == RUN else ""
-        lines.append(f"<tr{kind}>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>")
-    return '<div class="scroll"><table>\n' + "\n".join(lines) + "\n</table></div>"
-
-
-def _list(lines: Any) -> str:
-    return "<ul>\n" + "\n".join(f"<li>{html.escape(line)}</li>" for line in lines) + "\n</ul>"
-
-
-def _figure(svg: bytes) -> str:
-    # As data, not inline: the identifiers inside two figures must not meet.
-    return f'<img alt="" src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}">'
+    drawn = plots.to_svg(plots.draw_bins, channel=DISTANCE, conditions=kinds, errors=errors, title=title)
+    return figure(drawn, title)
 
 
 def _named(value: Any) -> Any:
