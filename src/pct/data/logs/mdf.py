@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import sys
+import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,33 +30,19 @@ def read_mdf(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
             MDF is missing.
     """
     asammdf = optional_package("asammdf", "mdf", f"{path}: an MDF file")
-    with path.open("rb") as file:
-        if file.read(3) != b"MDF":
-            raise DataError(f"{path}: expected an MDF file, found other content: is the file whole?")
-    with _quiet():
-        try:
-            with asammdf.MDF(path) as mdf:
-                return _read(path, mdf, names)
-        except DataError:
-            raise
-        # Damaged bytes fail anywhere inside the blocks.
-        except Exception as error:
-            reason = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
-    raise DataError(f"{path}: expected an MDF file, found {reason}: is the file whole?")
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the library logs, and what it says when a file that it could not open is let go."""
-    logger, hook = logging.getLogger("asammdf"), sys.unraisablehook
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    sys.unraisablehook = lambda _: None
     try:
-        yield
-    finally:
-        logger.setLevel(level)
-        sys.unraisablehook = hook
+        # From an open file, else the library leaves one behind that it could not read.
+        with path.open("rb") as file, tempfile.TemporaryDirectory() as scratch:
+            if file.read(3) != b"MDF":
+                raise DataError(f"{path}: expected an MDF file, found other content: is the file whole?")
+            with asammdf.MDF(file, temporary_folder=scratch) as mdf:
+                return _read(path, mdf, names)
+    except DataError:
+        raise
+    # Damaged bytes fail anywhere inside the blocks.
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
+        raise DataError(f"{path}: expected an MDF file, found {reason}: is the file whole?") from None
 
 
 def _read(path: Path, mdf: Any, names: Sequence[str] | None) -> RawLog:

@@ -37,12 +37,12 @@ def read_npz(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
         raise
     except ValueError as error:
         raise DataError(
-            f"{path}: expected plain arrays, found what only pickle could read ({error}); "
+            f"{path}: expected plain arrays, found what only pickle could read ({str(error)[:200]}); "
             "pickles can run code and are not read: save the arrays with np.savez"
         ) from None
     # RuntimeError and NotImplementedError: encrypted, or packed in a way that the library does not know.
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError) as error:
-        raise DataError(f"{path}: expected a NumPy archive, could not read it ({error})") from None
+        raise DataError(f"{path}: expected a NumPy archive, could not read it ({str(error)[:200]})") from None
 
 
 def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo | None) -> Any:
