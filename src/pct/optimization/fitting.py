@@ -144,7 +144,7 @@ def fit_errors(
     numbers: np.ndarray,
     *,
     start: Mapping[str, Any] | None = None,
-    prior: float = PRIOR,
+    prior: float | np.ndarray = PRIOR,
     huber: float = HUBER,
     iterations: int = 50,
     starts: int = 1,
@@ -157,7 +157,7 @@ def fit_errors(
         windows: of the logs, with the history that ``errors`` were made for.
         numbers: which of them, in their order along the drives.
         start: values to begin at, by name; the defaults when left out.
-        prior: standard deviation of the prior on the unbounded axis.
+        prior: standard deviation of the prior on the unbounded axis; one for all, or of each entry, (P,).
         huber: see `HUBER`.
         iterations: most iterations, those from other starts not counted.
         starts: points to begin at; those after the first are drawn about the defaults.
@@ -209,7 +209,7 @@ class _Problem:
         windows: WindowSet,
         numbers: np.ndarray,
         centre: np.ndarray,
-        prior: float,
+        prior: float | np.ndarray,
         huber: float,
     ) -> None:
         self.centre, self._prior, self._huber = centre, prior, huber
