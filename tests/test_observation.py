@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -13,7 +14,15 @@ from pct.dynamics import MODEL_SPECS, ModelSpec, with_fixed
 from pct.dynamics.vehicles import with_vehicle
 from pct.errors import UsageError
 from pct.integration import TABLEAUS, explicit_step
-from pct.observation import GAINS, Measurement, corrected, delayed, hidden_start, with_measurement
+from pct.observation import (
+    GAINS,
+    Measurement,
+    corrected,
+    delayed,
+    hidden_start,
+    vehicle_motion,
+    with_measurement,
+)
 
 UNICYCLE, CAR = MODEL_SPECS["unicycle"], MODEL_SPECS["singletrack-pacejka"]
 DT, STEPS = 0.02, 16
@@ -28,13 +37,14 @@ T = np.arange(STEPS)[:, None] * DT
 STEERING = 0.3 * np.sin(8.0 * T + np.arange(3))
 DRIVE = 0.5 * np.cos(5.0 * T + np.arange(3))
 ALL = Measurement(
-    lag=("vx", "vy", "psi_dot"),
+    lag=("vx", "vy", "psi_dot", "psi_dot"),
     bias=("vx", "vy", "psi_dot"),
     drift=("vx", "psi_dot"),
     actuator_lag=("delta", "throttle", "brake"),
     delay=("delta_dot", "throttle", "brake"),
     steering=True,
     lever_arm=True,
+    misaligned=True,
     pedals=True,
     observer=True,
 )
@@ -129,6 +139,16 @@ def test_a_lag_and_a_bias_add_up() -> None:
     assert_same(both, lag, ("x", "y", "psi", "vy", "psi_dot", "delta", "vx_true"))
 
 
+def test_several_lags_in_a_row_answer_a_step_as_a_cascade() -> None:
+    spec = with_measurement(UNICYCLE, Measurement(lag=("v", "v", "v")))
+    tau, count = 0.09, 200
+    still = np.zeros((count, 1))
+    start = {"v": 1.0, "v_stage1": 1.0, "v_stage2": 1.0, "v_true": 3.0}
+    shown = drive(spec, start, still, still, h=1e-3, tau_v=tau)
+    s = 3 * 1e-3 * np.arange(count + 1)[:, None] / tau
+    np.testing.assert_allclose(shown["v"], 3.0 - 2.0 * np.exp(-s) * (1 + s + s**2 / 2), rtol=1e-4)
+
+
 @pytest.mark.parametrize("lag", [(), ("vy", "psi_dot")])
 def test_a_lever_arm_shows_the_motion_of_another_point(lag: tuple[str, ...]) -> None:
     spec = with_measurement(CAR, Measurement(lever_arm=True, lag=lag))
@@ -139,6 +159,17 @@ def test_a_lever_arm_shows_the_motion_of_another_point(lag: tuple[str, ...]) -> 
     np.testing.assert_allclose(vy, PLAIN["vy"] + ahead * PLAIN["psi_dot"], rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(psi_dot, PLAIN["psi_dot"], rtol=1e-9)
     assert_same(shown, PLAIN, ("x", "y", "psi", "vx", "delta"))
+
+
+def test_turned_axes_show_the_velocity_in_them() -> None:
+    spec = with_measurement(CAR, Measurement(misaligned=True))
+    turn = 0.05  # the sensor's axes are to the left of the car's
+    rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    vx, vy = rotation @ [START["vx"], START["vy"]]
+    shown = drive(spec, {**START, "vx": vx, "vy": vy}, STEERING, DRIVE, misalignment=turn)
+    wanted = rotation @ np.stack([PLAIN["vx"].ravel(), PLAIN["vy"].ravel()])
+    np.testing.assert_allclose([shown["vx"].ravel(), shown["vy"].ravel()], wanted, rtol=1e-9, atol=1e-9)
+    assert_same(shown, PLAIN, ("x", "y", "psi", "psi_dot", "delta"))
 
 
 @pytest.mark.parametrize("model", ["singletrack-pacejka", "kinematic-singletrack"])
@@ -159,6 +190,38 @@ def test_steering_is_that_of_the_changed_angle(model: str) -> None:
     )
     np.testing.assert_allclose(ratio * shown["delta"] + offset, wanted["delta"], rtol=1e-9)
     assert_same(shown, wanted, set(spec.state_names) - {"delta"})
+
+
+def test_a_ratio_that_rises_with_the_angle_steers_more() -> None:
+    ratio, curve = 0.9, 0.8
+
+    def wheel(angle: Any) -> Any:
+        return ratio * angle * (1 + curve * angle**2)
+
+    def rate(angle: Any) -> Any:
+        return ratio * (1 + 3 * curve * angle**2)
+
+    spec = with_measurement(CAR, Measurement(steering=True))
+    rng = np.random.default_rng(0)
+    x, u = rng.uniform(0.1, 0.3, (7, 5)), rng.uniform(-0.2, 0.2, (2, 5))
+    x[CAR.state_indices["vx"]] += 4.0
+    params = {**CAR.default_params, "steering_ratio": ratio, "steering_curve": curve, "steering_offset": 0.0}
+    bent, faster = x.copy(), u.copy()
+    i = CAR.state_indices["delta"]
+    bent[i] = wheel(x[i])
+    faster[0] = rate(x[i]) * u[0]
+    wanted = list(CAR.lane_rates(tuple(bent), tuple(faster), CAR.default_params, np))
+    wanted[i] = wanted[i] / rate(x[i])
+    for found, plain in zip(spec.lane_rates(tuple(x), tuple(u), params, np), wanted, strict=True):
+        np.testing.assert_allclose(found, plain, rtol=1e-12)
+
+
+@pytest.mark.parametrize("curve", [-4.0, 4.0])
+def test_a_bent_ratio_never_turns_the_steering_round(curve: float) -> None:
+    angle = np.linspace(-1.5, 1.5, 301)
+    p = SimpleNamespace(steering_ratio=1.0, steering_curve=curve, steering_offset=0.0)
+    shown = vehicle_motion(Measurement(steering=True), p, {"delta": angle}, np)["delta"]
+    assert np.diff(shown).min() > 0
 
 
 def test_an_actuator_follows_its_control_as_a_first_order_system() -> None:

@@ -17,6 +17,7 @@ References:
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,8 @@ START_GAIN = 0.3
 # Bounds of the gains, in scales of the state over scales of the channel, and for errors of rates per s.
 GAIN, DRIFT_GAIN = 3.0, 30.0
 GAINS = "gains"
+# However the steering ratio changes with the angle, it stays well above nothing, and so does its slope.
+MOST_BENT = -0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,13 +41,16 @@ class Measurement:
     """How a log shows a model; names of the model's channels. Nothing by default.
 
     Attributes:
-        lag: states whose sensor follows with a first-order lag.
+        lag: states whose sensor follows with a first-order lag; a state named n times: with n equal ones
+            in a row, which is nearer to a filter or a delay.
         bias: states whose sensor is off by an amount that the observer finds and that fades.
         drift: states whose rate is off by an amount that the observer finds and that fades.
         actuator_lag: states or controls that act with a first-order lag behind what is logged.
         delay: controls that act later than they are logged, or earlier, by a constant time.
-        steering: whether the steering angle at the wheel has a ratio to the logged one, and an offset.
+        steering: whether the steering angle at the wheel has a ratio to the logged one, which may change
+            with the angle, and an offset.
         lever_arm: whether the logged ``vy`` belongs to another point than the centre of gravity, on the axis.
+        misaligned: whether the axes of the logged velocity are turned against the vehicle's.
         pedals: whether the log holds ``throttle`` and ``brake`` instead of the drive command.
         observer: whether the state at a window's start comes from the rows before it.
     """
@@ -56,6 +62,7 @@ class Measurement:
     delay: tuple[str, ...] = ()
     steering: bool = False
     lever_arm: bool = False
+    misaligned: bool = False
     pedals: bool = False
     observer: bool = False
 
@@ -97,12 +104,13 @@ def with_measurement(spec: ModelSpec, measurement: Measurement) -> ModelSpec:
         ("--actuator-lag", m.actuator_lag, (*names, *control_names)),
         ("--delay", m.delay, control_names),
         ("--steering", ("delta",) if m.steering else (), names),
+        ("--misaligned", ("vx", "vy") if m.misaligned else (), names),
         ("--lever-arm", ("vx", "vy", "psi_dot") if m.lever_arm else (), names),
     ):
         _known(flag, given, known, spec)
     rows = {c.name: c for c in (*spec.states, *controls)}
     hidden = (
-        *(_hidden(rows[name], "true") for name in m.lag),
+        *(_hidden(rows[name], stage) for name, stages in _filters(m).items() for stage in stages),
         *(_hidden(rows[name], "acting") for name in m.actuator_lag),
         *(_hidden(rows[name], "drift", "/s") for name in m.drift),
         *(_hidden(rows[name], "bias") for name in m.bias),
@@ -159,11 +167,37 @@ def corrected(
     return tuple(after)
 
 
+def vehicle_motion(
+    measurement: Measurement, p: Any, logged: Mapping[str, Array], xp: Any
+) -> dict[str, Array]:
+    """The vehicle's own velocity and steering angle behind what the log shows; lags and biases stay.
+
+    Args:
+        measurement: what stands between.
+        p: the measurement's parameters, by attribute.
+        logged: states by name, of any common shape, in SI units.
+        xp: array namespace.
+
+    Returns:
+        Those of ``vx, vy, delta`` that differ, by name.
+    """
+    motion = dict(logged)
+    if measurement.misaligned:
+        motion["vx"], motion["vy"] = _turned(motion, p.misalignment, xp)
+    if measurement.lever_arm:
+        motion["vy"] = motion["vy"] - p.ahead * motion["psi_dot"]
+    if measurement.steering:
+        angle = motion["delta"]
+        bent = xp.maximum(p.steering_curve * angle**2, MOST_BENT)
+        motion["delta"] = p.steering_ratio * (1 + bent) * angle + p.steering_offset
+    return {name: motion[name] for name in ("vx", "vy", "delta") if name in motion}
+
+
 def hidden_start(spec: ModelSpec, x: Sequence[Array], u: Sequence[Array]) -> tuple[Array, ...]:
     """Hidden states where nothing else is known: what is logged is true and acts, errors are zero."""
     logged = dict(zip((*spec.state_names, *spec.control_names), (*x, *u), strict=True))
     return tuple(
-        logged[channel.name.rpartition("_")[0]] * float(channel.name.endswith(("_true", "_acting")))
+        logged[channel.name.rpartition("_")[0]] * float(not channel.name.endswith(("_drift", "_bias")))
         for channel in spec.hidden
     )
 
@@ -192,6 +226,23 @@ def delayed(
     )
 
 
+def _steering_gain(p: Any, angle: Array, xp: Any) -> Array:
+    """Change of the angle at the wheel by that of the logged one."""
+    return p.steering_ratio * (1 + 3 * xp.maximum(p.steering_curve * angle**2, MOST_BENT))
+
+
+def _turned(motion: Mapping[str, Array], angle: Array, xp: Any) -> tuple[Array, Array]:
+    """``vx, vy`` turned to the left."""
+    cos, sin = xp.cos(angle), xp.sin(angle)
+    return cos * motion["vx"] - sin * motion["vy"], sin * motion["vx"] + cos * motion["vy"]
+
+
+def _filters(m: Measurement) -> dict[str, list[str]]:
+    """Hidden states before each sensor that lags, from the true value on."""
+    stages = Counter(m.lag)
+    return {name: ["true", *(f"stage{k}" for k in range(1, count))] for name, count in stages.items()}
+
+
 def _hidden(row: Channel, what: str, per: str = "") -> Channel:
     return dataclasses.replace(
         row, name=f"{row.name}_{what}", symbol=rf"{row.symbol}^{{{what}}}", unit=row.unit + per, limit=np.inf
@@ -207,7 +258,7 @@ def _parameters(
         symbol = more.pop("symbol", name.replace("_", r"\_"))
         return Parameter(name, rf"\mathrm{{{symbol}}}", unit, low, high, default, doc, scope="global", **more)
 
-    rows = [row(f"tau_{n}", "s", 0.005, 2.0, 0.1, f"lag of the sensor of {n}", log=True) for n in m.lag]
+    rows = [row(f"tau_{n}", "s", 0.005, 2.0, 0.1, f"lag of the sensor of {n}", log=True) for n in _filters(m)]
     for n in m.actuator_lag:
         rows.append(row(f"tau_{n}_acting", "s", 0.005, 2.0, 0.1, f"lag of {n} behind its command", log=True))
     for n in m.delay:
@@ -219,12 +270,19 @@ def _parameters(
         ]
     if m.steering:
         rows.append(row("steering_ratio", "1", 0.5, 2.0, 1.0, "steering angle over the logged one"))
+        most = float(np.mean(spec.default_params.get("s_max", 0.45))) ** -2
+        doc = "rise of the ratio with the square of the logged angle"
+        rows.append(row("steering_curve", "1/rad^2", -most, most, 0.0, doc))
         rows.append(
             row("steering_offset", "rad", -0.1, 0.1, 0.0, "steering angle where zero is logged", odd=True)
         )
     if m.lever_arm:
         lf, lr = (float(np.mean(spec.default_params[key])) for key in ("lf", "lr"))
         rows.append(row("ahead", "m", -2 * lr, 2 * lf, 0.0, "sensor of vy ahead of the centre of gravity"))
+    if m.misaligned:
+        rows.append(
+            row("misalignment", "rad", -0.1, 0.1, 0.0, "turn of the velocity's axes to the left", odd=True)
+        )
     if corrected:
         states = np.array([c.scale for c in corrected])
         reach = np.array(
@@ -243,6 +301,7 @@ def _parameters(
 def _derivative(spec: ModelSpec, m: Measurement) -> Any:
     """The model's equations between what is logged and what is hidden."""
     names, params = spec.state_names, [row.name for row in spec.parameters]
+    filters = _filters(m)
 
     def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
         """Rates of what is logged, from those of the true states behind it."""
@@ -253,15 +312,14 @@ def _derivative(spec: ModelSpec, m: Measurement) -> Any:
         biases = {n: hidden(n, "bias") for n in m.bias}
         bias_rates = {n: -biases[n] / getattr(p, f"fade_{n}_bias") for n in m.bias}
         sensed = {n: getattr(x, n) - biases[n] if n in biases else getattr(x, n) for n in names}
-        point = {n: hidden(n, "true") if n in m.lag else sensed[n] for n in names}
-        true = dict(point)
-        if m.lever_arm:
-            true["vy"] = point["vy"] - p.ahead * point["psi_dot"]
+        point = {n: hidden(n, "true") if n in filters else sensed[n] for n in names}
         controls = {n: getattr(u, n) for n in u._fields}
-        acting = {**true, **controls, **{n: hidden(n, "acting") for n in m.actuator_lag}}
+        slow = {n: hidden(n, "acting") for n in m.actuator_lag}
+        acting = {**point, **controls, **slow}
         if m.steering:
-            acting["delta"] = p.steering_ratio * acting["delta"] + p.steering_offset
-            acting["delta_dot"] = p.steering_ratio * acting["delta_dot"]
+            gain = _steering_gain(p, acting["delta"], xp)
+            acting["delta_dot"] = gain * acting["delta_dot"]
+        acting |= vehicle_motion(m, p, acting, xp)
         if m.pedals:
             # Not the brake alone where it is pressed: behind a lag, or with noise, it never is quite zero.
             acting["drive"] = acting["throttle"] - acting["brake"]
@@ -278,22 +336,28 @@ def _derivative(spec: ModelSpec, m: Measurement) -> Any:
             )
         )
         if m.steering:
-            rates["delta"] = rates["delta"] / p.steering_ratio
+            rates["delta"] = rates["delta"] / gain
         for n in m.drift:
             rates[n] = rates[n] + hidden(n, "drift")
         shown = dict(rates)
         if m.lever_arm:
             shown["vy"] = rates["vy"] + p.ahead * rates["psi_dot"]
-        after = {f"{n}_true": shown[n] for n in m.lag}
-        for n in m.lag:
-            shown[n] = (point[n] - sensed[n]) / getattr(p, f"tau_{n}")
+        if m.misaligned:
+            shown["vx"], shown["vy"] = _turned(shown, -p.misalignment, xp)
+        after = {}
+        for n, stages in filters.items():
+            chain = [*(f"{n}_{stage}" for stage in stages), n]
+            values = [*(getattr(x, name) for name in chain[:-1]), sensed[n]]
+            tau = getattr(p, f"tau_{n}") / len(stages)
+            after[chain[0]] = shown[n]
+            after |= {chain[k]: (values[k - 1] - values[k]) / tau for k in range(1, len(stages))}
+            shown[n] = (values[-2] - values[-1]) / tau
         for n in m.bias:
             shown[n] = shown[n] + bias_rates[n]
             after[f"{n}_bias"] = bias_rates[n]
         for n in m.actuator_lag:
-            after[f"{n}_acting"] = ({**point, **controls}[n] - hidden(n, "acting")) / getattr(
-                p, f"tau_{n}_acting"
-            )
+            behind = {**point, **controls}[n] - hidden(n, "acting")
+            after[f"{n}_acting"] = behind / getattr(p, f"tau_{n}_acting")
         for n in m.drift:
             after[f"{n}_drift"] = -hidden(n, "drift") / getattr(p, f"fade_{n}_drift")
         return x._replace(**shown, **after)

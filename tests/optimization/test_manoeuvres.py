@@ -28,6 +28,7 @@ def everything(spec: ModelSpec) -> ModelSpec:
             delay=controls,
             steering="delta" in has,
             lever_arm={"vx", "vy", "psi_dot"} <= has,
+            misaligned={"vx", "vy"} <= has,
             pedals=pedals,
             observer=True,
         ),

@@ -23,6 +23,7 @@ from pct.dynamics.core import ModelSpec
 from pct.dynamics.limits import GRAVITY
 from pct.dynamics.singletrack_pacejka import longitudinal_force
 from pct.dynamics.tires import lateral_force, magic_formula
+from pct.observation import vehicle_motion
 from pct.optimization.fitting import Fit
 from pct.types import Array, Float
 
@@ -209,11 +210,8 @@ def _vehicle_states(
     if "vx" not in columns:
         columns["vx"] = columns["v"] * np.cos(columns["beta"])
         columns["vy"] = columns["v"] * np.sin(columns["beta"])
-    measurement = spec.measurement
-    if measurement is not None and measurement.lever_arm:
-        columns["vy"] = columns["vy"] - float(p.ahead) * columns["psi_dot"]
-    if measurement is not None and measurement.steering:
-        columns["delta"] = float(p.steering_ratio) * columns["delta"] + float(p.steering_offset)
+    if spec.measurement is not None:
+        columns |= vehicle_motion(spec.measurement, p, columns, np)
     fast = columns["vx"] >= float(p.v_blend_high)
     return {name: columns[name][fast] for name in ("vx", "vy", "psi_dot", "delta")}
 

@@ -93,6 +93,7 @@ ROLES: Mapping[str, str] = {
     "alpha_beta": "slip gain", "beta_beta": "slip bias",
     "alpha_accel": "drive gain", "beta_accel": "drive bias", "alpha": "network",
     "steering_ratio": "steering ratio", "steering_offset": "steering offset", "ahead": "sensor place",
+    "steering_curve": "steering ratio", "misalignment": "slip bias",
 }  # fmt: skip
 """Role of each scalar parameter by name."""
 
