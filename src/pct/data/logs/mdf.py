@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,10 +31,10 @@ def read_mdf(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
     asammdf = optional_package("asammdf", "mdf", f"{path}: an MDF file")
     try:
         # From an open file, else the library leaves one behind that it could not read.
-        with path.open("rb") as file, tempfile.TemporaryDirectory() as scratch:
+        with path.open("rb") as file:
             if file.read(3) != b"MDF":
                 raise DataError(f"{path}: expected an MDF file, found other content: is the file whole?")
-            with asammdf.MDF(file, temporary_folder=scratch) as mdf:
+            with asammdf.MDF(file) as mdf:
                 return _read(path, mdf, names)
     except DataError:
         raise
