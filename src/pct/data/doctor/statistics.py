@@ -1,0 +1,223 @@
+"""Figures that the checks argue from: noise, effective sample size, and how two signals agree.
+
+No check compares with a number that was found on one log. Noise is estimated from the signal itself, and
+rows that resemble their neighbours are not counted as so many independent ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pct.types import Column
+
+# Median absolute deviation to standard deviation, for normal noise.
+MAD = 1.4826
+# Residuals beyond this many robust deviations are left out of a fit.
+TRIM = 6.0
+# Lags and time constants that are looked for, in s.
+LONGEST_LAG = 2.5
+FINEST_LAG = 0.02
+COARSE_LAG = 0.08
+
+
+def spread(values: Column) -> float:
+    """Robust standard deviation."""
+    return float(MAD * np.median(np.abs(values - np.median(values)))) if len(values) else 0.0
+
+
+def noise_of(values: Column) -> float:
+    """Standard deviation of the white noise of a signal, from its third differences.
+
+    What moves smoothly from row to row cancels; white noise of unit variance gives differences of variance
+    20.
+    """
+    differences = np.diff(values, 3)
+    return float(MAD * np.median(np.abs(differences)) / np.sqrt(20.0)) if len(differences) else 0.0
+
+
+def effective_rows(residuals: Column) -> float:
+    """How many independent rows a residual is worth.
+
+    Rows over 1 + 2·(sum of autocorrelations up to the first that is not positive).
+
+    References:
+        C. J. Geyer, "Practical Markov chain Monte Carlo", Statistical Science 7 (1992): initial positive
+        sequence.
+    """
+    rows = len(residuals)
+    centred = residuals - residuals.mean()
+    spectrum = np.abs(np.fft.rfft(centred, 2 * rows)) ** 2
+    correlation = np.fft.irfft(spectrum)[:rows]
+    if correlation[0] <= 0:
+        return float(rows)
+    correlation = correlation / correlation[0]
+    end = np.flatnonzero(correlation <= 0.0)
+    stop = int(end[0]) if len(end) else rows
+    return rows / (1.0 + 2.0 * float(correlation[1:stop].sum()))
+
+
+class Agreement(NamedTuple):
+    """How a channel follows what other channels say of it: channel(t) ≈ gain · reference(t − lag) + offset.
+
+    Attributes:
+        gain: channel over reference; between ``low`` and ``high`` whichever of the two is noisy.
+        low, high: slope of the channel on the reference, and the inverse of the slope the other way.
+        correlation: at the lag.
+        correlation_now: at no lag.
+        lag: in s, positive where the channel is late.
+        lag_error: standard error of the lag in s.
+        rows: how many independent rows it rests on.
+        gain_error: relative standard error of the gain.
+    """
+
+    gain: float
+    low: float
+    high: float
+    correlation: float
+    correlation_now: float
+    lag: float
+    lag_error: float
+    rows: float
+    gain_error: float
+
+
+Pair = tuple[Column, Column]
+
+
+def agreement(pairs: Sequence[Pair], dt: float) -> Agreement | None:
+    """Compare a channel with its reference over pieces of a recording.
+
+    Args:
+        pairs: channel and reference of each piece, (N,) each, equally smoothed.
+        dt: time step in s.
+
+    Returns:
+        None where a signal does not move.
+    """
+    shortest = min(len(a) for a, _ in pairs)
+    most = min(round(LONGEST_LAG / dt), shortest // 3)
+    # What a span has smoothed changes little from one lag to the next: a coarse search, then a fine one.
+    coarse = max(1, round(COARSE_LAG / dt))
+    tried = np.union1d(np.arange(-most, most + 1, coarse), [0]) if most > 0 else np.array([0])
+    keep = [np.ones(len(a), bool) for a, _ in pairs]
+    found = None
+    for _ in range(3):
+        correlations = np.array([_correlation(pairs, keep, int(k)) for k in tried])
+        if not np.isfinite(correlations).any():
+            return None
+        lag_rows = int(tried[int(np.nanargmax(np.abs(correlations)))])
+        found = _fit(pairs, keep, lag_rows)
+        if found is None:
+            return None
+        _, _, residuals = found
+        # Standing rows agree whatever the rest does: only those that move say how much scatter there is.
+        middle, usual = _mean_and_spread(pairs)
+        active = [
+            r[np.isfinite(r) & (np.abs(a - middle) > 0.3 * usual)]
+            for r, (a, _) in zip(residuals, pairs, strict=True)
+        ]
+        scale = max(spread(np.concatenate(active)), 1e-12)
+        keep = [~(np.abs(r) > TRIM * scale) for r in residuals]
+        tried = np.arange(max(-most, lag_rows - coarse), min(most, lag_rows + coarse) + 1)
+    assert found is not None
+    slope, _, residuals = found
+    a, b = _shifted(pairs, keep, lag_rows)
+    three = [_correlation(pairs, keep, k) for k in (lag_rows - 1, lag_rows, lag_rows + 1)]
+    correlation = three[1]
+    now = _correlation(pairs, keep, 0)
+    rest = np.concatenate([r[np.isfinite(r)] for r in residuals])
+    rows = min(effective_rows(rest), float(len(a)))
+    # A parabola through the three best lags places the peak between them.
+    lag = lag_rows * dt
+    before, peak, after = (float(abs(value)) for value in three)
+    bend = before - 2 * peak + after
+    if bend < 0 and abs(lag_rows) < most:
+        lag += 0.5 * (before - after) / bend * dt
+    rate = float(np.std(np.concatenate([np.diff(r) for _, r in pairs])) / dt)
+    error = float(np.std(a - slope * b))
+    low, high = slope, float(np.var(a) / max(abs(slope) * np.var(b), 1e-300)) * np.sign(slope)
+    return Agreement(
+        gain=float(np.sign(slope) * np.sqrt(abs(low * high))),
+        low=float(low),
+        high=float(high),
+        correlation=correlation,
+        correlation_now=now,
+        lag=lag,
+        lag_error=error / max(abs(slope) * rate * np.sqrt(rows), 1e-12),
+        rows=rows,
+        gain_error=error / max(abs(slope) * float(np.std(b)) * np.sqrt(rows), 1e-12),
+    )
+
+
+def improvement(before: float, after: float, rows: float) -> float:
+    """Twice the gain in log-likelihood of a better fit, from the two unexplained shares of the variance."""
+    return rows * float(np.log(max(before, 1e-12) / max(after, 1e-12)))
+
+
+def _mean_and_spread(pairs: Sequence[Pair]) -> tuple[float, float]:
+    a = np.concatenate([a for a, _ in pairs])
+    return float(a.mean()), float(a.std())
+
+
+def _shifted(pairs: Sequence[Pair], keep: Sequence[np.ndarray], k: int) -> Pair:
+    """Channel k rows after the reference, pieces joined."""
+    values, references = [], []
+    for (a, b), good in zip(pairs, keep, strict=True):
+        stop = len(a) - abs(k)
+        late, early = slice(max(k, 0), max(k, 0) + stop), slice(max(-k, 0), max(-k, 0) + stop)
+        values.append(a[late][good[late]])
+        references.append(b[early][good[late]])
+    return np.concatenate(values), np.concatenate(references)
+
+
+def _correlation(pairs: Sequence[Pair], keep: Sequence[np.ndarray], k: int) -> float:
+    a, b = _shifted(pairs, keep, k)
+    if len(a) < 3:
+        return np.nan
+    a, b = a - a.mean(), b - b.mean()
+    size = np.sqrt((a @ a) * (b @ b))
+    return float(a @ b / size) if size > 1e-20 else np.nan
+
+
+def _fit(
+    pairs: Sequence[Pair], keep: Sequence[np.ndarray], k: int
+) -> tuple[float, float, list[Column]] | None:
+    """Slope, offset, and residuals of every row; NaN where the shift leaves a row without a reference."""
+    a, b = _shifted(pairs, keep, k)
+    centred = b - b.mean()
+    size = float(centred @ centred)
+    if size <= 1e-20:
+        return None
+    slope = float((a - a.mean()) @ centred) / size
+    offset = float(a.mean() - slope * b.mean())
+    residuals = []
+    for value, reference in pairs:
+        stop = len(value) - abs(k)
+        column = np.full(len(value), np.nan)
+        late, early = slice(max(k, 0), max(k, 0) + stop), slice(max(-k, 0), max(-k, 0) + stop)
+        column[late] = value[late] - slope * reference[early] - offset
+        residuals.append(column)
+    return slope, offset, residuals
+
+
+def time_constant(pairs: Sequence[Pair], dt: float, correlation: float) -> float:
+    """Time constant in s of the first-order low-pass that explains a channel better than any lag, or 0.
+
+    Args:
+        pairs, dt: as in `agreement`.
+        correlation: at the best lag.
+    """
+    from scipy.signal import lfilter
+
+    keep = [np.ones(len(a), bool) for a, _ in pairs]
+    best, found = abs(correlation), 0.0
+    for constant in np.geomspace(0.5 * dt, LONGEST_LAG, 40):
+        pole = np.exp(-dt / constant)
+        filtered = [(a, lfilter([1 - pole], [1, -pole], b - b[0])) for a, b in pairs]
+        likeness = abs(_correlation(filtered, keep, 0))
+        if likeness > best:
+            best, found = likeness, float(constant)
+    return found
