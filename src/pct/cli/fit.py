@@ -17,7 +17,12 @@ from pct.observation import Measurement
 
 # Stretches of driving below which their spread says little.
 FEW_BLOCKS = 6
-LISTS = ("--dataset", "--fixed", "--lag", "--bias", "--drift", "--actuator-lag", "--delay", "--compare")
+LISTS = (
+    *("--dataset", "--fixed", "--lag", "--bias", "--drift", "--actuator-lag", "--delay", "--compare"),
+    "--profile",
+)
+# Windows that the figures show; more are too many to see.
+SHOWN = 2000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +76,11 @@ class FitConfig:
     """Integration steps per time step [1]; when left out, enough for steps of 0.025 s or less."""
     double: bool = False
     """Compute in double precision: for data without noise."""
+    profile: tuple[str, ...] = ()
+    """Parameters whose likelihood is profiled: each is held at points about its value, the others are fitted
+    anew. Takes about as long as eight fits each."""
+    report: bool = True
+    """Draw the figures and write report.html."""
     results: Path | None = None
     """Folder of all runs; results/ in the repository root when left out."""
     compile_cache: bool = True
@@ -152,8 +162,8 @@ def measured_spec(args: FitConfig) -> Any:
 def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
     """Fit, store, print; the facts of the run."""
     import numpy as np
-    from rich.console import Console
 
+    from pct.cli.fit_tables import print_lines, print_parameters
     from pct.cli.summary import with_tables
     from pct.data.windows import make_window_set, window_starts
     from pct.dynamics.core import unflatten_params
@@ -161,9 +171,12 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
     from pct.fitted import FittedModel, save_fit
     from pct.integration import choose_substeps
     from pct.optimization.fitting import fit_parameters
-    from pct.optimization.identifiability import judge
+    from pct.optimization.identifiability import correlations, judge
+    from pct.optimization.profile import require_scalar
     from pct.runs.directory import write_json
 
+    for name in args.profile:
+        require_scalar(spec, name)
     shape: Any = {"horizon": args.horizon, "history": args.history}
     stride = args.stride or max(1, args.horizon // 5)
     starts = window_starts(store, stride=stride, samples=args.samples, **shape)
@@ -203,8 +216,8 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
     )
     if found.blocks < FEW_BLOCKS:
         print(
-            f"warning: standard errors rest on {found.blocks} separate stretches of driving, which is too few "
-            "to trust them: drive longer, or shorten --horizon and --history",
+            f"warning: standard errors rest on {found.blocks} stretches of driving, too few to trust them: "
+            "drive longer, or shorten --horizon and --history",
             file=sys.stderr,
         )
     if not np.isfinite(found.covariance).all():
@@ -229,47 +242,77 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
     verdicts = judge(found, spec, args.prior)
     compared = [name for name in spec.state_names if not args.compare or name in args.compare]
     sigma = dict(zip(compared, found.sigma.tolist(), strict=True))
-    save_fit(run, fitted, {"cost": found.cost, "remaining_error": sigma, "verdicts": verdicts})
-    summary = {name: {"mean": params[name], "std": deviations[name]} for name in spec.param_keys}
+    names, correlation = correlations(found, spec)
+    profiles = []
+    for name in args.profile:
+        profiles.append(_profile(name, args, spec, base_params, substeps, windows, found))
+        verdicts[name]["profile"] = profiles[-1].verdict
+    more = {"cost": found.cost, "remaining_error": sigma, "verdicts": verdicts}
+    save_fit(run, fitted, {**more, "correlations": {"names": names, "matrix": correlation}})
+    summary = {
+        name: {"mean": params[name], "std": deviations[name], **verdicts.get(name, {})}
+        for name in spec.param_keys
+    }
     output = run / "pct_predicted_params.json"
     write_json(output, with_tables(spec, summary))
-    console = Console(width=None if sys.stdout.isatty() else 110)
-    console.print(_table(spec, params, deviations, verdicts))
+    seconds = time.perf_counter() - begin
     left = ", ".join(
         f"{name} {value:.3g} {spec.states[spec.state_indices[name]].unit}" for name, value in sigma.items()
     )
-    seconds = time.perf_counter() - begin
-    console.print(f"Typical error over the horizon: {left}.", highlight=False, soft_wrap=True)
-    console.print(
-        f"{len(found.cost)} iterations, {seconds:.1f} s. Parameters: {output}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    console.print(
-        f"Judge it on other drives: pct evaluate {run} --dataset ...", highlight=False, soft_wrap=True
+    facts = [
+        f"{len(windows)} windows of {len(store.recordings)} recordings, {args.horizon} steps of "
+        f"{store.dt:g} s; {int((~found.kept).sum())} left out as broken; {found.blocks} stretches.",
+        f"Typical error over the horizon: {left}.",
+    ]
+    print_parameters(spec, params, deviations, verdicts)
+    print_lines(facts)
+    if args.report:
+        from pct.evaluation.fit_report import make_fit_report, report_facts, save_fit_report
+        from pct.evaluation.windows import with_history
+
+        chosen = np.linspace(0, len(starts) - 1, min(len(starts), SHOWN)).round().astype(int)
+        shown = make_window_set(store, starts[chosen], spec, feature_mode="context", **shape)
+        told = make_fit_report(
+            fitted,
+            found,
+            verdicts,
+            with_history(shown),
+            found.kept[chosen],
+            facts=facts,
+            compared=compared,
+            profiles=profiles,
+        )
+        print_lines([*report_facts(told), f"Report: {save_fit_report(run, told)}"])
+    print_lines(
+        [
+            f"{len(found.cost)} iterations, {seconds:.1f} s. Parameters: {output}",
+            f"Judge it on other drives: pct evaluate {run} --dataset ...",
+        ]
     )
     return {"iterations": len(found.cost), "seconds": seconds, "remaining_error": sigma}
 
 
-def _table(spec: Any, params: Any, deviations: Any, verdicts: Any) -> Any:
-    from rich.table import Table
+def _profile(
+    name: str, args: FitConfig, spec: Any, base_params: Any, substeps: int, windows: Any, found: Any
+) -> Any:
+    """Profile likelihood of a parameter, told point by point."""
+    import numpy as np
 
-    table = Table(title=f"Parameters of {spec.name}", title_justify="left")
-    for heading in ("parameter", "value", "std. error", "default", "bounds", "unit", "verdict"):
-        table.add_column(heading, justify="left" if heading in ("parameter", "unit", "verdict") else "right")
-    for name in spec.param_keys:
-        if spec.full_shapes[name]:
-            shape = " x ".join(map(str, spec.full_shapes[name]))
-            table.add_row(name, f"({shape} entries)", "", "", "", spec.parameter(name).unit, "")
-            continue
-        low, high = spec.param_bounds[name]
-        table.add_row(
-            name,
-            f"{float(params[name]):.4g}",
-            f"{float(deviations[name]):.2g}",
-            f"{float(spec.default_params[name]):.4g}",
-            f"{float(low):g} .. {float(high):g}",
-            spec.parameter(name).unit,
-            verdicts[name]["verdict"],
-        )
-    return table
+    from pct.optimization.profile import profile
+    from pct.optimization.rollout_errors import make_rollout_errors
+
+    errors = make_rollout_errors(
+        spec,
+        base_params,
+        windows.history,
+        integrator=args.integrator,
+        substeps=substeps,
+        compare=args.compare,
+        free_start=args.free_start,
+    )
+
+    def report(value: float, excess: float) -> None:
+        print(f"profile of {name}  {value:.5g}  {excess:.3g}", file=sys.stderr, flush=True)
+
+    numbers = np.arange(len(windows))
+    return profile(name, found, errors, windows, numbers, prior=args.prior, huber=args.huber, report=report)

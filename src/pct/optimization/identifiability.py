@@ -124,5 +124,5 @@ def _advice(name: str, verdict: str, partner: str | None) -> str | None:
     if verdict == "identified":
         return None
     if verdict == "at bound":
-        return "The drive pushes it to its bound: widen the bound, or look for what the model lacks."
+        return "A bound stops it: widen the bound, or look for what the model lacks."
     return (f"Hold {partner}, or: " if partner else "") + settles(name)

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pct.data.windows import WindowSet
-from pct.dynamics.core import flatten_params
+from pct.dynamics.core import ModelSpec, flatten_params
 from pct.errors import UsageError
 from pct.optimization.fitting import HUBER, PRIOR, Fit, fit_errors
 from pct.optimization.network import from_bounds, to_bounds
@@ -97,9 +97,7 @@ def profile(
         UsageError: there is no such parameter among the fitted ones, or it is an array.
     """
     spec = errors.spec
-    scalars = [key for key in spec.param_keys if not spec.full_shapes[key]]
-    if name not in scalars:
-        raise UsageError(f"--profile {name}: expected a fitted scalar parameter, one of {', '.join(scalars)}")
+    require_scalar(spec, name)
     sizes = [int(np.prod(spec.full_shapes[key])) for key in spec.param_keys]
     place = sum(sizes[: spec.param_keys.index(name)])
     numbers = numbers[fit.kept]
@@ -149,6 +147,17 @@ def profile(
     ends = (_crossing(points[::-1], excess[::-1]), _crossing(points, excess))
     interval = tuple(None if e is None else float(_values_at(errors, fit.raw, place, e)[place]) for e in ends)
     return Profile(name, values, excess, (interval[0], interval[1]), scale)
+
+
+def require_scalar(spec: ModelSpec, name: str) -> None:
+    """Refuse what cannot be profiled.
+
+    Raises:
+        UsageError: there is no such parameter among the fitted ones, or it is an array.
+    """
+    scalars = [key for key in spec.param_keys if not spec.full_shapes[key]]
+    if name not in scalars:
+        raise UsageError(f"--profile {name}: expected a fitted scalar parameter, one of {', '.join(scalars)}")
 
 
 def profile_table(found: Profile, unit: str) -> dict[str, Any]:

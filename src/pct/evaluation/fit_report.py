@@ -1,0 +1,313 @@
+"""What a fit leaves for a person: curves, correlations, residuals, as numbers, figures and one HTML page."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pct import plots
+from pct.dynamics.core import ModelSpec
+from pct.errors import DataError
+from pct.evaluation.html import bullets, figure, page, table
+from pct.evaluation.scores import errors_of
+from pct.evaluation.windows import OpenLoopWindows
+from pct.files import write_output
+from pct.fitted import FittedModel
+from pct.optimization.curves import NORMAL_95, Curve, Curves, curves_table, make_curves
+from pct.optimization.fitting import Fit
+from pct.optimization.identifiability import correlations, strongest_pairs
+from pct.optimization.profile import LIMIT, Profile, profile_table
+from pct.runs.directory import write_json
+
+FIGURES = "analysis"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FitReport:
+    """All that is told of a fit.
+
+    Attributes:
+        fitted: the model with its parameters.
+        verdicts: from `pct.optimization.identifiability.judge`.
+        facts: sentences on what was fitted to what.
+        names, correlation: of the scalar parameters, (N, N).
+        curves: None for a model without tyres.
+        channels: the compared states, in order.
+        times: driving time at the start of each shown window in s, recordings side by side, (B,).
+        breaks: times at which another recording begins.
+        errors: of each shown window at its end, by compared state, (B, C).
+        kept: which of them the fit did not reject, (B,).
+        profiles: those that were asked for.
+    """
+
+    fitted: FittedModel
+    verdicts: Mapping[str, Mapping[str, Any]]
+    facts: Sequence[str]
+    names: list[str]
+    correlation: np.ndarray
+    curves: Curves | None
+    channels: tuple[str, ...]
+    times: np.ndarray
+    breaks: list[float]
+    errors: np.ndarray
+    kept: np.ndarray
+    profiles: Sequence[Profile] = ()
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model that was fitted."""
+        return self.fitted.spec
+
+
+def make_fit_report(
+    fitted: FittedModel,
+    fit: Fit,
+    verdicts: Mapping[str, Mapping[str, Any]],
+    windows: OpenLoopWindows,
+    kept: np.ndarray,
+    *,
+    facts: Sequence[str],
+    compared: Sequence[str],
+    profiles: Sequence[Profile] = (),
+) -> FitReport:
+    """Put the report together.
+
+    Args:
+        fitted, fit, verdicts: what was found.
+        windows: to show, in the order of driving.
+        kept: which of them the fit did not reject, (B,).
+        facts: sentences on what was fitted to what.
+        compared: states whose errors counted.
+        profiles: those that were asked for.
+    """
+    spec = fitted.spec
+    dataset = windows.dataset_with_past
+    predicted = fitted.predict_states(dataset)
+    errors = errors_of(predicted, np.asarray(dataset.targets), spec)
+    columns = [errors.names.index(name) for name in compared]
+    names, correlation = correlations(fit, spec)
+    times, breaks = _side_by_side(windows)
+    return FitReport(
+        fitted,
+        verdicts,
+        facts,
+        names,
+        correlation,
+        make_curves(fit, spec, predicted[kept], np.asarray(dataset.controls)),
+        tuple(compared),
+        times,
+        breaks,
+        errors.values[:, -1, columns],
+        kept,
+        profiles,
+    )
+
+
+def save_fit_report(run: Path, found: FitReport) -> Path:
+    """Write ``curves.json``, ``profile_NAME.json``, the figures under ``analysis/`` and ``report.html``.
+
+    Returns:
+        The HTML file.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    folder = run / FIGURES
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot make the folder ({error.strerror}): free some space") from None
+    if found.curves is not None:
+        write_json(run / "curves.json", curves_table(found.curves))
+    for profile in found.profiles:
+        unit = found.spec.parameter(profile.name).unit
+        write_json(run / f"profile_{profile.name}.json", profile_table(profile, unit))
+    for name, (_, plot, arguments) in _figures(found).items():
+        plot(folder / f"{name}.png", **arguments)
+    report = run / "report.html"
+    write_output(report, fit_page(found, run.name).encode())
+    return report
+
+
+def fit_page(found: FitReport, name: str) -> str:
+    """The report as one HTML document."""
+    drawn = {
+        key: figure(plots.to_svg(draw, **arguments), arguments["title"])
+        for key, (draw, _, arguments) in _figures(found).items()
+    }
+    body = [bullets(found.facts), "<h2>Parameters</h2>"]
+    body += [table(*_parameter_cells(found), texts=(6,)), bullets(VERDICTS)]
+    if advice := [f"{name}: {v['advice']}" for name, v in found.verdicts.items() if v["advice"]]:
+        body += ["<h2>What would settle the others</h2>", bullets(advice)]
+    if found.curves is not None:
+        body += ["<h2>What the car does</h2>", drawn["curves"], bullets(curve_facts(found.curves))]
+    for profile in found.profiles:
+        body += [f"<h2>Profile of {profile.name}</h2>", drawn[f"profile_{profile.name}"]]
+        body.append(bullets([profile_fact(profile, found.spec)]))
+    body += ["<h2>Trade-offs between parameters</h2>", bullets(pair_facts(found)), drawn["correlations"]]
+    body += ["<h2>What is left along the drive</h2>", drawn["residuals"]]
+    return page(f"Fit of {found.spec.name}: {name}", body)
+
+
+VERDICTS = (
+    "Identified: the standard error is below 15 % of the value. Weak: the drive says something, but not so "
+    "much. Traded off: only a combination with the other is known. At bound: the fit would go on beyond it. "
+    "Not excited: the drive says next to nothing; keep the nominal value.",
+    "Standard errors are those of the sandwich estimate over blocks of driving, the prior included.",
+)
+
+
+def report_facts(found: FitReport) -> list[str]:
+    """What the report adds to the table of parameters, in sentences."""
+    curves = [] if found.curves is None else curve_facts(found.curves)
+    profiles = [profile_fact(profile, found.spec) for profile in found.profiles]
+    return [*curves, *pair_facts(found), *profiles]
+
+
+def pair_facts(found: FitReport) -> list[str]:
+    """The strongest correlations in words."""
+    pairs = strongest_pairs(found.names, found.correlation)
+    if not pairs:
+        return ["No two parameters are strongly correlated."]
+    listed = ", ".join(f"{first} and {second} {strength:+.2f}" for first, second, strength in pairs)
+    return [f"Strongest correlations of the errors: {listed}."]
+
+
+def curve_facts(curves: Curves) -> list[str]:
+    """The understeer gradient, and how well the side forces are known where they were driven."""
+    gradient, error = curves.understeer_gradient
+    what = "understeers" if gradient > NORMAL_95 * error else "oversteers"
+    if abs(gradient) <= NORMAL_95 * error:
+        what = "may understeer or oversteer"
+    lines = [
+        f"Understeer gradient without side force: {gradient:.3g} ± {error:.2g} rad s²/m: the car {what}."
+    ]
+    for axle, curve in curves.side_force.items():
+        inside = curve.inside
+        if not inside.any():
+            continue
+        largest = float(np.abs(curve.value[inside]).max())
+        share = NORMAL_95 * float(curve.std[inside].mean()) / largest if largest > 0 else np.inf
+        low, high = curve.reached
+        lines.append(
+            f"Side force {axle}: slip angles from {low:.3g} to {high:.3g} rad were driven; it is known there "
+            f"to ± {100 * share:.2g} % of its largest value, on average."
+        )
+    return lines
+
+
+def profile_fact(profile: Profile, spec: ModelSpec) -> str:
+    """A profile in words."""
+    unit = spec.parameter(profile.name).unit
+    ends = [f"{value:.4g}" if value is not None else "open" for value in profile.interval]
+    return f"{profile.name}: profile {profile.verdict}; 95 % interval {ends[0]} to {ends[1]} {unit}."
+
+
+def _figures(found: FitReport) -> dict[str, tuple[Any, Any, dict[str, Any]]]:
+    """How each figure is drawn and plotted, and with what."""
+    spec = found.spec
+    title = f"Fit of {spec.name}"
+    figures: dict[str, tuple[Any, Any, dict[str, Any]]] = {}
+    if found.curves is not None:
+        panels = _panels(found.curves)
+        figures["curves"] = (
+            plots.draw_curves,
+            plots.plot_curves,
+            {"panels": panels, "title": f"{title}: what the car does, with 95 % bands"},
+        )
+    for profile in found.profiles:
+        row = spec.parameter(profile.name)
+        figures[f"profile_{profile.name}"] = (
+            plots.draw_profile,
+            plots.plot_profile,
+            {
+                "symbol": row.symbol,
+                "unit": row.unit,
+                "values": profile.values,
+                "excess": profile.excess,
+                "limit": LIMIT,
+                "interval": profile.interval,
+                "best": float(found.fitted.params[profile.name]),
+                "default": float(spec.default_params[profile.name]),
+                "title": f"{title}: profile of {profile.name}, {profile.verdict}",
+            },
+        )
+    figures["correlations"] = (
+        plots.draw_correlations,
+        plots.plot_correlations,
+        {"names": found.names, "correlation": found.correlation, "title": f"{title}: correlations"},
+    )
+    horizon = found.fitted.settings["horizon"] * found.fitted.dt
+    figures["residuals"] = (
+        plots.draw_residuals,
+        plots.plot_residuals,
+        {
+            "channels": [spec.states[spec.state_indices[name]] for name in found.channels],
+            "times": found.times,
+            "errors": found.errors,
+            "kept": found.kept,
+            "breaks": found.breaks,
+            "title": f"{title}: error after {horizon:g} s, predicted minus logged",
+        },
+    )
+    return figures
+
+
+def _panels(curves: Curves) -> list[plots.Panel]:
+    what = "side force" if curves.force_unit == "N" else "side force over static load"
+    panels = [
+        plots.Panel(
+            f"{axle} axle", ("slip angle", "rad"), (what, curves.force_unit), {"side force": _band(curve)}
+        )
+        for axle, curve in curves.side_force.items()
+    ]
+    if curves.handling is not None:
+        panels.append(
+            plots.Panel(
+                "handling: rising is understeer",
+                ("lateral acceleration", "m/s^2"),
+                ("slip angle front less rear", "rad"),
+                {"difference": _band(curves.handling)},
+            )
+        )
+    if curves.drive_force:
+        bands = {f"drive command {drive:.2g}": _band(curve) for drive, curve in curves.drive_force.items()}
+        panels.append(plots.Panel("along the car", ("speed", "m/s"), ("drive force", "N"), bands))
+    return panels
+
+
+def _band(curve: Curve) -> plots.Band:
+    room = NORMAL_95 * curve.std
+    return plots.Band(curve.x, curve.value, curve.value - room, curve.value + room, curve.reached)
+
+
+def _parameter_cells(found: FitReport) -> tuple[list[str], list[list[str]]]:
+    head = ["parameter", "value", "std. error", "default", "bounds", "unit", "verdict"]
+    spec, fitted = found.spec, found.fitted
+    rows = []
+    for name, verdict in found.verdicts.items():
+        low, high = spec.param_bounds[name]
+        rows.append(
+            [
+                name,
+                f"{float(fitted.params[name]):.4g}",
+                f"{float(fitted.deviations[name]):.2g}",
+                f"{float(spec.default_params[name]):.4g}",
+                f"{float(low):g} to {float(high):g}",
+                spec.parameter(name).unit,
+                verdict["verdict"],
+            ]
+        )
+    return head, rows
+
+
+def _side_by_side(windows: OpenLoopWindows) -> tuple[np.ndarray, list[float]]:
+    """Driving time of each window with one recording after another, and where they meet, in s."""
+    store = windows.store
+    counted = windows.dt * np.arange(store.recording.size)
+    begins = np.flatnonzero(np.diff(store.recording)) + 1
+    return counted[windows.starts], [float(counted[row]) for row in begins]
