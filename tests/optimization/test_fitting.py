@@ -172,18 +172,18 @@ def test_a_prior_draws_values_towards_the_defaults(noisy: WindowSet, yaw_alone: 
 
 
 def test_errors_are_those_of_blocks() -> None:
-    """Whose windows are off together; five of them, so that their number counts."""
+    """How far the answer moves without each of them; five, so that each has drawn it far towards itself."""
     windows = make_windows(make_store(70, noise=NOISE, seed=3))
     found = fit(windows, compare=("psi",), huber=1e6)
     design, heading = linear_problem(windows)
     yaw = [SPEC.param_keys.index(name) for name in YAW]
-    scores = design * (heading - design @ found.values[yaw])[:, None]
     block = np.asarray(windows.arrays.starts).repeat(HORIZON) // (2 * (HISTORY + HORIZON))
-    sums = np.stack([scores[block == number].sum(axis=0) for number in range(5)])
     assert len(np.unique(block)) == 5
-    bread = np.linalg.inv(design.T @ design)
-    wanted = 5 / 4 * np.sqrt(np.diag(bread @ sums.T @ sums @ bread))
-    np.testing.assert_allclose(found.deviations(SPEC)[yaw], wanted, rtol=1e-2)
+    without = [np.linalg.lstsq(design[block != number], heading[block != number])[0] for number in range(5)]
+    shifts = np.stack(without) - found.values[yaw]
+    wanted = np.sqrt(4 / 5 * np.sum(shifts**2, axis=0))
+    np.testing.assert_allclose(found.deviations(SPEC)[yaw], wanted, rtol=0.05)
+    assert found.blocks == 5
 
 
 def test_what_the_compared_states_do_not_tell_stays_as_it_was(yaw_alone: Fit) -> None:

@@ -62,14 +62,14 @@ def make_history_rollout(
         """The parameters that the equations read."""
         return {key: value for key, value in params.items() if key != GAINS and key not in late}
 
-    def advance(x: Lanes, u: Lanes, params: Params) -> Lanes:
+    @jax.jit  # traced once for all stages of a step
+    def rates(x: Lanes, u: Lanes, params: Params) -> Lanes:
         xp = fastmath.xp if x[0].dtype == jnp.float32 else jnp
+        rates = spec.lane_rates(x, u, {**constants, **params}, xp)
+        return tuple(jnp.broadcast_to(k, x[0].shape) for k in rates)
 
-        def rate(x: Lanes) -> Lanes:
-            rates = spec.lane_rates(x, u, {**constants, **params}, xp)
-            return tuple(jnp.broadcast_to(k, x[0].shape) for k in rates)
-
-        return explicit_step(TABLEAUS[integrator], rate, x, dt / substeps)
+    def advance(x: Lanes, u: Lanes, params: Params) -> Lanes:
+        return explicit_step(TABLEAUS[integrator], lambda x: rates(x, u, params), x, dt / substeps)
 
     def advance_along(
         x: Lanes, u: Lanes, params: Params, dx: Lanes, du: Lanes, dp: Params

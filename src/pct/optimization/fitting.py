@@ -6,18 +6,18 @@ error counts in units of what is left of its channel's errors, which is found al
 to be weighted by hand. Rows that windows share count once.
 
 Where starts are free, the state at each window's start is unknown, too, and its logged row is one reading
-among the others: with noise in the readings alone, that is maximum likelihood. The starts are eliminated
-window by window from the normal equations.
+among the others: with noise in the readings alone, that is maximum likelihood.
 
-The covariance is the sandwich estimate over blocks of windows: it holds where residuals are correlated
-along a drive and where the model is not quite the car.
+The covariance is that of the jackknife over blocks of windows [1], to first order: how far the answer moves
+when a block is left out. It holds where residuals are correlated along a drive and where the model is not
+quite the car, and, unlike the plain sandwich estimate, where each of a few blocks has drawn the answer
+towards itself.
 
 References:
-    K. Levenberg, Quarterly of Applied Mathematics 2 (1944); D. Marquardt, SIAM J. Appl. Math. 11 (1963).
-    H. Bock, "Recent advances in parameter identification techniques for O.D.E.", 1983: multiple shooting.
     P. Huber, "The behavior of maximum likelihood estimates under nonstandard conditions", 1967; K.-Y. Liang,
     S. Zeger, "Longitudinal data analysis using generalized linear models", Biometrika 73 (1986).
-    [1] J. MacKinnon, H. White, Journal of Econometrics 29 (1985): HC3, with equal leverage of all blocks.
+    [1] J. MacKinnon, M. Nielsen, M. Webb, "Fast and reliable jackknife and bootstrap methods for
+        cluster-robust inference", Journal of Applied Econometrics 38 (2023): CV3.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -33,35 +34,14 @@ import numpy as np
 from pct.data.windows import WindowSet
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.errors import DivergedError
+from pct.optimization.descent import CLIPPED, Path, Problem, best_way, descend, without_starts
 from pct.optimization.network import bounds_slope, from_bounds, to_bounds
-from pct.optimization.rollout_errors import (
-    AllWindows,
-    NormalEquations,
-    RolloutErrors,
-    bounds_of,
-    make_rollout_errors,
-)
+from pct.optimization.rollout_errors import RolloutErrors, bounds_of, make_rollout_errors
 
 # Standard deviation of the prior about the defaults, on the unbounded axis (1 is 27 to 73 % of the range).
 PRIOR = 1.0
 # An error beyond so many of its channel's counts by its size, not its square.
 HUBER = 3.0
-# An error that is smaller than this share of the channel's scale is as good as none.
-FLOOR = 1e-7
-# An iteration that gains less than this share of the cost gains nothing.
-TOLERANCE = 1e-4
-# In a channel's usual error, one beyond so many times the median counts like that: first, and later.
-FIRST_CLIPPED, CLIPPED = 1.0, 10.0
-# So many iterations in a row that gain less end it.
-PATIENCE = 2
-FIRST_DAMPING, LEAST_DAMPING, LARGEST_DAMPING = 1e-2, 1e-7, 1e8
-# Spread of further starts on the unbounded axis.
-SPREAD = 0.7
-# Iterations from every start, and how many of them go on; iterations before the best goes on alone.
-COARSE_ITERATIONS, CONTINUED, FIRST_ITERATIONS = 8, 3, 30
-# A window with an error beyond so many of its channel's usual ones is broken and left out, up to a share.
-REJECTED = 50.0
-MOST_REJECTED = 0.3
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -167,7 +147,7 @@ def fit_errors(
         DivergedError: the rollouts at the start are not finite.
     """
     spec = errors.spec
-    problem = _Problem(errors, windows, numbers, _raw(spec, spec.default_params), prior, huber)
+    problem = Problem(errors, windows, numbers, _raw(spec, spec.default_params), prior, huber)
     first = problem.at(_raw(spec, {**spec.default_params, **(start or {})}))
     if not np.isfinite(first.error).all():
         raise DivergedError(
@@ -180,208 +160,53 @@ def fit_errors(
         report(next(iteration), cost)
 
     # First where few large errors weigh little, to find the way; then where they weigh as much as they are.
-    path = _best_way(problem, first, starts, iterations, told)
-    return problem.result(_descend(problem, path, iterations, CLIPPED, told))
-
-
-class _Point(NamedTuple):
-    """Raw parameters (P,), offsets of the starts (K, W), and the errors there (C, T, W)."""
-
-    raw: np.ndarray
-    offsets: np.ndarray
-    error: np.ndarray
-
-
-class _Path(NamedTuple):
-    """Where a descent is, which windows it keeps, (W,), and the cost after each of its iterations."""
-
-    point: _Point
-    kept: np.ndarray
-    cost: tuple[float, ...]
-
-
-class _Problem:
-    """What is minimised, by point."""
-
-    def __init__(
-        self,
-        errors: RolloutErrors,
-        windows: WindowSet,
-        numbers: np.ndarray,
-        centre: np.ndarray,
-        prior: float | np.ndarray,
-        huber: float,
-    ) -> None:
-        self.centre, self._prior, self._huber = centre, prior, huber
-        self._spec, self._numbers, self._windows = errors.spec, numbers, windows
-        self._all = AllWindows(errors, windows, numbers)
-        self._free = errors.free
-        self._least = FLOOR * errors.spec.scales[list(errors.channels)]
-        # Each row is in so many windows.
-        strides = np.diff(np.asarray(windows.arrays.starts)[numbers])
-        stride = np.median(strides) if strides.size else windows.horizon
-        self._overlap = max(1.0, windows.horizon / max(1.0, float(stride)))
-
-    def at(self, raw: np.ndarray, offsets: np.ndarray | None = None) -> _Point:
-        """The errors; starts are as they are logged when left out."""
-        if offsets is None:
-            offsets = np.zeros((self._free, len(self._numbers)))
-        return _Point(raw, offsets, self._all.errors(raw, offsets))
-
-    def start(self, point: _Point) -> _Path:
-        """A descent that has not begun."""
-        return _Path(point, np.ones(len(self._numbers), bool), ())
-
-    def typical(self, path: _Path, clipped: float) -> np.ndarray:
-        """Root mean square error by channel, one beyond so many times the median error counted like that."""
-        size = np.abs(path.point.error[..., path.kept])
-        most = clipped * np.median(size, axis=(1, 2), keepdims=True)
-        return np.maximum(np.sqrt(np.mean(np.minimum(size, most) ** 2, axis=(1, 2))), self._least)
-
-    def broken(self, path: _Path) -> np.ndarray:
-        """Which windows have an error far beyond the usual ones, (W,)."""
-        usual = self.typical(path, FIRST_CLIPPED)[:, None, None]
-        return (np.abs(path.point.error) / usual).max(axis=(0, 1)) > REJECTED
-
-    def cost(self, path: _Path, sigma: np.ndarray) -> float:
-        """Half the weighted sum of squares, large errors by their size, and the prior."""
-        size = np.abs(path.point.error[..., path.kept]) / sigma[:, None, None]
-        huber = self._huber
-        data = np.where(size > huber, huber * size - huber**2 / 2, size**2 / 2).sum()
-        away = (path.point.raw - self.centre) / self._prior
-        return float(data / self._overlap + 0.5 * np.sum(away**2))
-
-    def normal(self, path: _Path, sigma: np.ndarray) -> NormalEquations:
-        """Normal equations of the data; those by window of the kept ones only."""
-        raw, offsets, _ = path.point
-        matrix, *by_window = self._all.normal(raw, offsets, sigma, path.kept, self._huber)
-        return NormalEquations(matrix, *(part[..., path.kept] for part in by_window))
-
-    def move(self, path: _Path, equations: NormalEquations, damping: float) -> _Path:
-        """A step of Levenberg and Marquardt."""
-        reduced = _without_starts(equations, damping)
-        weight = self._overlap / self._prior**2
-        matrix = reduced.matrix + (1 + damping) * weight * np.eye(self.centre.size)
-        gradient = reduced.gradient.sum(axis=1) + weight * (path.point.raw - self.centre)
-        step = -np.linalg.solve(matrix, gradient)
-        offsets = np.zeros_like(path.point.offsets)
-        offsets[:, path.kept] = -(reduced.starts + np.einsum("pkb,p->kb", reduced.follow, step))
-        share = 1 / max(1.0, np.abs(step).max())
-        return path._replace(
-            point=self.at(path.point.raw + share * step, path.point.offsets + share * offsets)
-        )
-
-    def result(self, path: _Path) -> Fit:
-        """Values and covariance where a descent has ended."""
-        raw, sigma = path.point.raw, self.typical(path, CLIPPED)
-        reduced = _without_starts(self.normal(path, sigma))
-        information, prior = reduced.matrix / self._overlap, np.eye(raw.size) / self._prior**2
-        bread = np.linalg.inv(information + prior)
-        blocks = _block_sums(self._windows, self._numbers[path.kept], reduced.gradient / self._overlap)
-        count = blocks.shape[1]
-        # Each block has drawn the answer towards itself; with few their spread would look too small [1].
-        blocks *= count / max(1, count - 1)
-        low, high, log_mask = bounds_of(self._spec)
-        return Fit(
-            values=np.asarray(to_bounds(jnp.asarray(raw), low, high, log_mask), np.float64),
-            raw=raw,
-            covariance=bread @ (blocks @ blocks.T + prior) @ bread,
-            information=information,
-            sigma=sigma,
-            cost=path.cost,
-            kept=path.kept,
-            blocks=count,
-        )
-
-
-def _best_way(
-    problem: _Problem, first: _Point, starts: int, iterations: int, report: Callable[[float], None]
-) -> _Path:
-    """Few steps from every start, more from those that came far, and the best of them."""
-    rng = np.random.default_rng(0)
-    paths = [problem.start(first)]
-    for _ in range(starts - 1):
-        point = problem.at(problem.centre + SPREAD * rng.standard_normal(problem.centre.size))
-        if np.isfinite(point.error).all():
-            paths.append(problem.start(point))
-    for most, left in ((COARSE_ITERATIONS, CONTINUED), (FIRST_ITERATIONS, 1)):
-        if len(paths) > left or left == 1:
-            paths = [_descend(problem, path, min(most, iterations), FIRST_CLIPPED, report) for path in paths]
-            paths.sort(key=lambda path: float(np.log(problem.typical(path, FIRST_CLIPPED)).sum()))
-            paths = paths[:left]
-    return paths[0]
-
-
-def _descend(
-    problem: _Problem, path: _Path, most: int, clipped: float, report: Callable[[float], None]
-) -> _Path:
-    """Levenberg-Marquardt until so many iterations have been made in all, or none gains any more."""
-    damping, idle = FIRST_DAMPING, 0
-    while len(path.cost) < most:
-        sigma = problem.typical(path, clipped)
-        here = problem.cost(path, sigma)
-        equations = problem.normal(path, sigma)
-        gain = 0.0
-        while damping < LARGEST_DAMPING:
-            moved = problem.move(path, equations, damping)
-            gain = here - problem.cost(moved, sigma)
-            if gain > 0:
-                path, damping = moved, max(damping / 6, LEAST_DAMPING)
-                break
-            damping *= 4
-        path = path._replace(cost=(*path.cost, here - max(gain, 0.0)))
-        report(path.cost[-1])
-        idle = 0 if gain > TOLERANCE * here else idle + 1
-        if idle == PATIENCE or not gain > 0:
-            broken = problem.broken(path)
-            if not (broken & path.kept).any() or broken.mean() > MOST_REJECTED:
-                break
-            path, damping, idle = path._replace(kept=~broken), FIRST_DAMPING, 0
-    return path
-
-
-class _Reduced(NamedTuple):
-    """Normal equations of the parameters alone, and how the starts follow them.
-
-    Attributes:
-        matrix: (P, P).
-        gradient: by window, (P, B).
-        starts: what the starts move by where the parameters stay, (K, B), negative.
-        follow: what they move by with each parameter, (P, K, B), negative.
-    """
-
-    matrix: np.ndarray
-    gradient: np.ndarray
-    starts: np.ndarray
-    follow: np.ndarray
-
-
-def _without_starts(equations: NormalEquations, damping: float = 0.0) -> _Reduced:
-    """Eliminate the starts, window by window (the Schur complement)."""
-    matrix, gradient, cross, block, start_gradient = equations
-    count = len(start_gradient)
-    # Where errors are beyond measure their weights are zero; what is divided by is not.
-    blocks = block.transpose(2, 0, 1) * (1 + damping * np.eye(count)) + 1e-200 * np.eye(count)
-    right = np.concatenate([cross, start_gradient[None]]).transpose(2, 1, 0)  # (B, K, P + 1)
-    solved = np.linalg.solve(blocks, right).transpose(2, 1, 0)
-    follow, starts = solved[:-1], solved[-1]
-    return _Reduced(
-        matrix * (1 + damping * np.eye(len(matrix))) - np.einsum("pkb,qkb->pq", cross, follow),
-        gradient - np.einsum("pkb,kb->pb", cross, starts),
-        starts,
-        follow,
+    path = best_way(problem, first, starts, iterations, told)
+    return _result(
+        spec, problem, descend(problem, path, iterations, CLIPPED, told), _blocks(windows, numbers)
     )
 
 
-def _block_sums(windows: WindowSet, numbers: np.ndarray, gradients: np.ndarray) -> np.ndarray:
-    """Gradients summed over blocks of windows that share no row with the next but one, (P, K)."""
+def _result(spec: ModelSpec, problem: Problem, path: Path, blocks: np.ndarray) -> Fit:
+    """Values and covariance where a descent has ended."""
+    raw, sigma = path.point.raw, problem.typical(path, CLIPPED)
+    whole = without_starts(problem.normal(path, sigma))
+    prior = np.eye(raw.size) / problem.prior**2
+    information = whole.matrix / problem.overlap
+    bread = np.linalg.inv(information + prior)
+    chosen = [blocks == number for number in np.unique(blocks[path.kept])]
+    low, high, log_mask = bounds_of(spec)
+
+    def shift(block: np.ndarray) -> np.ndarray:
+        """How far the answer moves without a block."""
+        part = without_starts(problem.normal(path, sigma, block))
+        rest = information + prior - part.matrix / problem.overlap
+        return np.linalg.solve(rest, part.gradient.sum(axis=1) / problem.overlap)
+
+    if len(chosen) > 1:
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            shifts = np.stack(list(pool.map(shift, chosen)))
+        # The prior is one more reading, and its spread is known.
+        covariance = shifts.T @ shifts * (1 - 1 / len(chosen)) + bread @ prior @ bread
+    else:
+        covariance = bread
+    return Fit(
+        values=np.asarray(to_bounds(jnp.asarray(raw), low, high, log_mask), np.float64),
+        raw=raw,
+        covariance=covariance,
+        information=information,
+        sigma=sigma,
+        cost=path.cost,
+        kept=path.kept,
+        blocks=len(chosen),
+    )
+
+
+def _blocks(windows: WindowSet, numbers: np.ndarray) -> np.ndarray:
+    """Number of the block of each window, (W,); no block shares a row with the next but one."""
     starts = np.asarray(windows.arrays.starts)[numbers]
     length = 2 * (windows.history + windows.horizon)
     recording = windows.store.recording[starts]
-    _, block = np.unique(recording * (starts.max() // length + 2) + starts // length, return_inverse=True)
-    sums = np.zeros((gradients.shape[0], block.max() + 1))
-    np.add.at(sums.T, block, gradients.T)
-    return sums
+    return recording * (starts.max() // length + 2) + starts // length
 
 
 def _raw(spec: ModelSpec, values: Mapping[str, Any]) -> np.ndarray:

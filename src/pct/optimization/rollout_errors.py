@@ -7,6 +7,7 @@ one compilation serves all logs, starts and seeds of the same shape. `AllWindows
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -174,33 +175,44 @@ class AllWindows:
     def normal(
         self, raw: np.ndarray, offsets: np.ndarray, sigma: np.ndarray, kept: np.ndarray, huber: float
     ) -> NormalEquations:
-        """Normal equations; windows that are not kept add nothing to them."""
+        """Normal equations of the kept windows, (W,)."""
         # Of the windows that fill the last part up, none is.
-        kept = np.pad(kept.astype(float), (0, self._padding))
+        kept = np.pad(kept, (0, self._padding)).reshape(len(self._parts), -1)
         given = (jnp.asarray(sigma, self._dtype), jnp.asarray(huber, self._dtype))
+        needed = kept.any(axis=1)
         parts = self._map(
             lambda raw, offsets, windows, keep: self._functions.normal(raw, offsets, windows, *given, keep),
             raw,
             self._split(offsets),
-            np.split(kept, len(self._parts)),
+            kept,
+            needed=needed,
         )
         matrices, *by_window = zip(*parts, strict=True)
+        chosen = kept[needed].ravel()
         return NormalEquations(
-            sum(matrices), *(np.concatenate(part, axis=-1)[..., : self._count] for part in by_window)
+            sum(matrices), *(np.concatenate(part, axis=-1)[..., chosen] for part in by_window)
         )
 
     def _split(self, offsets: np.ndarray) -> list[np.ndarray]:
         return np.split(np.pad(offsets, ((0, 0), (0, self._padding))), len(self._parts), axis=-1)
 
-    def _map(self, function: Callable[..., Any], raw: np.ndarray, offsets: Any, *more: Any) -> list[Any]:
-        """A compiled function of every part; two at a time, since each runs on one core."""
+    def _map(
+        self,
+        function: Callable[..., Any],
+        raw: np.ndarray,
+        *by_part: Any,
+        needed: Any = itertools.repeat(True),
+    ) -> list[Any]:
+        """A compiled function of every part that is needed; two at a time, since each runs on one core."""
         place = partial(jnp.asarray, dtype=self._dtype)
+
+        def job(windows: WholeWindows, offsets: np.ndarray, *given: np.ndarray) -> Any:
+            result = function(place(raw), place(offsets), windows, *map(place, given))
+            return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), result)
+
+        parts = [part for part, wanted in zip(zip(self._parts, *by_part, strict=True), needed) if wanted]
         with ThreadPoolExecutor(max_workers=2) as pool:
-            jobs = [
-                pool.submit(function, place(raw), place(start), windows, *map(place, given))
-                for start, windows, *given in zip(offsets, self._parts, *more, strict=True)
-            ]
-            return [jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), job.result()) for job in jobs]
+            return list(pool.map(lambda part: job(*part), parts))
 
 
 def bounds_of(spec: ModelSpec) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
