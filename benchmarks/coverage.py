@@ -1,10 +1,10 @@
 """Do the intervals of a fit hold the truth as often as they say?
 
 `pct.simulation` drives the same 1:10 car with Magic Formula tyres through other manoeuvres with each seed,
-and sensors add noise: white, or autocorrelated with a time constant of 0.1 s, of the same size. Every drive is
-fitted as `pct fit --no-observer --free-start --fixed C_b` does (an electric car), with its default prior about
-values that are not the truth, and its covariance; an interval of 95 % is the value and its standard error
-times Student's t for the blocks of the drive. Counted are the parameters of each fit with the verdict
+and sensors add noise: white, or autocorrelated with a time constant of 0.1 s, of the same size. Every drive
+is fitted as `pct fit --no-observer --free-start --fixed C_b` does (an electric car), with its default prior
+about values that are not the truth, and its covariance; an interval of 95 % is the value and its standard
+error times Student's t for the blocks of the drive. Counted are the parameters of each fit with the verdict
 "identified". Last line: one JSON object.
 
     python benchmarks/coverage.py [--seeds 100] [--duration 60]
@@ -16,6 +16,7 @@ import argparse
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import jax
@@ -65,10 +66,9 @@ def main() -> None:
     result: dict[str, Any] = {}
     for kind, time_constant in TIME_CONSTANTS.items():
         begin = time.perf_counter()
+        fit_one = partial(held, errors, time_constant)
         with ThreadPoolExecutor(max_workers=2) as pool:
-            fits = list(
-                pool.map(lambda seed: held(errors, drives[seed], seed, time_constant), range(args.seeds))
-            )
+            fits = list(pool.map(fit_one, drives, range(args.seeds)))
         rows = {name: [fit[name] for fit in fits if fit[name] is not None] for name in SPEC.param_keys}
         total = [hit for row in rows.values() for hit in row]
         result[kind] = {
@@ -82,7 +82,7 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def held(errors: RolloutErrors, drive: Trajectory, seed: int, time_constant: float) -> dict[str, bool | None]:
+def held(errors: RolloutErrors, time_constant: float, drive: Trajectory, seed: int) -> dict[str, bool | None]:
     """Whether each parameter's interval holds the truth; None where it was not identified."""
     windows = noisy_windows(drive, np.random.default_rng(seed), time_constant)
     fit = fit_errors(errors, windows, np.arange(len(windows)))

@@ -1,11 +1,11 @@
 """From 30 s of driving to tyre parameters: how soon, and how good are the tyre curves?
 
-`pct.simulation` drives a 1:10 car with Magic Formula tyres, drawn by seed, for 30 s. The log is what a car at a
-track shows: 50 Hz, white noise of 0.03 m/s (vx, vy), 0.05 rad/s (yaw rate), 0.002 rad (steering), 0.01 m and
-0.005 rad (pose), no steering rate. Then `pct fit` runs in a process of its own; its seconds are from the start of
-the process to its end. A run before fills the compile cache and is not counted. Error: root mean square of the
-lateral force against the true curve, as a share of the true peak, over the slip angles that 99 % of the rows
-reached, and over the whole curve to 0.6 rad. Last line: one JSON object.
+`pct.simulation` drives a 1:10 car with Magic Formula tyres, drawn by seed, for 30 s. The log is what a car
+at a track shows: 50 Hz, white noise of 0.03 m/s (vx, vy), 0.05 rad/s (yaw rate), 0.002 rad (steering), 0.01
+m and 0.005 rad (pose), no steering rate. Then `pct fit` runs in a process of its own; its seconds are from
+the start of the process to its end. A run before fills the compile cache and is not counted. Error: root
+mean square of the lateral force against the true curve, as a share of the true peak, over the slip angles
+that 99 % of the rows reached, and over the whole curve to 0.6 rad. Last line: one JSON object.
 
     python benchmarks/on_track.py [--seeds 5]
 """
