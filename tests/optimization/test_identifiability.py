@@ -9,9 +9,10 @@ import pytest
 
 from pct.dynamics import MODEL_SPECS, flatten_bounds
 from pct.optimization.fitting import Fit
-from pct.optimization.identifiability import correlations, judge, strongest_pairs
+from pct.optimization.identifiability import correlations, judge, strongest_pairs, with_profile
 from pct.optimization.manoeuvres import settles
 from pct.optimization.network import to_bounds
+from pct.optimization.profile import Profile
 
 SPEC = MODEL_SPECS["unicycle"]
 SIZE = SPEC.vector_size
@@ -84,3 +85,23 @@ def test_correlations_are_of_the_scalars() -> None:
     ((first, second, strength),) = strongest_pairs(names, found)
     assert (first, second) == ("alpha_psi_dot", "beta_accel")
     assert strength == pytest.approx(-0.9)
+
+
+@pytest.mark.parametrize(
+    ("interval", "converged", "verdict"),
+    [
+        ((1.0, 1.2), True, "identified"),
+        ((1.0, None), True, "weak"),
+        ((None, None), True, "not excited"),
+        ((None, None), False, "identified"),
+    ],
+)
+def test_a_profile_overrules_what_the_curvature_says(
+    interval: tuple[float | None, float | None], converged: bool, verdict: str
+) -> None:
+    judged = judge(made(np.full(SIZE, 0.3), np.diag([0.01] * SIZE) ** 2), SPEC, 1.0)["beta_accel"]
+    profile = Profile("beta_accel", np.arange(3.0), np.ones(3), interval, 1.0, converged)
+    found = with_profile(judged, "beta_accel", profile)
+    assert found["verdict"] == verdict
+    assert found["profile"] == profile.verdict
+    assert (found["advice"] is None) == (verdict == "identified")

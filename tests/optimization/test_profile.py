@@ -86,6 +86,15 @@ def test_a_parameter_that_the_drive_does_not_see_has_a_flat_one(case: Case) -> N
     assert found.excess.max() < 0.1
 
 
+def test_a_fit_that_was_cut_short_is_told(case: Case) -> None:
+    _, errors, windows, numbers = case
+    start = {name: SPEC.param_bounds[name][0] for name in SPEC.param_keys}
+    short = fit_errors(errors, windows, numbers, start=start, prior=WIDE, iterations=1)
+    found = profile("alpha_psi_dot", short, errors, windows, numbers, prior=WIDE, iterations=1)
+    assert not found.converged
+    assert "raise --iterations" in found.verdict
+
+
 def test_an_unknown_parameter_is_refused(case: Case) -> None:
     with pytest.raises(
         UsageError, match="--profile mass: expected a fitted scalar parameter, one of alpha_psi"

@@ -171,7 +171,7 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
     from pct.fitted import FittedModel, save_fit
     from pct.integration import choose_substeps
     from pct.optimization.fitting import fit_parameters
-    from pct.optimization.identifiability import correlations, judge
+    from pct.optimization.identifiability import correlations, judge, with_profile
     from pct.optimization.profile import require_scalar
     from pct.runs.directory import write_json
 
@@ -246,7 +246,7 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
     profiles = []
     for name in args.profile:
         profiles.append(_profile(name, args, spec, base_params, substeps, windows, found))
-        verdicts[name]["profile"] = profiles[-1].verdict
+        verdicts[name] = with_profile(verdicts[name], name, profiles[-1])
     more = {"cost": found.cost, "remaining_error": sigma, "verdicts": verdicts}
     save_fit(run, fitted, {**more, "correlations": {"names": names, "matrix": correlation}})
     summary = {

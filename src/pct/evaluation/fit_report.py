@@ -233,7 +233,7 @@ def _figures(found: FitReport) -> dict[str, tuple[Any, Any, dict[str, Any]]]:
                 "interval": profile.interval,
                 "best": float(found.fitted.params[profile.name]),
                 "default": float(spec.default_params[profile.name]),
-                "title": f"{title}: profile of {profile.name}, {profile.verdict}",
+                "title": f"{title}: profile of {profile.name}",
             },
         )
     figures["correlations"] = (

@@ -22,8 +22,7 @@ th:first-child, td:first-child, td.text, th.text { text-align: left }
 td.text { white-space: normal; min-width: 14rem }
 tr.strong { font-weight: bold }
 .scroll { overflow-x: auto }
-.scroll img { min-width: 44rem }
-img { width: 100%; max-width: 100rem; height: auto }
+.scroll img { max-width: max(100%, 44rem); height: auto }
 </style>
 </head>
 <body>

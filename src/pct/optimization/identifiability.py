@@ -15,6 +15,7 @@ import numpy as np
 from pct.dynamics.core import ModelSpec
 from pct.optimization.fitting import Fit
 from pct.optimization.manoeuvres import settles
+from pct.optimization.profile import Profile
 from pct.types import Float
 
 # A standard error above this share of the prior's: the data said next to nothing.
@@ -76,6 +77,17 @@ def judge(fit: Fit, spec: ModelSpec, prior: float) -> dict[str, dict[str, Any]]:
             "advice": _advice(key, verdict, partner),
         }
     return verdicts
+
+
+def with_profile(verdict: dict[str, Any], name: str, profile: Profile) -> dict[str, Any]:
+    """A verdict that gains from the profile: what is not bounded on both sides is not identified."""
+    said = verdict["verdict"]
+    if profile.converged and profile.interval == (None, None):
+        said = "not excited"
+    elif profile.converged and None in profile.interval and said == "identified":
+        said = "weak"
+    changed = {} if said == verdict["verdict"] else {"verdict": said, "advice": _advice(name, said, None)}
+    return {**verdict, **changed, "profile": profile.verdict}
 
 
 def correlations(fit: Fit, spec: ModelSpec) -> tuple[list[str], Float[np.ndarray, "N N"]]:

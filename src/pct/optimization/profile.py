@@ -52,6 +52,7 @@ class Profile(NamedTuple):
         excess: twice the log likelihood that is lost against the best, (K,).
         interval: ends of the 95 % interval; None where the profile stays below the limit as far as it goes.
         scale: what the loss was multiplied by for the correlation along the drive; below one.
+        converged: whether no point is better than the fit by more than the limit.
     """
 
     name: str
@@ -59,10 +60,13 @@ class Profile(NamedTuple):
     excess: Float[np.ndarray, " K"]
     interval: tuple[float | None, float | None]
     scale: float
+    converged: bool = True
 
     @property
     def verdict(self) -> str:
         """What it says of the parameter."""
+        if not self.converged:
+            return "rough: the fit had not converged, raise --iterations"
         if self.interval == (None, None):
             return "flat: not identified"
         if None in self.interval:
@@ -101,6 +105,16 @@ def profile(
     sizes = [int(np.prod(spec.full_shapes[key])) for key in spec.param_keys]
     place = sum(sizes[: spec.param_keys.index(name)])
     numbers = numbers[fit.kept]
+    # What is left to gain by all parameters must not look like a gain by this one.
+    fit = fit_errors(
+        errors,
+        windows,
+        numbers,
+        start=fit.params(spec),
+        prior=prior,
+        huber=huber,
+        iterations=3 * iterations,
+    )
     rows = _rows_counted_once(windows, numbers)
     naive = np.linalg.inv(fit.information + np.eye(fit.raw.size) / prior**2)
     scale = min(1.0, float(naive[place, place] / fit.covariance[place, place]))
@@ -146,7 +160,8 @@ def profile(
     values = np.array([_values_at(errors, fit.raw, place, point)[place] for point in points])
     ends = (_crossing(points[::-1], excess[::-1]), _crossing(points, excess))
     interval = tuple(None if e is None else float(_values_at(errors, fit.raw, place, e)[place]) for e in ends)
-    return Profile(name, values, excess, (interval[0], interval[1]), scale)
+    converged = bool(scale * held[float(fit.raw[place])] - losses.min() <= LIMIT)
+    return Profile(name, values, excess, (interval[0], interval[1]), scale, converged)
 
 
 def require_scalar(spec: ModelSpec, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -50,19 +51,18 @@ def draw_curves(*, panels: list[Panel], title: str) -> Figure:
     """Curves with 95 % bands, one panel each.
 
     Args:
-        panels: side by side, with one axis of values where the quantity is the same.
+        panels: two a row.
         title: says what was fitted.
     """
-    figure = Figure(figsize=(1.5 + 3.6 * len(panels), 4.2), layout="constrained")
+    rows = math.ceil(len(panels) / 2)
+    figure = Figure(figsize=(12, 1.0 + 3.4 * rows), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left")
-    axes = list(figure.subplots(1, len(panels), squeeze=False)[0])
-    for ax, panel in zip(axes, panels, strict=True):
+    axes = list(figure.subplots(rows, 2, squeeze=False).flat)
+    for ax, panel in zip(axes, panels, strict=False):
         _draw_panel(ax, panel)
-    first, others = axes[0], axes[1:]
-    for ax, panel in zip(others, panels[1:], strict=True):
-        if panel.y == panels[0].y:
-            ax.sharey(first)
-    first.autoscale_view(scalex=False)
+    for ax in axes[len(panels) :]:
+        ax.remove()
+    first = axes[0]
     figure.legend(
         [first.lines[0], first.collections[0], first.patches[0]],
         ["fit", "95 % band", "not reached by the drive"],
