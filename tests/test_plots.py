@@ -443,3 +443,80 @@ def test_the_same_figure_has_the_same_bytes():
         for _ in range(2)
     ]
     assert svg[0] == svg[1]
+
+
+# --- A fit
+
+
+def band(x, value, room, reached):
+    return plots.Band(x, value, value - room, value + room, reached)
+
+
+def test_curves_have_units_and_shade_what_was_not_reached():
+    x = np.linspace(-0.3, 0.3, 61)
+    # Beyond what was driven the band opens without end, and is cut off.
+    room = np.where(np.abs(x) > 0.2, 1e3, 0.5)
+    force = plots.Panel(
+        "front axle", ("slip angle", "rad"), ("side force", "N"), {"f": band(x, 20 * x, room, (-0.1, 0.2))}
+    )
+    drive = {name: band(x, slope * x, 0.1, (-0.3, 0.3)) for name, slope in (("full", 2), ("coast", 1))}
+    along = plots.Panel("along", ("speed", "m/s"), ("drive force", "N s^2"), drive)
+    figure = plots.draw_curves(panels=[force, along], title="a fit")
+    left, right = figure.axes
+    assert left.get_xlabel() == "slip angle [rad]"
+    assert left.get_ylabel() == "side force [N]"
+    assert right.get_ylabel() == "drive force [N s$^{2}$]"
+    assert left.get_ylim()[1] < 10
+    shaded = [patch.get_bbox() for patch in left.patches]
+    assert [(box.x0, box.x1) for box in shaded] == [(-0.3, -0.1), (0.2, 0.3)]
+    assert all(box.width == 0 for box in (patch.get_bbox() for patch in right.patches))
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["full", "coast"]
+    assert left.get_legend() is None
+
+
+def test_correlations_write_the_strong_ones():
+    correlation = np.array([[1.0, -0.9, 0.2], [-0.9, 1.0, 0.6], [0.2, 0.6, 1.0]])
+    figure = plots.draw_correlations(names=["a", "b", "c"], correlation=correlation, title="a fit")
+    ax = figure.axes[0]
+    assert sorted(texts(ax)) == ["-0.9", "-0.9", "0.6", "0.6"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b", "c"]
+    assert ax.images[0].get_clim() == (-1, 1)
+
+
+def test_residuals_mark_windows_that_were_left_out():
+    errors = np.array([[0.1, 0.2], [50.0, np.inf], [-0.2, 0.1]])
+    kept = np.array([True, False, True])
+    figure = plots.draw_residuals(
+        channels=SPEC.states[1:],
+        times=np.arange(3.0),
+        errors=errors,
+        kept=kept,
+        breaks=[1.5],
+        title="a fit",
+    )
+    y, psi = figure.axes
+    assert lines(y, plots.PREDICTED)[0].get_ydata().tolist() == [0.1, -0.2]
+    assert lines(y, plots.BASELINE)[0].get_ydata().tolist() == [50.0]
+    assert y.get_ylim()[1] < 1
+    assert [line.get_xdata()[0] for line in lines(psi, plots.MUTED)] == [0, 1.5]
+    assert psi.get_ylabel() == r"$\psi$ [rad]"
+
+
+def test_a_profile_shows_its_interval_and_ends():
+    figure = plots.draw_profile(
+        symbol="D_f",
+        unit="N",
+        values=np.array([1.0, 2.0, 3.0, 4.0]),
+        excess=np.array([9.0, 0.0, 1.0, 2.0]),
+        limit=3.84,
+        interval=(1.4, None),
+        best=2.1,
+        default=9.0,
+        title="a profile",
+    )
+    (ax,) = figure.axes
+    assert ax.get_xlabel() == "$D_f$ [N]"
+    assert [(patch.get_bbox().x0, patch.get_bbox().x1) for patch in ax.patches] == [(1.4, 4.0)]
+    assert lines(ax, plots.MUTED)[0].get_ydata()[0] == 3.84
+    # A default far outside would press the profile together.
+    assert lines(ax, plots.BASELINE) == []
