@@ -1,4 +1,4 @@
-"""`pct data <command>`: what is done with logs before training. Commands are imported when they are called."""
+"""`pct data <command>`: what is done with logs before training. Commands are imported when called."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "check": ("pct.cli.data_check", "find what is wrong with logs, with evidence and a fix"),
+    "map": ("pct.cli.data_map", "propose a signals.toml for logs"),
 }
 
 

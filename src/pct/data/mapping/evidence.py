@@ -1,0 +1,166 @@
+"""What columns of a drive say of each other: directions, ratios and lags, over short windows.
+
+A window is `SPAN` seconds long: noise hides in neither a change over it nor a mean. All figures are medians
+or come from rows where much happens, so that glitches and standstill do not decide.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from pct.types import Bool, Column, Float
+
+SPAN = 0.4
+# Windows that are needed to say anything.
+WINDOWS = 50
+# Lags that are looked at, in s.
+LONGEST_LAG = 0.6
+# A correlation this close to one leaves nothing for a lag to explain.
+LITTLE = 2e-3
+
+
+@dataclasses.dataclass(frozen=True)
+class Likeness:
+    """How a column goes with a reference.
+
+    Attributes:
+        ratio: median of column over reference where much happens.
+        spread: of the middle half of the ratios, relative.
+        correlation: at the lag where it is highest.
+        lag: by how many s the column lags behind, to a fraction of a row; 0 where that explains little.
+    """
+
+    ratio: float
+    spread: float
+    correlation: float
+    lag: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the one is a multiple of the other, but for noise."""
+        return abs(self.correlation) > 0.9 and self.spread < 0.5
+
+
+class Windows:
+    """Windows of a log without faults of its clock.
+
+    Args:
+        time: in s, shape (N,).
+    """
+
+    def __init__(self, time: Column) -> None:
+        steps = np.diff(time)
+        going = steps[steps > 0]
+        self.step = float(np.median(going)) if len(going) else 1.0
+        self.rows = max(1, round(SPAN / self.step))
+        sound = np.concatenate([[0], np.cumsum(~((steps > 0) & (steps < 1.5 * self.step)))])
+        self.whole: Bool[np.ndarray, " W"] = sound[self.rows :] == sound[: -self.rows]
+        self.steady = not sound[-1]
+
+    def changes(self, column: Column) -> Float[np.ndarray, " W"]:
+        """Change over each window."""
+        return column[self.rows :] - column[: -self.rows]
+
+    def means(self, column: Column) -> Float[np.ndarray, " W"]:
+        """Mean over each window; one with a missing value is NaN."""
+        middle = 0.5 * (column[1:] + column[:-1])
+        finite = np.isfinite(middle)
+        total = np.concatenate([[0.0], np.cumsum(np.where(finite, middle, 0.0))])
+        count = np.concatenate([[0], np.cumsum(finite)])
+        mean = (total[self.rows :] - total[: -self.rows]) / self.rows
+        return np.where(count[self.rows :] - count[: -self.rows] == self.rows, mean, np.nan)
+
+    def direction(self, x: Column, y: Column) -> tuple[Float[np.ndarray, " W"], Bool[np.ndarray, " W"]]:
+        """Direction of travel in rad, and the windows in which the positions move."""
+        dx, dy = self.changes(x), self.changes(y)
+        covered = np.hypot(dx, dy)
+        usable = self.whole & np.isfinite(covered)
+        if usable.sum() < WINDOWS:
+            return np.arctan2(dy, dx), np.zeros(len(usable), bool)
+        fast = np.quantile(covered[usable], 0.9)
+        return np.arctan2(dy, dx), usable & (covered > 0.3 * fast) & (covered < 3 * fast) & (fast > 0)
+
+    def pointing(
+        self, course: Float[np.ndarray, " W"], moving: Bool[np.ndarray, " W"], heading: Column, side: int
+    ) -> tuple[float, float]:
+        """How well a heading shows where the positions go, 0 to 1, and the angle between them in rad."""
+        turned = np.exp(1j * side * heading)
+        between = np.exp(1j * course[moving]) * np.conj((turned[self.rows :] + turned[: -self.rows])[moving])
+        between = between[np.abs(between) > 1e-6]
+        if len(between) < WINDOWS:
+            return 0.0, 0.0
+        mean = (between / np.abs(between)).mean()
+        return float(np.abs(mean)), float(np.angle(mean))
+
+    def compare(
+        self,
+        column: Float[np.ndarray, " W"],
+        reference: Float[np.ndarray, " W"],
+        used: Bool[np.ndarray, " W"],
+    ) -> Likeness | None:
+        """How a column goes with a reference, both over windows; None where too little happens."""
+        best, at, still = 0.0, 0, 0.0
+        found = []
+        reach = min(round(LONGEST_LAG / self.step), len(column) // 4)
+        for lag in range(-reach, reach + 1):
+            a, b, keep = _shifted(column, reference, used, lag)
+            figure = _correlation(a[keep], b[keep])
+            found.append(figure)
+            if abs(figure) > abs(best):
+                best, at = figure, lag
+            still = figure if lag == 0 else still
+        explains = 1 - abs(best) < 0.7 * (1 - abs(still)) - LITTLE and abs(at) < reach
+        lag = at if explains else 0
+        a, b, keep = _shifted(column, reference, used, lag)
+        a, b = a[keep], b[keep]
+        if len(b) < WINDOWS:
+            return None
+        strong = np.abs(b) > max(np.median(np.abs(b)) * 0.999, 1e-9)
+        if strong.sum() < WINDOWS / 2:
+            return None
+        low, ratio, high = np.quantile(a[strong] / b[strong], [0.25, 0.5, 0.75])
+        spread = (high - low) / abs(ratio) if ratio else np.inf
+        fraction = _top(*(abs(f) for f in found[lag + reach - 1 : lag + reach + 2])) if explains else 0.0
+        return Likeness(
+            float(ratio), float(spread), best if explains else still, (lag + fraction) * self.step
+        )
+
+
+def _shifted(
+    column: Float[np.ndarray, " W"],
+    reference: Float[np.ndarray, " W"],
+    used: Bool[np.ndarray, " W"],
+    lag: int,
+) -> tuple[Float[np.ndarray, " V"], Float[np.ndarray, " V"], Bool[np.ndarray, " V"]]:
+    """The column as it is ``lag`` windows later beside the reference."""
+    first, last = max(0, -lag), len(column) - max(0, lag)
+    a, b = column[first + lag : last + lag], reference[first:last]
+    return a, b, used[first:last] & np.isfinite(a) & np.isfinite(b)
+
+
+def _correlation(a: Float[np.ndarray, " V"], b: Float[np.ndarray, " V"]) -> float:
+    """Of what lies between the outermost hundredths, so that glitches do not decide."""
+    if len(a) < WINDOWS:
+        return 0.0
+    (a0, a1), (b0, b1) = np.quantile(a, [0.01, 0.99]), np.quantile(b, [0.01, 0.99])
+    a, b = np.clip(a, a0, a1), np.clip(b, b0, b1)
+    if not (a.std() > 1e-9 * np.abs(a).max() and b.std() > 1e-9 * np.abs(b).max()):
+        return 0.0
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def _top(before: float, at: float, after: float) -> float:
+    """Where the parabola through three figures is highest, from the middle one."""
+    bend = before - 2 * at + after
+    return 0.5 * (before - after) / bend if bend < 0 else 0.0
+
+
+def is_difference(column: Column, other: Column, step: float) -> bool:
+    """Whether a column is a plain difference of another: it says nothing that the other does not."""
+    steps = np.diff(other) / step
+    inner = column[1:-1]
+    scale = np.median(np.abs(inner - np.median(inner)))
+    ways = (steps[1:], steps[:-1], 0.5 * (steps[1:] + steps[:-1]))
+    return bool(scale > 0 and min(np.median(np.abs(inner - way)) for way in ways) < 1e-3 * scale)

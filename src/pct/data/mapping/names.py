@@ -1,0 +1,78 @@
+"""What a column's name says of it."""
+
+from __future__ import annotations
+
+import re
+
+# Patterns over the words of a name, in lower case and joined by one underscore.
+NAMES = {
+    "time": r"(^|_)(t|time|timestamp|stamp|times|secs?|seconds|elapsed|clock)(_(s|sec|ms|us|ns))?$",
+    "x": r"(^|_)(x|px|pos_x|x_pos|x_position|east|easting)$",
+    "y": r"(^|_)(y|py|pos_y|y_pos|y_position|north|northing)$",
+    "psi": r"(^|_)(psi|yaw|heading|theta|phi|course|yaw_angle|heading_angle|azimuth|euler(_angles)?_y)$",
+    "psi_dot": r"yaw_?rate|(psi|yaw|theta|heading)_dot|d_?(psi|yaw)$|(^|_)(omega(_z)?|wz|w_z|r|yaw_vel)$"
+    r"|(angular|ang)(_vel|_velocity|_rate)?_z$|heading_rate|yaw_velocity|gyr(o|oscope)?_?z$",
+    "vx": r"(^|_)(vx|v_x|linear_x|v_?lon|v_?long)$|(^|_)(vel|velocity|speed)(_[a-z]+)?_x$"
+    r"|longitudinal_(velocity|speed)",
+    "vy": r"(^|_)(vy|v_y|linear_y|v_?lat)$|(^|_)(vel|velocity|speed)(_[a-z]+)?_y$|lateral_(velocity|speed)$",
+    "v": r"(^|_)(v|speed|velocity|vel|vehicle_speed|erpm)$",
+    "delta": r"(^|_)(delta(_f)?|steer(ing)?|steer(ing)?_?(tire_|tyre_|wheel_)?angle|wheel_angle)$|servo",
+}
+# Words of columns that are no state of the vehicle itself.
+OTHERS = re.compile(
+    r"(^|_)(goal|target|ref|reference|desired|des|waypoints?|wp|wypt|nearest|next|lookahead|pred(icted)?|error|err|cov"
+    r"|covariance|std|var|sigma|mag|compass|wheel_[fr][lr]|lidar|scan|cos|sin|calculated)(_|$)"
+)
+COMMANDS = re.compile(
+    r"(^|_)(cmd|command|commands|control|ctrl|set|setpoint|input|inputs|drive|demand|servo)(_|$)"
+)
+
+
+def words(name: str) -> str:
+    """The words of a name.
+
+    Examples:
+        >>> words("/odom.twist.twist.linear.x"), words("linearVelX [m/s]"), words("states[3]")
+        ('odom_twist_twist_linear_x', 'linear_vel_x', 'states_3')
+    """
+    bare = re.sub(r"\s*[\[(][^\[\]()]*[^\[\]()\d][^\[\]()]*[\])]\s*$", "", name)
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", bare)
+    return re.sub(r"[^a-z0-9]+", "_", parted.lower()).strip("_")
+
+
+def means(name: str, channel: str) -> bool:
+    """Whether the name is one for the channel.
+
+    Examples:
+        >>> means("pose_x", "x"), means("goal_x", "x"), means("yaw_rate", "psi"), means("yawRate", "psi_dot")
+        (True, False, False, True)
+    """
+    text = words(name)
+    if channel in ("vx", "vy") and re.search(r"(^|_)(angular|ang)(_|$)", text):
+        return False
+    if channel in ("x", "y") and re.search(
+        r"(^|_)(v|vel|velocity|acc|accel|acceleration|linear|angular|imu|orientation|twist|gyro|force)(_|$)",
+        text,
+    ):
+        return False
+    return bool(re.search(NAMES[channel], text)) and not OTHERS.search(text)
+
+
+def is_command(name: str) -> bool:
+    """Whether the name says that the value was asked for.
+
+    Examples:
+        >>> is_command("/drive.drive.steering_angle"), is_command("steer_angle")
+        (True, False)
+    """
+    return bool(COMMANDS.search(words(name)))
+
+
+def partners(first: str, second: str) -> bool:
+    """Whether two names differ in one letter at the same place, as those of an x and a y do.
+
+    Examples:
+        >>> partners("pose_x", "pose_y"), partners("pose_x", "goal_y")
+        (True, False)
+    """
+    return len(first) == len(second) and sum(a != b for a, b in zip(first, second, strict=True)) == 1

@@ -1,0 +1,293 @@
+"""Proposed maps: right columns, units, signs and doubts, from names or without, on made and on real logs."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pct.cli.main import main
+from pct.data.logs import read_log
+from pct.data.logs.base import RawLog
+from pct.data.mapping import Line, Proposal, propose
+from pct.data.signals import read_folder, read_map
+from pct.errors import DataError
+from pct.types import Column
+
+ROOT = Path(__file__).parents[2]
+DATA = Path(os.environ.get("PCT_DATA", ROOT.parent / "shared" / "data"))
+DT = 0.02
+
+
+def drive(rows: int = 1500) -> dict[str, Column]:
+    """A car of 0.33 m wheelbase that weaves at 2 to 4 m/s with some slip and noise, in ISO 8855."""
+    random = np.random.default_rng(5)
+    t = DT * np.arange(rows)
+    v = 3.0 + np.sin(0.7 * t)
+    delta = 0.25 * np.sin(1.3 * t) + 0.1 * np.sin(0.37 * t)
+    psi_dot = v * np.tan(delta) / 0.33
+    psi = np.concatenate([[0.3], 0.3 + np.cumsum(psi_dot[:-1] * DT)])
+    beta = 0.3 * np.tan(delta)
+    x, y = (np.concatenate([[0.0], np.cumsum((v * f(psi + beta))[:-1] * DT)]) for f in (np.cos, np.sin))
+    log = {"t": t, "x": x, "y": y, "psi": psi, "vx": v * np.cos(beta), "vy": v * np.sin(beta)}
+    log |= {"psi_dot": psi_dot, "delta": delta, "temp": 20.0 + np.cumsum(random.normal(0, 0.01, rows))}
+    noise = {"x": 0.002, "y": 0.002, "psi": 0.002, "vx": 0.02, "vy": 0.02, "psi_dot": 0.02, "delta": 0.002}
+    return {
+        name: column + random.normal(0, noise.get(name, 0.0) + 1e-12, rows) * (name != "t")
+        for name, column in log.items()
+    }
+
+
+def raw(columns: dict[str, Column], **units: str) -> RawLog:
+    return RawLog(columns, np.arange(len(next(iter(columns.values())))), "row", units=units)
+
+
+def proposed(columns: dict[str, Column], **units: str) -> dict[str, Line]:
+    return by_channel(propose(Path("log.csv"), raw(columns, **units)))
+
+
+def by_channel(proposal: Proposal) -> dict[str, Line]:
+    return {line.channel: line for line in (proposal.time, *proposal.lines)}
+
+
+def renamed(**names: str) -> dict[str, Column]:
+    return {names.get(name, name): column for name, column in drive().items()}
+
+
+def columns_of(lines: dict[str, Line]) -> dict[str, str]:
+    return {channel: line.column for channel, line in lines.items() if channel != "time"}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {},
+        {
+            "x": "pose_x",
+            "y": "pose_y",
+            "psi": "yaw",
+            "psi_dot": "yawRate",
+            "delta": "steering_angle",
+            "vx": "linear_vel_x",
+        },
+        {
+            "x": "position.x",
+            "y": "position.y",
+            "psi": "heading",
+            "psi_dot": "gyro_z",
+            "delta": "road_wheel_angle",
+        },
+        {
+            "x": "easting",
+            "y": "northing",
+            "psi": "theta",
+            "psi_dot": "omega",
+            "vx": "v_lon",
+            "vy": "v_lat",
+            "t": "timestamp",
+        },
+    ],
+)
+def test_columns_by_name(names: dict[str, str]) -> None:
+    lines = proposed(renamed(**names))
+    expected = {name: names.get(name, name) for name in ("x", "y", "psi", "vx", "vy", "psi_dot", "delta")}
+    assert columns_of(lines) == expected
+    assert {lines[name].sure for name in ("time", "x", "y", "psi", "vx", "psi_dot", "delta")} == {"high"}
+    assert all(not line.keys for line in lines.values())
+
+
+def test_columns_without_names() -> None:
+    log = {f"states[{i}]": column for i, column in enumerate(drive().values())}
+    lines = proposed(log)
+    expected = dict(zip(drive(), log, strict=True))
+    for channel in ("x", "y", "psi", "vx", "psi_dot", "delta"):
+        assert lines[channel].column == expected[channel]
+        assert lines[channel].sure == "medium"
+        assert "not by its name" in lines[channel].reason
+    assert lines["time"].column == "states[0]"
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "keys"),
+    [
+        ("psi_dot", 180 / np.pi, {"unit": "deg/s"}),
+        ("psi_dot", -1.0, {"sign": -1}),
+        ("psi", 180 / np.pi, {"unit": "deg"}),
+        ("psi", -1.0, {"sign": -1}),
+        ("vx", 3.6, {"unit": "km/h"}),
+        ("vx", 4350.0, {"unit": "m/s/4350"}),
+        ("delta", 180 / np.pi, {"unit": "deg"}),
+        ("delta", -1.0, {"sign": -1}),
+    ],
+)
+def test_units_and_signs(name: str, factor: float, keys: dict[str, object]) -> None:
+    log = drive()
+    line = proposed({**log, name: factor * log[name]})[name]
+    if "4350" in str(keys):
+        assert str(line.keys["unit"]).startswith("m/s/4")
+        assert abs(float(str(line.keys["unit"])[4:]) - 4350) < 100
+        assert line.sure == "medium"
+    else:
+        assert (line.column, dict(line.keys)) == (name, keys)
+
+
+def test_a_heading_from_north() -> None:
+    log = drive()
+    compass = (90.0 - np.degrees(log["psi"])) % 360.0
+    line = proposed({**log, "psi": compass})["psi"]
+    assert dict(line.keys) == {"unit": "deg", "sign": -1, "offset": -90.0}
+
+
+@pytest.mark.parametrize(("scale", "unit"), [(1e3, "ms"), (1e6, "us"), (1e9, "ns")])
+def test_units_of_time(scale: float, unit: str) -> None:
+    log = drive()
+    assert proposed({**log, "t": scale * log["t"]})["time"].keys == {"unit": unit}
+
+
+def test_what_the_file_says_of_units() -> None:
+    log = drive()
+    lines = proposed({**log, "vx": 3.6 * log["vx"]}, vx="km/h")
+    assert (lines["vx"].keys, lines["vx"].sure) == ({"unit": "km/h"}, "high")
+    # A header that is wrong.
+    lines = proposed({**log, "psi_dot": np.degrees(log["psi_dot"])}, psi_dot="rad/s")
+    assert lines["psi_dot"].keys == {"unit": "deg/s"}
+
+
+def test_a_delay_is_seen() -> None:
+    log = drive()
+    late = {**log, "psi_dot": np.roll(log["psi_dot"], 6)}
+    assert abs(float(proposed(late)["psi_dot"].keys["delay"]) - 0.12) < 0.01
+
+
+def test_the_direction_of_travel_is_no_heading() -> None:
+    log = drive()
+    course = log["psi"] + np.arctan2(log["vy"], log["vx"])
+    lines = proposed({**log, "psi": course})
+    assert "psi" not in lines
+    assert lines["course"].column == "psi"
+
+
+def test_a_difference_of_the_pose_is_no_measurement() -> None:
+    log = drive()
+    rate = np.append(np.diff(log["psi"]) / DT, 0.0)
+    assert (
+        proposed({"yaw_rate_derived": rate, **log, "psi_dot": log["psi_dot"]})["psi_dot"].column == "psi_dot"
+    )
+
+
+def test_unity_counts_to_the_right() -> None:
+    log = drive()
+    unity = {"time": log["t"], "pos.x": -log["y"], "pos.y": 0.1 + 0 * log["x"], "pos.z": log["x"]}
+    unity["pos.y"][::7] += 1e-3 * np.arange(len(unity["pos.y"][::7])) % 0.01
+    unity["yaw"] = np.degrees(-log["psi"]) % 360.0
+    proposal = propose(Path("log.csv"), raw(unity))
+    lines = by_channel(proposal)
+    assert proposal.head["frame"] == "Unity"
+    assert (lines["x"].column, lines["y"].column) == ("pos.z", "pos.x")
+    assert lines["psi"].keys == {"unit": "deg"}
+
+
+def test_glued_recordings_are_to_be_cut() -> None:
+    log = drive(700)
+    twice = {name: np.concatenate([column, column]) for name, column in log.items()}
+    proposal = propose(Path("log.csv"), raw(twice))
+    assert proposal.head == {"faults": "cut"}
+    assert by_channel(proposal)["psi"].sure == "high"
+
+
+def test_what_is_missing_is_said() -> None:
+    log = drive()
+    del log["delta"]
+    proposal = propose(Path("log.csv"), raw(log))
+    assert "delta: no column found; a model needs it" in proposal.notes
+    with pytest.raises(DataError, match="expected a column of the time"):
+        propose(Path("log.csv"), raw({"a": np.zeros(100), "b": np.ones(100)}))
+    random = np.random.default_rng(0)
+    with pytest.raises(DataError, match="expected columns of positions"):
+        propose(
+            Path("log.csv"),
+            raw({"t": log["t"], "a": random.normal(size=1500), "b": random.normal(size=1500)}),
+        )
+
+
+def test_doubt_where_columns_contradict_names() -> None:
+    log = drive()
+    random = np.random.default_rng(0)
+    lines = proposed({**log, "psi_dot": random.normal(size=1500)})
+    assert (lines["psi_dot"].sure, lines["x"].sure) == ("low", "high")
+
+
+def test_the_proposal_is_a_map_that_reads_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = drive()
+    pl.DataFrame(log | {"psi_dot": np.degrees(log["psi_dot"])}).write_csv(tmp_path / "lap.csv")
+    arguments = ["data", "map", str(tmp_path / "lap.csv"), "--output", str(tmp_path / "signals.toml")]
+    main(arguments)
+    told = capsys.readouterr()
+    assert told.out == (tmp_path / "signals.toml").read_text()
+    assert "# high: so called" in told.out
+    assert told.err == "lap.csv: loads with this map: 1 recording, 1500 rows\n"
+    assert tomllib.loads(told.out)["channels"]["psi_dot"] == {"column": "psi_dot", "unit": "deg/s"}
+    np.testing.assert_allclose(read_folder(tmp_path)[0].channels["psi_dot"], log["psi_dot"])
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert "the file exists; pass --force" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("gone.csv", "expected a log, found nothing there"), ("notes.txt", r"expected a log \(.csv, ")],
+)
+def test_files_that_are_no_logs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, message: str
+) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(SystemExit) as stop:
+        main(["data", "map", str(tmp_path / name)])
+    assert stop.value.code == 3
+    assert message.replace("\\", "") in capsys.readouterr().err
+
+
+# Folder, preset, and channels that a proposal may leave out because they can be derived.
+SETS = [
+    ("f1tenth", "f1tenth-gym-csv", set()),
+    ("iac", "iac-csv", set()),
+    ("roboracer", "roboracer-csv", set()),
+    ("bayesrace", "bayesrace-npz", {"vy"}),
+    ("fullscale_sim", "fullscale-sim-json", set()),
+]
+
+
+@pytest.mark.parametrize(("folder", "preset", "derived"), SETS)
+def test_real_logs_are_mapped_as_their_presets_do(
+    folder: str, preset: str, derived: set[str], tmp_path: Path
+) -> None:
+    if not (DATA / folder).is_dir():
+        pytest.skip(f"no logs at {DATA / folder}: set PCT_DATA to the folder that holds '{folder}'")
+    (tmp_path / "signals.toml").write_text(f'preset = "{preset}"')
+    signals = read_map(tmp_path / "signals.toml")
+    path = max((DATA / folder).iterdir(), key=lambda file: file.stat().st_size)
+    lines = by_channel(propose(path, read_log(path, None, {})))
+    assert lines["time"].column == signals.time
+    expected = {
+        channel: signal.column for channel, signal in signals.channels.items() if channel not in derived
+    }
+    assert columns_of(lines) == expected
+    for channel in expected:
+        unit = str(lines[channel].keys.get("unit", ""))
+        head, _, number = unit.partition("m/s/")
+        given = signals.channels[channel].unit
+        if number:
+            assert abs(float(number) / float(given.removeprefix("m/s/")) - 1) < 0.02
+        else:
+            assert head == given
+
+
+def test_no_map_is_made_by_the_name_of_a_file() -> None:
+    """The path is for messages only."""
+    log = drive()
+    assert propose(Path("a.csv"), raw(log)) == propose(Path("roboracer/b.npz"), raw(log))
