@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def fit(data: Path, tmp_path: Path) -> FitCommand:
 def test_it_leaves_a_run_folder_that_rebuilds_the_model(
     fit: FitCommand, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, run = fit()
+    code, run = fit("--samples", "2")
     told = capsys.readouterr()
     assert code == 0, told.err
     assert run is not None
@@ -60,8 +61,15 @@ def test_it_leaves_a_run_folder_that_rebuilds_the_model(
             "pct_predicted_params.json",
             "training_rows.npy",
             "DONE",
+            "analysis",
+            "report.html",
         ),
     }
+    assert {path.name for path in (run / "analysis").iterdir()} == {"correlations.png", "residuals.png"}
+    page = (run / "report.html").read_text()
+    assert page.count("data:image/svg+xml;base64,") == 2
+    assert re.findall(r"(?:src|href)=[\"'](?!data:)", page) == []
+    assert all(f"<td>{name}</td>" in page for name in ("alpha_psi_dot", "fade_v_bias"))
     fitted = load_fit(run)
     learned = json.loads((run / "pct_predicted_params.json").read_text())
     assert set(learned) == set(fitted.spec.param_keys) == set(fitted.params)
@@ -74,8 +82,17 @@ def test_it_leaves_a_run_folder_that_rebuilds_the_model(
         assert 0 < entry["std"] < np.inf
         assert entry["mean"] == fitted.params[name]
     saved = json.loads((run / "fit.json").read_text())
-    assert set(saved["verdicts"]) == {name for name in learned if name != "gains"}
+    assert (
+        set(saved["verdicts"])
+        == {name for name in learned if name != "gains"}
+        == set(saved["correlations"]["names"])
+    )
+    for name, verdict in saved["verdicts"].items():
+        assert learned[name]["verdict"] == verdict["verdict"]
+        assert (verdict["advice"] is None) == (verdict["verdict"] == "identified")
+        assert verdict["advice"] is None or verdict["advice"] in told.out
     assert "alpha_psi_dot" in told.out
+    assert "warning: standard errors rest on 2 stretches of driving, too few" in told.err
     assert f"pct evaluate {run}" in told.out.replace("\n", " ")
 
 
@@ -86,6 +103,7 @@ def test_it_leaves_a_run_folder_that_rebuilds_the_model(
         (["--pedals"], "--pedals drive: 'unicycle' has no such channel"),
         (["--compare", "vy"], "--compare vy: expected some of"),
         (["--no-observer"], "--bias and --drift: nothing finds them without the observer"),
+        (["--profile", "gains"], "--profile gains: expected a fitted scalar parameter, one of alpha_psi_dot"),
         (["--horizon", "0"], "--horizon must be a positive number, got 0"),
     ],
 )

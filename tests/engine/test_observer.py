@@ -134,6 +134,22 @@ def test_sensitivities_are_jaxs_derivatives(name: str) -> None:
         assert (size > 1e-6).all()
 
 
+def test_the_start_can_be_turned_too() -> None:
+    """Along speed and heading of the row it starts from."""
+    roll, windows, params, _ = case("plain")
+    turned = {2: 0.5, 3: -2.0}
+    still = jax.tree.map(lambda value: jnp.zeros((1, *value.shape)), params)
+    along = tuple(jnp.full((1, 1), turned.get(i, 0.0)) for i in range(len(UNICYCLE.states)))
+    _, change = roll.sensitivities(params, still, windows, along)
+
+    def moved(by: Any) -> Any:
+        states = tuple(x.at[HISTORY].add(by * turned.get(i, 0.0)) for i, x in enumerate(windows.states))
+        return roll.states(params, windows._replace(states=states))[1]
+
+    _, wanted = jax.jvp(moved, (jnp.asarray(0.0),), (jnp.asarray(1.0),))
+    np.testing.assert_allclose(np.stack(change)[:, :, 0], np.stack(wanted), rtol=1e-9, atol=1e-12)
+
+
 def test_without_gains_it_is_an_open_loop_from_the_first_row() -> None:
     roll, windows, params, base = case("observer")
     params = {**params, GAINS: jnp.zeros_like(params[GAINS])}

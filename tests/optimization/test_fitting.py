@@ -15,8 +15,9 @@ from pct.dynamics.core import flatten_bounds, flatten_params
 from pct.errors import DivergedError, UsageError
 from pct.observation import GAINS, Measurement, with_measurement
 from pct.optimization import fitting, rollout_errors
-from pct.optimization.fitting import Fit, fit_parameters
+from pct.optimization.fitting import Fit, fit_errors, fit_parameters
 from pct.optimization.network import to_bounds
+from pct.optimization.rollout_errors import RolloutErrors, make_rollout_errors
 
 SPEC = MODEL_SPECS["unicycle"]
 DT, HISTORY, HORIZON = 0.05, 2, 5
@@ -334,8 +335,69 @@ def test_an_observer_leaves_less_of_noisy_starts(all_noisy: Fit) -> None:
 
 
 def test_a_start_that_diverges_is_refused() -> None:
-    with pytest.raises(DivergedError, match=r"unicycle: rollouts .* are not finite"):
+    with pytest.raises(DivergedError, match=r"unicycle: rollouts with the values to start at are not finite"):
         fit(make_windows(make_store(30)), start={"alpha_accel": np.nan})
+
+
+def test_defaults_that_diverge_are_refused() -> None:
+    store = make_store(30)
+    store.controls[20] = np.nan
+    with pytest.raises(DivergedError, match="unicycle: rollouts with the default parameters are not finite"):
+        fit(make_windows(store))
+
+
+@pytest.fixture(scope="module")
+def free() -> RolloutErrors:
+    return make_rollout_errors(
+        SPEC,
+        {**SPEC.default_params, "dt": DT},
+        HISTORY,
+        integrator="euler",
+        compare=("psi",),
+        free_start=True,
+    )
+
+
+@pytest.mark.parametrize("count", [100, 1])
+def test_free_starts_are_least_squares_with_an_intercept_by_window(free: RolloutErrors, count: int) -> None:
+    """Readings are noisy, those at the starts too; the heading is linear in gain, bias and its start."""
+    windows = make_windows(make_store(HISTORY + APART * count, noise=NOISE))
+    assert len(windows) == count
+    found = fit_errors(free, windows, np.arange(count), prior=WIDE, huber=1e6)
+    starts = np.asarray(windows.arrays.starts)
+    rows = starts[:, None] + np.arange(HORIZON + 1)
+    columns = np.stack([windows.store.controls[rows, 0], np.ones(rows.shape)])[..., :-1].cumsum(axis=2)
+    columns = DT * np.pad(columns, ((0, 0), (0, 0), (1, 0)))
+    heading = windows.store.states[rows, SPEC.state_indices["psi"]]
+    design, target = (part - part.mean(axis=-1, keepdims=True) for part in (columns, heading))
+    design, target = design.reshape(2, -1).T, target.ravel()
+    wanted, *_ = np.linalg.lstsq(design, target)
+    yaw = [SPEC.param_keys.index(name) for name in YAW]
+    share = 1 / (1 + np.exp(-found.raw[yaw]))
+    low, high = flatten_bounds(SPEC.param_keys, SPEC.param_bounds, SPEC.full_shapes)
+    slope = design * ((high - low)[yaw] * share * (1 - share))
+    information = slope.T @ slope / found.sigma**2
+    np.testing.assert_allclose(found.information[np.ix_(yaw, yaw)], information, rtol=1e-6)
+    if count > 1:
+        spread = np.sqrt(np.diag(found.sigma**2 * np.linalg.inv(design.T @ design)))
+        np.testing.assert_allclose(found.values[yaw], wanted, atol=0.02 * spread.min())
+        np.testing.assert_allclose(found.deviations(SPEC)[yaw], spread, rtol=0.35)
+
+
+def test_errors_are_compiled_once_for_many_logs(free: RolloutErrors) -> None:
+    for seed in range(3):
+        windows = make_windows(make_store(HISTORY + APART * 20, noise=NOISE, seed=seed))
+        fit_errors(free, windows, np.arange(20), huber=3.0 + seed, prior=1.0 + seed, starts=2)
+        compiled = free.errors._cache_size(), free.normal._cache_size()
+        if seed == 0:
+            first = compiled
+    assert compiled == first
+
+
+def test_free_starts_leave_no_work_to_an_observer() -> None:
+    spec = with_measurement(SPEC, Measurement(observer=True))
+    with pytest.raises(UsageError, match="--free-start: the observer finds the starts; add --no-observer"):
+        fit(make_windows(make_store(30), spec=spec), spec, free_start=True)
 
 
 def test_an_unknown_state_is_refused() -> None:
