@@ -61,8 +61,6 @@ def test_it_leaves_a_run_folder_that_rebuilds_the_model(
             "pct_predicted_params.json",
             "training_rows.npy",
             "DONE",
-            "analysis",
-            "report.html",
         ),
     }
     assert {path.name for path in (run / "analysis").iterdir()} == {"correlations.png", "residuals.png"}
@@ -94,6 +92,18 @@ def test_it_leaves_a_run_folder_that_rebuilds_the_model(
     assert "alpha_psi_dot" in told.out
     assert "warning: standard errors rest on 2 stretches of driving, too few" in told.err
     assert f"pct evaluate {run}" in told.out.replace("\n", " ")
+
+
+def test_a_profile_is_told_and_kept(fit: FitCommand, capsys: pytest.CaptureFixture[str]) -> None:
+    code, run = fit("--profile", "alpha_psi_dot", "--no-report")
+    told = capsys.readouterr()
+    assert code == 0, told.err
+    assert run is not None
+    assert not (run / "report.html").exists()
+    verdict = json.loads((run / "fit.json").read_text())["verdicts"]["alpha_psi_dot"]
+    kept = json.loads((run / "profile_alpha_psi_dot.json").read_text())
+    assert verdict["profile"] == kept["verdict"]
+    assert f"alpha_psi_dot: profile {kept['verdict']}" in told.out.replace("\n", " ")
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
     from pct.integration import choose_substeps
     from pct.optimization.fitting import fit_parameters
     from pct.optimization.identifiability import correlations, judge, with_profile
-    from pct.optimization.profile import require_scalar
+    from pct.optimization.profile import profile_fact, profile_table, require_scalar
     from pct.runs.directory import write_json
 
     for name in args.profile:
@@ -266,6 +266,10 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
     ]
     print_parameters(spec, params, deviations, verdicts)
     print_lines(facts)
+    for kept in profiles:
+        unit = spec.parameter(kept.name).unit
+        write_json(run / f"profile_{kept.name}.json", profile_table(kept, unit))
+        print_lines([profile_fact(kept, unit)])
     if args.report:
         from pct.evaluation.fit_report import make_fit_report, report_facts, save_fit_report
         from pct.evaluation.windows import with_history

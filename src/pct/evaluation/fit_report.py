@@ -20,7 +20,7 @@ from pct.fitted import FittedModel
 from pct.optimization.curves import NORMAL_95, Curve, Curves, curves_table, make_curves
 from pct.optimization.fitting import Fit
 from pct.optimization.identifiability import correlations, strongest_pairs
-from pct.optimization.profile import LIMIT, Profile, profile_table
+from pct.optimization.profile import LIMIT, Profile, profile_fact
 from pct.runs.directory import write_json
 
 FIGURES = "analysis"
@@ -108,7 +108,7 @@ def make_fit_report(
 
 
 def save_fit_report(run: Path, found: FitReport) -> Path:
-    """Write ``curves.json``, ``profile_NAME.json``, the figures under ``analysis/`` and ``report.html``.
+    """Write ``curves.json``, the figures under ``analysis/`` and ``report.html``.
 
     Returns:
         The HTML file.
@@ -123,9 +123,6 @@ def save_fit_report(run: Path, found: FitReport) -> Path:
         raise DataError(f"{folder}: cannot make the folder ({error.strerror}): free some space") from None
     if found.curves is not None:
         write_json(run / "curves.json", curves_table(found.curves))
-    for profile in found.profiles:
-        unit = found.spec.parameter(profile.name).unit
-        write_json(run / f"profile_{profile.name}.json", profile_table(profile, unit))
     for name, (_, plot, arguments) in _figures(found).items():
         plot(folder / f"{name}.png", **arguments)
     report = run / "report.html"
@@ -139,6 +136,7 @@ def fit_page(found: FitReport, name: str) -> str:
         key: figure(plots.to_svg(draw, **arguments), arguments["title"])
         for key, (draw, _, arguments) in _figures(found).items()
     }
+    spec = found.spec
     body = [bullets(found.facts), "<h2>Parameters</h2>"]
     body += [table(*_parameter_cells(found), texts=(6,)), bullets(VERDICTS)]
     if advice := [f"{name}: {v['advice']}" for name, v in found.verdicts.items() if v["advice"]]:
@@ -147,7 +145,7 @@ def fit_page(found: FitReport, name: str) -> str:
         body += ["<h2>What the car does</h2>", drawn["curves"], bullets(curve_facts(found.curves))]
     for profile in found.profiles:
         body += [f"<h2>Profile of {profile.name}</h2>", drawn[f"profile_{profile.name}"]]
-        body.append(bullets([profile_fact(profile, found.spec)]))
+        body.append(bullets([profile_fact(profile, spec.parameter(profile.name).unit)]))
     body += ["<h2>Trade-offs between parameters</h2>", bullets(pair_facts(found)), drawn["correlations"]]
     body += ["<h2>What is left along the drive</h2>", drawn["residuals"]]
     return page(f"Fit of {found.spec.name}: {name}", body)
@@ -164,8 +162,7 @@ VERDICTS = (
 def report_facts(found: FitReport) -> list[str]:
     """What the report adds to the table of parameters, in sentences."""
     curves = [] if found.curves is None else curve_facts(found.curves)
-    profiles = [profile_fact(profile, found.spec) for profile in found.profiles]
-    return [*curves, *pair_facts(found), *profiles]
+    return [*curves, *pair_facts(found)]
 
 
 def pair_facts(found: FitReport) -> list[str]:
@@ -198,13 +195,6 @@ def curve_facts(curves: Curves) -> list[str]:
             f"to ± {100 * share:.2g} % of its largest value, on average."
         )
     return lines
-
-
-def profile_fact(profile: Profile, spec: ModelSpec) -> str:
-    """A profile in words."""
-    unit = spec.parameter(profile.name).unit
-    ends = [f"{value:.4g}" if value is not None else "open" for value in profile.interval]
-    return f"{profile.name}: profile {profile.verdict}; 95 % interval {ends[0]} to {ends[1]} {unit}."
 
 
 def _figures(found: FitReport) -> dict[str, tuple[Any, Any, dict[str, Any]]]:

@@ -188,6 +188,12 @@ def profile_table(found: Profile, unit: str) -> dict[str, Any]:
     }
 
 
+def profile_fact(found: Profile, unit: str) -> str:
+    """A profile in words."""
+    ends = [f"{value:.4g}" if value is not None else "open" for value in found.interval]
+    return f"{found.name}: profile {found.verdict}; 95 % interval {ends[0]} to {ends[1]} {unit}."
+
+
 def _crossing(points: np.ndarray, excess: np.ndarray) -> float | None:
     """Where the excess first passes the limit on the way from its least to the last point; in its root.
 
