@@ -401,7 +401,7 @@ def test_two_files_of_one_name(tmp_path: Path) -> None:
 
 
 def test_every_preset_is_a_complete_map(tmp_path: Path) -> None:
-    assert len(presets()) == 5
+    assert len(presets()) == 8
     for name in presets():
         (tmp_path / "signals.toml").write_text(f'preset = "{name}"')
         signals = read_map(tmp_path / "signals.toml")

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from pct.data.logs import read_log
-from pct.data.signals import read_folder
+from pct.data.logs.rosbag import _fields, _known_messages
+from pct.data.signals import read_folder, read_map
 from pct.errors import DataError
 
 Written = Callable[[str, Path], Path]
@@ -35,9 +36,7 @@ column = "/servo.data"
 """
 
 
-@pytest.mark.parametrize(
-    "kind", ["ros1", "ros1 packed", "sqlite3", "mcap", "folder sqlite3", "folder mcap", "folder packed"]
-)
+@pytest.mark.parametrize("kind", ["ros1", "ros1 packed", "sqlite3", "mcap", "folder mcap", "folder packed"])
 def test_a_bag_through_a_map(kind: str, tmp_path: Path, written: Written) -> None:
     folder = written(kind, tmp_path)
     (folder / "signals.toml").write_text(MAP)
@@ -76,11 +75,11 @@ def test_all_numbers_of_a_bag(tmp_path: Path, written: Written) -> None:
 )
 def test_names_that_a_bag_does_not_have(tmp_path: Path, written: Written, name: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        read_log(written("sqlite3", tmp_path) / "log.db3", [name], {})
+        read_log(written("mcap", tmp_path) / "log.mcap", [name], {})
 
 
 def test_an_element_of_an_array(tmp_path: Path, written: Written) -> None:
-    raw = read_log(written("sqlite3", tmp_path) / "log.db3", ["/odom.pose.covariance[7]"], {})
+    raw = read_log(written("mcap", tmp_path) / "log.mcap", ["/odom.pose.covariance[7]"], {})
     np.testing.assert_array_equal(raw.columns["/odom.pose.covariance[7]"], 7.0)
 
 
@@ -157,3 +156,33 @@ def test_mdf_through_a_map(tmp_path: Path, written: Written) -> None:
     ):
         with pytest.raises(DataError, match=message):
             read_log(tmp_path / "log.mf4", [name], {})
+
+
+# What the topics of the presets carry, by the interfaces of the two stacks.
+TOPICS = {
+    "/pf/pose/odom": "nav_msgs/msg/Odometry",
+    "/odom": "nav_msgs/msg/Odometry",
+    "/sensors/imu/raw": "sensor_msgs/msg/Imu",
+    "/drive": "ackermann_msgs/msg/AckermannDriveStamped",
+    "/localization/kinematic_state": "nav_msgs/msg/Odometry",
+    "/vehicle/status/velocity_status": "autoware_vehicle_msgs/msg/VelocityReport",
+    "/vehicle/status/steering_status": "autoware_vehicle_msgs/msg/SteeringReport",
+}
+
+
+@pytest.mark.parametrize("preset", ["f1tenth-ros2", "autoware"])
+def test_presets_name_fields_of_their_messages(preset: str, tmp_path: Path) -> None:
+    (tmp_path / "signals.toml").write_text(f'preset = "{preset}"')
+    signals = read_map(tmp_path / "signals.toml")
+    types = _known_messages(None)
+    for column in (signal.column for signal in signals.channels.values()):
+        topic, _, field = column.partition(".")
+        assert _fields(types, TOPICS[topic])[field] in ("number", "heading")
+    assert signals.time.partition(".")[2] == "time"
+
+
+def test_every_message_that_is_shipped_can_be_read() -> None:
+    types = _known_messages(None)
+    for name in (*TOPICS.values(), "vesc_msgs/msg/VescStateStamped", "vesc_msgs/msg/VescImuStamped"):
+        assert "number" in _fields(types, name).values()
+    assert "lateral.steering_tire_angle" in _fields(types, "autoware_control_msgs/msg/Control")

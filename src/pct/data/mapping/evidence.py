@@ -15,6 +15,7 @@ from pct.types import Bool, Column, Float
 SPAN = 0.4
 # Windows that are needed to say anything.
 WINDOWS = 50
+MOST_WINDOWS = 500
 # Lags that are looked at, in s.
 LONGEST_LAG = 0.6
 # A correlation this close to one leaves nothing for a lag to explain.
@@ -86,8 +87,11 @@ class Windows:
         self, course: Float[np.ndarray, " W"], moving: Bool[np.ndarray, " W"], heading: Column, side: int
     ) -> tuple[float, float]:
         """How well a heading shows where the positions go, 0 to 1, and the angle between them in rad."""
-        turned = np.exp(1j * side * heading)
-        between = np.exp(1j * course[moving]) * np.conj((turned[self.rows :] + turned[: -self.rows])[moving])
+        # Some hundred windows tell, where many headings are tried.
+        at = np.flatnonzero(moving)
+        at = at[:: max(1, len(at) // MOST_WINDOWS)]
+        ends = np.exp(1j * side * heading[at]) + np.exp(1j * side * heading[at + self.rows])
+        between = np.exp(1j * course[at]) * np.conj(ends)
         between = between[np.abs(between) > 1e-6]
         if len(between) < WINDOWS:
             return 0.0, 0.0
