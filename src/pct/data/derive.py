@@ -229,6 +229,9 @@ def _body_velocity(difference: Difference, x: Column, y: Column, psi: Column) ->
 LOGGED = (
     Channel("vx", "v_x", "m/s", limit=120.0),
     Channel("vy", "v_y", "m/s", odd=True, limit=120.0),
+    # What an accelerometer shows, along and across the vehicle.
+    Channel("ax", "a_x", "m/s^2", limit=100.0),
+    Channel("ay", "a_y", "m/s^2", odd=True, limit=100.0),
     # Direction of travel of the reference point: heading plus slip angle.
     Channel("course", r"\chi", "rad", angle=True, odd=True),
 )

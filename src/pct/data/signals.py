@@ -234,13 +234,7 @@ def read_file(path: Path, signals: SignalMap) -> list[Trajectory]:
     Raises:
         DataError: the file or a value in it cannot be used; names the column and the row.
     """
-    names = [
-        signals.time,
-        *(name for signal in signals.channels.values() for name in (signal.column, signal.time)),
-    ]
-    raw = read_log(path, [name for name in dict.fromkeys(names) if name], signals.format)
-    signals = _with_units(path, signals, raw)
-    raw = _with_one_clock(path, signals, raw)
+    raw, signals = read_columns(path, signals)
     time = raw.columns[signals.time] * signals.time_factor
     values = {
         name: _convert(name, signal, raw.columns[signal.column]) for name, signal in signals.channels.items()
@@ -276,6 +270,21 @@ def read_file(path: Path, signals: SignalMap) -> list[Trajectory]:
         )
         trajectories.append(trajectory)
     return trajectories
+
+
+def read_columns(path: Path, signals: SignalMap) -> tuple[RawLog, SignalMap]:
+    """The raw columns that a map names, on the rows of its clock, and the map with the units of the file.
+
+    Raises:
+        DataError: the file cannot be read, or its clocks do not fit.
+    """
+    names = [
+        signals.time,
+        *(name for signal in signals.channels.values() for name in (signal.column, signal.time)),
+    ]
+    raw = read_log(path, [name for name in dict.fromkeys(names) if name], signals.format)
+    signals = _with_units(path, signals, raw)
+    return _with_one_clock(path, signals, raw), signals
 
 
 def _with_units(path: Path, signals: SignalMap, raw: RawLog) -> SignalMap:

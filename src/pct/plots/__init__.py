@@ -12,6 +12,8 @@ from pct.plots.curves import draw_curves as draw_curves
 from pct.plots.curves import plot_curves as plot_curves
 from pct.plots.error_growth import draw_error_growth as draw_error_growth
 from pct.plots.error_growth import plot_error_growth as plot_error_growth
+from pct.plots.finding import draw_finding as draw_finding
+from pct.plots.finding import plot_finding as plot_finding
 from pct.plots.ladder import draw_bins as draw_bins
 from pct.plots.ladder import draw_growth_bands as draw_growth_bands
 from pct.plots.ladder import draw_ladder as draw_ladder

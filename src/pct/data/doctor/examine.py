@@ -1,8 +1,8 @@
 """The checks in their order, and how one fault is kept from being told twice.
 
 Faults explain one another: degrees for radians make a yaw rate disagree with the heading as well. So the
-checks
-go from the root to the leaves, and each looks at the recording that the findings before it have mended.
+checks go from the root to the leaves, and each looks at the recording that the findings before it have
+mended.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ CHECKS: tuple[Check, ...] = (
     motion.glued,
     values.held,
     units.headings,
+    units.heading_is_course,
     units.velocity_frame,
     motion.circular_yaw_rate,
     units.units_and_signs,
@@ -41,6 +42,7 @@ CHECKS: tuple[Check, ...] = (
     motion.mismatch,
     motion.reference_point,
     motion.lags_of_rates,
+    units.steering_delay,
     excitation.standstill,
     excitation.imbalance,
 )

@@ -24,6 +24,7 @@ from pct.data.doctor.relations import (
 )
 from pct.data.doctor.statistics import (
     MAD,
+    TRIM,
     Agreement,
     Pair,
     effective_rows,
@@ -46,6 +47,8 @@ LAG_DEVIATIONS = 5.0
 # Readings of one speed or rate agree within this factor by calibration.
 SCALE = 1.06
 SCALE_DEVIATIONS = 3.5
+# Speed and yaw rate are off by one factor where they differ by less than this share of it.
+ONE_CLOCK = 0.4
 # Correlation of readings that noise does not explain when missing.
 COHERENT = 0.8
 # Less of a signal than this is no ground to correct a slope by.
@@ -145,7 +148,7 @@ def _lags(recording: Recording, names: tuple[str, ...]) -> list[Finding]:
         if compared is None:
             continue
         agreed, pairs = compared
-        if agreed.rows < ROWS or agreed.correlation < 0.4:
+        if agreed.rows < ROWS or agreed.correlation < COHERENT:
             continue
         gained = improvement(1 - agreed.correlation_now**2, 1 - agreed.correlation**2, agreed.rows)
         least = max(LAG_STEPS * recording.dt, LAG_SECONDS)
@@ -160,7 +163,7 @@ def _lags(recording: Recording, names: tuple[str, ...]) -> list[Finding]:
 def _lag_fault(recording: Recording, relation: Relation, agreed: Agreement, pairs: list[Pair]) -> Finding:
     name, lag = relation.name, agreed.lag
     dt = pair_step(recording) * recording.dt
-    constant = time_constant(pairs, dt, agreed.correlation) if lag > 0 else 0.0
+    constant = time_constant(pairs, dt, agreed, DECISIVE) if lag > 0 else 0.0
     form = (
         f"as a low-pass with a time constant of {constant:.2g} s does" if constant else "as a pure delay does"
     )
@@ -181,15 +184,14 @@ def _lag_fault(recording: Recording, relation: Relation, agreed: Agreement, pair
         confidence=confidence(abs(lag) / max(agreed.lag_error, 1e-6), LAG_DEVIATIONS),
         fix="; ".join(f"[{key.rpartition('.')[0]}] delay = {value}" for key, value in delay.items()),
         lines=delay,
-        # What a low-pass took away does not come back.
-        mend=lambda r: r.without(*moved) if constant else r.sooner(dict.fromkeys(moved, lag)),
+        mend=lambda r: r.sharpened(moved, constant) if constant else r.sooner(dict.fromkeys(moved, lag)),
         panels=both_sides(recording, relation, pairs, unit, lag),
         **evidence(recording, np.array([0, len(recording) - 1])),
     )
 
 
 def clock(recording: Recording) -> list[Finding]:
-    """Speed and yaw rate that exceed what the pose says by one and the same factor: the clock counts too
+    """Speed and yaw rate that exceed what the pose says by one factor: the clock counts too
     fast.
 
     Runs before `mismatch`, which would report each of them.
@@ -202,7 +204,9 @@ def clock(recording: Recording) -> list[Finding]:
     speed, turn = speeds[0], turns[0]
     together = abs(np.log(abs(speed.gain / turn.gain)))
     error = float(np.hypot(speed.gain_error, turn.gain_error))
-    if (speed.gain > 1) != (turn.gain > 1) or together > max(0.25 * abs(np.log(speed.gain)), 2.0 * error):
+    if (speed.gain > 1) != (turn.gain > 1) or together > max(
+        ONE_CLOCK * abs(np.log(speed.gain)), 2.0 * error
+    ):
         return []
     factor = float(np.sqrt(speed.gain * turn.gain))
     # The same drive with the time that the velocities tell.
@@ -238,9 +242,36 @@ def _scales(recording: Recording) -> dict[str, tuple[Agreement, tuple[float, flo
     for relation in RELATIONS:
         if relation.name in VELOCITIES:
             compared = compare(recording, relation)
-            if compared is not None and compared[0].rows >= ROWS and compared[0].correlation > 0.5:
-                found[relation.name] = compared[0], _signal_shares(recording, relation, compared[1])
+            if compared is None or compared[0].rows < ROWS:
+                continue
+            agreed = _through_zero(*compared)
+            if agreed.correlation > 0.5:
+                found[relation.name] = agreed, _signal_shares(recording, relation, compared[1])
     return found
+
+
+def _through_zero(agreed: Agreement, pairs: list[Pair]) -> Agreement:
+    """The gain of a drive at nearly one value, where only the levels of the two sides can be compared.
+
+    Zero is zero for a speed and a yaw rate, so that the line needs no offset.
+    """
+    a, b = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    if abs(float(b.mean())) < float(b.std()):
+        return agreed
+    slope = float(a @ b) / float(b @ b)
+    residual = a - slope * b
+    keep = np.abs(residual) < TRIM * MAD * float(np.median(np.abs(residual))) + 1e-12
+    a, b = a[keep], b[keep]
+    low, high = float(a @ b) / float(b @ b), float(a @ a) / float(a @ b)
+    residual = a - low * b
+    size = abs(low) * float(np.sqrt(np.mean(b * b))) * np.sqrt(max(4.0, effective_rows(residual)))
+    return agreed._replace(
+        gain=float(np.sign(low) * np.sqrt(abs(low * high))),
+        low=low,
+        high=high,
+        correlation=float(a @ b / np.sqrt((a @ a) * (b @ b))),
+        gain_error=float(np.std(residual)) / size,
+    )
 
 
 def _off(agreed: Agreement, shares: tuple[float, float]) -> bool:
@@ -282,14 +313,18 @@ def mismatch(recording: Recording) -> list[Finding]:
         check = "yaw_mismatch" if name == "psi_dot" else "speed_mismatch"
         unit = known_channels()[name].unit
         shares = _signal_shares(recording, relation, pairs)
-        if agreed.rows >= ROWS and agreed.correlation > 0.5 and _off(agreed, shares):
-            what = f"{agreed.gain:.3f} times {relation.means}"
-            sure = confidence(abs(np.log(agreed.gain)), np.log(SCALE))
+        level = _through_zero(agreed, pairs)
+        if agreed.rows >= ROWS and level.correlation > 0.5 and _off(level, shares):
+            what = f"{level.gain:.3f} times {relation.means}"
+            doubtful: tuple[str, ...] = (name,)
+            sure = confidence(abs(np.log(level.gain)), np.log(SCALE))
         elif (likeness := _unlike(agreed, shares)) is not None:
             what = (
                 f"unlike {relation.means}: correlation {agreed.correlation:.2f}, "
                 f"where their noise lets expect {likeness:.2f}"
             )
+            # Which of the two is wrong nobody knows.
+            doubtful = (name, "psi") if name == "psi_dot" else (name,)
             sure = confidence(1 - agreed.correlation**2, UNEXPLAINED * (1 - likeness**2))
         else:
             continue
@@ -306,7 +341,7 @@ def mismatch(recording: Recording) -> list[Finding]:
                     if check == "speed_mismatch"
                     else "calibrate the gyro, or leave the channel out: it is derived from the heading"
                 ),
-                mend=methodcaller("without", name),
+                mend=methodcaller("without", *doubtful),
                 panels=both_sides(recording, relation, pairs, unit),
                 **evidence(recording, np.array([0, len(recording) - 1])),
             )

@@ -183,6 +183,13 @@ class Recording:
         same = np.concatenate([[False], column[1:] == column[:-1]])
         return self.blanked({name: same})
 
+    def sharpened(self, names: tuple[str, ...], constant: float) -> Recording:
+        """Channels before a first-order low-pass of a time constant in s: value plus that times its rate."""
+        restored = {
+            name: self.channels[name] + constant * np.gradient(self.channels[name], self.dt) for name in names
+        }
+        return dataclasses.replace(self, channels={**self.channels, **restored})
+
     def broken(self, before: Int[np.ndarray, " K"]) -> Recording:
         """New pieces from these rows on."""
         return dataclasses.replace(self, breaks=tuple(sorted({*self.breaks, *map(int, before)})))

@@ -2,8 +2,7 @@
 
 A rate is compared with the change of what it is the rate of, over the same span: the mean of the rate over
 the span is exactly the change divided by its length, whatever the vehicle does, so that only the noise of
-the sensors
-is left between the two sides.
+the sensors is left between the two sides.
 """
 
 from __future__ import annotations
@@ -81,9 +80,8 @@ def pose_velocity(piece: Piece) -> tuple[Column, Column] | None:
 
 def _rate_of(name: str) -> Callable[[Piece, Column], Pair | None]:
     def sides(piece: Piece, rate: Column) -> Pair | None:
-        if name not in piece.columns:
-            return None
-        return mean_rate(rate, piece.dt), change(piece.columns[name], piece.dt)
+        column = piece.get(name)
+        return None if column is None else (mean_rate(rate, piece.dt), change(column, piece.dt))
 
     return sides
 

@@ -125,24 +125,24 @@ def agreement(pairs: Sequence[Pair], dt: float) -> Agreement | None:
     assert found is not None
     slope, _, residuals = found
     a, b = _shifted(pairs, keep, lag_rows)
-    three = [_correlation(pairs, keep, k) for k in (lag_rows - 1, lag_rows, lag_rows + 1)]
-    correlation = three[1]
+    before, correlation, after = (_correlation(pairs, keep, lag_rows + k) for k in (-1, 0, 1))
     now = _correlation(pairs, keep, 0)
     rest = np.concatenate([r[np.isfinite(r)] for r in residuals])
     rows = min(effective_rows(rest), float(len(a)))
     # A parabola through the three best lags places the peak between them.
-    lag = lag_rows * dt
-    before, peak, after = (float(abs(value)) for value in three)
-    bend = before - 2 * peak + after
+    lag = float(lag_rows * dt)
+    sign = float(np.sign(correlation))
+    bend = sign * (before - 2 * correlation + after)
     if bend < 0 and abs(lag_rows) < most:
-        lag += 0.5 * (before - after) / bend * dt
+        lag += 0.5 * sign * (before - after) / bend * dt
     rate = float(np.std(np.concatenate([np.diff(r) for _, r in pairs])) / dt)
     error = float(np.std(a - slope * b))
-    low, high = slope, float(np.var(a) / max(abs(slope) * np.var(b), 1e-300)) * np.sign(slope)
+    # The inverse of the slope the other way.
+    high = float(np.sign(slope)) * float(np.var(a)) / max(abs(slope) * float(np.var(b)), 1e-300)
     return Agreement(
-        gain=float(np.sign(slope) * np.sqrt(abs(low * high))),
-        low=float(low),
-        high=float(high),
+        gain=float(np.sign(slope) * np.sqrt(abs(slope * high))),
+        low=slope,
+        high=high,
         correlation=correlation,
         correlation_now=now,
         lag=lag,
@@ -203,13 +203,15 @@ def _fit(
     return slope, offset, residuals
 
 
-def time_constant(pairs: Sequence[Pair], dt: float, correlation: float) -> float:
+def time_constant(pairs: Sequence[Pair], dt: float, agreed: Agreement, decisive: float) -> float:
     """Time constant in s of the first-order low-pass that explains a channel better than any lag, or 0.
 
     Args:
         pairs, dt: as in `agreement`.
-        correlation: at the best lag.
+        agreed: at the best lag.
+        decisive: what it must improve on that, see `improvement`.
     """
+    correlation, rows = agreed.correlation, agreed.rows
     from scipy.signal import lfilter
 
     keep = [np.ones(len(a), bool) for a, _ in pairs]
@@ -220,4 +222,5 @@ def time_constant(pairs: Sequence[Pair], dt: float, correlation: float) -> float
         likeness = abs(_correlation(filtered, keep, 0))
         if likeness > best:
             best, found = likeness, float(constant)
-    return found
+    gained = improvement(1 - correlation**2, 1 - best**2, rows)
+    return found if gained > decisive and found < LONGEST_LAG else 0.0

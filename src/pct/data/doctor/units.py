@@ -1,13 +1,13 @@
 """Checks of units, signs and frames: a factor or a turn of the axes that makes two readings agree.
 
 A slope of a channel on what it is compared with is too small where the other side is noisy, and its inverse
-too
-large where the channel is; the truth lies between the two whatever the noise. A unit is wrong only where both
-of them are far from one.
+too large where the channel is; the truth lies between the two whatever the noise. A unit is wrong only
+where both of them are far from one.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -34,6 +34,7 @@ from pct.types import Column
 CALIBRATION = 1.6
 # A usual unit explains a factor this near to its own.
 NEAR = 0.08
+NEAR_ACCELERATION = 0.3
 # Another constant factor is one where it is beyond what a slow sensor takes from a signal.
 ODD_FACTOR = 3.0
 # Independent rows, and correlation, that a verdict needs.
@@ -267,6 +268,69 @@ def _curvature_sides(piece: Piece) -> Pair | None:
     return mean_rate(delta * v, piece.dt), mean_rate(psi_dot, piece.dt)
 
 
+def heading_is_course(recording: Recording) -> list[Finding]:
+    """A heading that is the direction of travel: it follows the path where the vehicle slips sideways.
+
+    Velocities of another point than that of the pose would show the same, but by a multiple of the yaw rate,
+    which is left free.
+    """
+    if not recording.has("x", "y", "psi") or not (recording.has("vx", "vy") or recording.has("v", "beta")):
+        return []
+    vy, across, along, turn = [], [], [], []
+    for piece in recording.pieces:
+        pose, sideways, psi = pose_velocity(piece), piece.get("vy"), piece.get("psi")
+        if pose is None or sideways is None or psi is None or len(piece) < 60:
+            continue
+        along.append(pose[0])
+        across.append(pose[1])
+        vy.append(mean_rate(sideways, piece.dt))
+        turn.append(change(psi, piece.dt))
+    if not vy:
+        return []
+    measured, shown, ahead, rate = map(np.concatenate, (vy, across, along, turn))
+    moving = ahead > 0.3 * np.quantile(ahead, 0.95)
+    if moving.sum() < 60:
+        return []
+    measured, shown, ahead, rate = (column[moving] for column in (measured, shown, ahead, rate))
+    as_heading = _left(measured, shown, rate)
+    as_course = _left(shown, np.zeros_like(shown), rate, free=False)
+    count = effective_rows(shown)
+    if as_course > 0.5 * as_heading or improvement(as_heading, as_course, count) < DECISIVE:
+        return []
+    index = np.arange(len(shown), dtype=float) * recording.dt
+    return [
+        Finding(
+            check="heading_is_course",
+            severity="error",
+            message=(
+                f"{recording.called('psi')} is the direction of travel and no heading: it follows the path "
+                f"within {np.sqrt(as_course) / np.median(ahead):.2g} rad while the slip angle is "
+                f"{MAD * np.median(np.abs(measured / ahead)):.2g} rad"
+            ),
+            channels=("psi",),
+            confidence=confidence(as_heading / as_course, 2.0),
+            fix="map the column to 'course', not to 'psi': the heading is derived from it and the slip angle",
+            mend=_renamed_to_course,
+            panels=(
+                Panel(
+                    "moving time [s]",
+                    "lateral velocity [m/s]",
+                    {"logged": (index, measured), "of the path beside the heading": (index, shown)},
+                ),
+            ),
+            **evidence(recording, np.array([0, len(recording) - 1])),
+        )
+    ]
+
+
+def _renamed_to_course(recording: Recording) -> Recording:
+    column = recording.channels["psi"]
+    renamed = recording.without("psi")
+    channels = {**renamed.channels, "course": column}
+    origins = {**recording.origins, "course": recording.origins.get("psi", "measured")}
+    return dataclasses.replace(renamed, channels=channels, origins=origins)
+
+
 # Speed times steering angle over yaw rate is the wheelbase.
 STEERING = Relation("delta", "the yaw rate", (), _curvature_sides)
 
@@ -278,6 +342,33 @@ def wheelbase(recording: Recording) -> float | None:
     if found is None or found.rows < ROWS or abs(found.correlation) < CORRELATION:
         return None
     return found.gain
+
+
+def steering_delay(recording: Recording) -> list[Finding]:
+    """How long the vehicle takes to answer its steering: longer where the angle is a command."""
+    compared = compare(recording, STEERING)
+    if compared is None:
+        return []
+    found, pairs = compared
+    late = -found.lag
+    if found.rows < ROWS or found.correlation < 0.8 or late < 0.05 + 3 * found.lag_error:
+        return []
+    return [
+        Finding(
+            check="steering_delay",
+            severity="info",
+            message=(
+                f"the yaw rate follows {recording.called('delta')} {late:.3f} ± {found.lag_error:.3f} s "
+                f"later (correlation {found.correlation:.3f}): tyres and inertia take part of it, a "
+                "servo the rest where the angle is a command"
+            ),
+            channels=("delta",),
+            confidence=confidence(late / max(found.lag_error, 1e-6), 3.0),
+            fix=f'if it is a command: [channels.delta] origin = "command", delay = {-late:.2f} or less',
+            panels=both_sides(recording, STEERING, pairs, "rad·m/s", found.lag),
+            **evidence(recording, np.array([0, len(recording) - 1])),
+        )
+    ]
 
 
 def units_and_signs(recording: Recording) -> list[Finding]:
@@ -334,7 +425,9 @@ def _unit_fault(
         declared = recording.sources.get(names[0], ("", ""))[1]
         known = {of: 1.0, **USUAL_UNITS.get(of, {}), **MORE_UNITS.get(of, {})}
         raw = ratio * known.get(declared, 1.0)
-        near = [u for u, f in known.items() if abs(np.log(raw / f)) < NEAR and u != (declared or of)]
+        # An accelerometer shows part of the weight as well, as the body rolls and pitches.
+        close = NEAR_ACCELERATION if of == "m/s^2" else NEAR
+        near = [u for u, f in known.items() if abs(np.log(raw / f)) < close and u != (declared or of)]
         if near:
             blamed, factor = names, ratio
             unit = min(near, key=lambda u: abs(np.log(raw / known[u])))
@@ -451,7 +544,7 @@ def velocity_frame(recording: Recording) -> list[Finding]:
     best = min(same, flipped)
     simple = improvement(exact_flipped, best, count) < DECISIVE < improvement(exact, exact_flipped, count)
     if (simple and exact_flipped < 0.5 * exact) or (
-        flipped < 0.5 * same and improvement(same, flipped, count) > DECISIVE
+        exact_flipped < 0.5 * exact and flipped < 0.5 * same and improvement(same, flipped, count) > DECISIVE
     ):
         return [
             _frame_fault(

@@ -22,6 +22,8 @@ ACCELERATIONS = ("accel", "ax", "ay")
 SPIKE_SHARE = 0.02
 # A channel that stands still for so many seconds while the vehicle moves.
 FROZEN_SECONDS = 0.5
+# What a driver may hold still.
+HELD_STILL = ("delta", "delta_dot", "accel")
 # Chance of an equal run as long as the one found, over the whole recording.
 CHANCE = 1e-6
 # Fewer levels than these within the range of a signal hide what it does.
@@ -169,7 +171,8 @@ def frozen(recording: Recording) -> list[Finding]:
             found.append(
                 Finding(
                     check="frozen",
-                    severity="warning",
+                    # A manoeuvre may hold the steering still; all else moves with the vehicle.
+                    severity="info" if name in HELD_STILL else "warning",
                     message=(
                         f"{recording.called(name)} is {good[0]:.4g} {_unit(name)} in all {len(good)} rows"
                     ),
@@ -190,8 +193,7 @@ def frozen(recording: Recording) -> list[Finding]:
             continue
         others = _share_without_longest(equal & moving, start, length, moving)
         allowed = max(FROZEN_SECONDS / recording.dt, np.log(CHANCE / len(column)) / np.log(min(others, 0.97)))
-        # A steering that is held still is driving; all others move with the vehicle.
-        if name in ("delta", "delta_dot", "accel"):
+        if name in HELD_STILL:
             continue
         long = length > allowed
         if not long.any():
