@@ -340,7 +340,7 @@ def test_signals_of_another_rate_are_refused(tmp_path: Path) -> None:
     ("signals", "message"),
     [
         ("[channels\n", r"expected TOML, found an error: .*line 1"),
-        ('preset = "nope"', "unknown preset 'nope'. Known presets: bayesrace-npz, f1tenth"),
+        ('preset = "nope"', "unknown preset 'nope'. Known presets: autoware, bayesrace-npz, f1tenth"),
         (MAP + "colour = 1", r"unknown key 'channels.delta.colour'. Known keys: column, unit, sign"),
         ("color = 1\n" + MAP, "unknown key 'color'"),
         (MAP.replace("channels.psi]", "channels.phi]"), "unknown channel 'phi'. Known channels: x, y"),

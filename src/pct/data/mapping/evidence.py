@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from jaxtyping import Complex
 
 from pct.types import Bool, Column, Float
 
@@ -84,19 +85,26 @@ class Windows:
         return np.arctan2(dy, dx), usable & (covered > 0.3 * fast) & (covered < 3 * fast) & (fast > 0)
 
     def pointing(
-        self, course: Float[np.ndarray, " W"], moving: Bool[np.ndarray, " W"], heading: Column, side: int
+        self,
+        course: Float[np.ndarray, " W"],
+        moving: Bool[np.ndarray, " W"],
+        heading: Complex[np.ndarray, " N"],
     ) -> tuple[float, float]:
-        """How well a heading shows where the positions go, 0 to 1, and the angle between them in rad."""
+        """How well a heading shows where the positions go, 0 to 1, and the angle between them in rad.
+
+        Args:
+            course, moving: of `direction`.
+            heading: as unit numbers exp(i psi).
+        """
         # Some hundred windows tell, where many headings are tried.
         at = np.flatnonzero(moving)
         at = at[:: max(1, len(at) // MOST_WINDOWS)]
-        ends = np.exp(1j * side * heading[at]) + np.exp(1j * side * heading[at + self.rows])
-        between = np.exp(1j * course[at]) * np.conj(ends)
-        between = between[np.abs(between) > 1e-6]
+        between = np.exp(1j * course[at]) * np.conj(heading[at] + heading[at + self.rows])
+        size = np.abs(between)
+        between = between[size > 1e-6] / size[size > 1e-6]
         if len(between) < WINDOWS:
             return 0.0, 0.0
-        mean = (between / np.abs(between)).mean()
-        return float(np.abs(mean)), float(np.angle(mean))
+        return float(np.abs(between.mean())), float(np.angle(between.mean()))
 
     def compare(
         self,
@@ -105,11 +113,16 @@ class Windows:
         used: Bool[np.ndarray, " W"],
     ) -> Likeness | None:
         """How a column goes with a reference, both over windows; None where too little happens."""
+        usable = used & np.isfinite(column) & np.isfinite(reference)
+        if usable.sum() < WINDOWS:
+            return None
         best, at, still = 0.0, 0, 0.0
+        # What lies beyond the outermost hundredths is cut, so that glitches do not decide.
+        clipped = [np.clip(c, *np.quantile(c[usable], [0.01, 0.99])) for c in (column, reference)]
         found = []
         reach = min(round(LONGEST_LAG / self.step), len(column) // 4)
         for lag in range(-reach, reach + 1):
-            a, b, keep = _shifted(column, reference, used, lag)
+            a, b, keep = _shifted(clipped[0], clipped[1], used, lag)
             figure = _correlation(a[keep], b[keep])
             found.append(figure)
             if abs(figure) > abs(best):
@@ -145,12 +158,7 @@ def _shifted(
 
 
 def _correlation(a: Float[np.ndarray, " V"], b: Float[np.ndarray, " V"]) -> float:
-    """Of what lies between the outermost hundredths, so that glitches do not decide."""
-    if len(a) < WINDOWS:
-        return 0.0
-    (a0, a1), (b0, b1) = np.quantile(a, [0.01, 0.99]), np.quantile(b, [0.01, 0.99])
-    a, b = np.clip(a, a0, a1), np.clip(b, b0, b1)
-    if not (a.std() > 1e-9 * np.abs(a).max() and b.std() > 1e-9 * np.abs(b).max()):
+    if len(a) < WINDOWS or not (a.std() > 1e-9 * np.abs(a).max() and b.std() > 1e-9 * np.abs(b).max()):
         return 0.0
     return float(np.corrcoef(a, b)[0, 1])
 

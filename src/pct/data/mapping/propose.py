@@ -117,24 +117,28 @@ def _pose(path: Path, log: Log) -> tuple[list[Line], bool]:
         names = log.nameless()
         pairs = [(x, y) for x in names for y in names if x != y]
     headings = log.named("psi")
-    pointers = headings or log.nameless()
+    units = (("rad", 1.0), ("deg", math.pi / 180))
+    pointers = {
+        (name, unit): np.exp(1j * scale * log.columns[name])
+        for name in headings or log.nameless()
+        for unit, scale in units
+    }
     best: tuple[float, tuple[str, str], str, str, int, float] | None = None
     for pair in pairs[:600]:
         course, moving = log.windows.direction(log.columns[pair[0]], log.columns[pair[1]])
         if not moving.any():
             continue
-        for name in pointers:
+        for (name, unit), turned in pointers.items():
             if name in pair:
                 continue
-            for unit, scale in (("rad", 1.0), ("deg", math.pi / 180)):
-                for side in (1, -1) if called else (1,):
-                    how, apart = log.windows.pointing(course, moving, scale * log.columns[name], side)
-                    # Without a name the plain reading has to hold; columns that come first go first.
-                    if (not headings or not called) and (side == -1 or abs(apart) > 0.3):
-                        continue
-                    rank = how - 0.02 * (unit == "deg") - 0.02 * (side == -1) - 0.05 * (abs(apart) > 0.3)
-                    if best is None or rank > best[0] + 0.01:
-                        best = (rank, pair, name, unit, side, apart)
+            for side in (1, -1) if called else (1,):
+                how, apart = log.windows.pointing(course, moving, turned if side == 1 else np.conj(turned))
+                # Without a name the plain reading has to hold; columns that come first go first.
+                if (not headings or not called) and (side == -1 or abs(apart) > 0.3):
+                    continue
+                rank = how - 0.02 * (unit == "deg") - 0.02 * (side == -1) - 0.05 * (abs(apart) > 0.3)
+                if best is None or rank > best[0] + 0.01:
+                    best = (rank, pair, name, unit, side, apart)
     if best is None or best[0] < 0.7:
         if not called:
             raise DataError(
