@@ -520,3 +520,12 @@ def test_a_profile_shows_its_interval_and_ends():
     assert lines(ax, plots.MUTED)[0].get_ydata()[0] == 3.84
     # A default far outside would press the profile together.
     assert lines(ax, plots.BASELINE) == []
+
+
+def test_logarithmic_axes_have_plain_numbers():
+    errors = {"run": {"x": (0.2, 0.19, 0.22)}, "hold": {"x": (0.4, 0.38, 0.42)}}
+    figure = plots.draw_ladder(channels=SPEC.states[:1], errors=errors, title="a ladder")
+    figure.canvas.draw()
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels(which="both")]
+    assert {"0.2", "0.3", "0.4"} <= set(labels)
+    assert not any("e" in label for label in labels)

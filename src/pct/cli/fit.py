@@ -78,7 +78,7 @@ class FitConfig:
     """Compute in double precision: for data without noise."""
     profile: tuple[str, ...] = ()
     """Parameters whose likelihood is profiled: each is held at points about its value, the others are fitted
-    anew. Takes about as long as eight fits each."""
+    anew. Takes as long as some ten fits each."""
     report: bool = True
     """Draw the figures and write report.html."""
     results: Path | None = None

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pct.dynamics.core import ModelSpec
+from pct.optimization.identifiability import advice_lines
 
 
 def print_parameters(
@@ -18,12 +19,10 @@ def print_parameters(
     """Print each parameter with its verdict, and what would settle those that are not identified."""
     console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
     console.print(_table(spec, params, deviations, verdicts))
-    if advised := {name: entry["advice"] for name, entry in verdicts.items() if entry["advice"]}:
+    if advice := advice_lines(verdicts):
         console.print("What would settle the others:")
-        # One line for all that the same manoeuvre settles.
-        for advice in dict.fromkeys(advised.values()):
-            names = ", ".join(name for name in advised if advised[name] == advice)
-            console.print(f"  {names}: {advice}", soft_wrap=True)
+        for line in advice:
+            console.print(f"  {line}", soft_wrap=True)
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ from pct.files import write_output
 from pct.fitted import FittedModel
 from pct.optimization.curves import NORMAL_95, Curve, Curves, curves_table, make_curves
 from pct.optimization.fitting import Fit
-from pct.optimization.identifiability import correlations, strongest_pairs
+from pct.optimization.identifiability import advice_lines, correlations, strongest_pairs
 from pct.optimization.profile import LIMIT, Profile, profile_fact
 from pct.runs.directory import write_json
 
@@ -139,7 +139,7 @@ def fit_page(found: FitReport, name: str) -> str:
     spec = found.spec
     body = [bullets(found.facts), "<h2>Parameters</h2>"]
     body += [table(*_parameter_cells(found), texts=(6,)), bullets(VERDICTS)]
-    if advice := [f"{name}: {v['advice']}" for name, v in found.verdicts.items() if v["advice"]]:
+    if advice := advice_lines(found.verdicts):
         body += ["<h2>What would settle the others</h2>", bullets(advice)]
     if found.curves is not None:
         body += ["<h2>What the car does</h2>", drawn["curves"], bullets(curve_facts(found.curves))]

@@ -31,6 +31,8 @@ NORMAL_95 = 1.96
 POINTS = 101
 # Steps of differences: as a share of a parameter's range, and of slip angle in rad.
 STEP, SLIP_STEP = 1e-5, 1e-5
+# The handling diagram ends at this share of what both axles can hold.
+SHY = 0.95
 # A curve is drawn so far beyond what was reached.
 BEYOND = 1.5
 # Shares of the driven rows that count as reached: one glitch reaches nothing.
@@ -263,7 +265,8 @@ def _handling(
     high = min(ends[1] for _, ends in rising.values())
     if low >= high:
         return None
-    x = np.linspace(low, high, POINTS)
+    # At the peaks a little force takes any slip angle.
+    x = (low + high) / 2 + SHY * (high - low) / 2 * np.linspace(-1, 1, POINTS)
 
     def difference(p: Any) -> Array:
         front, rear = (np.interp(x, acceleration(axle, slip, p), slip) for axle, (slip, _) in rising.items())

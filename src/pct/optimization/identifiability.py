@@ -7,7 +7,7 @@ not tell comes the manoeuvre that would.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,6 +88,20 @@ def with_profile(verdict: dict[str, Any], name: str, profile: Profile) -> dict[s
         said = "weak"
     changed = {} if said == verdict["verdict"] else {"verdict": said, "advice": _advice(name, said, None)}
     return {**verdict, **changed, "profile": profile.verdict}
+
+
+def advice_lines(verdicts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What would settle the parameters that are not identified; one line for those with the same advice.
+
+    Examples:
+        >>> advice_lines({"C_f": {"advice": "Drive."}, "m": {"advice": None}, "E_f": {"advice": "Drive."}})
+        ['C_f, E_f: Drive.']
+    """
+    advised = {name: entry["advice"] for name, entry in verdicts.items() if entry["advice"]}
+    return [
+        f"{', '.join(name for name in advised if advised[name] == advice)}: {advice}"
+        for advice in dict.fromkeys(advised.values())
+    ]
 
 
 def correlations(fit: Fit, spec: ModelSpec) -> tuple[list[str], Float[np.ndarray, "N N"]]:

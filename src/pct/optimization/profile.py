@@ -33,8 +33,8 @@ from pct.types import Float
 
 # 95 % quantile of chi square with one degree of freedom.
 LIMIT = 3.841
-# Points to each side, in standard errors of the fit on the unbounded axis.
-POINTS = (0.7, 1.4, 2.1, 3.0)
+# Points to each side, in standard errors of the fit on the unbounded axis; the last beyond the limit ends it.
+POINTS = (0.8, 1.6, 2.4, 3.5, 5.0, 8.0, 14.0, 30.0, 100.0)
 # A prior that holds a parameter.
 HELD = 1e-4
 # An error below this share of the channel's scale is rounding.
@@ -88,6 +88,8 @@ def profile(
 ) -> Profile:
     """Hold a parameter at points about its fitted value and fit the others anew, from the neighbour's answer.
 
+    To each side it goes on until the limit is passed, or the parameter is nearly at its bound.
+
     Args:
         name: a scalar parameter that was fitted.
         fit: of these windows.
@@ -95,7 +97,7 @@ def profile(
         windows, numbers: as the fit got them; windows that it rejected are left out.
         prior, huber: those of the fit.
         iterations: most iterations at a point.
-        report: called after each point with the value and what is lost there, in the order of fitting.
+        report: called after each point with the value and what is lost there against the best so far.
 
     Raises:
         UsageError: there is no such parameter among the fitted ones, or it is an array.
@@ -153,7 +155,10 @@ def profile(
             )
             start = found.params(spec)
             held[raw] = lost(found)
-            report(value, scale * (held[raw] - held[float(fit.raw[place])]))
+            excess = scale * (held[raw] - min(held.values()))
+            report(value, excess)
+            if excess > LIMIT:
+                break
     points = np.array(sorted(held))
     losses = scale * np.array([held[point] for point in points])
     excess = losses - losses.min()

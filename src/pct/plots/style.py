@@ -88,7 +88,14 @@ def set_log(ax: Axes, values: np.ndarray, which: str = "y") -> None:
         (ax.set_yscale if which == "y" else ax.set_xscale)("log", nonpositive="mask")
         axis = ax.yaxis if which == "y" else ax.xaxis
         axis.set_major_formatter("{x:g}")
-        axis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.4)))
+        axis.set_minor_formatter(_Plain(minor_thresholds=(1.0, 0.4)))
+
+
+class _Plain(LogFormatter):
+    """The ticks that Matplotlib would label, without powers of ten."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 def finite(values: np.ndarray) -> np.ndarray:
