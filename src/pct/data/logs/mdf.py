@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +32,33 @@ def read_mdf(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
             MDF is missing.
     """
     asammdf = optional_package("asammdf", "mdf", f"{path}: an MDF file")
+    with _quiet():
+        try:
+            # From an open file, else the library leaves one behind that it could not read.
+            with path.open("rb") as file:
+                if file.read(3) != b"MDF":
+                    raise DataError(f"{path}: expected an MDF file, found other content: is the file whole?")
+                with asammdf.MDF(file) as mdf:
+                    return _read(path, mdf, names)
+        except DataError:
+            raise
+        # Damaged bytes fail anywhere inside the blocks.
+        except Exception as error:
+            reason = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
+        # What is half open refers to itself: only a collection lets go of it.
+        gc.collect()
+    raise DataError(f"{path}: expected an MDF file, found {reason}: is the file whole?")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what Python says when the library lets go of a file that it could not open."""
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda _: None
     try:
-        # From an open file, else the library leaves one behind that it could not read.
-        with path.open("rb") as file:
-            if file.read(3) != b"MDF":
-                raise DataError(f"{path}: expected an MDF file, found other content: is the file whole?")
-            with asammdf.MDF(file) as mdf:
-                return _read(path, mdf, names)
-    except DataError:
-        raise
-    # Damaged bytes fail anywhere inside the blocks.
-    except Exception as error:
-        reason = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
-        raise DataError(f"{path}: expected an MDF file, found {reason}: is the file whole?") from None
+        yield
+    finally:
+        sys.unraisablehook = hook
 
 
 def _read(path: Path, mdf: Any, names: Sequence[str] | None) -> RawLog:

@@ -16,7 +16,7 @@ from pct.types import Bool, Column, Float
 SPAN = 0.4
 # Windows that are needed to say anything.
 WINDOWS = 50
-MOST_WINDOWS = 500
+MOST_WINDOWS = 200
 # Lags that are looked at, in s.
 LONGEST_LAG = 0.6
 # A correlation this close to one leaves nothing for a lag to explain.
