@@ -41,7 +41,8 @@ DRAWN = {
 WHOLE = 0.6
 FIT = (
     *("--model", "singletrack-pacejka", "--fixed", "C_b", "--no-observer", "--free-start"),
-    *("--horizon", "50", "--history", "1", "--stride", "51", "--compare", "vx", "vy", "psi_dot"),
+    *("--horizon", "50", "--history", "1", "--stride", "51", "--no-report"),
+    *("--compare", "vx", "vy", "psi_dot"),
 )
 
 
