@@ -34,6 +34,15 @@ def test_one_model_is_printed_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert "-0.3" in text
 
 
+def test_channels_that_need_two_lines_stay_indented(capsys: pytest.CaptureFixture[str]) -> None:
+    run("singletrack-drift")
+    lines = capsys.readouterr().out.splitlines()
+    first = next(n for n, line in enumerate(lines) if line.startswith("  states"))
+    start = lines[first].index("x (m)")
+    assert "omega_r" in lines[first + 1]
+    assert lines[first + 1][:start].isspace()
+
+
 def test_an_unknown_model_lists_the_known() -> None:
     with pytest.raises(UsageError, match=r"Unknown model 'bike'\. Available models: kinematic-singletrack"):
         run("bike")

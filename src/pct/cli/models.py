@@ -47,8 +47,10 @@ def run(model: tyro.conf.Positional[str | None] = None) -> None:
 
 def _print_model(console: Console, spec: ModelSpec) -> None:
     console.print(f"[bold]{spec.name}[/bold]  ({spec.dynamics_module}, {spec.vector_size} learned numbers)")
-    console.print(f"  states    {_channels(spec.states)}")
-    console.print(f"  controls  {_channels(spec.controls)}")
+    channels = Table.grid(padding=(0, 2, 0, 0))
+    channels.add_row("  states", _channels(spec.states))
+    channels.add_row("  controls", _channels(spec.controls))
+    console.print(channels)
     table = _table("parameter", "unit", "low", "default", "high", "scope", "what it is")
     for row in spec.parameters:
         table.add_row(
