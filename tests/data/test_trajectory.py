@@ -113,6 +113,14 @@ def test_resample_to_the_same_step_changes_nothing() -> None:
     assert resample(fine, DT) is fine
 
 
+@pytest.mark.parametrize("name", ["drive", "throttle", "brake", "delta_dot"])
+def test_inputs_that_are_measured_are_averaged_too(name: str) -> None:
+    """A rollout holds them over a step, wherever they come from."""
+    pressed = np.where(np.arange(101) % 2, 1.0, 3.0)
+    fine = Trajectory("drive", DT, {name: pressed}, {name: "1"}, {name: "measured"})
+    np.testing.assert_allclose(resample(fine, 2 * DT).channels[name][:-1], 2.0)
+
+
 @pytest.mark.parametrize("dt", [0.04, 0.06, 0.05, 0.03, 0.008])
 def test_resampled_command_leads_to_the_same_speed(dt: float) -> None:
     other = resample(drive(), dt)
