@@ -155,7 +155,7 @@ VERDICTS = (
     "Identified: the standard error is below 15 % of the value. Weak: the drive says something, but not so "
     "much. Traded off: only a combination with the other is known. At bound: the fit would go on beyond it. "
     "Not excited: the drive says next to nothing; keep the nominal value.",
-    "Standard errors are those of the sandwich estimate over blocks of driving, the prior included.",
+    "Standard errors are those of the jackknife over blocks of driving, the prior included.",
 )
 
 

@@ -2,8 +2,8 @@
 
 At each point all others are fitted anew. The errors count as Gaussian with a size of its own by channel,
 which is fitted, too: what is lost is the number of rows times the logarithm of how much larger they are.
-Errors along a drive are correlated, so rows are worth less than their number: what is lost is scaled by the
-ratio of the naive to the sandwich variance, as if the curvature at the fit were that of the sandwich [2].
+Errors along a drive are correlated, so rows are worth less than their number: what is lost is scaled by
+the ratio of the parameter's variance without that to that of the fit, which takes whole stretches [2].
 Where it stays below the 95 % quantile of chi square with one degree of freedom, the drive cannot tell the
 values apart [1].
 
