@@ -339,6 +339,8 @@ def test_every_option_at_once_is_finite_at_standstill() -> None:
     ("options", "message"),
     [
         ({"lag": ("v",)}, "--lag v: 'singletrack-pacejka' has no such channel; expected one of vx, vy,"),
+        ({"bias": ("vx", "vx")}, "--bias vx vx: expected each channel once"),
+        ({"delay": ("drive", "drive")}, "--delay drive drive: expected each channel once"),
         ({"lag": ("psi",)}, "--lag psi:"),
         ({"bias": ("vx", "beta")}, "--bias beta:"),
         ({"drift": ("x",)}, "--drift x:"),

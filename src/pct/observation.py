@@ -85,7 +85,8 @@ def with_measurement(spec: ModelSpec, measurement: Measurement) -> ModelSpec:
         which are learned as one constant for all windows.
 
     Raises:
-        UsageError: a channel that the model does not have, or that the option cannot be applied to.
+        UsageError: a channel that the model does not have, that the option cannot be applied to, or that
+            is named twice.
     """
     m = measurement
     if m == Measurement():
@@ -108,6 +109,9 @@ def with_measurement(spec: ModelSpec, measurement: Measurement) -> ModelSpec:
         ("--lever-arm", ("vx", "vy", "psi_dot") if m.lever_arm else (), names),
     ):
         _known(flag, given, known, spec)
+        # Only a lag may come in several stages.
+        if flag != "--lag" and len(set(given)) < len(given):
+            raise UsageError(f"{flag} {' '.join(given)}: expected each channel once")
     rows = {c.name: c for c in (*spec.states, *controls)}
     hidden = (
         *(_hidden(rows[name], stage) for name, stages in _filters(m).items() for stage in stages),
