@@ -94,6 +94,15 @@ def test_a_file_that_is_no_parquet_is_refused(dataset: Path) -> None:
         read_folder(dataset)
 
 
+@pytest.mark.parametrize("name", ["../drive.parquet", "/tmp/drive.parquet", "in/drive.parquet", ".."])
+def test_files_outside_the_folder_are_refused(dataset: Path, name: str) -> None:
+    manifest = json.loads((dataset / MANIFEST).read_text())
+    manifest["recordings"][0]["file"] = name
+    (dataset / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match="expected the names of files in its folder, found"):
+        read_dataset(dataset)
+
+
 def test_values_of_a_dataset_are_checked(tmp_path: Path) -> None:
     bad = drive()
     bad.channels["v"][5] = np.nan  # type: ignore[index]

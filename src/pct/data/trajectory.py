@@ -96,6 +96,9 @@ def read_dataset(folder: Path) -> list[Trajectory]:
             f"{path}: expected 'columns' and 'recordings' as `pct simulate` writes them, "
             f"found a bad or missing entry ({error}): write the folder again"
         ) from None
+    strange = next((row[0] for row in recordings if row[0].parent != folder or row[0].name == ".."), None)
+    if strange is not None:
+        raise DataError(f"{path}: expected the names of files in its folder, found {strange}: write it again")
     if not recordings:
         raise DataError(f"{path}: expected at least one recording, found none: write the folder again")
     return [_read_recording(*recording, columns=columns) for recording in recordings]

@@ -12,10 +12,15 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from rosbags.rosbag1 import Writer as Writer1
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
+from rosbags.rosbag2 import Writer as Writer2
+from rosbags.typesys import Stores, get_typestore
 
 from pct.data.logs import read_log
 from pct.errors import DataError
@@ -168,6 +173,27 @@ def test_constant_columns_that_fill_the_memory(tmp_path: Path) -> None:
     path = tmp_path / "log.parquet"
     pl.select(pl.repeat(0.0, 30_000_000).alias("v")).write_parquet(path)
     refuses(path, "expected a log, found .* MB that unpack to 240 MB")
+
+
+@pytest.mark.parametrize("kind", ["bz2", "mcap", "file"])
+def test_bags_that_fill_the_memory(kind: str, tmp_path: Path) -> None:
+    """One message of 70 million equal letters, packed."""
+    store = get_typestore(Stores.ROS2_HUMBLE if kind != "bz2" else Stores.ROS1_NOETIC)
+    text = store.types["std_msgs/msg/String"](data="a" * 70_000_000)
+    bag: Any = Writer1(tmp_path / "log.bag")
+    if kind == "bz2":
+        bag.set_compression(Writer1.CompressionFormat.BZ2)
+    else:
+        plugin = StoragePlugin.MCAP if kind == "mcap" else StoragePlugin.SQLITE3
+        bag = Writer2(tmp_path / "log", version=8, storage_plugin=plugin)
+        mode = CompressionMode.STORAGE if kind == "mcap" else CompressionMode.FILE
+        bag.set_compression(mode, CompressionFormat.ZSTD)
+    with bag:
+        topic = bag.add_connection("/text", "std_msgs/msg/String", typestore=store)
+        pack = store.serialize_ros1 if kind == "bz2" else store.serialize_cdr
+        bag.write(topic, 1, pack(text, "std_msgs/msg/String"))
+    path = tmp_path / ("log.bag" if kind == "bz2" else "log")
+    refuses(path, "unpacks? to (more than )?[0-9.]+ MB", ["/text.time"])
 
 
 def test_pickles_in_archives(tmp_path: Path) -> None:

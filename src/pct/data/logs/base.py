@@ -7,7 +7,6 @@ import importlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -110,7 +109,7 @@ def check_size(path: Path, unpacked: int, packed: int | None = None) -> None:
         )
 
 
-def optional_package(module: str, extra: str, what: str) -> ModuleType:
+def optional_package(module: str, extra: str, what: str) -> Any:
     """Import a package that only some formats need.
 
     Raises:

@@ -19,9 +19,11 @@ from pct.data.logs.base import (
     AnyColumn,
     RawLog,
     check_count,
+    check_size,
     missing_column,
     optional_package,
 )
+from pct.data.logs.unpacking import bound_unpacking
 from pct.errors import DataError
 
 QUATERNION = "geometry_msgs/msg/Quaternion"
@@ -47,7 +49,9 @@ def read_bag(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
             package that reads bags is missing.
     """
     highlevel = optional_package("rosbags.highlevel", "rosbag", f"{path}: a ROS bag")
+    bound_unpacking()
     try:
+        _check_packed(path)
         with highlevel.AnyReader([path], default_typestore=_known_messages(options.get("msg_path"))) as bag:
             return _read(path, bag, names)
     except DataError:
@@ -56,6 +60,17 @@ def read_bag(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
         raise DataError(f"{path}: expected a ROS bag, found {reason}: is the file whole?") from None
+
+
+def _check_packed(path: Path) -> None:
+    """Refuse a bag of packed files that would fill the disk: they are unpacked as a whole."""
+    for file in path.glob("*.zstd"):
+        zstd = optional_package("rosbags.rosbag2.reader", "rosbag", f"{path}: a ROS bag").zstd
+        size = 0
+        with zstd.open(file, "rb") as content:
+            while block := content.read(1 << 20):
+                size += len(block)
+                check_size(file, size)
 
 
 def _read(path: Path, bag: Any, names: Sequence[str] | None) -> RawLog:
