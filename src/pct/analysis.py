@@ -14,8 +14,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from pct.data.loading import load_feature_dataset_group
-from pct.data.windows import FeatureDataset
+from pct.data.context import moving_channels
+from pct.data.loading import load_window_set
+from pct.data.windows import FeatureDataset, WindowSet
 from pct.dynamics.core import ModelSpec, flatten_bounds, flatten_params, unflatten_params
 from pct.dynamics.losses import channel_residual
 from pct.errors import DataError
@@ -23,6 +24,7 @@ from pct.integration import Integrator, make_integrator
 from pct.optimization.history_fit import HistoryFit
 from pct.optimization.network import ParameterMLP, network_settings
 from pct.optimization.network_training import make_predict_fn, predict_parameters_chunked
+from pct.optimization.observed import observe
 from pct.runs.checkpoint import BEST_PARAMS, MODEL_PARAMS, load_params
 from pct.runs.directory import write_json
 from pct.stored_spec import spec_from_table, spec_table
@@ -61,6 +63,10 @@ class TrainedModel:
         """Every parameter at its value in force, and ``dt`` in s."""
         return self.spec.build_base_params(round(100 * self.dt))
 
+    def prepare(self, windows: WindowSet) -> WindowSet:
+        """Windows as the network reads them: behind a measurement, with observed starts."""
+        return observe(windows, self.spec, self.integrator_name, self.substeps)
+
     def predict_states(self, dataset: FeatureDataset, *, chunk_size: int = 1024) -> np.ndarray:
         """States of all windows with the network's parameters, (B, T, S)."""
         return self._predict_fn(self.network.apply, chunk_size)(self.params, dataset)
@@ -90,20 +96,33 @@ class TrainedModel:
 def load_windows(
     trained: TrainedModel, paths: Sequence[Path], label: str, *, stride: int | None = None
 ) -> FeatureDataset:
-    """Windows of dataset folders as the network was trained to read them.
+    """Windows of dataset folders as the network was trained to read them; see `load_windows_of`."""
+    return trained.prepare(load_windows_of(trained, paths, label, stride=stride)).gather()
+
+
+def load_windows_of(
+    trained: Any,
+    paths: Sequence[Path],
+    label: str,
+    *,
+    stride: int | None = None,
+    horizon: int | None = None,
+) -> WindowSet:
+    """Windows of dataset folders with the features that the network was trained on.
 
     Args:
-        trained: the network; its settings say horizon, history and features.
+        trained: the network, or a fit; its settings say horizon, history and features.
         paths: dataset or raw folders.
         label: what the data is for, named in messages.
         stride: steps from one window to the next; that of training when left out.
+        horizon: steps that are predicted; those of training when left out.
 
     Raises:
         DataError: the logs cannot be used, or hold other ``feature.*`` columns than those of training.
     """
     settings = trained.settings
     fit = HistoryFit(trained.spec, trained.integrator_name, trained.substeps)
-    windows = load_feature_dataset_group(
+    windows = load_window_set(
         paths,
         trained.spec,
         None,
@@ -112,15 +131,15 @@ def load_windows(
         round(100 * trained.dt),
         settings["feature_mode"],
         label,
-        horizon=settings["horizon"],
+        horizon=horizon or settings["horizon"],
         history=settings["history"],
         stride=stride or settings["stride"],
         history_features=fit if settings["history_fit"] else None,
+        sequence=settings.get("encoder") == "gru",
     )
-    assert windows.origin is not None
     found, expected = (
         [name for name in names if name.startswith("feature.")]
-        for names in (windows.origin.feature_names, settings["feature_names"])
+        for names in (windows.feature_names, settings["feature_names"])
     )
     if found != expected:
         raise DataError(
@@ -246,15 +265,18 @@ def load_network(run: Path) -> TrainedModel:
         spec = spec_from_table(saved)
         mean, std = np.asarray(saved["feature_mean"]), np.asarray(saved["feature_std"])
         low, high = flatten_bounds(spec.param_keys, spec.param_bounds, spec.full_shapes)
+        settings = saved["settings"]
         network = ParameterMLP(
             hidden_sizes=tuple(saved["hidden_sizes"]),
             min_bounds=low,
             max_bounds=high,
             feature_mean=mean,
             feature_std=std,
+            rows=settings["history"] if settings.get("encoder") == "gru" else 0,
+            channels=len(moving_channels(spec)),
             **network_settings(spec),
         )
-        facts = saved["dt"], saved["integrator"], saved["substeps"], saved["settings"]
+        facts = saved["dt"], saved["integrator"], saved["substeps"], settings
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: expected the description of a trained network ({error})") from None
     import jax

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pct.data.windows import FeatureDataset
+from pct.data.windows import FeatureDataset, WindowSet
 from pct.dynamics.core import ModelSpec
 from pct.engine.observer import make_history_rollout
 from pct.errors import DataError
@@ -38,6 +38,7 @@ class FittedModel:
         dt: time step of the rollout in s.
         integrator_name, substeps: how a time step is integrated.
         settings: horizon, history, stride and what else `pct.analysis.TrainedModel.settings` has.
+        remaining_error: what was left of each compared state's error in its unit.
     """
 
     spec: ModelSpec
@@ -47,6 +48,7 @@ class FittedModel:
     integrator_name: str
     substeps: int
     settings: Mapping[str, Any]
+    remaining_error: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def integrator(self) -> Integrator:
@@ -57,6 +59,26 @@ class FittedModel:
     def base_params(self) -> dict[str, Any]:
         """Every parameter at its value before the fit, and ``dt`` in s."""
         return self.spec.build_base_params(round(100 * self.dt))
+
+    def spec_to_train(self) -> ModelSpec:
+        """The model for a network on top: its vehicle's parameters begin at the fitted values, those of the
+        measurement stay there; errors count in units of what the fit left, and those not compared not at all.
+        """
+        spec = self.spec
+        left = [self.remaining_error.get(name, np.inf) for name in spec.state_names]
+        own = {"scales": np.array(left)}
+        return dataclasses.replace(
+            spec,
+            default_params={**spec.default_params, **self.params},
+            param_keys=tuple(key for key in spec.param_keys if key not in spec.global_keys),
+            global_keys=(),
+            train_loss_kwargs={**spec.train_loss_kwargs, **own},
+            eval_loss_kwargs={**spec.eval_loss_kwargs, **own},
+        )
+
+    def prepare(self, windows: WindowSet) -> WindowSet:
+        """The windows as they are: a fit reads their past."""
+        return windows
 
     def predict_states(self, dataset: FeatureDataset, *, chunk_size: int = 1024) -> np.ndarray:
         """States of all windows with the fitted parameters, (B, T, S); the windows need their past."""
@@ -104,6 +126,7 @@ def save_fit(run: Path, fitted: FittedModel, more: Mapping[str, Any]) -> None:
             "integrator": fitted.integrator_name,
             "substeps": fitted.substeps,
             "settings": fitted.settings,
+            "remaining_error": fitted.remaining_error,
             **more,
         },
     )
@@ -126,6 +149,7 @@ def load_fit(run: Path) -> FittedModel:
             saved["integrator"],
             saved["substeps"],
             saved["settings"],
+            saved["remaining_error"],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: expected the description of a fit ({error}): fit again") from None

@@ -24,7 +24,8 @@ Array: TypeAlias = Any
 
 Features: TypeAlias = Float[Array, "B F"]
 Controls: TypeAlias = Float[Array, "B T C"]
-InitialStates: TypeAlias = Float[Array, "B S"]
+# The state of a model behind a measurement is longer than what its log shows.
+InitialStates: TypeAlias = Float[Array, "B X"]
 States: TypeAlias = Float[Array, "B T S"]
 Weights: TypeAlias = Float[Array, "B T"]
 StateAndControl: TypeAlias = Float[Array, "... SC"]

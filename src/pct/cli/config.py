@@ -15,7 +15,10 @@ import tyro
 from pct.errors import DataError, UsageError
 
 # Flags that take several values; repeating one adds to it instead of dropping the earlier values.
-LIST_FLAGS = ("--dataset", "--val-dataset", "--model-hidden", "--fixed")
+LIST_FLAGS = (
+    *("--dataset", "--val-dataset", "--model-hidden", "--fixed"),
+    *("--global-params", "--context-params"),
+)
 
 # Flags that may differ when a run is resumed: they do not change what it computes up to any epoch.
 FREE_ON_RESUME = (
@@ -54,6 +57,9 @@ class TrainConfig:
     (a 1:10 car) when left out."""
     feature_mode: Literal["full", "context", "features"] = "full"
     """What the network reads: feature.* columns with the state context, or either alone (ablation)."""
+    encoder: Literal["mlp", "gru"] = "mlp"
+    """How the network reads the history: as means over its quarters, or also step by step with a gated
+    recurrent unit."""
     history_fit: bool = True
     """Let the network also read a fit of the model's parameters to the history before each window."""
     samples: int | None = None
@@ -99,6 +105,13 @@ class TrainConfig:
     """Hidden units inside the mlp-dynamics model [units]; other models ignore it."""
     fixed: tuple[str, ...] = ()
     """Parameters to hold: NAME at its default, NAME=VALUE at a value in the parameter's unit."""
+    global_params: tuple[str, ...] = ()
+    """Parameters that are learned as one constant for the vehicle; also ones that are held by default."""
+    context_params: tuple[str, ...] = ()
+    """Parameters that the network answers by context: all that are not held, and these."""
+    init_from: Path | None = None
+    """Run folder of `pct fit` to begin from. Its model, vehicle, measurement, time step, history and
+    integration hold; what stands between car and log stays as it was fitted, the rest is learned on."""
     integrator: Literal["rk4", "heun", "euler"] = "rk4"
     """Integration method of the rollout."""
     substeps: int | None = None

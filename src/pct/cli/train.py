@@ -19,6 +19,7 @@ from pct.errors import DataError, DivergedError, UsageError
 if TYPE_CHECKING:
     from pct.data.windows import HistoryFeatures
     from pct.dynamics import ModelSpec
+    from pct.fitted import FittedModel
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +40,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.cli import processes, summary
     from pct.cli.progress import Silent, TrainingProgress
     from pct.cli.stopping import Stopping
+    from pct.data.context import moving_channels
     from pct.data.loading import data_hashes, load_split_window_sets, load_window_set
     from pct.dynamics import flatten_bounds
     from pct.engine.rollout import make_rollout
     from pct.evaluation.overlap import save_fingerprint
+    from pct.fitted import load_fit
     from pct.integration import choose_substeps, make_integrator
     from pct.optimization import epoch as epochs
     from pct.optimization import network_training as optnet
@@ -50,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.optimization.history_fit import HistoryFit
     from pct.optimization.loop import TrainResult, train
     from pct.optimization.network import ParameterMLP, bounds_slope, fit_normalization, network_settings
+    from pct.optimization.observed import observe
     from pct.optimization.remembered import RememberedFeatures
     from pct.runs import checkpoint
     from pct.runs.directory import (
@@ -71,7 +75,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         group.agree_on_flags(shared_flags(args))
 
         # 2) Dynamics spec: the model's tables, another vehicle, held parameters; bounds of the answers.
-        spec = with_huber(resolve_spec(args), args.huber)
+        fitted = None if args.init_from is None else load_fit(args.init_from)
+        if fitted is not None:
+            args = like_fit(args, fitted)
+        spec = with_huber(resolve_spec(args, fitted), args.huber)
         flat_min_bounds, flat_max_bounds = flatten_bounds(
             spec.param_keys, spec.param_bounds, spec.full_shapes
         )
@@ -80,7 +87,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         args = with_folders(args)
         hashes = data_hashes([Path(path) for path in (*args.dataset, *args.val_dataset)])
         former = None if args.resume is None else check_resumable(args, hashes)
-        window_shape = {"horizon": args.horizon, "history": args.history, "stride": args.stride}
+        window_shape: Any = {"horizon": args.horizon, "history": args.history, "stride": args.stride}
+        is_sequence = args.encoder == "gru"
         history_fit: HistoryFeatures | None = None
         if args.history_fit:
             history_fit = HistoryFit(spec, args.integrator, args.substeps)
@@ -101,6 +109,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 args.dt,
                 args.feature_mode,
                 history_features=history_fit,
+                sequence=is_sequence,
                 **window_shape,
             )
         else:
@@ -114,6 +123,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 args.feature_mode,
                 "training",
                 history_features=history_fit,
+                sequence=is_sequence,
                 **window_shape,
             )
         dt = round(100 * dataset.store.dt)
@@ -128,9 +138,14 @@ def main(argv: Sequence[str] | None = None) -> None:
                 args.feature_mode,
                 "validation",
                 history_features=history_fit,
+                sequence=is_sequence,
                 **window_shape,
             )
             check_same_features(dataset, val_dataset)
+        substeps = choose_substeps(dt / 100, args.substeps)
+        dataset = observe(dataset, spec, args.integrator, substeps)
+        if val_dataset is not None:
+            val_dataset = observe(val_dataset, spec, args.integrator, substeps)
 
         # 4) Run directory: a new one, or that of the run which goes on, left as it is until that is sure.
         config = dataclasses.asdict(args)
@@ -152,7 +167,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         # 6) Model and optimiser.
         base_params = spec.build_base_params(dt)
-        substeps = choose_substeps(dt / 100, args.substeps)
         integrator = make_integrator(args.integrator, substeps)
         shown = dataset.sample(SHOWN)
         feature_mean, feature_std = fit_normalization(shown.features)
@@ -163,6 +177,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             max_bounds=flat_max_bounds,
             feature_mean=feature_mean,
             feature_std=feature_std,
+            rows=args.history if is_sequence else 0,
+            channels=len(moving_channels(spec)),
             **settings,
         )
         optimizer = optnet.make_optimizer(args.lr, args.max_grad_norm, args.weight_decay)
@@ -267,6 +283,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 **window_shape,
                 "feature_mode": args.feature_mode,
                 "history_fit": args.history_fit,
+                "encoder": args.encoder,
                 "feature_names": dataset.feature_names,
             },
         )
@@ -347,17 +364,17 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pct"
 
 
-def resolve_spec(args: TrainConfig) -> ModelSpec:
-    """The model of the flags: registered, of the requested hidden size and vehicle, with held parameters.
+def resolve_spec(args: TrainConfig, fitted: FittedModel | None = None) -> ModelSpec:
+    """The model of the flags: registered or fitted, of the requested hidden size and vehicle, with scopes.
 
     Raises:
         UsageError: an unknown model, vehicle or parameter; the message lists the known ones.
     """
-    from pct.dynamics import MODEL_SPECS, with_fixed
+    from pct.dynamics import MODEL_SPECS, with_fixed, with_scope
     from pct.dynamics.vehicles import with_vehicle
 
     try:
-        spec = MODEL_SPECS[args.model]
+        spec = MODEL_SPECS[args.model] if fitted is None else fitted.spec_to_train()
     except KeyError:
         available = ", ".join(sorted(MODEL_SPECS))
         raise UsageError(f"Unknown model '{args.model}'. Available models: {available}") from None
@@ -373,7 +390,33 @@ def resolve_spec(args: TrainConfig) -> ModelSpec:
         )
     if args.vehicle is not None:
         spec = with_vehicle(spec, args.vehicle)
+    spec = with_scope(with_scope(spec, args.context_params, "context"), args.global_params, "global")
     return with_fixed(spec, args.fixed_values())
+
+
+def like_fit(args: TrainConfig, fitted: FittedModel) -> TrainConfig:
+    """The settings with what the fit decides.
+
+    Raises:
+        UsageError: a flag asks for something else.
+    """
+    name = fitted.spec.name
+    if args.model not in (name, TrainConfig.model):
+        raise UsageError(
+            f"--model {args.model}: --init-from {args.init_from} is a fit of {name}: leave it out"
+        )
+    if args.vehicle is not None:
+        raise UsageError("--vehicle: with --init-from it is the fit's: leave it out")
+    integration: Any = {"integrator": fitted.integrator_name, "substeps": fitted.substeps}
+    return dataclasses.replace(
+        args,
+        init_from=args.init_from and args.init_from.resolve(),
+        model=name,
+        dt=round(100 * fitted.dt),
+        history=fitted.settings["history"],
+        history_fit=False,  # the observer reads the history
+        **integration,
+    )
 
 
 def with_huber(spec: ModelSpec, huber: float | None) -> ModelSpec:

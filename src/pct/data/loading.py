@@ -70,6 +70,7 @@ def load_window_set(
     history: int = 20,
     stride: int = 1,
     history_features: HistoryFeatures | None = None,
+    sequence: bool = False,
 ) -> WindowSet:
     """Windows of one or more dataset folders, to be gathered from their rows.
 
@@ -83,7 +84,7 @@ def load_window_set(
         feature_mode: ``full``, ``context`` or ``features``.
         label: what the data is for (``training``, ``validation``), named in messages.
         horizon, history, stride: see `window_starts`.
-        history_features: see `make_window_set`.
+        history_features, sequence: see `make_window_set`.
 
     Raises:
         DataError: a folder or file that cannot be used; says which, where, and the likely fix.
@@ -102,6 +103,7 @@ def load_window_set(
         history=history,
         feature_mode=feature_mode,
         history_features=history_features,
+        sequence=sequence,
     )
 
 
@@ -120,6 +122,7 @@ def load_split_window_sets(
     history: int = 20,
     stride: int = 1,
     history_features: HistoryFeatures | None = None,
+    sequence: bool = False,
 ) -> tuple[WindowSet, WindowSet]:
     """Windows to train on, and windows of the same folders that have no row in common with them.
 
@@ -147,6 +150,7 @@ def load_split_window_sets(
         history=history,
         feature_mode=feature_mode,
         history_features=history_features,
+        sequence=sequence,
     )
     return make(starts=training), make(starts=held_out)
 

@@ -10,15 +10,15 @@ depends on where on the map a log was driven.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import pairwise
 from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pct.data.context import means_of, names_of_means, names_of_steps, steps_of
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError, UsageError
 from pct.types import (
@@ -35,7 +35,6 @@ from pct.types import (
 )
 
 FeatureMode = Literal["full", "context", "features"]
-HISTORY_PARTS = 4
 # Windows whose histories are in memory at once while their features are computed.
 GATHERED = 16384
 FEATURE_MODES: tuple[str, ...] = get_args(FeatureMode)
@@ -104,7 +103,7 @@ class FeatureDataset(NamedTuple):
     Attributes:
         features: what the network reads, (B, F).
         controls: control over each step, (B, T, C).
-        initial_states: state at the start, (B, S).
+        initial_states: state at the start, (B, S), or with hidden states last.
         targets: true state after each step, (B, T, S).
         weights: weight of each step in the loss, (B, T); None counts all as one.
         origin: where the windows come from; None in a batch.
@@ -227,6 +226,8 @@ class WindowArrays(NamedTuple):
         starts: first row of each window, (W,).
         codes: history features of each window in 8 bits, (W, K); their noise is far above that step.
         code_zero, code_step: the feature is zero + step * code, (K,) each.
+        begin: state at each window's start, hidden ones last, (W, X), where an observer found it; None: as
+            logged.
     """
 
     states: Array
@@ -236,6 +237,7 @@ class WindowArrays(NamedTuple):
     codes: Array
     code_zero: Array
     code_step: Array
+    begin: Array | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -249,6 +251,8 @@ class WindowSet:
         horizon, history: steps that are predicted, rows before the start that the context reads.
         feature_mode: which part the network reads.
         feature_names: name of each feature, in order.
+        sequence: whether the features end with the steps of the history, row by row.
+        acting: controls as they act, of controls as they are logged, (H + T, B) each; None: the same.
     """
 
     store: WindowStore
@@ -258,6 +262,8 @@ class WindowSet:
     history: int
     feature_mode: FeatureMode
     feature_names: tuple[str, ...]
+    sequence: bool = False
+    acting: Callable[[Sequence[Array]], Sequence[Array]] | None = None
 
     def __len__(self) -> int:
         return int(self.arrays.starts.shape[0])
@@ -273,17 +279,24 @@ class WindowSet:
         states = _local_states(arrays.states, starts, -self.history, self.horizon, self.pose)
         controls = _rows(arrays.controls, starts, -self.history, self.horizon - 1)
         now = self.history
+        past = [x[: now + 1] for x in states], [u[:now] for u in controls]
         parts = []
         if self.feature_mode != "context":
             parts.append(arrays.exogenous[starts])
         if self.feature_mode != "features":
-            past = [x[: now + 1] for x in states], [u[:now] for u in controls]
-            parts.append(_context(*past, self.pose))
+            parts.append(means_of(*past, self.pose))
             parts.append(arrays.code_zero + arrays.code_step * arrays.codes[numbers].astype(states[0].dtype))
+        if self.sequence:
+            parts.append(steps_of(*past, self.pose))
+        acting = controls if self.acting is None else self.acting(controls)
+        begin = jnp.stack([x[now] for x in states], axis=-1)
+        if arrays.begin is not None:
+            begin = arrays.begin[numbers]
+            parts.append(begin[:, len(states) :])
         return FeatureDataset(
             jnp.concatenate(parts, axis=-1),
-            _stack([u[now:] for u in controls]),
-            jnp.stack([x[now] for x in states], axis=-1),
+            _stack([u[now:] for u in acting]),
+            begin,
             _stack([x[now + 1 :] for x in states]),
         )
 
@@ -326,6 +339,7 @@ def make_window_set(
     history: int,
     feature_mode: FeatureMode = "full",
     history_features: HistoryFeatures | None = None,
+    sequence: bool = False,
 ) -> WindowSet:
     """Windows that begin at the given rows.
 
@@ -336,6 +350,7 @@ def make_window_set(
         history: rows before the start that the context reads, H.
         feature_mode: which part the network reads; see `FEATURE_MODES`.
         history_features: computes more features of the state context.
+        sequence: whether the network reads the steps of the history, too.
 
     Raises:
         UsageError: unknown mode, or a mode that needs ``feature.*`` columns where there are none.
@@ -352,10 +367,12 @@ def make_window_set(
         names += [f"feature.{name}" for name in store.exogenous_names]
     extra = np.zeros((starts.size, 0), store.states.dtype)
     if feature_mode != "features":
-        names += _context_names(spec, history)
+        names += names_of_means(spec, history)
         if history_features is not None:
             names += history_features.names
             extra = _history_features(store, starts, spec.pose_indices, history, history_features)
+    if sequence:
+        names += names_of_steps(spec, history)
     zero, step, codes = _encode(extra)
     rows = (store.states, store.controls, store.exogenous, starts.astype(np.int32), codes, zero, step)
     arrays = WindowArrays(*(jnp.asarray(part) for part in rows))
@@ -373,6 +390,7 @@ def make_window_set(
         history=history,
         feature_mode=feature_mode,
         feature_names=tuple(names),
+        sequence=sequence,
     )
 
 
@@ -445,37 +463,3 @@ def _whole(
 def _stack(columns: Sequence[Float[Array, "L B"]]) -> Float[Array, "B L K"]:
     """Columns side by side, windows first."""
     return jnp.stack(columns).transpose(2, 1, 0)
-
-
-def _context(
-    states: Sequence[Float[Array, "L B"]], controls: Sequence[Float[Array, "H B"]], pose: tuple[int, int, int]
-) -> Float[Array, "B K"]:
-    """State context before a window, in a form that does not move with x, y and heading.
-
-    The present values of all states but the pose and the last controls; then how each differed, in the
-    mean, in each quarter of the history; then where the car was, seen from its present pose. Means, since
-    a network that reads every noisy row learns the noise by heart.
-    """
-    moving = [x for i, x in enumerate(states) if i not in pose]
-    present = [x[-1] for x in (*moving, *controls)]
-    past = [x[:-1] - now for x, now in zip(moving, present, strict=False)]
-    past += [u - now for u, now in zip(controls, present[len(moving) :], strict=True)]
-    past += [states[i][:-1] for i in pose]
-    means = [x[part].mean(axis=0) for part in _history_parts(controls[0].shape[0]) for x in past]
-    return jnp.stack([*present, *means], axis=-1)
-
-
-def _context_names(spec: ModelSpec, history: int) -> list[str]:
-    present = [name for name in spec.state_names if name not in spec.pose] + list(spec.control_names)
-    past = []
-    for part in _history_parts(history):
-        rows = f"[{part.start - history}:{part.stop - history}]"
-        past += [f"{name}{rows}-{name}" for name in present] + [f"{name}{rows}" for name in spec.pose]
-    return present + past
-
-
-def _history_parts(history: int) -> list[slice]:
-    """Quarters of the history, as equal as whole rows allow; fewer where it is shorter than that."""
-    count = min(HISTORY_PARTS, history)
-    edges = [history * i // count for i in range(count + 1)]
-    return [slice(start, stop) for start, stop in pairwise(edges)]

@@ -16,3 +16,4 @@ from pct.dynamics.core import define_model as define_model
 from pct.dynamics.core import flatten_bounds as flatten_bounds
 from pct.dynamics.core import register_model_spec as register_model_spec
 from pct.dynamics.core import with_fixed as with_fixed
+from pct.dynamics.core import with_scope as with_scope

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import namedtuple
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -284,6 +284,23 @@ def with_fixed(spec: ModelSpec, fixed: Mapping[str, float | None]) -> ModelSpec:
             else values.get(name, old)
             for name, old in spec.default_params.items()
         },
+    )
+
+
+def with_scope(spec: ModelSpec, names: Sequence[str], scope: Literal["global", "context"]) -> ModelSpec:
+    """Learn parameters as one constant for all windows, or with the context of each; also held ones.
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    for name in names:
+        spec.parameter(name)
+    learned = {*spec.param_keys, *names}
+    constants = {*spec.global_keys, *names} if scope == "global" else {*spec.global_keys} - {*names}
+    return dataclasses.replace(
+        spec,
+        param_keys=tuple(row.name for row in spec.parameters if row.name in learned),
+        global_keys=tuple(row.name for row in spec.parameters if row.name in constants),
     )
 
 

@@ -39,8 +39,8 @@ def make_rollout(
         substeps: equal parts that each time step is made of.
 
     Returns:
-        A function of states (B, S), controls (B, T, C) and parameters by name (B, *shape), which gives the
-        states after each step, (B, T, S).
+        A function of states (B, S), hidden ones after them, controls (B, T, C) and parameters by name
+        (B, *shape), which gives the states after each step, (B, T, S), without hidden ones.
     """
     on_cpu = jax.default_backend() == "cpu"
     make = lane_rollout if on_cpu else plain_rollout
@@ -55,7 +55,7 @@ def plain_rollout(
     constants = {key: value for key, value in base_params.items() if key != "dt"}
     return lambda x, u, learned: rollout(
         spec.dynamics_fn, integrator, x, u, {**constants, **learned}, base_params["dt"]
-    )
+    )[..., : len(spec.states)]
 
 
 def lane_rollout(
@@ -132,7 +132,7 @@ def lane_rollout(
     def rolled(initial_states: InitialStates, controls: Controls, learned: Learned) -> States:
         x = tuple(initial_states[:, i] for i in range(initial_states.shape[1]))
         u = tuple(controls[:, :, i].T for i in range(controls.shape[2]))
-        return jnp.stack(roll(x, u, learned)).transpose(2, 1, 0)
+        return jnp.stack(roll(x, u, learned)[: len(spec.states)]).transpose(2, 1, 0)
 
     return rolled
 

@@ -120,7 +120,7 @@ def evaluate(
 
     tell(RUN)
     doc = "The model with the parameters that the run learned."
-    dataset = windows.dataset_with_past if isinstance(model, FittedModel) else windows.dataset
+    dataset = windows.dataset_with_past if isinstance(model, FittedModel) else windows.prepared
     ours = errors_of(diverged_as_infinite(model.predict_states(dataset)), targets, spec)
     rows = {RUN: _row(doc, ours, ours, steps, blocks, binned)}
     left_out = {}

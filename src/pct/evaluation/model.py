@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from pct.analysis import NETWORK, load_network
-from pct.data.windows import FeatureDataset
+from pct.data.windows import FeatureDataset, WindowSet
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError
 from pct.fitted import FIT, load_fit
@@ -56,6 +56,10 @@ class Model(Protocol):
     @property
     def settings(self) -> Mapping[str, Any]:
         """What a dataset must be loaded with: horizon, history, stride, feature mode, feature names."""
+        ...
+
+    def prepare(self, windows: WindowSet) -> WindowSet:
+        """Windows as the model reads them."""
         ...
 
     def predict_states(self, dataset: FeatureDataset, *, chunk_size: int = 1024) -> np.ndarray:

@@ -10,13 +10,13 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from pct.data.loading import load_window_set, load_window_store
+from pct.analysis import load_windows_of
+from pct.data.loading import load_window_store
 from pct.data.signals import read_folder
 from pct.data.splits import rows_of_windows, split_starts, spread, windows_within
 from pct.data.windows import FeatureDataset, WindowSet, WindowStore, make_window_set, window_starts
 from pct.errors import DataError
 from pct.evaluation.model import Model
-from pct.optimization.history_fit import HistoryFit
 from pct.runs.directory import CONFIG
 from pct.types import Bool, Float, Int, WholeWindows
 
@@ -26,7 +26,8 @@ class OpenLoopWindows:
     """Windows with their history, seen from the pose at each window's start.
 
     Attributes:
-        dataset: the windows; features as the model was trained to read them.
+        dataset: the windows as they are logged.
+        prepared: the same as the model reads them, with observed starts where it has an observer.
         past_states: the rows before a window and its first, (B, H + 1, S), headings and angles as stored.
         past_controls: the controls between them, (B, H, C).
         store: the rows that the windows lie in.
@@ -35,6 +36,7 @@ class OpenLoopWindows:
     """
 
     dataset: FeatureDataset
+    prepared: FeatureDataset
     past_states: Float[np.ndarray, "B L S"]
     past_controls: Float[np.ndarray, "B H C"]
     store: WindowStore
@@ -53,7 +55,7 @@ class OpenLoopWindows:
             tuple(jnp.asarray(column.T, dtype) for column in np.moveaxis(rows, -1, 0))
             for rows in (self.past_states, self.past_controls)
         )
-        return self.dataset._replace(past=WholeWindows(*past))
+        return self.prepared._replace(past=WholeWindows(*past))
 
     @property
     def dt(self) -> float:
@@ -67,32 +69,8 @@ def load_test_windows(model: Model, paths: Sequence[Path], *, horizon: int, stri
     Raises:
         DataError: the logs cannot be used, or hold other ``feature.*`` columns than those of training.
     """
-    settings = model.settings
-    fit = HistoryFit(model.spec, model.integrator_name, model.substeps) if settings["history_fit"] else None
-    windows = load_window_set(
-        paths,
-        model.spec,
-        None,
-        False,
-        None,
-        round(100 * model.dt),
-        settings["feature_mode"],
-        "test",
-        horizon=horizon,
-        history=settings["history"],
-        stride=stride,
-        history_features=fit,
-    )
-    found, expected = (
-        [name for name in names if name.startswith("feature.")]
-        for names in (windows.feature_names, settings["feature_names"])
-    )
-    if found != expected:
-        raise DataError(
-            f"test data: expected the columns that the network was trained on, "
-            f"{', '.join(expected) or 'no feature.*'}, found {', '.join(found) or 'none'}"
-        )
-    return with_history(windows)
+    windows = load_windows_of(model, paths, "test", stride=stride, horizon=horizon)
+    return with_history(windows, model.prepare(windows))
 
 
 def load_training_windows(
@@ -137,8 +115,8 @@ def derived_channels(paths: Sequence[Path], names: Sequence[str]) -> list[str]:
     return [name for name in names if not all(name in drive.channels for drive in drives)]
 
 
-def with_history(windows: WindowSet) -> OpenLoopWindows:
-    """All windows of a set, in memory."""
+def with_history(windows: WindowSet, prepared: WindowSet | None = None) -> OpenLoopWindows:
+    """All windows of a set, in memory; those that the model reads, where they are others."""
     store, starts = windows.store, np.asarray(windows.arrays.starts)
     rows = starts[:, None] + np.arange(-windows.history, 1)
     states = store.states[rows].astype(float)
@@ -149,6 +127,7 @@ def with_history(windows: WindowSet) -> OpenLoopWindows:
     states[..., heading] = turned
     return OpenLoopWindows(
         dataset=windows.gather(),
+        prepared=(prepared or windows).gather(),
         past_states=states,
         past_controls=store.controls[rows[:, :-1]].astype(float),
         store=store,

@@ -1,8 +1,13 @@
 """The network that answers with physical parameters, and the map that keeps them within bounds.
 
-A plain MLP reads normalised features; `to_bounds` squeezes its raw answer into the bounds of each
+A plain MLP reads normalised features, with a recurrent layer for the steps of the history where there are
+any; `to_bounds` squeezes its raw answer into the bounds of each
 parameter, in the logarithm where the range spans decades. The last layer starts near zero with the
 defaults as bias, so that the first rollout is that of a sane car.
+
+References:
+    [1] K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine
+        Translation", EMNLP 2014.
 """
 
 from __future__ import annotations
@@ -32,6 +37,9 @@ class ParameterMLP(nn.Module):
         defaults: answer of the untrained network, (P,); the middle of the bounds when left out.
         log_mask: which entries are bounded in the logarithm, (P,); none when left out.
         feature_mean, feature_std: normalisation of the features, (F,); none when left out.
+        global_mask: which entries are one learned constant for all features, (P,); none when left out.
+        rows: rows of history that the last features are, for a gated recurrent unit to read [1]; 0 for none.
+        channels: values in each of these rows.
 
     Calling it with features (B, F) returns parameters (B, P).
     """
@@ -43,6 +51,9 @@ class ParameterMLP(nn.Module):
     log_mask: Any = None
     feature_mean: Any = None
     feature_std: Any = None
+    global_mask: Any = None
+    rows: int = 0
+    channels: int = 0
 
     @nn.compact
     def __call__(self, features: Features) -> FlatParams:
@@ -50,6 +61,12 @@ class ParameterMLP(nn.Module):
         if self.feature_mean is not None:
             hidden = (hidden - jnp.asarray(self.feature_mean)) / jnp.asarray(self.feature_std)
             hidden = jnp.clip(hidden, -CLIP, CLIP)
+        if self.rows:
+            present, steps = jnp.split(hidden, [hidden.shape[-1] - self.rows * self.channels], axis=-1)
+            steps = steps.reshape(*steps.shape[:-1], self.rows, self.channels)
+            read: Array = nn.RNN(nn.GRUCell(self.hidden_sizes[0]))(steps)
+            read = read[..., -1, :]
+            hidden = jnp.concatenate([present, read], axis=-1)
         for size in self.hidden_sizes:
             hidden = nn.tanh(nn.Dense(size)(hidden))
         low, high = np.asarray(self.min_bounds), np.asarray(self.max_bounds)
@@ -57,11 +74,14 @@ class ParameterMLP(nn.Module):
             start = np.zeros_like(low)
         else:
             start = from_bounds(np.asarray(self.defaults), low, high, self.log_mask)
-        raw = nn.Dense(
+        answer = nn.Dense(
             low.size,
             kernel_init=nn.initializers.variance_scaling(1e-4, "fan_in", "normal"),
             bias_init=lambda _key, _shape, dtype: jnp.asarray(start, dtype),
-        )(hidden)
+        )
+        raw = answer(hidden)
+        if self.global_mask is not None and np.any(self.global_mask):
+            raw = jnp.where(np.asarray(self.global_mask), answer(jnp.zeros_like(hidden)), raw)
         return to_bounds(raw, low, high, self.log_mask)
 
 
@@ -124,9 +144,11 @@ def fit_normalization(features: Features) -> tuple[np.ndarray, np.ndarray]:
 
 
 def network_settings(spec: ModelSpec) -> dict[str, Any]:
-    """Start and logarithmic entries of a model's network: ``defaults`` and ``log_mask``, (P,) each."""
+    """Start, logarithmic and global entries of a model's network by attribute, (P,) each."""
     log = {key: float(spec.parameter(key).log) for key in spec.param_keys}
+    scope = {key: float(key in spec.global_keys) for key in spec.param_keys}
     return {
         "defaults": flatten_params(spec.default_params, spec.param_keys, spec.full_shapes),
         "log_mask": flatten_params(log, spec.param_keys, spec.full_shapes) > 0,
+        "global_mask": flatten_params(scope, spec.param_keys, spec.full_shapes) > 0,
     }

@@ -74,7 +74,7 @@ def make_network_step_fn(
     def window_loss(answers: FlatParams, batch: FeatureDataset) -> Array:
         """Loss summed over the windows, so that each row of its gradient is one window's own."""
         learned = unflatten_params(answers, tuple(param_keys), param_shapes)
-        predicted = roll(batch.initial_states, batch.controls, learned)
+        predicted = roll(batch.initial_states, batch.controls, learned)[..., : batch.targets.shape[-1]]
         return loss_fn(predicted, batch.targets, weights=batch.weights)
 
     def everywhere(tree: Any) -> Any:
@@ -179,7 +179,7 @@ def predict_states(
         batch.controls,
         {**_constants(base_params), **learned},
         base_params["dt"],
-    )
+    )[..., : batch.targets.shape[-1]]
 
 
 def make_predict_fn(

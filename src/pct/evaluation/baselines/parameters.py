@@ -47,7 +47,7 @@ class ConstantParameters:
             return jnp.broadcast_to(jnp.asarray(values, features.dtype), (features.shape[0], values.size))
 
         predict_fn = make_predict_fn(answer, self.model.base_params, spec, self.model.integrator)
-        return diverged_as_infinite(predict_fn(None, windows.dataset))
+        return diverged_as_infinite(predict_fn(None, windows.prepared))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class DefaultParameters:
     def predict(self, windows: OpenLoopWindows) -> Float[np.ndarray, "B T S"]:
         """The rollout; infinite where it left the numbers."""
         fitted = isinstance(self.model, FittedModel)
-        dataset = windows.dataset_with_past if fitted else windows.dataset
+        dataset = windows.dataset_with_past if fitted else windows.prepared
         return diverged_as_infinite(self.model.predict_default(dataset))
 
 
