@@ -74,8 +74,8 @@ def make_history_rollout(
     def advance_along(
         x: Lanes, u: Lanes, params: Params, dx: Lanes, du: Lanes, dp: Params
     ) -> tuple[Lanes, Lanes]:
-        along = jax.vmap(lambda *d: jax.jvp(advance, (x, u, params), d)[1])
-        return advance(x, u, params), along(dx, du, dp)
+        along = jax.vmap(lambda *d: jax.jvp(advance, (x, u, params), d), out_axes=(None, 0))
+        return along(dx, du, dp)
 
     step, step_along = one_kernel(advance), one_kernel(advance_along)
 
