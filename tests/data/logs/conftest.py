@@ -22,7 +22,7 @@ START = 1_700_000_000
 ACKERMANN = "ackermann_msgs/msg/AckermannDriveStamped"
 
 
-def messages(store: Any, rows: int = 40) -> dict[str, tuple[str, list[tuple[float, Any]]]]:
+def messages(store: Any, rows: int = 120) -> dict[str, tuple[str, list[tuple[float, Any]]]]:
     """Type and messages of each topic of a car in a left turn at 3 m/s: recording time in s, and message.
 
     Odometry comes at 20 Hz and is recorded 0.3 s late; the drive command at 10 Hz; the servo without a stamp.

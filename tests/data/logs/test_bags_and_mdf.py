@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from pct.data.logs import read_log
 from pct.data.logs.rosbag import _fields, _known_messages
+from pct.data.mapping import propose
 from pct.data.signals import read_folder, read_map
 from pct.errors import DataError
 
@@ -45,7 +47,7 @@ def test_a_bag_through_a_map(kind: str, tmp_path: Path, written: Written) -> Non
     # The servo command has no stamp: its clock is the recorder's. The odometry's is its header's.
     assert (trajectory.dt, round(trajectory.start - START, 6)) == (0.05, 0.0)
     t = trajectory.start - START + 0.05 * np.arange(len(trajectory))
-    assert len(trajectory) == 39
+    assert len(trajectory) == 119
     np.testing.assert_allclose(trajectory.channels["psi"], 0.6 * t, atol=1e-6)
     np.testing.assert_allclose(trajectory.channels["x"], 5 * np.sin(0.6 * t), atol=1e-6)
     np.testing.assert_allclose(trajectory.channels["delta"], 0.066, atol=1e-6)
@@ -186,3 +188,18 @@ def test_every_message_that_is_shipped_can_be_read() -> None:
     for name in (*TOPICS.values(), "vesc_msgs/msg/VescStateStamped", "vesc_msgs/msg/VescImuStamped"):
         assert "number" in _fields(types, name).values()
     assert "lateral.steering_tire_angle" in _fields(types, "autoware_control_msgs/msg/Control")
+
+
+def test_a_map_is_proposed_for_a_bag(tmp_path: Path, written: Written) -> None:
+    path = written("mcap", tmp_path) / "log.mcap"
+    proposal = propose(path, read_log(path, None, {}))
+    assert proposal.time.column == "/odom.time"
+    found = {line.channel: line.column for line in proposal.lines}
+    expected = {name: column for name, column in columns_of_map().items() if name in ("x", "y", "psi")}
+    assert {name: found[name] for name in expected} == expected
+    # Topics that begin later are no fault.
+    assert "faults" not in proposal.head
+
+
+def columns_of_map() -> dict[str, str]:
+    return {name: table["column"] for name, table in tomllib.loads(MAP)["channels"].items()}

@@ -8,7 +8,7 @@ import numpy as np
 
 from pct.data.logs.base import RawLog
 from pct.data.mapping.evidence import Windows
-from pct.data.mapping.names import means
+from pct.data.mapping.names import NAMES, means
 from pct.data.mapping.proposal import Line, factor
 from pct.types import Column
 
@@ -24,6 +24,7 @@ class Log:
         columns: by name, shape (N,); the clocks are not among them.
         units: that the file states, by column.
         windows: over the time.
+        uncovered: columns of other clocks, NaN where these do not reach.
         used: columns that have become a channel.
         course: direction of travel over each window in rad, and ``moving``: where there is one.
         speed: of the positions over each window in m/s.
@@ -37,6 +38,7 @@ class Log:
         seconds = raw.columns[time.column] * scale
         clock = raw.clocks.get(time.column, time.column)
         self.columns: dict[str, Column] = {}
+        self.uncovered: set[str] = set()
         for name, column in raw.columns.items():
             ticks = raw.columns[raw.clocks.get(name, clock)]
             own = raw.clocks.get(name, clock) == clock
@@ -46,6 +48,8 @@ class Log:
                 self.columns[name] = column[: len(seconds)]
             elif not own and len(ticks) == len(column):
                 self.columns[name] = np.interp(seconds, ticks * scale, column, left=np.nan, right=np.nan)
+                # Rows that a clock does not cover are no fault.
+                self.uncovered.add(name)
         rows = min(len(seconds), *(len(column) for column in self.columns.values())) if self.columns else 0
         self.time = seconds[:rows]
         self.columns = {name: column[:rows] for name, column in self.columns.items()}
@@ -58,7 +62,13 @@ class Log:
 
     def nameless(self) -> list[str]:
         """Columns whose names say nothing, where no name says anything."""
-        free = [name for name in self.columns if name not in self.used and self.varies(name)]
+        free = [
+            name
+            for name in self.columns
+            if name not in self.used
+            and self.varies(name)
+            and not any(means(name, channel) for channel in NAMES)
+        ]
         return free[:MOST_NAMELESS] if len(free) <= 4 * MOST_NAMELESS else []
 
     def is_known(self, name: str) -> bool:

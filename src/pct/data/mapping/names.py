@@ -16,7 +16,7 @@ NAMES = {
     r"|longitudinal_(velocity|speed)",
     "vy": r"(^|_)(vy|v_y|linear_y|v_?lat)$|(^|_)(vel|velocity|speed)(_[a-z]+)?_y$|lateral_(velocity|speed)$",
     "v": r"(^|_)(v|speed|velocity|vel|vehicle_speed|erpm)$",
-    "delta": r"(^|_)(delta(_f)?|steer(ing)?|steer(ing)?_?(tire_|tyre_|wheel_)?angle|wheel_angle)$|servo",
+    "delta": r"(^|_)(delta(_f)?|steer(ing)?|steer(ing)?_?(tire_|tyre_|wheel_)?angle|wheel_angle)$",
 }
 # Words of columns that are no state of the vehicle itself.
 OTHERS = re.compile(

@@ -126,7 +126,9 @@ def _pose(path: Path, log: Log) -> tuple[list[Line], bool]:
     best: tuple[float, tuple[str, str], str, str, int, float] | None = None
     for pair in pairs[:600]:
         course, moving = log.windows.direction(log.columns[pair[0]], log.columns[pair[1]])
-        if not moving.any():
+        # On a straight line anything that stands still points the right way.
+        straight = moving.any() and abs(np.exp(1j * course[moving]).mean()) > 0.95
+        if not moving.any() or (straight and not called):
             continue
         for (name, unit), turned in pointers.items():
             if name in pair:
@@ -281,7 +283,8 @@ def _steering(log: Log) -> list[Line]:
         base = abs(like.ratio)
         sound = WHEELBASES[0] <= base <= WHEELBASES[1]
         close = abs(like.correlation) > 0.85 and sound
-        sure = "high" if close and named else "medium" if close or (named and sound) else "low"
+        steady = named and sound and like.spread < 0.5
+        sure = "high" if close and named else "medium" if close or steady else "low"
         keys: dict[str, str | int | float] = dict(_unless("unit", "deg" if factor != 1.0 else "rad", "rad"))
         goes = "goes" if abs(like.correlation) > 0.5 else "does not go"
         reason = (
@@ -414,9 +417,12 @@ def _wild(log: Log, name: str) -> bool:
 
 
 def _spiky(log: Log, lines: Mapping[str, Line]) -> bool:
-    return any(
-        not np.isfinite(log.columns[line.column]).all() or _wild(log, line.column) for line in lines.values()
-    )
+    """Whether a column has spikes or missing values."""
+    columns = [line.column for line in lines.values()]
+    missing = [
+        name for name in columns if name not in log.uncovered and not np.isfinite(log.columns[name]).all()
+    ]
+    return bool(missing) or any(_wild(log, name) for name in columns)
 
 
 def _stated(log: Log, name: str, si: str) -> dict[str, str | int | float]:
