@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pct.cli.fit_tables import rounding_warning
 from pct.cli.main import main
+from pct.dynamics import MODEL_SPECS
 from pct.fitted import load_fit
 
 FLAGS = [
@@ -124,3 +126,14 @@ def test_flags_that_do_not_fit_are_refused(
     assert code == 2
     assert said in capsys.readouterr().err
     assert run is None or (run / "FAILED").exists()
+
+
+def test_a_channel_that_the_controls_give_is_warned_of() -> None:
+    spec = MODEL_SPECS["singletrack"]
+    warning = rounding_warning(spec, {"delta": 1e-7, "psi_dot": 0.1, "v": 0.02})
+    assert warning is not None
+    assert warning.startswith("warning: delta is predicted to rounding")
+    assert warning.endswith("--compare psi_dot v")
+    assert rounding_warning(spec, {"psi_dot": 0.1, "v": 0.02}) is None
+    # Data without noise: all that is left is rounding.
+    assert rounding_warning(spec, {"psi_dot": 1e-8, "v": 1e-8}) is None

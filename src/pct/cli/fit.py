@@ -163,7 +163,7 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
     """Fit, store, print; the facts of the run."""
     import numpy as np
 
-    from pct.cli.fit_tables import print_lines, print_parameters
+    from pct.cli.fit_tables import print_lines, print_parameters, rounding_warning
     from pct.cli.summary import with_tables
     from pct.data.windows import make_window_set, window_starts
     from pct.dynamics.core import unflatten_params
@@ -242,6 +242,8 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
     verdicts = judge(found, spec, args.prior)
     compared = [name for name in spec.state_names if not args.compare or name in args.compare]
     sigma = dict(zip(compared, found.sigma.tolist(), strict=True))
+    if warning := rounding_warning(spec, sigma):
+        print(warning, file=sys.stderr)
     names, correlation = correlations(found, spec)
     profiles = []
     for name in args.profile:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from pct.dynamics.core import ModelSpec
 from pct.optimization.identifiability import advice_lines
+from pct.optimization.profile import ROUNDING
 
 
 def print_parameters(
@@ -23,6 +24,25 @@ def print_parameters(
         console.print("What would settle the others:")
         for line in advice:
             console.print(f"  {line}", soft_wrap=True)
+
+
+def rounding_warning(spec: ModelSpec, sigma: Mapping[str, float]) -> str | None:
+    """A warning of channels whose error is rounding while others' is not: it would weigh as much as theirs.
+
+    Args:
+        spec: the model.
+        sigma: what is left of each compared channel's error, in its unit.
+    """
+    exact = [
+        name for name, left in sigma.items() if left < ROUNDING * spec.states[spec.state_indices[name]].scale
+    ]
+    others = [name for name in sigma if name not in exact]
+    if not exact or not others:
+        return None
+    return (
+        f"warning: {', '.join(exact)} is predicted to rounding, since the controls give it: what is left there "
+        f"weighs as much as real errors. Fit again with --compare {' '.join(others)}"
+    )
 
 
 def print_lines(lines: Iterable[str]) -> None:
