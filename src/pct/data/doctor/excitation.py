@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pct.data.doctor.finding import Finding, Panel, confidence, evidence
 from pct.data.doctor.recording import Recording
-from pct.types import Column
+from pct.data.doctor.statistics import Column, noise_of
 
+# Accelerations are taken over this time in s.
+SMOOTHED = 0.2
 # Standing, as a share of the rows.
 STANDING = 0.5
 # Slower than this, in m/s and as a share of the usual speed, is standing.
@@ -91,7 +95,9 @@ def excitation(recording: Recording, model: str = "singletrack") -> list[Finding
     if moving.sum() < 30 or np.quantile(speed, 0.95) < WALK:
         return []
     lateral = np.abs(_smoothed(turn, recording.dt) * speed)[moving]
-    high = float(np.quantile(lateral, 0.95))
+    # Of a gyro at high speed the noise alone looks like an acceleration; it adds in squares.
+    noise = noise_of(turn) / math.sqrt(_rows(recording.dt)) * float(np.median(speed[moving]))
+    high = math.sqrt(max(float(np.quantile(lateral, 0.95)) ** 2 - (2.0 * noise) ** 2, 0.0))
     low, middle, top = np.quantile(speed[moving], [0.05, 0.5, 0.95])
     speeds = float((top - low) / max(middle, 1e-9))
     found = []
@@ -160,8 +166,12 @@ def _speed(recording: Recording) -> Column | None:
     return None
 
 
+def _rows(dt: float) -> int:
+    return max(1, round(SMOOTHED / dt))
+
+
 def _smoothed(values: Column, dt: float) -> Column:
-    rows = max(1, round(0.2 / dt))
+    rows = _rows(dt)
     return np.convolve(values, np.ones(rows) / rows, mode="same")
 
 

@@ -26,14 +26,15 @@ from pct.data.doctor.statistics import (
     MAD,
     TRIM,
     Agreement,
+    Column,
     Pair,
+    agreement,
     effective_rows,
     improvement,
     noise_of,
     time_constant,
 )
 from pct.data.doctor.units import DECISIVE, ROWS, both_sides, wheelbase
-from pct.types import Column
 
 # Channels that are compared with the pose.
 VELOCITIES = ("v", "vx", "psi_dot")
@@ -49,10 +50,10 @@ SCALE = 1.06
 SCALE_DEVIATIONS = 3.5
 # Speed and yaw rate are off by one factor where they differ by less than this share of it.
 ONE_CLOCK = 0.4
+# Over this time in s both sides are averaged to compare their scale.
+LEVEL_SECONDS = 1.0
 # Correlation of readings that noise does not explain when missing.
 COHERENT = 0.8
-# Less of a signal than this is no ground to correct a slope by.
-LEAST_SIGNAL = 0.7
 # The share of the variance that is left unexplained, over the one that noise leaves.
 UNEXPLAINED = 4.0
 # A lever arm is told from this share of the wheelbase.
@@ -60,6 +61,8 @@ ARM_SHARE = 0.2
 ARM_DEVIATIONS = 4.0
 # How well a formula explains what two sensors cannot share: their noise.
 SHARED_NOISE = 0.9
+NOISE_NEIGHBOURS = -0.3
+EXACT = 1e-6
 # How much later than its inputs a computed yaw rate may be logged, in s.
 LATEST = 0.1
 
@@ -197,11 +200,10 @@ def clock(recording: Recording) -> list[Finding]:
     Runs before `mismatch`, which would report each of them.
     """
     scales = _scales(recording)
-    speeds = next((scales[name] for name in ("vx", "v") if name in scales), None)
-    turns = scales.get("psi_dot")
-    if speeds is None or turns is None or not (_off(*speeds) and _off(*turns)):
+    speed = next((scales[name] for name in ("vx", "v") if name in scales), None)
+    turn = scales.get("psi_dot")
+    if speed is None or turn is None or not (_off(speed) and _off(turn)):
         return []
-    speed, turn = speeds[0], turns[0]
     together = abs(np.log(abs(speed.gain / turn.gain)))
     error = float(np.hypot(speed.gain_error, turn.gain_error))
     if (speed.gain > 1) != (turn.gain > 1) or together > max(
@@ -237,17 +239,31 @@ def _retimed(recording: Recording, start: float, factor: float) -> Recording:
     return dataclasses.replace(recording, time=start + (recording.time - start) / factor)
 
 
-def _scales(recording: Recording) -> dict[str, tuple[Agreement, tuple[float, float]]]:
+def _scales(recording: Recording) -> dict[str, Agreement]:
     found = {}
     for relation in RELATIONS:
         if relation.name in VELOCITIES:
             compared = compare(recording, relation)
             if compared is None or compared[0].rows < ROWS:
                 continue
-            agreed = _through_zero(*compared)
+            agreed = _level(recording, *compared)
             if agreed.correlation > 0.5:
-                found[relation.name] = agreed, _signal_shares(recording, relation, compared[1])
+                found[relation.name] = agreed
     return found
+
+
+def _level(recording: Recording, agreed: Agreement, pairs: list[Pair]) -> Agreement:
+    """The gain over longer means of both sides, which leave a scale as it is and the noise behind."""
+    dt = pair_step(recording) * recording.dt
+    rows = max(1, round(LEVEL_SECONDS / dt))
+    window = np.ones(rows) / rows
+    means = [
+        (np.convolve(a, window, mode="valid"), np.convolve(b, window, mode="valid"))
+        for a, b in pairs
+        if len(a) > 3 * rows
+    ]
+    found = agreement(means, dt) if means else None
+    return agreed if found is None else _through_zero(found, means)
 
 
 def _through_zero(agreed: Agreement, pairs: list[Pair]) -> Agreement:
@@ -274,12 +290,11 @@ def _through_zero(agreed: Agreement, pairs: list[Pair]) -> Agreement:
     )
 
 
-def _off(agreed: Agreement, shares: tuple[float, float]) -> bool:
-    """Whether a gain is off by more than calibration, once what noise does to slopes is taken out."""
-    own, other = shares
-    low, high = sorted((agreed.low / max(other, LEAST_SIGNAL), agreed.high * max(own, LEAST_SIGNAL)))
+def _off(agreed: Agreement) -> bool:
+    """Whether a gain is off by more than calibration, whichever side is noisy."""
+    low, high = sorted((agreed.low, agreed.high))
     margin = 1.0 + SCALE_DEVIATIONS * agreed.gain_error
-    return high * margin < 1 / SCALE or low / margin > SCALE
+    return bool(high * margin < 1 / SCALE or low / margin > SCALE)
 
 
 def _signal_shares(recording: Recording, relation: Relation, pairs: list[Pair]) -> tuple[float, float]:
@@ -288,14 +303,15 @@ def _signal_shares(recording: Recording, relation: Relation, pairs: list[Pair]) 
     h = span_rows(recording.dt)
 
     def noise(name: str) -> float:
-        return float(np.median([noise_of(p.columns[name]) for p in recording.pieces if name in p.columns]))
+        columns = (piece.get(name) for piece in recording.pieces)
+        return float(np.median([noise_of(column) for column in columns if column is not None]))
 
     # Of a mean over a span, and of the difference of its ends.
     own = noise(relation.name) / np.sqrt(2 * h + 1)
     other = max(map(noise, relation.needs)) * np.sqrt(2.0) / (2 * h * recording.dt)
     return (
-        max(0.0, 1 - own**2 / max(float(np.var(a)), 1e-300)),
-        max(0.0, 1 - other**2 / max(float(np.var(b)), 1e-300)),
+        max(0.0, 1 - float(own) ** 2 / max(float(np.var(a)), 1e-300)),
+        max(0.0, 1 - float(other) ** 2 / max(float(np.var(b)), 1e-300)),
     )
 
 
@@ -313,8 +329,8 @@ def mismatch(recording: Recording) -> list[Finding]:
         check = "yaw_mismatch" if name == "psi_dot" else "speed_mismatch"
         unit = known_channels()[name].unit
         shares = _signal_shares(recording, relation, pairs)
-        level = _through_zero(agreed, pairs)
-        if agreed.rows >= ROWS and level.correlation > 0.5 and _off(level, shares):
+        level = _level(recording, agreed, pairs)
+        if agreed.rows >= ROWS and level.correlation > 0.5 and _off(level):
             what = f"{level.gain:.3f} times {relation.means}"
             doubtful: tuple[str, ...] = (name,)
             sure = confidence(abs(np.log(level.gain)), np.log(SCALE))
@@ -386,7 +402,9 @@ def reference_point(recording: Recording) -> list[Finding]:
     arm = float(solution[0])
     length = wheelbase(recording)
     least = max(ARM_SHARE * abs(length) if length is not None else 0.0, ARM_DEVIATIONS * error)
-    if abs(arm) < least:
+    # What several causes could share must not be given to this one alone: it must show by itself as well.
+    alone = float(turn[keep] @ apart[keep] / (turn[keep] @ turn[keep]))
+    if abs(arm) < least or not 0.5 < alone / arm < 2.0:
         return []
     side = "ahead of" if arm > 0 else "behind"
     return [
@@ -453,7 +471,9 @@ def circular_yaw_rate(recording: Recording) -> list[Finding]:
             best = (whole, fast, k)
     assert best is not None
     whole, fast, late = best
-    if not (fast > SHARED_NOISE and whole > 0.98):
+    # Smooth signals agree in their fast part as well where the car does: then only an exact formula counts.
+    shared = fast > SHARED_NOISE and whole > 0.98 if _noisy(recording) else 1 - whole**2 < EXACT
+    if not shared:
         return []
     sides = [row for piece in recording.pieces if (row := _formula_sides(piece)) is not None]
     computed, psi_dot = (np.concatenate(column) for column in zip(*sides, strict=True))
@@ -503,7 +523,20 @@ def _formula(recording: Recording, late: int) -> tuple[float, float]:
     return _likeness(whole), _likeness(fast)
 
 
+def _noisy(recording: Recording) -> bool:
+    """Whether noise dominates the fast part of the formula.
+
+    Neighbouring second differences of white noise have a correlation of -2/3, those of a smooth signal
+    one near 1.
+    """
+    sides = [pair for piece in recording.pieces if (pair := _formula_sides(piece)) is not None]
+    fast = [np.diff(computed, 2) for computed, _ in sides]
+    return _likeness([(column[1:], column[:-1]) for column in fast]) < NOISE_NEIGHBOURS
+
+
 def _likeness(pairs: list[Pair]) -> float:
+    if not pairs:
+        return 0.0
     a, b = (np.concatenate(side) for side in zip(*pairs, strict=True))
     a, b = a - a.mean(), b - b.mean()
     size = float(np.sqrt((a @ a) * (b @ b)))

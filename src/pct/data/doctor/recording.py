@@ -15,8 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pct.data.derive import derive
+from pct.data.doctor.statistics import Column
 from pct.data.trajectory import HEADINGS
-from pct.types import Bool, Column, Int
+from pct.types import Bool, Int
 
 # A longer step than this many usual ones ends a piece.
 GAP = 3.0
@@ -81,7 +82,7 @@ class Recording:
     channels: Mapping[str, Column]
     origins: Mapping[str, str]
     sources: Mapping[str, tuple[str, str]]
-    rows: Int[np.ndarray, " N"]
+    rows: Int[np.ndarray, " _"]
     place: str = "row"
     delays: Mapping[str, float] = dataclasses.field(default_factory=dict)
     breaks: tuple[int, ...] = ()
@@ -113,7 +114,7 @@ class Recording:
         found = (self._piece(rows) for rows in np.split(kept, cuts.astype(int)) if len(rows) >= ROWS)
         return tuple(piece for piece in found if piece is not None)
 
-    def _piece(self, rows: Int[np.ndarray, " K"]) -> Piece | None:
+    def _piece(self, rows: Int[np.ndarray, " _"]) -> Piece | None:
         time = self.time[rows]
         grid = time[0] + self.dt * np.arange(int((time[-1] - time[0]) / self.dt + 0.02) + 1)
         columns = {}
@@ -155,12 +156,12 @@ class Recording:
         kept = {name: column for name, column in self.channels.items() if name not in names}
         return dataclasses.replace(self, channels=kept)
 
-    def blanked(self, wrong: Mapping[str, Bool[np.ndarray, " N"]]) -> Recording:
+    def blanked(self, wrong: Mapping[str, Bool[np.ndarray, " _"]]) -> Recording:
         """Single values taken as missing."""
         changed = {name: np.where(rows, np.nan, self.channels[name]) for name, rows in wrong.items()}
         return dataclasses.replace(self, channels={**self.channels, **changed})
 
-    def kept(self, rows: Bool[np.ndarray, " N"]) -> Recording:
+    def kept(self, rows: Bool[np.ndarray, " _"]) -> Recording:
         """Some rows only."""
         index = np.cumsum(rows) - rows
         return dataclasses.replace(
@@ -171,7 +172,7 @@ class Recording:
             breaks=tuple(int(index[k]) for k in self.breaks),
         )
 
-    def restamped(self, wrong: Bool[np.ndarray, " N"]) -> Recording:
+    def restamped(self, wrong: Bool[np.ndarray, " _"]) -> Recording:
         """Stamps of some rows taken anew from those of their neighbours."""
         index = np.arange(len(self))
         time = np.interp(index, index[~wrong], self.time[~wrong])
@@ -190,7 +191,7 @@ class Recording:
         }
         return dataclasses.replace(self, channels={**self.channels, **restored})
 
-    def broken(self, before: Int[np.ndarray, " K"]) -> Recording:
+    def broken(self, before: Int[np.ndarray, " _"]) -> Recording:
         """New pieces from these rows on."""
         return dataclasses.replace(self, breaks=tuple(sorted({*self.breaks, *map(int, before)})))
 

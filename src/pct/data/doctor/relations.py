@@ -15,8 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 from pct.data.doctor.recording import Piece, Recording
-from pct.data.doctor.statistics import FINEST_LAG, Agreement, Pair, agreement
-from pct.types import Column
+from pct.data.doctor.statistics import FINEST_LAG, Agreement, Column, Pair, agreement
 
 # Rates are compared over this time in s: long against noise, short against a turn.
 SPAN = 0.3

@@ -6,13 +6,16 @@ rows that resemble their neighbours are not counted as so many independent ones.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from pct.types import Column
+from pct.types import Float
 
+# Of a whole recording or of a part; functions take and give columns of several lengths.
+Column: TypeAlias = Float[np.ndarray, " _"]
 # Median absolute deviation to standard deviation, for normal noise.
 MAD = 1.4826
 # Residuals beyond this many robust deviations are left out of a fit.
@@ -146,9 +149,9 @@ def agreement(pairs: Sequence[Pair], dt: float) -> Agreement | None:
         correlation=correlation,
         correlation_now=now,
         lag=lag,
-        lag_error=error / max(abs(slope) * rate * np.sqrt(rows), 1e-12),
+        lag_error=error / max(abs(slope) * rate * math.sqrt(rows), 1e-12),
         rows=rows,
-        gain_error=error / max(abs(slope) * float(np.std(b)) * np.sqrt(rows), 1e-12),
+        gain_error=error / max(abs(slope) * float(np.std(b)) * math.sqrt(rows), 1e-12),
     )
 
 

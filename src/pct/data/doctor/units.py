@@ -26,9 +26,9 @@ from pct.data.doctor.relations import (
     middle,
     pair_step,
     pose_velocity,
+    span_rows,
 )
-from pct.data.doctor.statistics import MAD, Agreement, Pair, effective_rows, improvement
-from pct.types import Column
+from pct.data.doctor.statistics import MAD, Agreement, Column, Pair, effective_rows, improvement, noise_of
 
 # Two readings of one quantity differ by no more than this by calibration, tyres or slip.
 CALIBRATION = 1.6
@@ -72,9 +72,13 @@ def headings(recording: Recording) -> list[Finding]:
     deg = np.pi / 180
     tried = [_turned(course, raw, weights, scale) for scale in (1.0, -1.0, deg, -deg)]
     plain = tried[0]
+    # On a straight nothing turns: a heading of zeros would do as well, and a unit that shrinks noise better.
+    straight = _turned(course, raw, weights, 0.0)
     best = min(tried, key=lambda t: t.residual)
     rows = effective_rows(np.sin(course - best.scale * raw - best.offset))
-    if improvement(plain.residual, best.residual, rows) < DECISIVE or best.residual > 0.5 * plain.residual:
+    if improvement(plain.residual, best.residual, rows) < DECISIVE or best.residual > 0.5 * min(
+        plain.residual, straight.residual
+    ):
         best = plain
     # Reversing, a spin or a lost heading scatter; one constant must hold for most of the way.
     if best.residual > 0.3:
@@ -172,7 +176,7 @@ def _courses(recording: Recording, name: str) -> tuple[Column, Column, Column]:
         x_dot, y_dot = change(piece.columns["x"], piece.dt), change(piece.columns["y"], piece.dt)
         ahead = _ahead(piece)
         backwards = ahead < 0 if np.mean(ahead < 0) < 0.5 else np.zeros(len(ahead), bool)
-        courses.append(np.arctan2(y_dot, x_dot) + np.pi * middle(backwards, piece.dt))
+        courses.append(np.arctan2(y_dot, x_dot) + np.pi * middle(backwards.astype(float), piece.dt))
         raws.append(middle(piece.columns[name], piece.dt))
         weights.append(np.hypot(x_dot, y_dot))
     if not courses:
@@ -295,7 +299,14 @@ def heading_is_course(recording: Recording) -> list[Finding]:
     as_heading = _left(measured, shown, rate)
     as_course = _left(shown, np.zeros_like(shown), rate, free=False)
     count = effective_rows(shown)
-    if as_course > 0.5 * as_heading or improvement(as_heading, as_course, count) < DECISIVE:
+    noise = np.median([noise_of(c) for p in recording.pieces if (c := p.get("vy")) is not None])
+    # What the slip angle shows must be more than its noise.
+    least = 9.0 * float(noise) ** 2 / (2 * span_rows(recording.dt) + 1)
+    if (
+        as_heading < least
+        or as_course > 0.5 * as_heading
+        or improvement(as_heading, as_course, count) < DECISIVE
+    ):
         return []
     index = np.arange(len(shown), dtype=float) * recording.dt
     return [
@@ -637,7 +648,7 @@ def both_sides(
         curves[f"logged, {lag:.3g} s sooner"] = (seconds - lag, a[near])
     return (
         Panel("time of the piece [s]", label, curves),
-        Panel(f"{relation.means}", label, {"rows": (b, a)}, points=True),
+        Panel(f"{relation.means} [SI]", label, {"rows": (b, a)}, points=True),
     )
 
 

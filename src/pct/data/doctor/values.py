@@ -10,9 +10,9 @@ import numpy as np
 from pct.data.derive import known_channels
 from pct.data.doctor.finding import Finding, Panel, confidence, evidence
 from pct.data.doctor.recording import Recording, unwrapped
-from pct.data.doctor.statistics import MAD, noise_of
+from pct.data.doctor.statistics import MAD, Column, noise_of
 from pct.data.trajectory import HEADINGS
-from pct.types import Bool, Column
+from pct.types import Bool
 
 # A spike leaves its neighbours by more than this many robust deviations and as many usual steps.
 SPIKE_DEVIATIONS = 12.0
@@ -105,7 +105,7 @@ def spikes(recording: Recording) -> list[Finding]:
     return found
 
 
-def _spiked(recording: Recording, name: str) -> Bool[np.ndarray, " N"]:
+def _spiked(recording: Recording, name: str) -> Bool[np.ndarray, " _"]:
     """Rows that stand out of their neighbours; again without those, since a spike hides its neighbour."""
     column = _unwrapped(recording, name)
     wrong = np.zeros(len(column), bool)
@@ -117,7 +117,7 @@ def _spiked(recording: Recording, name: str) -> Bool[np.ndarray, " N"]:
     return wrong
 
 
-def _stands_out(column: Column, name: str) -> Bool[np.ndarray, " N"]:
+def _stands_out(column: Column, name: str) -> Bool[np.ndarray, " _"]:
     good = np.isfinite(column)
     wrong = np.zeros(len(column), bool)
     if good.sum() < 30:
@@ -143,7 +143,7 @@ def _stands_out(column: Column, name: str) -> Bool[np.ndarray, " N"]:
     return wrong
 
 
-def _neighbour(values: Column, out: Bool[np.ndarray, " N"], side: int) -> Column:
+def _neighbour(values: Column, out: Bool[np.ndarray, " _"], side: int) -> Column:
     """The nearest value to one side that is not suspect itself."""
     index = np.arange(len(values))
     if side < 0:
@@ -223,12 +223,12 @@ def frozen(recording: Recording) -> list[Finding]:
     return found
 
 
-def _blank(recording: Recording, name: str, wrong: Bool[np.ndarray, " N"]) -> Recording:
+def _blank(recording: Recording, name: str, wrong: Bool[np.ndarray, " _"]) -> Recording:
     """Without single values; without the channel where the rows are not the same any more."""
     return recording.blanked({name: wrong}) if len(wrong) == len(recording) else recording.without(name)
 
 
-def _cut(recording: Recording, name: str, wrong: Bool[np.ndarray, " N"]) -> Recording:
+def _cut(recording: Recording, name: str, wrong: Bool[np.ndarray, " _"]) -> Recording:
     """Without the rows in which a channel says nothing, or without the channel where these are many."""
     if len(wrong) != len(recording):
         # Another channel was cut before: the rows are not these any more.
@@ -317,9 +317,9 @@ def clipped(recording: Recording) -> list[Finding]:
                     f"{expected:.1f}"
                 ),
                 channels=(name,),
-                confidence=confidence(len(rows), min(CLIPPED * expected, 0.5 * len(rows))),
+                confidence=confidence(float(len(rows)), min(CLIPPED * expected, 0.5 * len(rows))),
                 fix="cut these rows: the value was beyond the range of the sensor",
-                mend=partial(_blank, name=name, wrong=wrong),
+                mend=partial(_cut, name=name, wrong=wrong),
                 panels=_around(recording, name, rows),
                 **evidence(recording, rows),
             )
@@ -327,14 +327,14 @@ def clipped(recording: Recording) -> list[Finding]:
     return found
 
 
-def _longest_by_chance(column: Column, at_end: Bool[np.ndarray, " N"]) -> float:
+def _longest_by_chance(column: Column, at_end: Bool[np.ndarray, " _"]) -> float:
     """The longest run of one value that chance gives, by how often values repeat elsewhere."""
     equal = (column[1:] == column[:-1])[~at_end[1:]]
     share = float(np.clip(equal.mean(), 0.01, 0.97)) if len(equal) else 0.97
     return float(np.log(CHANCE / len(column)) / np.log(share))
 
 
-def _beside(column: Column, at_end: Bool[np.ndarray, " N"], end: float, step: float, noise: float) -> float:
+def _beside(column: Column, at_end: Bool[np.ndarray, " _"], end: float, step: float, noise: float) -> float:
     """Rows of a level near the end of a range, at least one half."""
     width = max(2.0 * noise, 4.0 * step)
     count = int((np.abs(column - end) < width).sum()) - int(at_end.sum())
@@ -395,7 +395,7 @@ def held(recording: Recording) -> list[Finding]:
     return found
 
 
-def _moving(recording: Recording) -> Bool[np.ndarray, " N"]:
+def _moving(recording: Recording) -> Bool[np.ndarray, " _"]:
     """Rows in which something that moves with the vehicle says that it moves: no less than two channels."""
     votes = np.zeros(len(recording))
     asked = 0
@@ -418,7 +418,7 @@ def _moving(recording: Recording) -> Bool[np.ndarray, " N"]:
     return votes >= min(2, asked) if asked else np.zeros(len(recording), bool)
 
 
-def _runs(flags: Bool[np.ndarray, " N"]) -> tuple[np.ndarray, np.ndarray]:
+def _runs(flags: Bool[np.ndarray, " _"]) -> tuple[np.ndarray, np.ndarray]:
     """First index and length of each run of true rows."""
     edges = np.diff(np.concatenate([[0], flags.astype(int), [0]]))
     start = np.flatnonzero(edges == 1)
@@ -426,7 +426,7 @@ def _runs(flags: Bool[np.ndarray, " N"]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _share_without_longest(
-    equal: Bool[np.ndarray, " N"], start: np.ndarray, length: np.ndarray, moving: Bool[np.ndarray, " N"]
+    equal: Bool[np.ndarray, " _"], start: np.ndarray, length: np.ndarray, moving: Bool[np.ndarray, " _"]
 ) -> float:
     """How often a row repeats, without the runs in question (the longest twentieth of them)."""
     long = np.argsort(-length)[: max(1, len(length) // 20)]
@@ -470,12 +470,12 @@ def _unit(name: str) -> str:
 
 def _around(recording: Recording, name: str, rows: np.ndarray) -> tuple[Panel, ...]:
     """The whole channel, and the surroundings of the first fault."""
-    column, time = recording.channels[name], recording.time
+    column, time = recording.channels[name], recording.time - np.nanmin(recording.time)
     label = f"{name} [{_unit(name)}]" if _unit(name) else name
     curves = {name: (time, column)}
     if len(rows):
         curves["fault"] = (time[rows], column[rows])
-    panels = [Panel("time [s]", label, curves, points=True)]
+    panels = [Panel("time of the log [s]", label, curves, points=True)]
     if len(rows):
         near = slice(max(0, rows[0] - 40), rows[0] + 60)
         inside = rows[(rows >= near.start) & (rows < near.stop)]
