@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from pct.dynamics import MODEL_SPECS, Parameter, flatten_bounds, register_model_spec, with_fixed
+from pct.dynamics import MODEL_SPECS, Parameter, flatten_bounds, register_model_spec, with_fixed, with_scope
 from pct.errors import UsageError
 
 SINGLETRACK = MODEL_SPECS["singletrack"]
@@ -76,3 +76,14 @@ def test_bounds_are_flat_in_the_order_of_the_keys() -> None:
 def test_models_load_without_jax() -> None:
     code = "import sys, pct.dynamics, pct.dynamics.vehicles; assert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_scopes_release_and_bind_parameters() -> None:
+    spec = MODEL_SPECS["singletrack"]
+    held = with_fixed(spec, {"mu": None})
+    released = with_scope(held, ["mu"], "global")
+    assert set(released.param_keys) == set(spec.param_keys)
+    assert released.global_keys == ("mu",)
+    assert with_scope(released, ["mu"], "context").global_keys == ()
+    with pytest.raises(UsageError, match="wings"):
+        with_scope(spec, ["wings"], "context")

@@ -222,3 +222,33 @@ def test_features_far_from_the_training_data_change_nothing_more() -> None:
     params = jax.tree.map(lambda leaf: leaf + 0.1, network.init(jax.random.PRNGKey(0), jnp.ones((1, 2))))
     far, farther = (np.asarray(network.apply(params, jnp.full((1, 2), x))) for x in (1e3, 1e9))
     np.testing.assert_array_equal(far, farther)
+
+
+def test_a_global_answer_is_the_same_for_all_features_and_learns() -> None:
+    mask = np.array([False, True, False, True])
+    network = ParameterMLP(hidden_sizes=(8,), min_bounds=LOW, max_bounds=HIGH, global_mask=mask)
+    features = jnp.asarray(np.random.default_rng(0).standard_normal((6, 3)))
+    params = network.init(jax.random.PRNGKey(0), features)
+    # Weights of an ordinary size, as after training.
+    params = jax.tree.map(lambda leaf: leaf + 0.3, params)
+    answers = np.asarray(network.apply(params, features))
+    assert (np.ptp(answers, axis=0) > 0).tolist() == (~mask).tolist()
+    gradient = jax.grad(lambda params: network.apply(params, features)[:, 1].sum())(params)
+    last = gradient["params"]["Dense_1"]
+    assert last["bias"][1] != 0
+    assert not np.asarray(last["kernel"]).any()
+
+
+def test_a_recurrent_network_reads_the_order_of_the_rows() -> None:
+    rows, channels, size = 5, 2, 3
+    network = ParameterMLP(hidden_sizes=(8,), min_bounds=LOW, max_bounds=HIGH, rows=rows, channels=channels)
+    rng = np.random.default_rng(0)
+    present, steps = rng.standard_normal((4, size)), rng.standard_normal((4, rows, channels))
+
+    def features(steps: np.ndarray) -> jax.Array:
+        return jnp.asarray(np.concatenate([present, steps.reshape(4, -1)], axis=1))
+
+    params = jax.tree.map(lambda leaf: leaf + 0.1, network.init(jax.random.PRNGKey(0), features(steps)))
+    forward, backward = (np.asarray(network.apply(params, features(s))) for s in (steps, steps[:, ::-1]))
+    assert forward.shape == (4, 4)
+    assert np.abs(forward - backward).min() > 1e-9

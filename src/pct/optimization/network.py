@@ -64,7 +64,8 @@ class ParameterMLP(nn.Module):
         if self.rows:
             present, steps = jnp.split(hidden, [hidden.shape[-1] - self.rows * self.channels], axis=-1)
             steps = steps.reshape(*steps.shape[:-1], self.rows, self.channels)
-            read: Array = nn.RNN(nn.GRUCell(self.hidden_sizes[0]))(steps)
+            before = jnp.zeros((*steps.shape[:-2], self.hidden_sizes[0]), steps.dtype)
+            read: Array = nn.RNN(nn.GRUCell(self.hidden_sizes[0]))(steps, initial_carry=before)
             read = read[..., -1, :]
             hidden = jnp.concatenate([present, read], axis=-1)
         for size in self.hidden_sizes:

@@ -1,0 +1,84 @@
+"""`pct train --init-from`: from a fit to a network on top of it, and its judgement; scopes of parameters."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pct.analysis import load_network, load_windows
+from pct.cli.main import main
+from pct.evaluation.model import open_run
+from pct.evaluation.windows import load_test_windows
+from pct.fitted import load_fit
+
+FIT = [
+    *("--model", "unicycle", "--horizon", "3", "--history", "4", "--samples", "20", "--integrator", "euler"),
+    *("--substeps", "1", "--iterations", "3", "--bias", "v", "--no-report"),
+]
+TRAIN = [
+    *("--model-hidden", "4", "--horizon", "3", "--epochs", "1", "--lr", "1e-9", "--samples", "12"),
+    *("--no-analysis", "--encoder", "gru", "--global-params", "beta_accel"),
+]
+
+
+@pytest.fixture(scope="module")
+def fit_run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fit")
+    main(["fit", "--dataset", str(data / "train"), *FIT, "--results", str(folder)])
+    return next(folder.glob("unicycle/*"))
+
+
+def test_a_network_that_has_learned_nothing_yet_predicts_as_the_fit(
+    fit_run: Path, data: Path, tmp_path: Path
+) -> None:
+    main(
+        [
+            *("train", "--dataset", str(data / "train"), "--init-from", str(fit_run), *TRAIN),
+            *("--results", str(tmp_path)),
+        ]
+    )
+    run = next(tmp_path.glob("unicycle/*"))
+    trained, fitted = load_network(run), load_fit(fit_run)
+    assert json.loads((run / "config.json").read_text())["history"] == 4
+    assert trained.spec.measurement == fitted.spec.measurement
+    assert trained.spec.global_keys == ("beta_accel",)
+    for key, value in fitted.params.items():
+        np.testing.assert_allclose(trained.spec.default_params[key], value)
+    windows = load_test_windows(fitted, [data / "val"], horizon=3, stride=2)
+    wanted = fitted.predict_states(windows.dataset_with_past)
+    found = trained.predict_states(load_windows(trained, [data / "val"], "test", stride=2))
+    np.testing.assert_allclose(found, wanted, atol=2e-3)
+    answers = trained.predict_parameters(load_windows(trained, [data / "val"], "test"))
+    assert np.ptp(answers["beta_accel"]) == 0.0
+    judged = load_test_windows(open_run(run), [data / "val"], horizon=3, stride=2)
+    assert judged.dataset.initial_states.shape[1] == len(trained.spec.states)
+    np.testing.assert_allclose(trained.predict_states(judged.prepared), found, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--model", "singletrack"], "--model singletrack: --init-from .* is a fit of unicycle"),
+        (["--vehicle", "f1tenth"], "--vehicle: with --init-from it is the fit's"),
+        (["--global-params", "mass"], "mass"),
+    ],
+)
+def test_what_the_fit_decides_cannot_be_asked_for_otherwise(
+    fit_run: Path,
+    data: Path,
+    tmp_path: Path,
+    flags: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = ["train", "--dataset", str(data / "train"), "--init-from", str(fit_run), *flags]
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--results", str(tmp_path)])
+    assert stop.value.code == 2
+    told = capsys.readouterr().err
+    assert re.search(message, told), told
+    assert not list(tmp_path.glob("*/*"))
