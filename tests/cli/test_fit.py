@@ -62,6 +62,8 @@ def test_it_leaves_a_run_folder_that_rebuilds_the_model(
             "fit.json",
             "pct_predicted_params.json",
             "training_rows.npy",
+            "report.html",
+            "analysis",
             "DONE",
         ),
     }

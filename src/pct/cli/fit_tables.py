@@ -40,7 +40,7 @@ def rounding_warning(spec: ModelSpec, sigma: Mapping[str, float]) -> str | None:
     if not exact or not others:
         return None
     return (
-        f"warning: {', '.join(exact)} is predicted to rounding, since the controls give it: what is left there "
+        f"warning: {', '.join(exact)} is predicted to rounding, as the controls give it: what is left there "
         f"weighs as much as real errors. Fit again with --compare {' '.join(others)}"
     )
 
