@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from pct.data.splits import spread
-from pct.data.windows import GatheredWindows
-from pct.dynamics.core import flatten_params
+from pct.data.windows import make_window_set
 from pct.errors import DataError
 from pct.evaluation.model import Model
 from pct.evaluation.windows import OpenLoopWindows
 from pct.fitted import FittedModel
-from pct.optimization.network_training import make_predict_fn
-from pct.optimization.parameter_tuning import tune_parameters
-from pct.types import Features, FlatParams, Float
+from pct.optimization.fitting import fit_parameters
+from pct.types import Float
 
 # More windows do not change the answer of the fit, but take longer.
 FITTED = 500
@@ -30,24 +26,15 @@ class ConstantParameters:
 
     Attributes:
         doc: what the parameters are.
-        model: whose equations, time step and integrator are used.
-        params: value of each context parameter in its unit.
+        fitted: the run's equations with them.
     """
 
     doc: str
-    model: Model
-    params: Mapping[str, Any]
+    fitted: FittedModel
 
     def predict(self, windows: OpenLoopWindows) -> Float[np.ndarray, "B T S"]:
         """The rollout; infinite where it left the numbers."""
-        spec = self.model.spec
-        values = flatten_params(self.params, spec.param_keys, spec.full_shapes)
-
-        def answer(_params: Any, features: Features) -> FlatParams:
-            return jnp.broadcast_to(jnp.asarray(values, features.dtype), (features.shape[0], values.size))
-
-        predict_fn = make_predict_fn(answer, self.model.base_params, spec, self.model.integrator)
-        return diverged_as_infinite(predict_fn(None, windows.prepared))
+        return diverged_as_infinite(self.fitted.predict_states(windows.dataset_with_past))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -65,7 +52,7 @@ class DefaultParameters:
 
 
 def fit_constant_parameters(model: Model, training: OpenLoopWindows) -> ConstantParameters:
-    """One value of each parameter, fitted to training windows by robust least squares.
+    """One value of each parameter, fitted to training windows by `pct.optimization.fitting.fit_parameters`.
 
     Raises:
         DataError: the run is such a fit itself.
@@ -73,11 +60,17 @@ def fit_constant_parameters(model: Model, training: OpenLoopWindows) -> Constant
     """
     if isinstance(model, FittedModel):
         raise DataError("the run is a constant fit itself")
-    numbers = spread(np.arange(len(training)), FITTED)
-    dataset = GatheredWindows(training.dataset).gather(numbers)
-    tuned = tune_parameters(dataset, model.spec, model.base_params, model.integrator)
-    doc = f"The run's equations with one value of each parameter, fitted to {numbers.size} training windows."
-    return ConstantParameters(doc, model, tuned.params)
+    spec, numbers = model.spec, spread(np.arange(len(training)), FITTED)
+    shape: Any = {"horizon": training.horizon, "history": training.history}
+    windows = make_window_set(training.store, training.starts[numbers], spec, feature_mode="context", **shape)
+    name, substeps = model.integrator_name, model.substeps
+    found = fit_parameters(
+        windows, np.arange(numbers.size), spec, model.base_params, integrator=name, substeps=substeps
+    )
+    return ConstantParameters(
+        f"The run's equations with one value of each parameter, fitted to {numbers.size} training windows.",
+        FittedModel(spec, found.params(spec), {}, model.dt, name, substeps, shape),
+    )
 
 
 def diverged_as_infinite(states: Float[np.ndarray, "B T S"]) -> Float[np.ndarray, "B T S"]:
