@@ -60,8 +60,9 @@ def test_csv_as_recorders_write_it(tmp_path: Path, content: str | bytes) -> None
     assert raw.rows[1] - raw.rows[0] == 1
 
 
-def test_csv_lines_are_counted_past_what_is_left_out(tmp_path: Path) -> None:
-    path = csv_of(tmp_path, "% a\nt,v\n0,1\n% b\n\n1,2\n2,\n")
+@pytest.mark.parametrize("between", ["% b\n\n", "% b\n% c\n"])
+def test_csv_lines_are_counted_past_what_is_left_out(tmp_path: Path, between: str) -> None:
+    path = csv_of(tmp_path, f"% a\nt,v\n0,1\n{between}1,2\n2,\n")
     raw = read_log(path, ["t", "v"], {"comment": "%"})
     assert raw.rows.tolist() == [3, 6, 7]
     assert np.isnan(raw.columns["v"][2])

@@ -278,7 +278,7 @@ def _read_slowly(
         if len(wrong):
             raise DataError(
                 f"{path}: expected a number in column '{name}', line {rows[wrong[0]]}, "
-                f"found '{text[int(wrong[0])][:60]}': correct the cell or cut the line"
+                f"found {text[int(wrong[0])][:60]!r}: correct the cell or cut the line"
             )
         values[name] = _values(numbers)
     return values, rows

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
+import logging
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,12 +54,15 @@ def read_mdf(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what Python says when the library lets go of a file that it could not open."""
-    hook = sys.unraisablehook
+    """Without what the library logs and prints, or says when it lets go of a file that it could not open."""
+    logger, hook = logging.getLogger("asammdf"), sys.unraisablehook
+    disabled, logger.disabled = logger.disabled, True
     sys.unraisablehook = lambda _: None
     try:
-        yield
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
     finally:
+        logger.disabled = disabled
         sys.unraisablehook = hook
 
 
