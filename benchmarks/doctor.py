@@ -296,10 +296,16 @@ def _circular(car: Car, rng: np.random.Generator) -> Recording | None:
 
 
 def _arm(car: Car, rng: np.random.Generator) -> Recording | None:
-    """A lateral velocity of a point half a wheelbase and more from that of the pose."""
+    """A lateral velocity of a point half a wheelbase and more from that of the pose.
+
+    Where it is less than half of what the noise of the heading makes of the speed, nobody could tell.
+    """
     if "vy" not in car.exact:
         return None
     arm = rng.choice([-1.0, 1.0]) * rng.uniform(0.5, 1.0) * 0.33 * car.drive.profile.size
+    shown = abs(arm) * float(np.std(car.exact["psi_dot"]))
+    if shown < 0.5 * car.noise["psi"] * float(np.mean(car.exact["vx"])):
+        return None
     return recording_of(car, sensed(car, rng, vy=car.exact["vy"] + arm * car.exact["psi_dot"]))
 
 

@@ -36,7 +36,7 @@ HELD_SHARE = 0.05
 # Share of the times between two changes that must be one of two neighbours, and the variance of the repeats
 # in
 # equal blocks over that of chance.
-REGULAR = 0.95
+REGULAR = 0.85
 EVEN = 0.3
 
 
