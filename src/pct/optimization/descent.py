@@ -1,8 +1,8 @@
 """Levenberg-Marquardt over the rollouts of windows: the way to the parameters that meet the log best.
 
-`best_way` goes a few steps from every start and on with those that come far; `descend` goes to the end. What is
-minimised weighs each channel by what is left of its errors, so its unit changes along the way. Starts that are
-free are eliminated window by window (`without_starts`).
+`best_way` goes a few steps from every start and on with those that come far; `descend` goes to the end.
+What is minimised weighs each channel by what is left of its errors, so its unit changes along the way.
+Starts that are free are eliminated window by window (`without_starts`).
 
 References:
     K. Levenberg, Quarterly of Applied Mathematics 2 (1944); D. Marquardt, SIAM J. Appl. Math. 11 (1963).

@@ -201,16 +201,18 @@ class AllWindows:
         function: Callable[..., Any],
         raw: np.ndarray,
         *by_part: Any,
-        needed: Any = itertools.repeat(True),
+        needed: np.ndarray | None = None,
     ) -> list[Any]:
-        """A compiled function of every part that is needed; two at a time, since each runs on one core."""
+        """A compiled function of every part, or of those needed; two at a time, since each runs on one core."""
         place = partial(jnp.asarray, dtype=self._dtype)
 
         def job(windows: WholeWindows, offsets: np.ndarray, *given: np.ndarray) -> Any:
             result = function(place(raw), place(offsets), windows, *map(place, given))
             return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), result)
 
-        parts = [part for part, wanted in zip(zip(self._parts, *by_part, strict=True), needed) if wanted]
+        parts: Any = zip(self._parts, *by_part, strict=True)
+        if needed is not None:
+            parts = itertools.compress(parts, needed)
         with ThreadPoolExecutor(max_workers=2) as pool:
             return list(pool.map(lambda part: job(*part), parts))
 
