@@ -27,8 +27,8 @@ from pct.errors import DataError
 
 Written = Callable[[str, Path], Path]
 KINDS = ("csv", "json", "jsonl", "npz", "parquet", "ros1", "ros1 packed", "sqlite3", "mcap", "mdf")
-# More than a small file may take, in s and bytes.
-SOON, LITTLE = 20.0, 1 << 30
+# More than a small file may take, in s on a busy machine and in bytes.
+SOON, LITTLE = 60.0, 1 << 30
 
 
 def log(kind: str, folder: Path, written: Written) -> Path:
@@ -150,6 +150,18 @@ def test_a_file_without_lines(tmp_path: Path) -> None:
     refuses(tmp_path / "log.csv", "found more than 4 MB in line 1")
     (tmp_path / "log.csv").write_bytes(b"# a comment\n" * 1_000_000)
     refuses(tmp_path / "log.csv", "expected a header and samples in the first 1000 lines")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('2,"3', "expected 2 cells in every line"),
+        ('2,"3\n3"', "expected a row in every line, found 5 in 6 lines"),
+    ],
+)
+def test_quotes_that_are_left_open(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "log.csv").write_text(f"t,v\n0,1\n1,2\n{line}\n3,4\n4,5\n")
+    refuses(tmp_path / "log.csv", message, ["t"])
 
 
 def npy(shape: str, size: int) -> bytes:

@@ -269,6 +269,10 @@ def _read_slowly(
         raise DataError(
             f"{path}: expected {len(header.names)} cells in every line, found otherwise ({reason})"
         ) from None
+    if len(table) != len(rows):
+        raise DataError(
+            f"{path}: expected a row in every line, found {len(table)} in {len(rows)} lines: is a quote open?"
+        )
     values = {}
     for name, index in columns.items():
         text = table[str(index)].str.strip_chars()
