@@ -201,9 +201,9 @@ class AllWindows:
         function: Callable[..., Any],
         raw: np.ndarray,
         *by_part: Any,
-        needed: np.ndarray | None = None,
+        needed: Any = None,
     ) -> list[Any]:
-        """A compiled function of every part, or of those needed; two at a time, since each runs on one core."""
+        """A compiled function of all parts or those needed; two at a time, since each runs on one core."""
         place = partial(jnp.asarray, dtype=self._dtype)
 
         def job(windows: WholeWindows, offsets: np.ndarray, *given: np.ndarray) -> Any:
