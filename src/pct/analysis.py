@@ -22,7 +22,7 @@ from pct.dynamics.losses import channel_residual
 from pct.errors import DataError
 from pct.integration import Integrator, make_integrator
 from pct.optimization.history_fit import HistoryFit
-from pct.optimization.network import ParameterMLP, network_settings
+from pct.optimization.network import Ensemble, ParameterMLP, network_settings
 from pct.optimization.network_training import make_predict_fn, predict_parameters_chunked
 from pct.optimization.observed import observe
 from pct.runs.checkpoint import BEST_PARAMS, MODEL_PARAMS, load_params
@@ -46,7 +46,7 @@ class TrainedModel:
     """
 
     spec: ModelSpec
-    network: ParameterMLP
+    network: ParameterMLP | Ensemble
     params: Any
     dt: float
     integrator_name: str
@@ -85,6 +85,16 @@ class TrainedModel:
         values = predict_parameters_chunked(
             self.network.apply, self.params, dataset.features, chunk_size=chunk_size
         )
+        return unflatten_params(values, self.spec.param_keys, self.spec.full_shapes)
+
+    def predict_spread(self, dataset: FeatureDataset, *, chunk_size: int = 1024) -> dict[str, np.ndarray]:
+        """Standard deviation of an ensemble's answers for all windows by name, (B, *shape)."""
+
+        def spread(params: Any, features: Features) -> FlatParams:
+            each: Any = self.network.apply(params, features, method="each")
+            return each.std(axis=0, ddof=1)
+
+        values = predict_parameters_chunked(spread, self.params, dataset.features, chunk_size=chunk_size)
         return unflatten_params(values, self.spec.param_keys, self.spec.full_shapes)
 
     def _predict_fn(
@@ -238,11 +248,13 @@ def generate_analysis_artifacts(
 def save_network(run: Path, trained: TrainedModel) -> None:
     """Write ``network.json``: everything but the weights that rebuilds the network and its model."""
     spec, network = trained.spec, trained.network
+    network = network.network if isinstance(network, Ensemble) else network
     write_json(
         run / NETWORK,
         {
             **spec_table(spec),
             "hidden_sizes": network.hidden_sizes,
+            "members": trained.network.members if isinstance(trained.network, Ensemble) else 1,
             "feature_mean": network.feature_mean,
             "feature_std": network.feature_std,
             "dt": trained.dt,
@@ -266,7 +278,7 @@ def load_network(run: Path) -> TrainedModel:
         mean, std = np.asarray(saved["feature_mean"]), np.asarray(saved["feature_std"])
         low, high = flatten_bounds(spec.param_keys, spec.param_bounds, spec.full_shapes)
         settings = saved["settings"]
-        network = ParameterMLP(
+        one = ParameterMLP(
             hidden_sizes=tuple(saved["hidden_sizes"]),
             min_bounds=low,
             max_bounds=high,
@@ -276,6 +288,8 @@ def load_network(run: Path) -> TrainedModel:
             channels=len(moving_channels(spec)),
             **network_settings(spec),
         )
+        members = saved["members"]
+        network = one if members == 1 else Ensemble(one, members)
         facts = saved["dt"], saved["integrator"], saved["substeps"], settings
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: expected the description of a trained network ({error})") from None

@@ -21,7 +21,7 @@ FIT = [
 ]
 TRAIN = [
     *("--model-hidden", "4", "--horizon", "3", "--epochs", "1", "--lr", "1e-9", "--samples", "12"),
-    *("--no-analysis", "--encoder", "gru", "--global-params", "beta_accel"),
+    *("--no-analysis", "--encoder", "gru", "--global-params", "beta_accel", "--ensemble", "2"),
 ]
 
 
@@ -44,6 +44,7 @@ def test_a_network_that_has_learned_nothing_yet_predicts_as_the_fit(
     run = next(tmp_path.glob("unicycle/*"))
     trained, fitted = load_network(run), load_fit(fit_run)
     assert json.loads((run / "config.json").read_text())["history"] == 4
+    assert trained.network.members == 2
     assert trained.spec.measurement == fitted.spec.measurement
     assert trained.spec.global_keys == ("beta_accel",)
     for key, value in fitted.params.items():
@@ -52,6 +53,8 @@ def test_a_network_that_has_learned_nothing_yet_predicts_as_the_fit(
     wanted = fitted.predict_states(windows.dataset_with_past)
     found = trained.predict_states(load_windows(trained, [data / "val"], "test", stride=2))
     np.testing.assert_allclose(found, wanted, atol=2e-3)
+    predicted = json.loads((run / "pct_predicted_params.json").read_text())
+    assert predicted["alpha_accel"]["ensemble_std"] > 0
     answers = trained.predict_parameters(load_windows(trained, [data / "val"], "test"))
     assert np.ptp(answers["beta_accel"]) == 0.0
     judged = load_test_windows(open_run(run), [data / "val"], horizon=3, stride=2)

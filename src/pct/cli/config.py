@@ -101,6 +101,9 @@ class TrainConfig:
     """Horizon of the curriculum [time steps]."""
     model_hidden: tuple[int, ...] = (64, 64)
     """Width of each hidden layer of the network [units]."""
+    ensemble: int = 1
+    """Networks that are trained side by side from different starts [networks]. They answer with their mean;
+    their spread tells how far to trust it."""
     dynamics_hidden_size: int = 8
     """Hidden units inside the mlp-dynamics model [units]; other models ignore it."""
     fixed: tuple[str, ...] = ()
@@ -160,7 +163,7 @@ class TrainConfig:
         positive = (
             "horizon history stride epochs batch_size summary_chunk_size curriculum_timesteps "
             "dynamics_hidden_size lr_patience lr max_grad_norm huber samples val_samples dt substeps "
-            "checkpoint_every num_processes"
+            "checkpoint_every num_processes ensemble"
         )
         for name in positive.split():
             value = getattr(self, name)

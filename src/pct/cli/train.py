@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.optimization.divergence import make_explain_fn
     from pct.optimization.history_fit import HistoryFit
     from pct.optimization.loop import TrainResult, train
-    from pct.optimization.network import ParameterMLP, bounds_slope, fit_normalization, network_settings
+    from pct.optimization.network import (
+        Ensemble,
+        ParameterMLP,
+        bounds_slope,
+        fit_normalization,
+        network_settings,
+    )
     from pct.optimization.observed import observe
     from pct.optimization.remembered import RememberedFeatures
     from pct.runs import checkpoint
@@ -171,7 +178,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         shown = dataset.sample(SHOWN)
         feature_mean, feature_std = fit_normalization(shown.features)
         settings = network_settings(spec)
-        model = ParameterMLP(
+        network = ParameterMLP(
             hidden_sizes=args.model_hidden,
             min_bounds=flat_min_bounds,
             max_bounds=flat_max_bounds,
@@ -181,7 +188,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             channels=len(moving_channels(spec)),
             **settings,
         )
-        optimizer = optnet.make_optimizer(args.lr, args.max_grad_norm, args.weight_decay)
+        model = network if args.ensemble == 1 else Ensemble(network, args.ensemble)
+        optimizer = optnet.make_optimizer(
+            args.lr, args.max_grad_norm, args.weight_decay, members=args.ensemble
+        )
 
         @jax.jit
         def start(key: Any) -> epochs.TrainState:
@@ -201,7 +211,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             return spec.loss_fn(*states, **spec.train_loss_kwargs, **weights)
 
         step_fn = optnet.make_network_step_fn(
-            model.apply,
+            model.apply if args.ensemble == 1 else partial(model.apply, method="each"),
             train_loss_fn,
             spec.param_keys,
             base_params,
@@ -306,6 +316,9 @@ def main(argv: Sequence[str] | None = None) -> None:
                 param_shapes=spec.full_shapes,
             ),
         )
+        if args.ensemble > 1:
+            for name, spread in trained.predict_spread(shown, chunk_size=chunk_size).items():
+                predicted_params[name]["ensemble_std"] = spread.mean(axis=0)
         write_json(output_path, predicted_params)
         val_shown = None if val_dataset is None else val_dataset.sample(SHOWN)
         if args.analysis:

@@ -86,6 +86,35 @@ class ParameterMLP(nn.Module):
         return to_bounds(raw, low, high, self.log_mask)
 
 
+class Ensemble(nn.Module):
+    """Networks of one kind from different starts; they answer with their mean.
+
+    Attributes:
+        network: what each of them is.
+        members: how many, E.
+
+    Calling it with features (B, F) returns parameters (B, P).
+    """
+
+    network: ParameterMLP
+    members: int
+
+    def __call__(self, features: Features) -> FlatParams:
+        return self.each(features).mean(axis=0)
+
+    @nn.compact
+    def each(self, features: Features) -> Float[Array, "E B P"]:
+        """The answer of each member."""
+        answer = nn.vmap(
+            lambda network, features: network(features),
+            variable_axes={"params": 0},
+            split_rngs={"params": True},
+            in_axes=None,
+            axis_size=self.members,
+        )
+        return answer(self.network, features)
+
+
 def to_bounds(
     raw: Float[Array, "... P"], low: np.ndarray, high: np.ndarray, log_mask: Any = None
 ) -> Float[Array, "... P"]:

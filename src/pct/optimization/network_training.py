@@ -17,7 +17,7 @@ from pct.dynamics.core import ModelSpec, Shape, unflatten_params
 from pct.engine.rollout import RolloutFn
 from pct.integration import Integrator, integrate_rk4, rollout
 from pct.optimization.network import ParameterMLP
-from pct.types import Array, Features, FlatParams, Float, States
+from pct.types import Array, Features, Float, States
 
 # A gradient this much shorter than the mean of its batch has no share in the mean.
 WEAK = 1e-3
@@ -45,7 +45,8 @@ def make_network_step_fn(
     """Compile one optimisation step: forward simulation, loss, gradient, update.
 
     Args:
-        apply_fn: the network, ``apply_fn(params, features)`` gives (B, P).
+        apply_fn: the network, ``apply_fn(params, features)`` gives (B, P), or the networks of an ensemble,
+            (E, B, P): each learns as if it were alone.
         loss_fn: ``loss_fn(predicted, target, weights=...)``, summed over the windows.
         param_keys: names of the network's answers, in order.
         base_params: all other parameters and ``dt``, from `ModelSpec.build_base_params`.
@@ -71,35 +72,42 @@ def make_network_step_fn(
         )
     )
 
-    def window_loss(answers: FlatParams, batch: FeatureDataset) -> Array:
-        """Loss summed over the windows, so that each row of its gradient is one window's own."""
-        learned = unflatten_params(answers, tuple(param_keys), param_shapes)
+    def window_loss(answers: Float[Array, "E B P"], batch: FeatureDataset) -> Array:
+        """Loss summed over windows and members, so that each row of its gradient is one window's own."""
+        members = len(answers)
+        if members > 1:
+            batch = jax.tree.map(lambda leaf: jnp.tile(leaf, (members,) + (1,) * (leaf.ndim - 1)), batch)
+        learned = unflatten_params(answers.reshape(-1, answers.shape[-1]), tuple(param_keys), param_shapes)
         predicted = roll(batch.initial_states, batch.controls, learned)[..., : batch.targets.shape[-1]]
         return loss_fn(predicted, batch.targets, weights=batch.weights)
 
     def everywhere(tree: Any) -> Any:
         return tree if axis_name is None else jax.lax.psum(tree, axis_name)
 
-    def clip(answers: FlatParams, by_window: FlatParams, counted: Array) -> Array:
-        """Factor of each window's gradient, (B, 1)."""
+    def clip(answers: Array, by_window: Array, counted: Array) -> Float[Array, "E B 1"]:
+        """Factor of each window's gradient."""
         slope = 1.0 if answer_slope is None else answer_slope(answers)
-        length = jnp.linalg.norm(by_window * slope, axis=1, keepdims=True)
+        length = jnp.linalg.norm(by_window * slope, axis=-1, keepdims=True)
+
+        def total(values: Array) -> Array:
+            return values.sum(axis=1, keepdims=True)
+
         # The mean of fourth roots tells which windows have a gradient to speak of: those at standstill, and
         # those without weight, have none. Of the others the geometric mean is not moved by a few that spin.
-        roots = everywhere((length**0.25).sum()) / jnp.maximum(counted, 1)
+        roots = everywhere(total(length**0.25)) / jnp.maximum(counted, 1)
         pulls = length > WEAK * roots**4
         safe = jnp.where(pulls, length, 1.0)
-        logs, count = everywhere((jnp.log(safe).sum(), pulls.sum()))
+        logs, count = everywhere((total(jnp.log(safe)), total(pulls)))
         return jnp.minimum(1.0, max_window_grad * jnp.exp(logs / jnp.maximum(count, 1)) / safe)
 
     @jax.jit
     def step_fn(
         params: Any, opt_state: Any, batch_features: Features, batch: FeatureDataset
     ) -> tuple[Any, Any, Array, dict[str, Array]]:
-        answers, network_vjp = jax.vjp(lambda params: apply_fn(params, batch_features), params)
+        answers, network_vjp = jax.vjp(lambda params: _by_member(apply_fn(params, batch_features)), params)
         loss, by_window = jax.value_and_grad(window_loss)(answers, batch)
-        windows = len(answers) if batch.weights is None else (batch.weights.max(axis=1) > 0).sum()
-        loss, counted = everywhere((loss, jnp.asarray(windows)))
+        windows = answers.shape[1] if batch.weights is None else (batch.weights.max(axis=1) > 0).sum()
+        loss, counted = everywhere((loss / len(answers), jnp.asarray(windows)))
         if math.isfinite(max_window_grad):
             by_window = by_window * clip(answers, by_window, counted)
         (gradient,) = network_vjp((by_window / jnp.maximum(counted, 1)).astype(answers.dtype))
@@ -117,8 +125,13 @@ def make_network_step_fn(
     return step_fn
 
 
+def _by_member(answers: Array) -> Float[Array, "E B P"]:
+    """A network alone is an ensemble of one."""
+    return answers if answers.ndim == 3 else answers[None]
+
+
 def make_optimizer(
-    lr: float, max_grad_norm: float = 1.0, weight_decay: float = 1.0
+    lr: float, max_grad_norm: float = 1.0, weight_decay: float = 1.0, *, members: int = 1
 ) -> optax.GradientTransformation:
     """AdamW behind a clip of the gradient's norm, with the learning rate in the optimiser's state.
 
@@ -129,17 +142,24 @@ def make_optimizer(
         lr: initial learning rate.
         max_grad_norm: longest gradient that is followed.
         weight_decay: AdamW's decay of matrices; strong, since neighbouring windows share their noise.
+        members: networks of an ensemble; each has its own norm.
     """
+    clip = one = optax.clip_by_global_norm(max_grad_norm)
+    if members > 1:
+        # The clip has no state, so one serves all.
+        by_member = jax.vmap(lambda gradient: one.update(gradient, one.init(gradient))[0])
+        clip = optax.stateless(lambda gradient, _: by_member(gradient))
 
     def build(learning_rate: Array) -> optax.GradientTransformation:
-        decay = optax.adamw(learning_rate, weight_decay=weight_decay, mask=_matrices)
-        return optax.chain(optax.clip_by_global_norm(max_grad_norm), decay)
+        mask = partial(_matrices, axes=1 if members == 1 else 2)
+        return optax.chain(clip, optax.adamw(learning_rate, weight_decay=weight_decay, mask=mask))
 
     return optax.inject_hyperparams(build)(learning_rate=lr)
 
 
-def _matrices(params: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+def _matrices(params: Any, *, axes: int) -> Any:
+    """Which leaves have more axes than a bias."""
+    return jax.tree.map(lambda leaf: leaf.ndim > axes, params)
 
 
 def learning_rate(opt_state: Any) -> Array:
