@@ -155,7 +155,7 @@ def test_a_file_without_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('2,"3', "expected 2 cells in every line"),
+        ('2,"3', "expected a row in every line, found 3 in 5 lines"),
         ('2,"3\n3"', "expected a row in every line, found 5 in 6 lines"),
     ],
 )
