@@ -24,6 +24,8 @@ TRIM = 6.0
 LONGEST_LAG = 2.5
 FINEST_LAG = 0.02
 COARSE_LAG = 0.08
+# Fewer rows than these have no spread.
+LEAST_ROWS = 10
 
 
 def spread(values: Column) -> float:
@@ -128,6 +130,8 @@ def agreement(pairs: Sequence[Pair], dt: float) -> Agreement | None:
     assert found is not None
     slope, _, residuals = found
     a, b = _shifted(pairs, keep, lag_rows)
+    if len(a) < LEAST_ROWS:
+        return None
     before, correlation, after = (_correlation(pairs, keep, lag_rows + k) for k in (-1, 0, 1))
     now = _correlation(pairs, keep, 0)
     rest = np.concatenate([r[np.isfinite(r)] for r in residuals])
