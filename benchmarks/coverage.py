@@ -28,8 +28,8 @@ from pct.data.derive import model_columns
 from pct.data.trajectory import Trajectory
 from pct.data.windows import WindowSet, WindowStore, make_window_set, window_starts
 from pct.dynamics import MODEL_SPECS, with_fixed
-from pct.optimization.fitting import PRIOR, fit_errors
 from pct.optimization.identifiability import judge
+from pct.optimization.parameter_tuning import PRIOR, fit_errors
 from pct.optimization.rollout_errors import RolloutErrors, make_rollout_errors
 from pct.simulation import simulate
 

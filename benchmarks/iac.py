@@ -35,17 +35,10 @@ from pct.engine.rollout import make_rollout
 from pct.fitted import FittedModel
 from pct.integration import make_integrator
 from pct.observation import Measurement, with_measurement
+from pct.optimization.bounds import bounds_slope, from_bounds, to_bounds
 from pct.optimization.epoch import Epoch, LoopSettings, init_state, make_evaluate_fn
-from pct.optimization.fitting import Fit, fit_parameters
 from pct.optimization.identifiability import judge
-from pct.optimization.network import (
-    ParameterMLP,
-    bounds_slope,
-    fit_normalization,
-    from_bounds,
-    network_settings,
-    to_bounds,
-)
+from pct.optimization.network import ParameterMLP, fit_normalization, network_settings
 from pct.optimization.network_training import (
     make_network_step_fn,
     make_optimizer,
@@ -53,6 +46,7 @@ from pct.optimization.network_training import (
     make_window_loss_fn,
 )
 from pct.optimization.observed import observe
+from pct.optimization.parameter_tuning import Fit, fit_parameters
 from pct.optimization.rollout_errors import bounds_of
 
 FIRST, SPLIT, DT, STEPS, HISTORY, STRIDE = 394, 6903, 0.04, 25, 25, 3

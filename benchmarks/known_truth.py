@@ -40,7 +40,7 @@ from pct.data.windows import WindowSet, WindowStore, make_window_set
 from pct.dynamics import MODEL_SPECS, with_fixed
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.vehicles import with_vehicle
-from pct.optimization.fitting import Fit, fit_errors
+from pct.optimization.parameter_tuning import Fit, fit_errors
 from pct.optimization.rollout_errors import RolloutErrors, make_rollout_errors
 
 DT = 0.02

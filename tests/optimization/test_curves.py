@@ -10,9 +10,9 @@ import pytest
 from pct.dynamics import MODEL_SPECS, flatten_bounds
 from pct.dynamics.core import ModelSpec, flatten_params, with_fixed
 from pct.observation import Measurement, with_measurement
+from pct.optimization.bounds import from_bounds, to_bounds
 from pct.optimization.curves import NORMAL_95, TYRES, Curves, curves_table, make_curves
-from pct.optimization.fitting import Fit
-from pct.optimization.network import from_bounds, to_bounds
+from pct.optimization.parameter_tuning import Fit
 
 PACEJKA = MODEL_SPECS["singletrack-pacejka"]
 

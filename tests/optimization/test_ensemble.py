@@ -12,7 +12,8 @@ import pytest
 from pct.data.windows import FeatureDataset
 from pct.dynamics import MODEL_SPECS, flatten_bounds
 from pct.integration import integrate_euler
-from pct.optimization.network import Ensemble, ParameterMLP, bounds_slope, network_settings
+from pct.optimization.bounds import bounds_slope
+from pct.optimization.network import Ensemble, ParameterMLP, network_settings
 from pct.optimization.network_training import make_network_step_fn, make_optimizer
 
 SPEC = MODEL_SPECS["unicycle"]

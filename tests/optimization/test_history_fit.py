@@ -13,8 +13,8 @@ import pytest
 
 from pct.data.loading import load_feature_dataset_group
 from pct.dynamics import MODEL_SPECS, with_fixed
+from pct.optimization.bounds import from_bounds, to_bounds
 from pct.optimization.history_fit import CHUNK, HistoryFit
-from pct.optimization.network import from_bounds, to_bounds
 
 MU = 0.7
 # Friction alone, and as the simulator integrates: the stiffness of the tyres is known.

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from pct.dynamics import MODEL_SPECS, flatten_bounds
-from pct.optimization.fitting import Fit
+from pct.optimization.bounds import to_bounds
 from pct.optimization.identifiability import correlations, judge, strongest_pairs, with_profile
 from pct.optimization.manoeuvres import settles
-from pct.optimization.network import to_bounds
+from pct.optimization.parameter_tuning import Fit
 from pct.optimization.profile import Profile
 
 SPEC = MODEL_SPECS["unicycle"]

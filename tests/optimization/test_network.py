@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 
 from pct.dynamics import MODEL_SPECS, ModelSpec, flatten_bounds
 from pct.dynamics.core import flatten_params
+from pct.optimization.bounds import from_bounds, to_bounds
 from pct.optimization.network import (
     ParameterMLP,
     fit_normalization,
-    from_bounds,
     network_settings,
-    to_bounds,
 )
 
 LOW, HIGH = np.array([0.1, -3.0, 1e-3, 5.0]), np.array([1.6, 3.0, 1e3, 5.5])

@@ -10,7 +10,7 @@ import pytest
 from pct.data.windows import WindowSet, WindowStore, make_window_set, window_starts
 from pct.dynamics import MODEL_SPECS
 from pct.errors import UsageError
-from pct.optimization.fitting import Fit, fit_errors
+from pct.optimization.parameter_tuning import Fit, fit_errors
 from pct.optimization.profile import LIMIT, Profile, profile, profile_table
 from pct.optimization.rollout_errors import RolloutErrors, make_rollout_errors
 

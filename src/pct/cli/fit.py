@@ -170,8 +170,8 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
     from pct.evaluation.overlap import save_fingerprint
     from pct.fitted import FittedModel, save_fit
     from pct.integration import choose_substeps
-    from pct.optimization.fitting import fit_parameters
     from pct.optimization.identifiability import correlations, judge, with_profile
+    from pct.optimization.parameter_tuning import fit_parameters
     from pct.optimization.profile import profile_fact, profile_table, require_scalar
     from pct.runs.directory import write_json
 

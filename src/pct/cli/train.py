@@ -50,13 +50,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.integration import choose_substeps, make_integrator
     from pct.optimization import epoch as epochs
     from pct.optimization import network_training as optnet
+    from pct.optimization.bounds import bounds_slope
     from pct.optimization.divergence import make_explain_fn
     from pct.optimization.history_fit import HistoryFit
     from pct.optimization.loop import TrainResult, train
     from pct.optimization.network import (
         Ensemble,
         ParameterMLP,
-        bounds_slope,
         fit_normalization,
         network_settings,
     )

@@ -18,8 +18,8 @@ from pct.evaluation.windows import OpenLoopWindows
 from pct.files import write_output
 from pct.fitted import FittedModel
 from pct.optimization.curves import NORMAL_95, Curve, Curves, curves_table, make_curves
-from pct.optimization.fitting import Fit
 from pct.optimization.identifiability import advice_lines, correlations, strongest_pairs
+from pct.optimization.parameter_tuning import Fit
 from pct.optimization.profile import LIMIT, Profile, profile_fact
 from pct.runs.directory import write_json
 

@@ -24,7 +24,7 @@ from pct.dynamics.limits import GRAVITY
 from pct.dynamics.singletrack_pacejka import longitudinal_force
 from pct.dynamics.tires import lateral_force, magic_formula
 from pct.observation import vehicle_motion
-from pct.optimization.fitting import Fit
+from pct.optimization.parameter_tuning import Fit
 from pct.types import Array, Float
 
 NORMAL_95 = 1.96
@@ -99,7 +99,7 @@ def make_curves(
     """The curves of a fit.
 
     Args:
-        fit: from `pct.optimization.fitting.fit_parameters`.
+        fit: from `pct.optimization.parameter_tuning.fit_parameters`.
         spec: the model that was fitted.
         states: rows that the fitted model goes through; rather than the logged ones, which are noisy.
         controls: what is logged of the controls.

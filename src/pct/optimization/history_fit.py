@@ -18,7 +18,7 @@ import numpy as np
 from pct.dynamics.core import ModelSpec, flatten_bounds, flatten_params, unflatten_params
 from pct.dynamics.losses import channel_residual
 from pct.integration import choose_substeps, make_integrator, rollout
-from pct.optimization.network import from_bounds, to_bounds
+from pct.optimization.bounds import from_bounds, to_bounds
 from pct.types import Array, Float
 
 ITERATIONS = 2

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from pct.dynamics.core import ModelSpec
-from pct.optimization.fitting import Fit
 from pct.optimization.manoeuvres import settles
+from pct.optimization.parameter_tuning import Fit
 from pct.optimization.profile import Profile
 from pct.types import Float
 
@@ -34,7 +34,7 @@ def judge(fit: Fit, spec: ModelSpec, prior: float) -> dict[str, dict[str, Any]]:
     """Verdict on each scalar parameter by name.
 
     Args:
-        fit: from `pct.optimization.fitting.fit_parameters`.
+        fit: from `pct.optimization.parameter_tuning.fit_parameters`.
         spec: the model that was fitted.
         prior: standard deviation of the prior that it was fitted with.
 

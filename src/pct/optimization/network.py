@@ -1,9 +1,8 @@
-"""The network that answers with physical parameters, and the map that keeps them within bounds.
+"""The network that answers with physical parameters, kept within bounds by `pct.optimization.bounds`.
 
 A plain MLP reads normalised features, with a recurrent layer for the steps of the history where there are
-any; `to_bounds` squeezes its raw answer into the bounds of each
-parameter, in the logarithm where the range spans decades. The last layer starts near zero with the
-defaults as bias, so that the first rollout is that of a sane car.
+any. The last layer starts near zero with the defaults as bias, so that the first rollout is that of a sane
+car.
 
 References:
     [1] K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine
@@ -15,15 +14,13 @@ from __future__ import annotations
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from pct.dynamics.core import ModelSpec, flatten_params
+from pct.optimization.bounds import from_bounds, to_bounds
 from pct.types import Array, Features, FlatParams, Float
 
-# A default at a bound would need an infinite bias: it starts this share of the range inside.
-EDGE = 1e-3
 # Features far outside what training saw would drive the network where it was never checked.
 CLIP = 5.0
 
@@ -113,54 +110,6 @@ class Ensemble(nn.Module):
             axis_size=self.members,
         )
         return answer(self.network, features)
-
-
-def to_bounds(
-    raw: Float[Array, "... P"], low: np.ndarray, high: np.ndarray, log_mask: Any = None
-) -> Float[Array, "... P"]:
-    """Real numbers to values within [low, high], monotonic and smooth.
-
-    Linear bounds: low + (high - low) * sigmoid(raw). Logarithmic ones: the same on the logarithms.
-    Far out the value rests on the bound and the gradient goes to zero, both finite.
-
-    Args:
-        raw: any real number, (..., P).
-        low, high: bounds, (P,); low > 0 where logarithmic.
-        log_mask: which entries are logarithmic, (P,).
-    """
-    low, high = np.asarray(low, raw.dtype), np.asarray(high, raw.dtype)
-    share = jax.nn.sigmoid(raw)
-    value = low + (high - low) * share
-    if log_mask is not None and np.any(log_mask):
-        safe_low = np.where(log_mask, low, 1.0)
-        ratio = np.where(log_mask, high / safe_low, 1.0)
-        value = jnp.where(np.asarray(log_mask), safe_low * jnp.exp(np.log(ratio) * share), value)
-    # Rounding may step over a bound by one unit in the last place.
-    return jnp.clip(value, low, high)
-
-
-def bounds_slope(
-    value: Float[Array, "... P"], low: np.ndarray, high: np.ndarray, log_mask: Any = None
-) -> Float[Array, "... P"]:
-    """Change of a value as its share of the range, logarithmic where bounded so, goes from 0 to 1."""
-    low, high = np.asarray(low, value.dtype), np.asarray(high, value.dtype)
-    if log_mask is None or not np.any(log_mask):
-        return jnp.broadcast_to(high - low, value.shape)
-    ratio = np.where(log_mask, high / np.where(log_mask, low, 1.0), 1.0)
-    return jnp.where(np.asarray(log_mask), value * np.log(ratio), high - low)
-
-
-def from_bounds(value: np.ndarray, low: np.ndarray, high: np.ndarray, log_mask: Any = None) -> np.ndarray:
-    """Inverse of `to_bounds`; a value at a bound is taken the share `EDGE` of the range inside it."""
-    linear = (value - low) / (high - low)
-    if log_mask is None:
-        share = linear
-    else:
-        mask = np.asarray(log_mask, bool)
-        safe = [np.where(mask, v, e) for v, e in ((value, 1.0), (low, 1.0), (high, np.e))]
-        share = np.where(mask, np.log(safe[0] / safe[1]) / np.log(safe[2] / safe[1]), linear)
-    share = np.clip(share, EDGE, 1.0 - EDGE)
-    return np.log(share) - np.log1p(-share)
 
 
 def fit_normalization(features: Features) -> tuple[np.ndarray, np.ndarray]:

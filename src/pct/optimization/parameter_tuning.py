@@ -1,122 +1,214 @@
-"""Constant parameters of a model, fitted to all windows at once: the classical answer, in seconds.
+"""Constant parameters of a whole log by Levenberg-Marquardt over rollouts, with errors of the estimates.
 
-`scipy.optimize.least_squares` (trust region reflective) moves the context parameters until the rollouts
-meet the logs; JAX gives the residuals and their exact Jacobian.
+All learned parameters of the model, those of the measurement and the observer's gains included, are moved
+until the rollouts meet the log: begun by the rows before each window, then open loop over its horizon. An
+error counts in units of what is left of its channel's errors, which is found along the way, so no channel has
+to be weighted by hand. Rows that windows share count once.
+
+Where starts are free, the state at each window's start is unknown, too, and its logged row is one reading
+among the others: with noise in the readings alone, that is maximum likelihood.
+
+The covariance is that of the jackknife over blocks of windows [1], to first order: how far the answer moves
+when a block is left out. It holds where residuals are correlated along a drive and where the model is not
+quite the car, and, unlike the plain sandwich estimate, where each of a few blocks has drawn the answer
+towards itself.
 
 References:
-    M. A. Branch, T. F. Coleman, Y. Li, "A Subspace, Interior, and Conjugate Gradient Method for
-    Large-Scale Bound-Constrained Minimization Problems", SIAM J. Sci. Comput. 21 (1999).
+    P. Huber, "The behavior of maximum likelihood estimates under nonstandard conditions", 1967; K.-Y. Liang,
+    S. Zeger, "Longitudinal data analysis using generalized linear models", Biometrika 73 (1986).
+    [1] J. MacKinnon, M. Nielsen, M. Webb, "Fast and reliable jackknife and bootstrap methods for
+        cluster-robust inference", Journal of Applied Econometrics 38 (2023): CV3.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.optimize import least_squares
 
-from pct.data.windows import FeatureDataset
-from pct.dynamics.core import ModelSpec, flatten_bounds, flatten_params, unflatten_params
-from pct.dynamics.losses import channel_residual
+from pct.data.windows import WindowSet
+from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.errors import DivergedError
-from pct.integration import Integrator, integrate_rk4, rollout
-from pct.types import Array, Float
+from pct.optimization.bounds import bounds_slope, from_bounds, to_bounds
+from pct.optimization.descent import CLIPPED, Path, Problem, best_way, descend, without_starts
+from pct.optimization.rollout_errors import RolloutErrors, bounds_of, make_rollout_errors
 
-# Starts this share of the range inside a bound, where the method needs an interior point.
-EDGE = 1e-6
+# Standard deviation of the prior about the defaults, on the unbounded axis (1 is 27 to 73 % of the range).
+PRIOR = 1.0
+# An error beyond so many of its channel's counts by its size, not its square.
+HUBER = 3.0
 
 
-@dataclasses.dataclass(frozen=True)
-class TunedParameters:
-    """Result of `tune_parameters`.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fit:
+    """What `fit_parameters` found.
 
     Attributes:
-        params: value of each context parameter in its unit.
-        covariance: Gauss-Newton covariance of the flat parameter vector, (P, P), as if the residuals were
-            independent; neighbouring rows and windows are not, so it is a lower bound.
-        loss: mean squared scaled residual before and after.
-        evaluations: residual evaluations spent.
+        values: each learned parameter, the flat vector of `ModelSpec.param_keys`, (P,).
+        raw: the same on the unbounded axis, (P,).
+        covariance: of ``raw``, (P, P), the prior included.
+        information: of ``raw`` from the data alone, (P, P), as if the model were right.
+        sigma: what is left of each compared channel's error in its unit, (C,).
+        cost: what is minimised, by iteration; its unit changes with the usual errors.
+        kept: which windows were not rejected, (W,).
+        blocks: number of blocks that the covariance rests on; with few it is not to be trusted.
     """
 
-    params: dict[str, Any]
+    values: np.ndarray
+    raw: np.ndarray
     covariance: np.ndarray
-    loss: tuple[float, float]
-    evaluations: int
+    information: np.ndarray
+    sigma: np.ndarray
+    cost: tuple[float, ...]
+    kept: np.ndarray
+    blocks: int = 0
+
+    def params(self, spec: ModelSpec) -> dict[str, Any]:
+        """The values by name."""
+        return unflatten_params(self.values, spec.param_keys, spec.full_shapes)
+
+    def deviations(self, spec: ModelSpec) -> np.ndarray:
+        """Standard error of each value in its unit, (P,)."""
+        low, high, log_mask = bounds_of(spec)
+        # d value / d raw, by the chain of both maps.
+        share = 1 / (1 + np.exp(-self.raw))
+        slope = np.asarray(bounds_slope(jnp.asarray(self.values), low, high, log_mask)) * share * (1 - share)
+        return np.sqrt(np.diag(self.covariance)) * slope
 
 
-def tune_parameters(
-    dataset: FeatureDataset,
+def fit_parameters(
+    windows: WindowSet,
+    numbers: np.ndarray,
     spec: ModelSpec,
     base_params: Mapping[str, Any],
-    integrator: Integrator = integrate_rk4,
     *,
-    robust: bool = True,
-    max_evaluations: int = 50,
-) -> TunedParameters:
-    """Fit one value of each context parameter to all windows, within the bounds.
+    integrator: str = "rk4",
+    substeps: int = 1,
+    compare: Sequence[str] = (),
+    free_start: bool = False,
+    **options: Any,
+) -> Fit:
+    """Fit one value of each learned parameter to all windows, within the bounds.
 
     Args:
-        dataset: windows; features are not read.
-        spec: the model; `with_fixed` holds parameters.
-        base_params: all other parameters and ``dt``, from `ModelSpec.build_base_params`.
-        integrator: one of `pct.integration.INTEGRATORS`.
-        robust: soften residuals beyond one channel scale, so that a spin does not own the fit.
-        max_evaluations: when to stop.
-
-    Returns:
-        Values, covariance and what was reached.
+        windows: of the logs.
+        numbers: which of them, in their order along the drives.
+        spec, base_params, integrator, substeps, compare, free_start: see
+            `pct.optimization.rollout_errors.make_rollout_errors`.
+        options: see `fit_errors`.
 
     Raises:
-        DivergedError: the rollouts with the default parameters are not finite.
+        DivergedError: the rollouts at the start are not finite.
+        UsageError: ``compare`` names no state, or free starts with an observer.
     """
-    keys, shapes = spec.param_keys, spec.full_shapes
-    low, high = flatten_bounds(keys, spec.param_bounds, shapes)
-    width = high - low
-    constants = {key: value for key, value in base_params.items() if key != "dt"}
+    errors = make_rollout_errors(
+        spec,
+        base_params,
+        windows.history,
+        integrator=integrator,
+        substeps=substeps,
+        compare=compare,
+        free_start=free_start,
+    )
+    return fit_errors(errors, windows, numbers, **options)
 
-    @jax.jit
-    def residual(share: Float[Array, " P"]) -> Array:
-        values = (low + width * share).astype(dataset.targets.dtype)
-        params = unflatten_params(values, keys, shapes)
-        predicted = rollout(
-            spec.dynamics_fn,
-            integrator,
-            dataset.initial_states,
-            dataset.controls,
-            {**constants, **params},
-            base_params["dt"],
-        )
-        scaled = channel_residual(predicted, dataset.targets, spec.angle_mask) / jnp.asarray(
-            spec.scales, predicted.dtype
-        )
-        return scaled.ravel()
 
-    jacobian = jax.jit(jax.jacfwd(residual))
-    start = np.clip((flatten_params(spec.default_params, keys, shapes) - low) / width, EDGE, 1 - EDGE)
-    first = np.asarray(residual(jnp.asarray(start)), np.float64)
-    if not np.isfinite(first).all():
+def fit_errors(
+    errors: RolloutErrors,
+    windows: WindowSet,
+    numbers: np.ndarray,
+    *,
+    start: Mapping[str, Any] | None = None,
+    prior: float | np.ndarray = PRIOR,
+    huber: float = HUBER,
+    iterations: int = 50,
+    starts: int = 1,
+    report: Callable[[int, float], None] = lambda iteration, cost: None,
+) -> Fit:
+    """`fit_parameters` with errors that were made before, for many logs or starts without compiling again.
+
+    Args:
+        errors: of the model; its defaults are the centre of the prior.
+        windows: of the logs, with the history that ``errors`` were made for.
+        numbers: which of them, in their order along the drives.
+        start: values to begin at, by name; the defaults when left out.
+        prior: standard deviation of the prior on the unbounded axis; one for all, or of each entry, (P,).
+        huber: see `HUBER`.
+        iterations: most iterations, those from other starts not counted.
+        starts: points to begin at; those after the first are drawn about the defaults.
+        report: called after each iteration with its number and the cost.
+
+    Raises:
+        DivergedError: the rollouts at the start are not finite.
+    """
+    spec = errors.spec
+    problem = Problem(errors, windows, numbers, _raw(spec, spec.default_params), prior, huber)
+    first = problem.at(_raw(spec, {**spec.default_params, **(start or {})}))
+    if not np.isfinite(first.error).all():
         raise DivergedError(
-            f"{spec.name}: rollouts with the default parameters are not finite: "
-            "shorten the horizon or raise the number of substeps"
+            f"{spec.name}: rollouts with the {'values to start at' if start else 'default parameters'} are "
+            "not finite: shorten the horizon or raise the number of substeps"
         )
-    fit = least_squares(
-        lambda share: np.asarray(residual(jnp.asarray(share)), np.float64),
-        start,
-        jac=lambda share: np.asarray(jacobian(jnp.asarray(share)), np.float64),
-        bounds=(0.0, 1.0),
-        loss="soft_l1" if robust else "linear",
-        max_nfev=max_evaluations,
+    iteration = itertools.count(1)
+
+    def told(cost: float) -> None:
+        report(next(iteration), cost)
+
+    # First where few large errors weigh little, to find the way; then where they weigh as much as they are.
+    path = best_way(problem, first, starts, iterations, told)
+    return _result(
+        spec, problem, descend(problem, path, iterations, CLIPPED, told), _blocks(windows, numbers)
     )
-    last = np.asarray(residual(jnp.asarray(fit.x)), np.float64)
-    freedom = max(last.size - fit.x.size, 1)
-    covariance = np.linalg.pinv(fit.jac.T @ fit.jac) * (last @ last / freedom) * np.outer(width, width)
-    return TunedParameters(
-        params=unflatten_params(low + width * fit.x, keys, shapes),
+
+
+def _result(spec: ModelSpec, problem: Problem, path: Path, blocks: np.ndarray) -> Fit:
+    """Values and covariance where a descent has ended."""
+    raw, sigma = path.point.raw, problem.typical(path, CLIPPED)
+    whole = without_starts(problem.normal(path, sigma))
+    prior = np.eye(raw.size) / problem.prior**2
+    information = whole.matrix / problem.overlap
+    bread = np.linalg.inv(information + prior)
+    chosen = [blocks == number for number in np.unique(blocks[path.kept])]
+    low, high, log_mask = bounds_of(spec)
+
+    def shift(block: np.ndarray) -> np.ndarray:
+        """How far the answer moves without a block."""
+        part = without_starts(problem.normal(path, sigma, block))
+        rest = information + prior - part.matrix / problem.overlap
+        return np.linalg.solve(rest, part.gradient.sum(axis=1) / problem.overlap)
+
+    if len(chosen) > 1:
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            shifts = np.stack(list(pool.map(shift, chosen)))
+        # The prior is one more reading, and its spread is known.
+        covariance = shifts.T @ shifts * (1 - 1 / len(chosen)) + bread @ prior @ bread
+    else:
+        covariance = bread
+    return Fit(
+        values=np.asarray(to_bounds(jnp.asarray(raw), low, high, log_mask), np.float64),
+        raw=raw,
         covariance=covariance,
-        loss=(float(np.mean(first**2)), float(np.mean(last**2))),
-        evaluations=int(fit.nfev),
+        information=information,
+        sigma=sigma,
+        cost=path.cost,
+        kept=path.kept,
+        blocks=len(chosen),
     )
+
+
+def _blocks(windows: WindowSet, numbers: np.ndarray) -> np.ndarray:
+    """Number of the block of each window, (W,); no block shares a row with the next but one."""
+    starts = np.asarray(windows.arrays.starts)[numbers]
+    length = 2 * (windows.history + windows.horizon)
+    recording = windows.store.recording[starts]
+    return recording * (starts.max() // length + 2) + starts // length
+
+
+def _raw(spec: ModelSpec, values: Mapping[str, Any]) -> np.ndarray:
+    """Values by name on the unbounded axis, (P,)."""
+    return from_bounds(flatten_params(values, spec.param_keys, spec.full_shapes), *bounds_of(spec))

@@ -26,8 +26,8 @@ import numpy as np
 from pct.data.windows import WindowSet
 from pct.dynamics.core import ModelSpec, flatten_params
 from pct.errors import UsageError
-from pct.optimization.fitting import HUBER, PRIOR, Fit, fit_errors
-from pct.optimization.network import from_bounds, to_bounds
+from pct.optimization.bounds import from_bounds, to_bounds
+from pct.optimization.parameter_tuning import HUBER, PRIOR, Fit, fit_errors
 from pct.optimization.rollout_errors import RolloutErrors, bounds_of
 from pct.types import Float
 

@@ -21,7 +21,7 @@ from pct.data.windows import WindowSet
 from pct.dynamics.core import ModelSpec, flatten_bounds, flatten_params, unflatten_params
 from pct.engine.observer import make_history_rollout
 from pct.errors import UsageError
-from pct.optimization.network import to_bounds
+from pct.optimization.bounds import to_bounds
 from pct.types import Array, Float, WholeWindows
 
 # Windows whose derivatives are in memory at once, and a multiple that vector units like.

@@ -13,7 +13,7 @@ from pct.errors import DataError
 from pct.evaluation.model import Model
 from pct.evaluation.windows import OpenLoopWindows
 from pct.fitted import FittedModel
-from pct.optimization.fitting import fit_parameters
+from pct.optimization.parameter_tuning import fit_parameters
 from pct.types import Float
 
 # More windows do not change the answer of the fit, but take longer.
@@ -52,7 +52,7 @@ class DefaultParameters:
 
 
 def fit_constant_parameters(model: Model, training: OpenLoopWindows) -> ConstantParameters:
-    """One value of each parameter, fitted to training windows by `pct.optimization.fitting.fit_parameters`.
+    """One value of each parameter, from `fit_parameters` of training windows.
 
     Raises:
         DataError: the run is such a fit itself.
