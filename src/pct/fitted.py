@@ -48,7 +48,7 @@ class FittedModel:
     integrator_name: str
     substeps: int
     settings: Mapping[str, Any]
-    remaining_error: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    remaining_error: Mapping[str, float]
 
     @property
     def integrator(self) -> Integrator:

@@ -18,6 +18,7 @@ from pct.fitted import load_fit
 FIT = [
     *("--model", "unicycle", "--horizon", "3", "--history", "4", "--samples", "20", "--integrator", "euler"),
     *("--substeps", "1", "--iterations", "3", "--bias", "v", "--no-report"),
+    *("--delay", "psi_dot"),
 ]
 TRAIN = [
     *("--model-hidden", "4", "--horizon", "3", "--epochs", "1", "--lr", "1e-9", "--samples", "12"),
@@ -59,6 +60,7 @@ def test_a_network_that_has_learned_nothing_yet_predicts_as_the_fit(
     assert np.ptp(answers["beta_accel"]) == 0.0
     judged = load_test_windows(open_run(run), [data / "val"], horizon=3, stride=2)
     assert judged.dataset.initial_states.shape[1] == len(trained.spec.states)
+    np.testing.assert_allclose(fitted.predict_states(judged.dataset_with_past), wanted, atol=1e-5)
     np.testing.assert_allclose(trained.predict_states(judged.prepared), found, atol=1e-5)
 
 

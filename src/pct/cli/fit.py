@@ -224,6 +224,8 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
         raise DataError("the covariance is not finite: shorten the horizon, or hold parameters with --fixed")
     params = found.params(spec)
     deviations = unflatten_params(found.deviations(spec), spec.param_keys, spec.full_shapes)
+    compared = [name for name in spec.state_names if not args.compare or name in args.compare]
+    sigma = dict(zip(compared, found.sigma.tolist(), strict=True))
     fitted = FittedModel(
         spec,
         params,
@@ -238,10 +240,9 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
             "history_fit": False,
             "feature_names": windows.feature_names,
         },
+        sigma,
     )
     verdicts = judge(found, spec, args.prior)
-    compared = [name for name in spec.state_names if not args.compare or name in args.compare]
-    sigma = dict(zip(compared, found.sigma.tolist(), strict=True))
     if warning := rounding_warning(spec, sigma):
         print(warning, file=sys.stderr)
     names, correlation = correlations(found, spec)
@@ -249,7 +250,7 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
     for name in args.profile:
         profiles.append(_profile(name, args, spec, base_params, substeps, windows, found))
         verdicts[name] = with_profile(verdicts[name], name, profiles[-1])
-    more = {"cost": found.cost, "remaining_error": sigma, "verdicts": verdicts}
+    more = {"cost": found.cost, "verdicts": verdicts}
     save_fit(run, fitted, {**more, "correlations": {"names": names, "matrix": correlation}})
     summary = {
         name: {"mean": params[name], "std": deviations[name], **verdicts.get(name, {})}

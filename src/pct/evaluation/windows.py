@@ -55,7 +55,7 @@ class OpenLoopWindows:
             tuple(jnp.asarray(column.T, dtype) for column in np.moveaxis(rows, -1, 0))
             for rows in (self.past_states, self.past_controls)
         )
-        return self.prepared._replace(past=WholeWindows(*past))
+        return self.dataset._replace(past=WholeWindows(*past))
 
     @property
     def dt(self) -> float:

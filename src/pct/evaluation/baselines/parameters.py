@@ -69,7 +69,7 @@ def fit_constant_parameters(model: Model, training: OpenLoopWindows) -> Constant
     )
     return ConstantParameters(
         f"The run's equations with one value of each parameter, fitted to {numbers.size} training windows.",
-        FittedModel(spec, found.params(spec), {}, model.dt, name, substeps, shape),
+        FittedModel(spec, found.params(spec), {}, model.dt, name, substeps, shape, {}),
     )
 
 
