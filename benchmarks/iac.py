@@ -32,6 +32,8 @@ from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.dynamics.vehicles import with_vehicle
 from pct.engine.observer import make_history_rollout
 from pct.engine.rollout import make_rollout
+from pct.evaluation.baselines.arx import fit_ridge_arx
+from pct.evaluation.windows import with_history
 from pct.fitted import FittedModel
 from pct.integration import make_integrator
 from pct.observation import Measurement, with_measurement
@@ -89,6 +91,7 @@ def main() -> None:
     rows: dict[str, dict[str, Any]] = {}
     windows, train, test = make_windows(table, plain)
     rows["hold last value"] = score(hold(windows, test), windows, test)
+    rows["ridge ARX"] = score(arx(windows, train, test, plain), windows, test)
     rows["constant fit, no measurement"] = fitted(plain, windows, train, test, 0)[0]
     windows, train, test = make_windows(table, spec)
     runs = []
@@ -286,6 +289,16 @@ def hold(windows: WindowSet, numbers: np.ndarray) -> list[np.ndarray]:
     """Every state as it was at the start."""
     states = windows.whole(numbers).states
     return [np.repeat(np.asarray(x)[HISTORY : HISTORY + 1], STEPS, axis=0) for x in states]
+
+
+def arx(windows: WindowSet, train: np.ndarray, test: np.ndarray, spec: ModelSpec) -> list[np.ndarray]:
+    """States by a linear map of the history and of the inputs, fitted to the training windows."""
+    starts = np.asarray(windows.arrays.starts)
+    shape: Any = {"horizon": STEPS, "history": HISTORY, "feature_mode": "context"}
+    learned, judged = (
+        with_history(make_window_set(windows.store, starts[part], spec, **shape)) for part in (train, test)
+    )
+    return list(fit_ridge_arx(learned, spec).predict(judged).transpose(2, 1, 0))
 
 
 def score(predicted: list[np.ndarray], windows: WindowSet, numbers: np.ndarray) -> dict[str, Any]:
