@@ -171,7 +171,8 @@ def assert_same(run: Path, whole: Path) -> None:
 # What stops it.
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+# Both take the same way.
+@pytest.mark.parametrize("by", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_leaves_a_checkpoint_to_go_on_from(
     programs: Programs, whole: Path, tmp_path: Path, by: signal.Signals
 ) -> None:
