@@ -100,6 +100,8 @@ def main() -> None:
         rows[f"constant fit, seed {seed}"] = row
         rows[f"network on top, seed {seed}"] = on_top(spec, fit, row, windows, train, test, seed)
         runs.append((row, parameters))
+    # No prediction: the least that these equations can err there, whatever their parameters.
+    rows["fit to the test rows"] = fitted(spec, windows, test, test, 0)[0]
     print(f"\n{'':32s}" + "".join(f"{name:>18s}" for name in JUDGED) + f"{'train s':>10s}")
     print(f"{'':32s}" + f"{'path RMSE (median)':>18s}" * len(JUDGED))
     for name, row in rows.items():
