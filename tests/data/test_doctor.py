@@ -19,21 +19,11 @@ from pct.data.signals import read_folder
 from pct.data.trajectory import Trajectory, read_dataset, write_dataset
 from pct.errors import DataError
 from pct.plots import plot_finding
+from pct.simulation import SENSOR_NOISE
 
 DT = 0.02
 WHEELBASE = 0.33
-NOISE = {
-    "x": 0.01,
-    "y": 0.01,
-    "psi": 0.005,
-    "v": 0.03,
-    "vx": 0.03,
-    "vy": 0.03,
-    "psi_dot": 0.02,
-    "delta": 0.002,
-    "ax": 0.15,
-    "ay": 0.15,
-}
+NOISE = {**SENSOR_NOISE, "ax": 0.15, "ay": 0.15}
 Channels = dict[str, np.ndarray]
 
 

@@ -31,10 +31,11 @@ def rows(spec: ModelSpec, **columns: Any) -> tuple[np.ndarray, np.ndarray]:
     """States and controls at 5 m/s, but for the columns that are given."""
     count = max(np.size(column) for column in columns.values())
     known = {"v": 5.0, "vx": 5.0, **columns}
-    return tuple(
-        np.stack([np.broadcast_to(known.get(name, 0.0), count) for name in names], axis=-1)
-        for names in (spec.state_names, spec.control_names)
-    )  # type: ignore[return-value]
+
+    def stack(names: tuple[str, ...]) -> np.ndarray:
+        return np.stack([np.broadcast_to(known.get(name, 0.0), count) for name in names], axis=-1)
+
+    return stack(spec.state_names), stack(spec.control_names)
 
 
 def curves_of(spec: ModelSpec, fit: Fit, **columns: Any) -> Curves:

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pct.errors import PctError
 
@@ -15,7 +15,7 @@ COMMANDS = {
     "fit": ("pct.cli.fit", "fit one value of each parameter to driving logs, in seconds"),
     "train": ("pct.cli.train", "learn a vehicle's parameters from driving logs"),
     "evaluate": ("pct.cli.evaluate", "judge a trained run on drives that it has not seen"),
-    "data": ("pct.cli.data", "check logs before training"),
+    "data": ("pct.cli.data", "check and map logs before training"),
     "simulate": ("pct.cli.simulate", "make driving logs with known parameters"),
     "models": ("pct.cli.models", "list the dynamics models with their parameters"),
 }
@@ -23,16 +23,32 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of `pct`; leaves with the exit code of the command."""
+    module, rest = choose("pct", COMMANDS, argv, _help)
+    run(lambda: importlib.import_module(module).main(rest), debug="--debug" in rest)
+
+
+def choose(
+    program: str,
+    commands: Mapping[str, tuple[str, str]],
+    argv: Sequence[str] | None,
+    usage: Callable[[], str],
+) -> tuple[str, list[str]]:
+    """Module and arguments of the command that is asked for; leaves with code 2 where there is none."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(_help())
+        print(usage())
         sys.exit(0 if arguments else 2)
     name, rest = arguments[0], arguments[1:]
-    if name not in COMMANDS:
-        print(f"pct: unknown command '{name}'. Commands: {', '.join(COMMANDS)}", file=sys.stderr)
+    if name not in commands:
+        print(f"{program}: unknown command '{name}'. Commands: {', '.join(commands)}", file=sys.stderr)
         sys.exit(2)
-    module, _ = COMMANDS[name]
-    run(lambda: importlib.import_module(module).main(rest), debug="--debug" in rest)
+    return commands[name][0], rest
+
+
+def list_commands(commands: Mapping[str, tuple[str, str]]) -> list[str]:
+    """A line for each command."""
+    width = max(map(len, commands))
+    return [f"  {name:<{width}}  {text}" for name, (_, text) in commands.items()]
 
 
 def run(command: Callable[[], None], *, debug: bool = False) -> None:
@@ -58,15 +74,13 @@ def run(command: Callable[[], None], *, debug: bool = False) -> None:
 
 
 def _help() -> str:
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
     return "\n".join(
         [
             "usage: pct <command> [flags]",
             "",
             "Learns the physics of a vehicle from its driving logs.",
             "",
-            *lines,
+            *list_commands(COMMANDS),
             "",
             "`pct <command> --help` shows a command's flags with units and an example.",
             "Start: pct train --dataset datasets/surfaces/train --val-dataset datasets/surfaces/val",
