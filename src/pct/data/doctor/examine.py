@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from pct.data.doctor import clock, excitation, motion, splits, units, values
+from pct.data.doctor import clock, excitation, frames, motion, splits, units, values
 from pct.data.doctor.finding import SEVERITIES, Finding
 from pct.data.doctor.recording import Recording
 
@@ -30,11 +30,11 @@ CHECKS: tuple[Check, ...] = (
     values.frozen,
     motion.glued,
     values.held,
-    units.headings,
-    units.velocity_frame,
+    frames.headings,
+    frames.velocity_frame,
     motion.circular_yaw_rate,
     units.units_and_signs,
-    units.heading_is_course,
+    frames.heading_is_course,
     units.steering_unit,
     units.steering_sign,
     motion.lags,

@@ -14,6 +14,8 @@ import numpy as np
 
 from pct.types import Float
 
+# Twice the log-likelihood that a better hypothesis must gain: beyond 1e-6 by chance, for one parameter.
+DECISIVE = 24.0
 # Of a whole recording or of a part; functions take and give columns of several lengths.
 Column: TypeAlias = Float[np.ndarray, " _"]
 # Median absolute deviation to standard deviation, for normal noise.
