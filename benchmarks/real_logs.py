@@ -22,7 +22,7 @@ import numpy as np
 from pct.analysis import TrainedModel, load_network, load_windows, open_loop_errors, position_errors
 from pct.cli.train import main as train
 from pct.data.loading import load_feature_dataset_group
-from pct.data.signals import read_folder
+from pct.data.recordings import read_folder
 from pct.data.trajectory import write_dataset
 from pct.data.windows import FeatureDataset
 from pct.dynamics import MODEL_SPECS

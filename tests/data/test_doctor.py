@@ -15,7 +15,7 @@ from pct.cli.main import main
 from pct.data.doctor import Recording, examine, examine_all, read_recordings
 from pct.data.doctor.finding import Finding, confidence
 from pct.data.doctor.statistics import agreement, effective_rows, noise_of
-from pct.data.signals import read_folder
+from pct.data.recordings import read_folder
 from pct.data.trajectory import Trajectory, read_dataset, write_dataset
 from pct.errors import DataError
 from pct.plots import plot_finding

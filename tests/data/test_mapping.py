@@ -14,7 +14,8 @@ from pct.cli.main import main
 from pct.data.logs import read_log
 from pct.data.logs.base import RawLog
 from pct.data.mapping import Line, Proposal, propose
-from pct.data.signals import read_folder, read_map
+from pct.data.recordings import read_folder
+from pct.data.signals import read_map
 from pct.errors import DataError
 from pct.types import Column
 

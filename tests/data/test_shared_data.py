@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pct.data.derive import derive, model_columns, smooth_derivative
-from pct.data.signals import read_folder
+from pct.data.recordings import read_folder
 from pct.data.trajectory import Trajectory, resample
 from pct.dynamics import MODEL_SPECS
 from pct.types import Column

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from pct.data.derive import model_columns
-from pct.data.signals import presets, read_folder, read_map
+from pct.data.recordings import read_folder
+from pct.data.signals import presets, read_map
 from pct.data.trajectory import Trajectory
 from pct.dynamics import MODEL_SPECS
 from pct.errors import DataError

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pct.data.signals import read_folder
+from pct.data.recordings import read_folder
 from pct.data.trajectory import MANIFEST, Trajectory, read_dataset, resample, write_dataset
 from pct.errors import DataError
 

@@ -86,7 +86,8 @@ def _tried(path: Path, text: str, place: Path) -> str:
     """What becomes of a log with the map."""
     import tempfile
 
-    from pct.data.signals import read_file, read_map
+    from pct.data.recordings import read_file
+    from pct.data.signals import read_map
 
     try:
         # Beside where it will stand: paths in a map count from there.

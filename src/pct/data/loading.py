@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pct.data.derive import model_columns
-from pct.data.signals import read_folder
+from pct.data.recordings import read_folder
 from pct.data.splits import split_starts
 from pct.data.trajectory import Trajectory, resample
 from pct.data.windows import (

@@ -1,16 +1,11 @@
-"""A folder of recordings, stored or raw, to trajectories.
+"""`signals.toml`, which maps raw columns of a log to channels: column, unit, sign, delay, origin.
 
-A raw folder holds log files and ``signals.toml``, which says for each channel which raw column it is, in
-which unit and with which sign. `read_folder` reads either kind of folder; for a raw one the steps are: read
-the columns, bring them onto one clock, convert, find faults, cut at them or refuse, bring to a uniform time
-step, move to the centre of gravity, check. The format is described in ``docs/data.md``.
+The format is described in ``docs/data.md``.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import logging
-import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -18,17 +13,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pct.data.checks import USUAL_UNITS, check_trajectory, unit_hint
-from pct.data.clocks import Reading, on_one_clock
-from pct.data.derive import derive, known_channels
-from pct.data.logs import FORMATS, RawLog, is_log, read_log
-from pct.data.trajectory import HEADINGS, MANIFEST, OtherColumn, Trajectory, read_dataset
+from pct.data.checks import USUAL_UNITS
+from pct.data.derive import known_channels
 from pct.errors import DataError
 from pct.types import Column
-
-log = logging.getLogger(__name__)
 
 MAP = "signals.toml"
 ORIGINS = ("measured", "derived", "command")
@@ -37,60 +25,6 @@ FAULTS = ("refuse", "cut")
 FRAMES = {"ISO 8855": 1, "SAE": -1, "Unity": -1}
 # Prefixes of columns that are no channel of a model, see DESIGN.md.
 FREE_PREFIXES = ("feature.", "truth.")
-# More rows than this share beyond a limit are a wrong unit, not glitches.
-GLITCHES = 0.05
-# Time stamps this close to the grid, in steps, are taken as they are.
-ON_GRID = 0.02
-
-
-def read_folder(folder: Path) -> list[Trajectory]:
-    """Read a dataset folder (``dataset.json``) or a raw folder (``signals.toml``).
-
-    Returns:
-        Checked recordings, in SI units, on uniform time grids.
-
-    Raises:
-        DataError: the folder is missing or of neither kind, or its content cannot be used.
-    """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: expected a folder of recordings, found none: check the path")
-    if (folder / MANIFEST).is_file():
-        trajectories = read_dataset(folder)
-        for trajectory in trajectories:
-            check_trajectory(trajectory, f"{folder / trajectory.name}.parquet")
-        return trajectories
-    if (folder / MAP).is_file():
-        return read_raw(folder)
-    entries = sorted(path.name for path in folder.iterdir())
-    inner = [name for name in entries if any((folder / name / file).is_file() for file in (MANIFEST, MAP))]
-    if inner:
-        raise DataError(
-            f"{folder}: expected {MANIFEST} or {MAP}, found folders that have one: "
-            f"pass {', '.join(inner)} in it"
-        )
-    found = f"{len(entries)} entries such as '{entries[0]}'" if entries else "an empty folder"
-    raise DataError(
-        f"{folder}: expected {MANIFEST}, or log files and {MAP}, found {found}.\n"
-        f'For logs, write {MAP} there (docs/data.md), e.g. preset = "{presets()[0]}". '
-        f"Known presets: {', '.join(presets())}"
-    )
-
-
-def read_raw(folder: Path) -> list[Trajectory]:
-    """Read the log files of a raw folder through its ``signals.toml``; see `read_folder`."""
-    signals = read_map(folder / MAP)
-    files = [path for path in sorted(folder.glob(signals.files)) if is_log(path)]
-    if not files:
-        raise DataError(
-            f"{folder}: expected log files ({signals.files}, ending in {', '.join(FORMATS)}) or folders of "
-            f"ROS 2 bags beside {MAP}, found none: put them there, or correct 'files'"
-        )
-    trajectories = [trajectory for path in files for trajectory in read_file(path, signals)]
-    stems = [path.stem for path in files]
-    twice = next((stem for stem in stems if stems.count(stem) > 1), None)
-    if twice is not None:
-        raise DataError(f"{folder}: expected file names that differ, found two called '{twice}': rename one")
-    return trajectories
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -121,6 +55,10 @@ class Signal:
     time: str = ""
     si: str = "1"
     factor: float = 1.0
+
+    def convert(self, column: Column) -> Column:
+        """Raw samples in SI units, jumps of a full turn and all."""
+        return self.sign * self.factor * (column + self.offset)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -162,7 +100,11 @@ def read_map(path: Path) -> SignalMap:
     Raises:
         DataError: no TOML, an unknown key, preset or channel, or a value of the wrong kind.
     """
-    content = _read_toml(path)
+    return _make_map(path, _read_toml(path))
+
+
+def _make_map(path: Path, content: dict[str, Any]) -> SignalMap:
+    """The map of a file's content."""
     preset = content.pop("preset", None)
     if preset is not None:
         if preset not in presets():
@@ -222,235 +164,58 @@ def read_map(path: Path) -> SignalMap:
     )
 
 
-def presets() -> list[str]:
-    """Names of the ready-made maps."""
-    folder = resources.files("pct.data").joinpath("presets")
-    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".toml"))
+def find_map(folder: Path, given: str | None) -> SignalMap:
+    """The map of a folder of logs.
 
-
-def read_file(path: Path, signals: SignalMap) -> list[Trajectory]:
-    """Read one log file; several recordings where it is cut at faults.
+    Args:
+        folder: with a ``signals.toml``, if none is given.
+        given: another ``signals.toml``, or the name of a preset.
 
     Raises:
-        DataError: the file or a value in it cannot be used; names the column and the row.
+        DataError: there is none, or it cannot be used.
     """
-    raw, signals = read_columns(path, signals)
-    time = raw.columns[signals.time] * signals.time_factor
-    values = {
-        name: _convert(name, signal, raw.columns[signal.column]) for name, signal in signals.channels.items()
-    }
-    pieces, step = _pieces(path, signals, raw, time, values)
-    vehicle = f"{signals.vehicle}: " if signals.vehicle else ""
-    trajectories = []
-    for number, rows in enumerate(pieces):
-        grid, columns = _uniform(
-            time[rows], {name: column[rows] for name, column in values.items()}, step, signals
-        )
-        name = path.stem if len(pieces) == 1 else f"{path.stem}_{number:02d}"
-        if len(grid) < 2:
+    if given is None:
+        if not (folder / MAP).is_file():
             raise DataError(
-                f"{path}: expected 2 rows or more at a step of {step:g} s, found {len(grid)}: "
-                "leave the file out"
+                f"{folder}: expected {MAP} beside the logs, found none: pass --map with a file or a preset "
+                f"({', '.join(presets())}), or let `pct data map` propose one"
             )
-        first, last = raw.rows[rows[0]], raw.rows[rows[-1]]
-        trajectory = Trajectory(
-            name=name,
-            dt=step,
-            channels=columns,
-            units={name: signals.channels[name].si for name in columns},
-            origins={name: signals.channels[name].origin for name in columns},
-            source=f"{vehicle}{path.name}, {raw.place}s {first}-{last}",
-            start=float(grid[0]),
+        return read_map(folder / MAP)
+    if given in presets():
+        return _make_map(folder / MAP, {"preset": given})
+    if not Path(given).is_file():
+        raise DataError(
+            f"--map {given}: expected a {MAP} or a preset, found neither. Presets: {', '.join(presets())}"
         )
-        trajectory = _move_to_centre(trajectory, signals)
-        check_trajectory(
-            trajectory,
-            f"{path}, {raw.place}s {first}-{last}",
-            {name: (signal.column, signal.unit) for name, signal in signals.channels.items()},
-        )
-        trajectories.append(trajectory)
-    return trajectories
+    return read_map(Path(given))
 
 
-def read_columns(path: Path, signals: SignalMap) -> tuple[RawLog, SignalMap]:
-    """The raw columns that a map names, on the rows of its clock, and the map with the units of the file.
-
-    Raises:
-        DataError: the file cannot be read, or its clocks do not fit.
-    """
-    names = [
-        signals.time,
-        *(name for signal in signals.channels.values() for name in (signal.column, signal.time)),
-    ]
-    raw = read_log(path, [name for name in dict.fromkeys(names) if name], signals.format)
-    signals = _with_units(path, signals, raw)
-    return _with_one_clock(path, signals, raw), signals
-
-
-def _with_units(path: Path, signals: SignalMap, raw: RawLog) -> SignalMap:
-    """The map with the units that the file gives, where the map gives none.
+def with_units(path: Path, signals: SignalMap, units: Mapping[str, str]) -> SignalMap:
+    """The map with the units that a file gives for its columns, where the map gives none.
 
     What stands behind a name need not be a unit; but where it is one of another quantity, something is wrong.
+
+    Raises:
+        DataError: it is a unit that does not convert to the channel's.
     """
     channels = dict(signals.channels)
     for name, signal in channels.items():
-        unit, known = raw.units.get(signal.column, ""), known_channels().get(name)
+        unit, known = units.get(signal.column, ""), known_channels().get(name)
         if unit and not signal.unit and known and _is_unit(unit):
             where = f"column '{signal.column}', channels.{name}"
             si, factor = _to_si(path, where, unit, known.unit)
             channels[name] = dataclasses.replace(signal, unit=unit, si=si, factor=factor)
-    unit = raw.units.get(signals.time, "")
+    unit = units.get(signals.time, "")
     if signals.time_unit or not unit or not _is_unit(unit):
         return dataclasses.replace(signals, channels=channels)
     factor = _to_si(path, f"column '{signals.time}', time", unit, "s")[1]
     return dataclasses.replace(signals, channels=channels, time_factor=factor)
 
 
-def _with_one_clock(path: Path, signals: SignalMap, raw: RawLog) -> RawLog:
-    """The log with all its columns on the rows of ``time.column``."""
-    readings = {}
-    for name, signal in signals.channels.items():
-        column = raw.columns[signal.column]
-        values = signal.factor * (column + signal.offset)
-        readings[signal.column] = Reading(
-            clock=signal.time or raw.clocks.get(signal.column, signals.time),
-            held=signal.origin == "command",
-            turn=2 * math.pi / signal.factor if signal.angle or name in HEADINGS else 0.0,
-            faulty=~(np.abs(values) <= _limit(name)),
-        )
-    return on_one_clock(path, raw, signals.time, readings, gap=signals.gap, cut=signals.faults == "cut")
-
-
-def _pieces(
-    path: Path, signals: SignalMap, raw: RawLog, time: Column, values: Mapping[str, Column]
-) -> tuple[list[np.ndarray], float]:
-    """Row indices of each uninterrupted recording, and the usual time step in s."""
-    for name, column in values.items():
-        beyond = np.abs(column) > _limit(name)
-        if beyond.mean() > GLITCHES:
-            _refuse_value(path, signals, raw, name, column, int(np.flatnonzero(beyond)[0]))
-    faulty = np.zeros(len(time), bool)
-    for name, column in {"time": time, **values}.items():
-        wrong = ~(np.abs(column) <= _limit(name))
-        if signals.faults == "refuse" and wrong.any():
-            _refuse_value(path, signals, raw, name, column, int(np.flatnonzero(wrong)[0]))
-        faulty |= wrong
-    kept = np.flatnonzero(~faulty)
-    steps = np.diff(time[kept])
-    if not (steps > 0).any():
-        raise DataError(
-            f"{path}: expected 2 rows or more with time going on, found {len(kept)}: leave the file out"
-        )
-    usual = float(np.median(steps[steps > 0]))
-    breaks = np.flatnonzero(~((steps > 0) & (steps <= signals.gap * usual)))
-    if signals.faults == "refuse" and len(breaks):
-        before, after = kept[breaks[0]], kept[breaks[0] + 1]
-        what = "go on" if time[after] <= time[before] else f"go on in steps of about {usual:g} s"
-        raise DataError(
-            f"{path}: expected time ('{signals.time}') to {what}, found {time[before]:.9g} s and then "
-            f"{time[after]:.9g} s in {raw.place} {raw.rows[after]}.\n"
-            f'Cut the file there, or write faults = "cut" in {MAP} to split the recording at such places'
-        )
-    pieces = [piece for piece in np.split(kept, breaks + 1) if len(piece) > 1]
-    cut = len(time) - sum(len(piece) for piece in pieces)
-    if cut or len(breaks):
-        log.warning(
-            "%s: %d of %d rows cut out for faults, %d recordings left", path, cut, len(time), len(pieces)
-        )
-    mean = float(steps[(steps > 0) & (steps <= signals.gap * usual)].mean())
-    # A recorder's clock is set in whole milliseconds.
-    whole = round(mean, 3)
-    return pieces, whole if whole > 0 and abs(mean - whole) < 2e-3 * whole else mean
-
-
-def _uniform(
-    time: Column, values: Mapping[str, Column], step: float, signals: SignalMap
-) -> tuple[OtherColumn, dict[str, OtherColumn]]:
-    """The rows of one recording on a uniform grid, each channel taken ``delay`` later than it is logged.
-
-    Between samples, commands hold their previous value and all others go in a straight line.
-    """
-    delays = [signals.channels[name].delay for name in values]
-    first, last = time[0] - min(0.0, *delays), time[-1] - max(0.0, *delays)
-    # The allowance keeps the last row where rounding puts it just beyond the end.
-    grid = first + step * np.arange(max(0, math.floor((last - first) / step + ON_GRID) + 1))
-    columns = {}
-    for name, column in values.items():
-        at = (grid + signals.channels[name].delay - time[0]) / step
-        rows = (time - time[0]) / step
-        nearest = np.clip(np.rint(at).astype(int), 0, len(column) - 1)
-        if np.all(np.abs(rows[nearest] - at) < ON_GRID):
-            columns[name] = column[nearest]
-        elif signals.channels[name].origin == "command":
-            columns[name] = column[np.clip(np.searchsorted(rows, at + ON_GRID) - 1, 0, len(column) - 1)]
-        else:
-            columns[name] = np.interp(at, rows, column)
-    return grid, columns
-
-
-def _move_to_centre(trajectory: Trajectory, signals: SignalMap) -> Trajectory:
-    """The same drive seen at the centre of gravity; what a rigid body shares at all points stays."""
-    ahead = signals.reference_ahead
-    if not ahead:
-        return trajectory
-    point = trajectory.channels
-    psi, psi_dot = (derive(name, point, trajectory.dt) for name in ("psi", "psi_dot"))
-    if psi is None or psi_dot is None:
-        raise DataError(
-            f"{signals.path}: expected the heading 'psi' to move by reference_ahead = {ahead}, found "
-            f"{', '.join(point)}: map it"
-        )
-    moved = {name: column for name, column in point.items() if name not in ("v", "beta", "course")}
-    if "x" in point and "y" in point:
-        moved["x"], moved["y"] = point["x"] - ahead * np.cos(psi), point["y"] - ahead * np.sin(psi)
-    if {"vx", "vy"} & set(point) or "v" in point:
-        vx, vy = (derive(name, point, trajectory.dt) for name in ("vx", "vy"))
-        if vx is not None and vy is not None:
-            moved["vx"], moved["vy"] = vx, vy - ahead * psi_dot
-    if "course" in point:
-        moved["psi"] = psi
-    return dataclasses.replace(
-        trajectory,
-        channels=moved,
-        units={name: trajectory.units.get(name) or known_channels()[name].unit for name in moved},
-        origins={name: trajectory.origins.get(name, "derived") for name in moved},
-    )
-
-
-def _convert(name: str, signal: Signal, column: Column) -> Column:
-    converted = signal.sign * signal.factor * (column + signal.offset)
-    if not (signal.angle or name in HEADINGS):
-        return converted
-    # A missing value must not spoil what follows it.
-    finite = np.isfinite(converted)
-    converted[finite] = np.unwrap(converted[finite])
-    return converted
-
-
-def _refuse_value(path: Path, signals: SignalMap, raw: RawLog, name: str, column: Column, row: int) -> None:
-    signal = signals.channels.get(name)
-    raw_name = signal.column if signal else signals.time
-    where = f"{path}: column '{raw_name}', {raw.place} {raw.rows[row]}"
-    if not math.isfinite(column[row]):
-        raise DataError(
-            f"{where}: expected a number, found {raw.columns[raw_name][row]}.\n"
-            f'Cut the row, or write faults = "cut" in {MAP} to split the recording at such rows'
-        )
-    assert signal is not None
-    unit = signal.unit or signal.si
-    value = f"{raw.columns[raw_name][row]:g} {unit}" + (
-        f" = {column[row]:g} {signal.si}" if unit != signal.si else ""
-    )
-    raise DataError(
-        f"{where}: expected '{name}' within {_limit(name):g} {signal.si}, found {value}.\n"
-        f'{unit_hint(name, signal.si)} Else it is a glitch: cut the row, or write faults = "cut" in {MAP}'
-    )
-
-
-def _limit(name: str) -> float:
-    channel = known_channels().get(name)
-    # Infinity is a fault whatever the channel.
-    return min(channel.limit, np.finfo(float).max) if channel else np.finfo(float).max
+def presets() -> list[str]:
+    """Names of the ready-made maps."""
+    folder = resources.files("pct.data").joinpath("presets")
+    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

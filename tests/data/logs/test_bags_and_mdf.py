@@ -13,7 +13,8 @@ import pytest
 from pct.data.logs import read_log
 from pct.data.logs.rosbag import _fields, _known_messages
 from pct.data.mapping import propose
-from pct.data.signals import read_folder, read_map
+from pct.data.recordings import read_folder
+from pct.data.signals import read_map
 from pct.errors import DataError
 
 Written = Callable[[str, Path], Path]

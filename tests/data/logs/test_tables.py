@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from pct.data.logs import read_log
-from pct.data.signals import read_folder
+from pct.data.recordings import read_folder
 from pct.errors import DataError
 
 T = 0.1 * np.arange(30)

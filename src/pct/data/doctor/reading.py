@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from pct.data.doctor.recording import Recording
 from pct.data.logs import FORMATS, is_log
-from pct.data.signals import MAP, SignalMap, presets, read_columns, read_map
+from pct.data.recordings import read_columns
+from pct.data.signals import SignalMap, find_map
 from pct.data.trajectory import MANIFEST, read_dataset
 from pct.errors import DataError
 
@@ -30,7 +30,7 @@ def read_recordings(folder: Path, signals: str | None = None) -> list[Recording]
         raise DataError(f"{folder}: expected a folder of recordings, found none: check the path")
     if signals is None and (folder / MANIFEST).is_file():
         return _stored(folder)
-    table = _map_of(folder, signals)
+    table = find_map(folder, signals)
     files = [path for path in sorted(folder.glob(table.files)) if is_log(path)]
     if not files:
         raise DataError(
@@ -38,27 +38,6 @@ def read_recordings(folder: Path, signals: str | None = None) -> list[Recording]
             "check the path, or 'files' in the map"
         )
     return [_raw(path, table) for path in files]
-
-
-def _map_of(folder: Path, signals: str | None) -> SignalMap:
-    if signals is None:
-        if not (folder / MAP).is_file():
-            raise DataError(
-                f"{folder}: expected {MANIFEST} or {MAP}, found neither: pass --map with a file "
-                f"or a preset ({', '.join(presets())})"
-            )
-        return read_map(folder / MAP)
-    if signals not in presets():
-        if not Path(signals).is_file():
-            raise DataError(
-                f"--map {signals}: expected a {MAP} or a preset, found neither. "
-                f"Presets: {', '.join(presets())}"
-            )
-        return read_map(Path(signals))
-    with TemporaryDirectory() as place:
-        path = Path(place) / MAP
-        path.write_text(f'preset = "{signals}"\n')
-        return read_map(path)
 
 
 def _raw(path: Path, table: SignalMap) -> Recording:
@@ -69,8 +48,7 @@ def _raw(path: Path, table: SignalMap) -> Recording:
         where=str(path),
         time=raw.columns[table.time] * table.time_factor,
         channels={
-            name: signal.sign * signal.factor * (raw.columns[signal.column] + signal.offset)
-            for name, signal in table.channels.items()
+            name: signal.convert(raw.columns[signal.column]) for name, signal in table.channels.items()
         },
         origins={name: signal.origin for name, signal in table.channels.items()},
         sources={name: (signal.column, signal.unit) for name, signal in table.channels.items()},

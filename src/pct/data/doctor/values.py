@@ -10,14 +10,11 @@ import numpy as np
 from pct.data.derive import known_channels
 from pct.data.doctor.finding import Finding, Panel, confidence, evidence
 from pct.data.doctor.recording import Recording, unwrapped
-from pct.data.doctor.statistics import MAD, Column, noise_of
+from pct.data.doctor.statistics import Column, noise_of
+from pct.data.outliers import STEPS, find_spikes
 from pct.data.trajectory import HEADINGS
 from pct.types import Bool
 
-# A spike leaves its neighbours by more than this many robust deviations and as many usual steps.
-SPIKE_DEVIATIONS = 12.0
-SPIKE_STEPS = 3.0
-ACCELERATIONS = ("accel", "ax", "ay")
 # More such rows than this share are the signal.
 SPIKE_SHARE = 0.02
 # A channel that stands still for so many seconds while the vehicle moves.
@@ -69,21 +66,16 @@ def missing(recording: Recording) -> list[Finding]:
 
 
 def spikes(recording: Recording) -> list[Finding]:
-    """Values that leave their neighbours and come back within two rows.
-
-    References:
-        F. R. Hampel, "The influence curve and its role in robust estimation", JASA 69 (1974): the median and
-        the median absolute deviation of a window as the measure of an outlier.
-    """
+    """Values that leave their neighbours and come back within two rows, see `find_spikes`."""
     found = []
     for name in recording.channels:
         if not recording.measured(name):
             continue
-        wrong = _spiked(recording, name)
+        column = _unwrapped(recording, name)
+        wrong = find_spikes(name, column)
         rows = np.flatnonzero(wrong)
         if not len(rows) or wrong.mean() > SPIKE_SHARE:
             continue
-        column = _unwrapped(recording, name)
         apart = np.abs(column - _median(column, 7))[rows]
         usual = max(float(np.quantile(np.abs(np.diff(column[~wrong])), 0.98)), 1e-300)
         found.append(
@@ -95,7 +87,7 @@ def spikes(recording: Recording) -> list[Finding]:
                     f"{np.nanmax(apart):.3g} {_unit(name)} where 98 % of its steps are below {usual:.3g}"
                 ),
                 channels=(name,),
-                confidence=confidence(float(np.nanmax(apart)), SPIKE_STEPS * usual),
+                confidence=confidence(float(np.nanmax(apart)), STEPS * usual),
                 fix='leave the rows out; beyond the limits of a vehicle faults = "cut" in signals.toml does',
                 mend=partial(_blank, name=name, wrong=wrong),
                 panels=_around(recording, name, rows),
@@ -103,54 +95,6 @@ def spikes(recording: Recording) -> list[Finding]:
             )
         )
     return found
-
-
-def _spiked(recording: Recording, name: str) -> Bool[np.ndarray, " _"]:
-    """Rows that stand out of their neighbours; again without those, since a spike hides its neighbour."""
-    column = _unwrapped(recording, name)
-    wrong = np.zeros(len(column), bool)
-    for _ in range(3):
-        found = _stands_out(np.where(wrong, np.nan, column), name)
-        wrong |= found
-        if not found.any():
-            break
-    return wrong
-
-
-def _stands_out(column: Column, name: str) -> Bool[np.ndarray, " _"]:
-    good = np.isfinite(column)
-    wrong = np.zeros(len(column), bool)
-    if good.sum() < 30:
-        return wrong
-    values = column[good]
-    apart = np.abs(values - _median(values, 7))
-    steps = np.abs(np.diff(values))
-    limit = max(
-        SPIKE_DEVIATIONS * MAD * float(np.median(apart)),
-        # Spikes are in the steps as well: twice their share stays above this quantile.
-        SPIKE_STEPS * float(np.quantile(steps, 0.98)),
-        # A signal that hardly ever moves has no usual step.
-        1e-3 * float(np.quantile(np.abs(values - np.median(values)), 0.99)),
-        # Forces may come and go within a row or two; beyond what they reach otherwise they are none.
-        float(np.ptp(np.quantile(values, [0.005, 0.995]))) if name in ACCELERATIONS else 0.0,
-        1e-9,
-    )
-    out = apart > limit
-    # It comes back: two of the rows before and two after it agree about where the signal is.
-    before, after = _neighbour(values, out, -1), _neighbour(values, out, 1)
-    out &= np.abs(before - after) < 0.5 * apart
-    wrong[np.flatnonzero(good)[out]] = True
-    return wrong
-
-
-def _neighbour(values: Column, out: Bool[np.ndarray, " _"], side: int) -> Column:
-    """The nearest value to one side that is not suspect itself."""
-    index = np.arange(len(values))
-    if side < 0:
-        nearest = np.maximum.accumulate(np.where(out, 0, index))
-    else:
-        nearest = np.minimum.accumulate(np.where(out, len(values) - 1, index)[::-1])[::-1]
-    return values[nearest]
 
 
 def frozen(recording: Recording) -> list[Finding]:

@@ -10,13 +10,15 @@ import codecs
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from pct.data.logs.base import RawLog, check_count, missing_column
+from pct.data.spool import Spool
 from pct.errors import DataError
 from pct.types import Column, Int
 
@@ -25,6 +27,9 @@ SEPARATORS = (",", ";", "\t")
 LONGEST_LINE = 4 << 20
 # So many lines of comments and blanks may stand before the header.
 MOST_COMMENTS = 1000
+# A larger file goes through the memory in parts of this many rows or bytes.
+SPOOLED = 256 << 20
+PART_ROWS, PART_BYTES = 100_000, 64 << 20
 
 
 def read_csv(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
@@ -48,6 +53,8 @@ def read_csv(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
     found = list(range(len(header.names))) if names is None else [header.index(path, name) for name in names]
     columns = dict(zip(header.names if names is None else names, found, strict=True))
     columns = {name: index for name, index in columns.items() if name}
+    if names is not None and isinstance(source, Path) and path.stat().st_size > SPOOLED:
+        return _spooled(path, source, header, comment, columns)
     table = _read_fast(source, header, comment, found, strict=names is not None)
     if table is not None and names is None:
         numbers = {name: table[str(index)] for name, index in columns.items()}
@@ -57,7 +64,9 @@ def read_csv(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
         values = {name: _values(table[str(index)]) for name, index in columns.items()}
         rows = header.line + 1 + np.arange(len(table))
     else:
-        values, rows = _read_slowly(path, source, header, comment, columns)
+        content = source if isinstance(source, bytes) else source.read_bytes()
+        lines = content.splitlines()[header.line :]
+        values, rows = _read_slowly(path, lines, header.line + 1, header, comment, columns)
     return RawLog(values, rows, "line", units=header.units)
 
 
@@ -207,25 +216,61 @@ def _read_fast(
     source: Path | bytes, header: Header, comment: str | None, columns: Sequence[int], *, strict: bool
 ) -> pl.DataFrame | None:
     """The columns as numbers, or None where a cell is none or a whole row is empty."""
-    wanted = set(columns)
     try:
         table = pl.read_csv(
             source,
-            has_header=False,
-            skip_lines=header.line,
-            separator=header.separator,
-            comment_prefix=comment,
-            schema={
-                f"{index}": pl.Float64 if index in wanted else pl.String for index in range(header.cells)
-            },
-            columns=sorted(wanted),
-            encoding="utf8-lossy",
+            columns=sorted(set(columns)),
             ignore_errors=not strict,
+            **_layout(header, comment, columns),
         )
     except pl.exceptions.PolarsError:
         return None
-    blank = table.select(pl.all_horizontal(pl.all().is_null()).any()).item()
-    return None if strict and blank else table
+    return None if strict and _any_blank(table) else table
+
+
+def _layout(header: Header, comment: str | None, columns: Iterable[int]) -> dict[str, Any]:
+    """What polars must know of the samples; only the wanted columns are read as numbers."""
+    wanted = set(columns)
+    return {
+        "has_header": False,
+        "skip_lines": header.line,
+        "separator": header.separator,
+        "comment_prefix": comment,
+        "schema": {f"{index}": pl.Float64 if index in wanted else pl.String for index in range(header.cells)},
+        "encoding": "utf8-lossy",
+    }
+
+
+def _any_blank(table: pl.DataFrame) -> bool:
+    """Whether a row has no value at all."""
+    return bool(table.select(pl.all_horizontal(pl.all().is_null()).any()).item())
+
+
+def _spooled(
+    path: Path, source: Path, header: Header, comment: str | None, columns: Mapping[str, int]
+) -> RawLog:
+    """The columns of a large file, read in parts and kept in files."""
+    values = Spool()
+    wanted = sorted(set(columns.values()))
+    lazy = pl.scan_csv(source, **_layout(header, comment, wanted)).select(map(str, wanted))
+    try:
+        for part in lazy.collect_batches(chunk_size=PART_ROWS, maintain_order=True):
+            if _any_blank(part):
+                break
+            for name, index in columns.items():
+                values.append(name, _values(part[str(index)]))
+        else:
+            if _lines(source) - header.line == values.rows():
+                return RawLog(values, header.line + 1 + np.arange(values.rows()), "line", units=header.units)
+    except pl.exceptions.PolarsError:
+        pass  # a cell is no number; the slow way says where
+    values, rows = Spool(), []
+    for first, lines in _parts(source, header.line):
+        part_values, part_rows = _read_slowly(path, lines, first, header, comment, columns)
+        for name, column in part_values.items():
+            values.append(name, column)
+        rows.append(part_rows)
+    return RawLog(values, np.concatenate(rows), "line", units=header.units)
 
 
 def _values(column: pl.Series) -> Column:
@@ -243,18 +288,33 @@ def _lines(source: Path | bytes) -> int:
     return count + (last != b"\n")
 
 
+def _parts(source: Path, skipped: int) -> Iterator[tuple[int, list[bytes]]]:
+    """The lines of a file in parts, each with the number of its first line; the first lines left out."""
+    with source.open("rb") as file:
+        for _ in range(skipped):
+            file.readline()
+        number = skipped + 1
+        while lines := file.readlines(PART_BYTES):
+            yield number, lines
+            number += len(lines)
+
+
 def _read_slowly(
-    path: Path, source: Path | bytes, header: Header, comment: str | None, columns: Mapping[str, int]
+    path: Path,
+    lines: Sequence[bytes],
+    first: int,
+    header: Header,
+    comment: str | None,
+    columns: Mapping[str, int],
 ) -> tuple[dict[str, Column], Int[np.ndarray, " N"]]:
-    """The columns and the line of each row, comments and blank lines left out."""
-    content = source if isinstance(source, bytes) else source.read_bytes()
+    """The columns and the number of the line of each row, comments and blank lines left out."""
     mark = comment.encode() if comment else None
     kept = [
-        (number, line)
-        for number, line in enumerate(content.splitlines(), start=1)
-        if number > header.line and line.strip() and not (mark and line.startswith(mark))
+        (number, line.rstrip(b"\r\n"))
+        for number, line in enumerate(lines, start=first)
+        if line.strip() and not (mark and line.startswith(mark))
     ]
-    rows = np.array([number for number, _ in kept])
+    rows = np.array([number for number, _ in kept], int)
     try:
         table = pl.read_csv(
             b"\n".join(line for _, line in kept),

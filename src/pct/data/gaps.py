@@ -1,0 +1,143 @@
+"""Time stamps as they come to uniform grids: uninterrupted pieces, short gaps bridged, samples taken."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from pct.types import Bool, Column, Float, Int
+
+# Samples of a slower signal may be this many of its usual steps apart.
+SLOWER = 1.5
+# Time stamps this close to the grid, in steps, are taken as they are.
+ON_GRID = 0.02
+# A recorder's clock is set in whole milliseconds; a mean step this close to one is one.
+WHOLE_MS = 2e-3
+
+Sampled = Float[np.ndarray, " M"]
+
+
+class Pieces(NamedTuple):
+    """Uninterrupted stretches of a recording.
+
+    Attributes:
+        rows: indices of the rows of each, at least two.
+        breaks: indices of the rows before and after each interruption.
+        step: usual time step in s, a whole millisecond where it is close to one.
+        strayed: rows left out because their time stamp stands still or strays.
+    """
+
+    rows: list[Int[np.ndarray, " _"]]
+    breaks: list[tuple[int, int]]
+    step: float
+    strayed: int
+
+
+def bridge(
+    time: Column, column: Column, wrong: Bool[np.ndarray, " N"], longest: float, *, held: bool
+) -> tuple[Column, Bool[np.ndarray, " N"]]:
+    """Fill samples between sound ones: in a straight line, or with the value before where it is held.
+
+    Args:
+        time: in s, increasing around what is filled.
+        column: samples; angles unwrapped.
+        wrong: which of them to fill.
+        longest: sound samples at most this far apart in s are bridged; those of a signal that is slower as
+            a whole, `SLOWER` times their usual distance.
+        held: whether the signal is a command.
+
+    Returns:
+        The column, and which samples are still wrong.
+    """
+    sound = np.flatnonzero(~wrong)
+    suspects = np.flatnonzero(wrong)
+    if len(sound) < 2 or not len(suspects):
+        return column, wrong
+    after = np.searchsorted(sound, suspects)
+    inner = (after > 0) & (after < len(sound))
+    suspects, after = suspects[inner], after[inner]
+    before, after = sound[after - 1], sound[after]
+    length = time[after] - time[before]
+    usual = SLOWER * float(np.median(np.diff(time[sound])))
+    short = (length > 0) & (length <= max(longest, usual))
+    suspects, before, after, length = suspects[short], before[short], after[short], length[short]
+    share = 0.0 if held else (time[suspects] - time[before]) / length
+    filled = column.copy()
+    filled[suspects] = column[before] + share * (column[after] - column[before])
+    left = wrong.copy()
+    left[suspects] = False
+    return filled, left
+
+
+def find_pieces(
+    time: Column, faulty: Bool[np.ndarray, " N"], *, gap: float, longest: float, stray: bool
+) -> Pieces | None:
+    """Cut a recording where time does not go on.
+
+    Args:
+        time: stamps in s.
+        faulty: rows to leave out.
+        gap: a step of more than this many usual ones is an interruption,
+        longest: unless it is at most this long, in s.
+        stray: leave out rows with a stamp that repeats the one before or is out of line with its neighbours.
+
+    Returns:
+        None where time nowhere goes on.
+    """
+    kept = np.flatnonzero(~faulty)
+    count = len(kept)
+    steps = np.diff(time[kept])
+    if not (steps > 0).any():
+        return None
+    usual = float(np.median(steps[steps > 0]))
+    limit = max(gap * usual, longest)
+    if stray:
+        wrong = ~((steps > 0) & (steps <= limit))
+        # The rows around it follow one another; or it repeats the one before.
+        joined = time[kept[2:]] - time[kept[:-2]]
+        out = np.concatenate([[False], wrong[:-1] & (joined > 0) & (joined <= limit), [False]])
+        out[1:] |= steps == 0
+        kept = kept[~out]
+        steps = np.diff(time[kept])
+    going = (steps > 0) & (steps <= limit)
+    breaks = np.flatnonzero(~going)
+    if not going.any():
+        return None
+    mean = float(steps[(steps > 0) & (steps <= gap * usual)].mean())
+    whole = round(mean, 3)
+    return Pieces(
+        rows=[piece for piece in np.split(kept, breaks + 1) if len(piece) > 1],
+        breaks=[(int(kept[at]), int(kept[at + 1])) for at in breaks],
+        step=whole if whole > 0 and abs(mean - whole) < WHOLE_MS * whole else mean,
+        strayed=count - len(kept),
+    )
+
+
+def make_grid(time: Column, step: float, *, first: float, last: float) -> Sampled:
+    """Times from ``first`` to ``last``, in s after the first and before the last stamp, ``step`` apart."""
+    span = time[-1] - last - time[0] - first
+    # The allowance keeps the last row where rounding puts it just beyond the end.
+    return time[0] + first + step * np.arange(max(0, math.floor(span / step + ON_GRID) + 1))
+
+
+def make_sampler(time: Column, at: Sampled, step: float) -> Callable[[Column, bool], Sampled]:
+    """``sample(column, held)``: a column at other times.
+
+    Args:
+        time: of its samples in s, increasing.
+        at: times within them.
+        step: of the grid in s; stamps that are `ON_GRID` of it away are taken as they are.
+
+    Returns:
+        A function of samples and whether they are held; else they are taken in a straight line.
+    """
+    rows, wanted = (time - time[0]) / step, (at - time[0]) / step
+    before = np.clip(np.searchsorted(rows, wanted + ON_GRID, side="right") - 1, 0, len(rows) - 1)
+    after = np.minimum(before + 1, len(rows) - 1)
+    nearest = np.where(rows[after] - wanted < wanted - rows[before], after, before)
+    if np.all(np.abs(rows[nearest] - wanted) < ON_GRID):
+        return lambda column, held: column[nearest]
+    return lambda column, held: column[before] if held else np.interp(wanted, rows, column)
