@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -56,3 +58,26 @@ def write_output(path: Path, write: bytes | Callable[[BinaryIO], object]) -> Non
         raise DataError(
             f"{path}: cannot write ({error.strerror}): free some space or choose a folder that can be written"
         ) from None
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which gets its name when the block ends well and is removed otherwise.
+
+    Raises:
+        DataError: the folder exists or cannot be made.
+    """
+    if folder.exists():
+        raise DataError(f"{folder}: expected a new folder, found an existing one: choose another name")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    except OSError as error:
+        raise DataError(f"{folder}: cannot write here ({error.strerror}): choose another place") from None
+    try:
+        yield building
+        building.chmod(0o755)
+        building.rename(folder)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise

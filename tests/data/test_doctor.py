@@ -390,7 +390,7 @@ def test_a_dataset_folder_is_examined_and_mended(tmp_path: Path) -> None:
     ("arguments", "code", "message"),
     [
         (["missing"], 3, "expected a folder"),
-        (["."], 3, "expected dataset.json or signals.toml"),
+        (["."], 3, "expected signals.toml beside the logs"),
         ([".", "--map", "no-such"], 3, "Presets: "),
         ([".", "--model", "no-such"], 2, "Unknown model"),
         ([], 2, "Expected a folder"),

@@ -9,6 +9,7 @@ from pct.cli.main import choose, list_commands
 
 COMMANDS = {
     "check": ("pct.cli.data_check", "find what is wrong with logs, with evidence and a fix"),
+    "import": ("pct.cli.data_import", "make a dataset of logs: cut, mend, resample, hold out"),
     "map": ("pct.cli.data_map", "propose a signals.toml for logs"),
 }
 

@@ -37,7 +37,13 @@ class Pieces(NamedTuple):
 
 
 def bridge(
-    time: Column, column: Column, wrong: Bool[np.ndarray, " N"], longest: float, *, held: bool
+    time: Column,
+    column: Column,
+    wrong: Bool[np.ndarray, " N"],
+    longest: float,
+    *,
+    held: bool,
+    seams: Int[np.ndarray, " _"],
 ) -> tuple[Column, Bool[np.ndarray, " N"]]:
     """Fill samples between sound ones: in a straight line, or with the value before where it is held.
 
@@ -48,6 +54,7 @@ def bridge(
         longest: sound samples at most this far apart in s are bridged; those of a signal that is slower as
             a whole, `SLOWER` times their usual distance.
         held: whether the signal is a command.
+        seams: first row behind each place that is not bridged.
 
     Returns:
         The column, and which samples are still wrong.
@@ -63,6 +70,7 @@ def bridge(
     length = time[after] - time[before]
     usual = SLOWER * float(np.median(np.diff(time[sound])))
     short = (length > 0) & (length <= max(longest, usual))
+    short &= np.searchsorted(seams, before, side="right") == np.searchsorted(seams, after, side="right")
     suspects, before, after, length = suspects[short], before[short], after[short], length[short]
     share = 0.0 if held else (time[suspects] - time[before]) / length
     filled = column.copy()
@@ -73,7 +81,13 @@ def bridge(
 
 
 def find_pieces(
-    time: Column, faulty: Bool[np.ndarray, " N"], *, gap: float, longest: float, stray: bool
+    time: Column,
+    faulty: Bool[np.ndarray, " N"],
+    *,
+    gap: float,
+    longest: float,
+    stray: bool,
+    seams: Int[np.ndarray, " _"],
 ) -> Pieces | None:
     """Cut a recording where time does not go on.
 
@@ -82,6 +96,7 @@ def find_pieces(
         faulty: rows to leave out.
         gap: a step of more than this many usual ones is an interruption,
         longest: unless it is at most this long, in s.
+        seams: first row behind each further interruption.
         stray: leave out rows with a stamp that repeats the one before or is out of line with its neighbours.
 
     Returns:
@@ -103,6 +118,8 @@ def find_pieces(
         kept = kept[~out]
         steps = np.diff(time[kept])
     going = (steps > 0) & (steps <= limit)
+    behind = np.searchsorted(kept, seams)
+    going[behind[(behind > 0) & (behind < len(kept))] - 1] = False
     breaks = np.flatnonzero(~going)
     if not going.any():
         return None

@@ -22,6 +22,7 @@ from pct.data.derive import derive, known_channels
 from pct.data.gaps import Pieces, Sampled, bridge, find_pieces, make_grid, make_sampler
 from pct.data.logs import FORMATS, RawLog, is_log, read_log
 from pct.data.outliers import find_spikes
+from pct.data.seams import find_seams
 from pct.data.signals import MAP, SignalMap, presets, read_map, with_units
 from pct.data.spool import Spool
 from pct.data.trajectory import HEADINGS, MANIFEST, Trajectory, read_dataset
@@ -43,11 +44,13 @@ class Repairs(NamedTuple):
         gap: sound samples at most this far apart, in s, are bridged.
         spikes: whether spikes count as faults.
         stray: whether rows with a time stamp out of line are left out without a cut.
+        seams: whether a recording is cut where its positions jump.
     """
 
     gap: float = 0.0
     spikes: bool = False
     stray: bool = False
+    seams: bool = False
 
 
 class Content(NamedTuple):
@@ -59,6 +62,7 @@ class Content(NamedTuple):
         cut: rows that are in no recording.
         spikes: spikes by channel.
         bridged: samples filled by channel.
+        seams: where the positions jump.
     """
 
     trajectories: list[Trajectory]
@@ -66,6 +70,7 @@ class Content(NamedTuple):
     cut: int
     spikes: dict[str, int]
     bridged: dict[str, int]
+    seams: int
 
 
 def read_folder(folder: Path) -> list[Trajectory]:
@@ -172,6 +177,7 @@ def read_repaired(path: Path, signals: SignalMap, repairs: Repairs) -> Content:
         cut=len(raw.rows) - sum(map(len, pieces.rows)),
         spikes=log_file.spikes,
         bridged=log_file.bridged,
+        seams=len(log_file.seams),
     )
 
 
@@ -218,6 +224,7 @@ class _LogFile:
         self.spikes: dict[str, int] = {}
         self.bridged: dict[str, int] = {}
         self._filled: dict[str, tuple[Rows, Sampled]] = {}
+        self.seams = np.zeros(0, int)
 
     def pieces(self) -> Pieces:
         """Uninterrupted rows without faults.
@@ -226,6 +233,7 @@ class _LogFile:
             DataError: a fault that the map wants refused, or no two rows are left.
         """
         refuse = self.signals.faults == "refuse"
+        self._find_seams()
         faulty = ~np.isfinite(self.time)
         if refuse and faulty.any():
             self._refuse("time", self.time, faulty)
@@ -248,6 +256,7 @@ class _LogFile:
             gap=self.signals.gap,
             longest=self.repairs.gap,
             stray=self.repairs.stray,
+            seams=self.seams,
         )
         if pieces is None:
             raise DataError(
@@ -291,6 +300,15 @@ class _LogFile:
                     columns[name] = sample(column[rows], channels[name].origin == "command")
         return [(float(grid[0]), columns) for grid, columns in zip(grids, parts, strict=True)]
 
+    def _find_seams(self) -> None:
+        if not self.repairs.seams or not {"x", "y"} <= set(self.signals.channels):
+            return
+        # A spike of a position is no seam.
+        x, y = (np.where(wrong, np.nan, column) for column, wrong in map(self._channel, ("x", "y")))
+        found = find_seams(self.time, x, y)
+        if found is not None:
+            self.seams = found.rows
+
     def _channel(self, name: str) -> tuple[Column, Bool[np.ndarray, " N"]]:
         """A channel in SI units, faults bridged where that is wanted, and where it is wrong still."""
         signal = self.signals.channels[name]
@@ -317,7 +335,7 @@ class _LogFile:
         if not self.repairs.gap or not wrong.any() or wrong.mean() > MOST_MISSING:
             return np.zeros(0, int), np.zeros(0)
         held = signal.origin == "command"
-        filled, left = bridge(self.time, column, wrong, self.repairs.gap, held=held)
+        filled, left = bridge(self.time, column, wrong, self.repairs.gap, held=held, seams=self.seams)
         rows = np.flatnonzero(wrong & ~left)
         if len(rows):
             self.bridged[name] = len(rows)

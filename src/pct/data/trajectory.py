@@ -11,21 +11,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import polars as pl
 
+from pct.data.spool import Spool
 from pct.errors import DataError
-from pct.files import sha256, write_atomic
+from pct.files import new_folder, sha256, write_atomic
 from pct.types import Column, Float
 
 FORMAT = 1
 MANIFEST = "dataset.json"
+# Rows of a long recording that are written at a time.
+SINK_ROWS = 100_000
 
 # Channels that wrap at half a turn, and inputs that a rollout holds over a step.
 HEADINGS = frozenset({"psi", "yaw", "course"})
@@ -59,6 +60,8 @@ class Trajectory:
     start: float = 0.0
 
     def __len__(self) -> int:
+        if isinstance(self.channels, Spool):
+            return self.channels.rows()
         return len(next(iter(self.channels.values())))
 
     def slice(self, start: int, stop: int, name: str | None = None) -> Trajectory:
@@ -66,7 +69,11 @@ class Trajectory:
         return dataclasses.replace(
             self,
             name=name or f"{self.name}_{start}_{stop}",
-            channels={key: column[start:stop] for key, column in self.channels.items()},
+            channels=(
+                self.channels.cut(start, stop)
+                if isinstance(self.channels, Spool)
+                else {key: column[start:stop] for key, column in self.channels.items()}
+            ),
             start=self.start + start * self.dt,
         )
 
@@ -171,46 +178,59 @@ def write_dataset(
     Raises:
         DataError: the folder exists or cannot be written.
     """
-    if folder.exists():
-        raise DataError(f"{folder}: expected a new folder, found an existing one: choose another name")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    except OSError as error:
-        raise DataError(f"{folder}: cannot write here ({error.strerror}): choose another place") from None
-    try:
-        recordings = [_write_recording(building, trajectory) for trajectory in trajectories]
+    with new_folder(folder) as building:
+        recordings = [write_recording(building, trajectory) for trajectory in trajectories]
         first = trajectories[0]
-        manifest = {
-            "format": FORMAT,
-            "vehicle": vehicle,
-            "frame": "ISO 8855: x forward, y left, z up; radians, positive left",
-            "reference_point": reference_point,
-            "columns": {
-                "t": {"unit": "s", "origin": "measured"},
-                **{
-                    name: {"unit": first.units[name], "origin": first.origins[name]}
-                    for name in first.channels
-                },
-            },
-            "recordings": recordings,
-            "notes": dict(notes or {}),
-        }
-        write_atomic(building / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
-        building.chmod(0o755)
-        building.rename(folder)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
+        write_manifest(
+            building,
+            recordings,
+            columns={name: (first.units[name], first.origins[name]) for name in first.units},
+            vehicle=vehicle,
+            reference_point=reference_point,
+            notes=notes,
+        )
 
 
-def _write_recording(folder: Path, trajectory: Trajectory) -> dict[str, Any]:
+def write_manifest(
+    folder: Path,
+    recordings: Sequence[Mapping[str, Any]],
+    *,
+    columns: Mapping[str, tuple[str, str]],
+    vehicle: str,
+    reference_point: str = "centre of gravity",
+    notes: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the ``dataset.json`` of a folder that holds recordings.
+
+    Args:
+        folder: where the recordings are.
+        recordings: what `write_recording` gave of each.
+        columns: unit and origin of each channel.
+        vehicle, reference_point, notes: see `write_dataset`.
+    """
+    manifest = {
+        "format": FORMAT,
+        "vehicle": vehicle,
+        "frame": "ISO 8855: x forward, y left, z up; radians, positive left",
+        "reference_point": reference_point,
+        "columns": {
+            "t": {"unit": "s", "origin": "measured"},
+            **{name: {"unit": unit, "origin": origin} for name, (unit, origin) in columns.items()},
+        },
+        "recordings": list(recordings),
+        "notes": dict(notes or {}),
+    }
+    write_atomic(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
+
+
+def write_recording(folder: Path, trajectory: Trajectory) -> dict[str, Any]:
+    """Write a recording into a folder, whole or not at all; gives its row of ``dataset.json``."""
     path = folder / f"{trajectory.name}.parquet"
-    time = trajectory.start + trajectory.dt * np.arange(len(trajectory))
-    table = pl.DataFrame({"t": time, **trajectory.channels})
-    # Positions and time need double precision, sensor channels do not.
-    table = table.with_columns(pl.exclude("t", "x", "y").cast(pl.Float32))
-    write_atomic(path, lambda file: table.write_parquet(file, compression="zstd"))
+    if isinstance(trajectory.channels, Spool):
+        write_atomic(path, lambda file: _sink(trajectory, file))
+    else:
+        table = _table(trajectory, 0, len(trajectory))
+        write_atomic(path, lambda file: table.write_parquet(file, compression="zstd"))
     return {
         "file": path.name,
         "sha256": sha256(path),
@@ -218,6 +238,29 @@ def _write_recording(folder: Path, trajectory: Trajectory) -> dict[str, Any]:
         "dt": trajectory.dt,
         "source": trajectory.source,
     }
+
+
+def _table(trajectory: Trajectory, start: int, stop: int) -> pl.DataFrame:
+    """Some rows of a recording as they are stored."""
+    part = trajectory.slice(start, stop)
+    time = part.start + part.dt * np.arange(stop - start)
+    table = pl.DataFrame({"t": time, **{name: part.channels[name] for name in part.units}})
+    # Positions and time need double precision, sensor channels do not.
+    return table.with_columns(pl.exclude("t", "x", "y").cast(pl.Float32))
+
+
+def _sink(trajectory: Trajectory, file: BinaryIO) -> None:
+    """Write a recording that is too long for the memory, some rows after others."""
+    from polars.io.plugins import register_io_source
+
+    rows = len(trajectory)
+
+    def tables(*_: object) -> Iterator[pl.DataFrame]:
+        for start in range(0, rows, SINK_ROWS):
+            yield _table(trajectory, start, min(start + SINK_ROWS, rows))
+
+    schema = _table(trajectory, 0, 1).schema
+    register_io_source(tables, schema=schema).sink_parquet(file, compression="zstd", row_group_size=SINK_ROWS)
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

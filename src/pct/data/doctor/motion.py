@@ -35,12 +35,10 @@ from pct.data.doctor.statistics import (
     time_constant,
 )
 from pct.data.doctor.units import DECISIVE, ROWS, both_sides, wheelbase
+from pct.data.seams import find_seams
 
 # Channels that are compared with the pose.
 VELOCITIES = ("v", "vx", "psi_dot")
-# A step of the pose this many times beyond the usual long ones, and beyond its scatter.
-SEAM_STEPS = 3.0
-SEAM_DEVIATIONS = 12.0
 # A lag below these, in steps and seconds, is when within a step the value was taken.
 LAG_STEPS = 1.0
 LAG_SECONDS = 0.03
@@ -72,22 +70,12 @@ def glued(recording: Recording) -> list[Finding]:
     if not recording.has("x", "y"):
         return []
     x, y = recording.channels["x"], recording.channels["y"]
-    good = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & np.isfinite(recording.time))
-    if len(good) < 60:
+    seams = find_seams(recording.time, x, y)
+    if seams is None:
         return []
-    length = np.hypot(np.diff(x[good]), np.diff(y[good]))
-    seconds = np.diff(recording.time[good])
-    excess = length - _local_median(length)
-    limit = max(
-        SEAM_STEPS * float(np.quantile(length, 0.98)),
-        SEAM_DEVIATIONS * MAD * float(np.median(np.abs(excess))),
-        1e-9,
-    )
-    # Where rows are missing the vehicle has more time to get there.
-    late = np.maximum(seconds / recording.dt, 1.0)
-    rows = good[np.flatnonzero((excess > limit * late) & (seconds > 0)) + 1]
+    good, length = seams.good, seams.lengths
     # A break that is known already is no news.
-    rows = np.setdiff1d(rows, np.array(recording.breaks, int))
+    rows = np.setdiff1d(seams.rows, np.array(recording.breaks, int))
     if not len(rows):
         return []
     furthest = float(length[np.searchsorted(good, rows) - 1].max())
@@ -103,7 +91,7 @@ def glued(recording: Recording) -> list[Finding]:
                 "localisation slipped"
             ),
             channels=("x", "y"),
-            confidence=confidence(furthest, limit),
+            confidence=confidence(furthest, float(seams.limits.min())),
             fix="split the file at these rows; a window across them shows a drive that never was",
             mend=lambda r: r.broken(rows),
             panels=(
@@ -118,7 +106,7 @@ def glued(recording: Recording) -> list[Finding]:
                     "distance of a step [m]",
                     {
                         "step": (recording.time[good[1:]], length),
-                        "limit": (recording.time[good[1:]], limit * late),
+                        "limit": (recording.time[good[1:]], seams.limits),
                     },
                     points=True,
                 ),
@@ -541,9 +529,3 @@ def _likeness(pairs: list[Pair]) -> float:
     a, b = a - a.mean(), b - b.mean()
     size = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / size if size > 1e-12 else 0.0
-
-
-def _local_median(values: Column) -> Column:
-    from scipy.ndimage import median_filter
-
-    return median_filter(values, 9, mode="nearest")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from pct.data.doctor.recording import Recording
 from pct.data.signals import MAP, presets
 from pct.data.trajectory import MANIFEST, Trajectory, write_dataset
 from pct.errors import DataError
-from pct.files import write_atomic
+from pct.files import new_folder, write_atomic
 
 Examined = Sequence[tuple[Recording, Sequence[Finding]]]
 
@@ -82,21 +81,11 @@ def _write_raw(folder: Path, output: Path, lines: dict[str, Any], signals: str |
         table[last] = -table.get("sign", 1) if last == "sign" else value
     repairs = "".join(f"#   {key} = {_toml(value)}\n" for key, value in lines.items())
     text = f"# Mended by pct data check:\n{repairs}\n{_emit(content)}"
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
-    except OSError as error:
-        raise DataError(f"{output}: cannot write here ({error.strerror}): choose another place") from None
-    try:
+    with new_folder(output) as building:
         for path in sorted(folder.iterdir()):
             if path.is_file() and path.name != MAP:
                 shutil.copyfile(path, building / path.name)
         write_atomic(building / MAP, text.encode())
-        building.chmod(0o755)
-        building.rename(output)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
 
 
 def _write_dataset(output: Path, examined: Examined) -> list[str]:
