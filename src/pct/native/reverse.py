@@ -1,0 +1,111 @@
+"""Reverse-mode derivatives of a graph, written into the same graph.
+
+The conventions at corners are JAX's: half for each of two equal arguments of a maximum or minimum, zero for
+abs and sign at zero, nothing through the side of a `where` that is not taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from pct.native.graph import Graph, Node, behind
+
+
+def pull_back(
+    graph: Graph, seeds: Mapping[Node, Node], active: set[int], *, stop: Callable[[Node], bool]
+) -> dict[Node, Node]:
+    """Adjoints of the nodes where the way back ends.
+
+    Args:
+        graph: of the nodes.
+        seeds: adjoint of each output.
+        active: indices of the nodes that depend on something that a derivative is wanted of.
+        stop: where the way back ends.
+
+    Returns:
+        Adjoint of each node that `stop` holds for and that has one.
+    """
+    parts: dict[int, list[Node]] = {}
+    for node, seed in seeds.items():
+        parts.setdefault(node.index, []).append(seed)
+    ends = {}
+    for node in reversed(list(behind(seeds, stop))):
+        if node.index not in parts or node.index not in active:
+            continue
+        adjoint = _sum(graph, parts.pop(node.index))
+        if stop(node):
+            ends[node] = adjoint
+            continue
+        for arg, part in _partials(graph, node, adjoint):
+            if arg.index in active:
+                parts.setdefault(arg.index, []).append(part())
+    return ends
+
+
+def active_nodes(outputs: Iterable[Node], wanted: Callable[[Node], bool]) -> set[int]:
+    """Indices of all nodes behind the outputs that depend on a wanted input."""
+    active: set[int] = set()
+    for node in behind(outputs):
+        if wanted(node) or (not node.is_mask and any(arg.index in active for arg in node.args)):
+            active.add(node.index)
+    return active
+
+
+def _sum(graph: Graph, parts: list[Node]) -> Node:
+    total, *rest = parts
+    for part in rest:
+        total = graph.add(total, part)
+    return total
+
+
+def _partials(graph: Graph, node: Node, adjoint: Node) -> list[tuple[Node, Callable[[], Node]]]:
+    """Each argument of a node with what it adds to the argument's adjoint, made on demand."""
+    g, one = graph, graph.constant(1.0)
+    op, args = node.op, node.args
+    if op == "add":
+        return [(args[0], lambda: adjoint), (args[1], lambda: adjoint)]
+    if op == "sub":
+        return [(args[0], lambda: adjoint), (args[1], lambda: g.neg(adjoint))]
+    if op == "mul":
+        a, b = args
+        if a is b:
+            return [(a, lambda: g.mul(adjoint, g.mul(g.constant(2.0), a)))]
+        return [(a, lambda: g.mul(adjoint, b)), (b, lambda: g.mul(adjoint, a))]
+    if op in ("max", "min"):
+        a, b = args
+        above, below = (b, a) if op == "max" else (a, b)
+        zero = g.constant(0.0)
+
+        def share() -> Node:
+            halved = g.where(g.node("eq", a, b), g.mul(g.constant(0.5), adjoint), zero)
+            return g.where(g.node("lt", above, below), adjoint, halved)
+
+        return [(a, share), (b, lambda: g.sub(adjoint, share()))]
+    if op == "where":
+        mask, a, b = args
+        zero = g.constant(0.0)
+        return [(a, lambda: g.where(mask, adjoint, zero)), (b, lambda: g.where(mask, zero, adjoint))]
+    if op == "atan2":
+        y, x = args
+        square = g.add(g.mul(x, x), g.mul(y, y))
+        # Zero where both are, as in `pct.engine.fastmath`.
+        none = g.node("eq", square, g.constant(0.0))
+        share = g.where(none, g.constant(0.0), g.mul(adjoint, g.reciprocal(g.where(none, one, square))))
+        return [(y, lambda: g.mul(share, x)), (x, lambda: g.neg(g.mul(share, y)))]
+    (x,) = args
+    slopes: dict[str, Callable[[], Node]] = {
+        "neg": lambda: g.constant(-1.0),
+        "reciprocal": lambda: g.neg(g.mul(node, node)),
+        "abs": lambda: g.node("sign", x),
+        "sign": lambda: g.constant(0.0),
+        "floor": lambda: g.constant(0.0),
+        "sqrt": lambda: g.mul(g.constant(0.5), g.reciprocal(node)),
+        "exp": lambda: node,
+        "log": lambda: g.reciprocal(x),
+        "sin": lambda: g.node("cos", x),
+        "cos": lambda: g.neg(g.node("sin", x)),
+        "tan": lambda: g.add(one, g.mul(node, node)),
+        "atan": lambda: g.reciprocal(g.add(one, g.mul(x, x))),
+        "tanh": lambda: g.sub(one, g.mul(node, node)),
+    }
+    return [(x, lambda: g.mul(adjoint, slopes[op]()))]

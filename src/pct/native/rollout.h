@@ -1,0 +1,265 @@
+// The driver of a model's generated functions: rollouts, loss and gradients of blocks of LANES windows.
+//
+// Arrays of a call are row-major with windows first; inside a block every number is a vector over windows.
+// Lanes beyond the last window repeat it, and are not written.
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <new>
+#include <vector>
+
+// One call. B windows of T steps; pointers that a call does not need are null.
+struct Call {
+  int64_t windows, steps;
+  int32_t substeps;
+  int32_t localise;         // targets are rows in a map's frame: see them from each window's start
+  const float* answers;     // (B, LEARNED)
+  const float* fixed;       // (PARAMS + 1), the last is the length of a substep in s
+  const float* start;       // (B, STATES)
+  const float* controls;    // (rows, CONTROLS)
+  const int32_t* rows;      // (B), first row of each window in controls and targets; null: windows in order
+  const float* targets;     // (rows, SHOWN)
+  const float* weights;     // (B, T)
+  const float* comparison;  // (2 SHOWN + 1): 1 / scale, whether an angle, residual over scale to count by size
+  const float* cotangents;  // (B, T, SHOWN)
+  float* states;            // out (B, T, SHOWN)
+  float* loss;              // out (B)
+  float* by_answers;        // out (B, LEARNED)
+  float* by_start;          // out (B, STATES)
+  float* by_controls;       // out (B, T, CONTROLS)
+};
+
+// Memory of one thread, kept from call to call.
+class Scratch {
+ public:
+  ~Scratch() { release(); }
+  V* take(size_t count) {
+    if (count > size_) {
+      release();
+      data_ = static_cast<V*>(::operator new(count * sizeof(V), std::align_val_t{sizeof(V)}));
+      size_ = count;
+    }
+    return data_;
+  }
+
+ private:
+  void release() {
+    if (data_) ::operator delete(data_, std::align_val_t{sizeof(V)});
+    data_ = nullptr;
+  }
+  V* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+INLINE void load_lanes(const float* const* from, int64_t offset, V* to, int count) {
+  float* numbers = reinterpret_cast<float*>(to);
+  for (int i = 0; i < count; i++)
+    for (int lane = 0; lane < LANES; lane++) numbers[i * LANES + lane] = from[lane][offset + i];
+}
+
+struct Block {
+  const Call& call;
+  int64_t first;
+  int lanes;
+  int64_t steps;  // up to the last that counts
+  V h, p[PARAMS], w[std::max(1, WINDOW_VALUES)];
+
+  Block(const Call& call, int64_t number) : call(call), first(number * LANES), steps(call.steps) {
+    lanes = static_cast<int>(std::min<int64_t>(LANES, call.windows - first));
+    h = splat(call.fixed[PARAMS]);
+    for (int i = 0; i < PARAMS; i++) p[i] = splat(call.fixed[i]);
+    const float* answers[LANES];
+    for (int lane = 0; lane < LANES; lane++) answers[lane] = call.answers + window(lane) * LEARNED;
+    for (int i = 0; i < LEARNED; i++) load_lanes(answers, i, &p[LEARNED_ENTRY[i]], 1);
+    window_values(p, w);
+  }
+  int64_t window(int lane) const { return first + std::min(lane, lanes - 1); }
+  int64_t row(int lane) const { return call.rows ? call.rows[window(lane)] : window(lane) * call.steps; }
+};
+
+// Stage states of one substep from x on; x becomes the state after it.
+template <bool KEEP>
+INLINE void substep(const Block& b, const V* c, V* x, V* kept) {
+  V rates[STAGES][STATES], at[STATES];
+#pragma GCC unroll 8
+  for (int stage = 0; stage < STAGES; stage++) {
+    for (int n = 0; n < NEEDED_SIZE; n++) {
+      const int i = NEEDED[n];
+      V value = x[i];
+#pragma GCC unroll 8
+      for (int earlier = 0; earlier < stage; earlier++)
+        if (STAGE_WEIGHTS[stage][earlier] != 0.0f) value += (b.h * STAGE_WEIGHTS[stage][earlier]) * rates[earlier][i];
+      at[i] = value;
+    }
+    if (KEEP)
+      stage_rates_kept(b.w, c, at, rates[stage], kept + stage * KEPT_VALUES);
+    else
+      stage_rates(b.w, c, at, rates[stage]);
+  }
+  for (int i = 0; i < STATES; i++)
+#pragma GCC unroll 8
+    for (int stage = 0; stage < STAGES; stage++) x[i] += (b.h * WEIGHTS[stage]) * rates[stage][i];
+}
+
+// Adjoint of the state after a substep becomes that of the state before it.
+INLINE void substep_reverse(const Block& b, const V* c, const V* kept, V* xbar, V* cbar, V* wbar) {
+  V pulled[STAGES][STATES], kbar[STATES], before[STATES];
+  for (int i = 0; i < STATES; i++) before[i] = xbar[i];
+#pragma GCC unroll 8
+  for (int stage = STAGES - 1; stage >= 0; stage--) {
+    for (int i = 0; i < STATES; i++) kbar[i] = (b.h * WEIGHTS[stage]) * xbar[i];
+#pragma GCC unroll 8
+    for (int later = stage + 1; later < STAGES; later++)
+      if (STAGE_WEIGHTS[later][stage] != 0.0f)
+        for (int n = 0; n < PULLED_SIZE; n++)
+          kbar[PULLED[n]] += (b.h * STAGE_WEIGHTS[later][stage]) * pulled[later][PULLED[n]];
+    stage_reverse(b.w, c, kept + stage * KEPT_VALUES, kbar, pulled[stage], cbar, wbar);
+    for (int n = 0; n < PULLED_SIZE; n++) before[PULLED[n]] += pulled[stage][PULLED[n]];
+  }
+  for (int i = 0; i < STATES; i++) xbar[i] = before[i];
+}
+
+
+INLINE V wrapped(V angle) { return angle - 6.28318531f * vfloor((angle + 3.14159265f) * 0.159154943f); }
+
+enum Want { STATES_ONLY, LOSS, LOSS_AND_GRADIENT, PULL_BACK };
+
+template <Want WANT>
+static void run_block(const Call& call, int64_t number, Scratch& scratch) {
+  constexpr bool REVERSE = WANT == LOSS_AND_GRADIENT || WANT == PULL_BACK;
+  constexpr bool COMPARES = WANT == LOSS || WANT == LOSS_AND_GRADIENT;
+  Block b(call, number);
+  const int64_t T = call.steps;
+  const int64_t substeps = call.substeps;
+  const int64_t kept_of_step = substeps * STAGES * KEPT_VALUES;
+  // Memory: controls, targets, weights, step values, seeds, kept values.
+  const size_t sizes[] = {
+      size_t(T) * CONTROLS, size_t(T) * SHOWN, size_t(T), size_t(T) * STEP_VALUES, size_t(T) * SHOWN,
+      REVERSE ? size_t(T * kept_of_step) : 0};
+  size_t total = 0;
+  for (size_t size : sizes) total += size;
+  V* memory = scratch.take(total + 1);
+  V* const controls = memory;
+  V* const targets = controls + sizes[0];
+  V* const weights = targets + sizes[1];
+  V* const step_c = weights + sizes[2];
+  V* const seeds = step_c + sizes[3];
+  V* const kept = seeds + sizes[4];
+
+  const float* from[LANES];
+  for (int lane = 0; lane < LANES; lane++) from[lane] = call.controls + b.row(lane) * CONTROLS;
+  for (int64_t t = 0; t < T; t++) load_lanes(from, t * CONTROLS, controls + t * CONTROLS, CONTROLS);
+  V scale = splat(0.0f);
+  if (COMPARES) {
+    for (int lane = 0; lane < LANES; lane++) from[lane] = call.weights + b.window(lane) * T;
+    V sum = splat(0.0f);
+    int64_t last = 0;
+    for (int64_t t = 0; t < T; t++) {
+      load_lanes(from, t, weights + t, 1);
+      sum += weights[t];
+      for (int lane = 0; lane < LANES; lane++)
+        if (lane_of(weights[t], lane) > 0.0f) last = t + 1;
+    }
+    b.steps = last;
+    scale = 1.0f / (vwhere(sum > 0.0f, sum, splat(1.0f)) * float(SHOWN));
+    const int shift = call.localise ? 1 : 0;
+    for (int lane = 0; lane < LANES; lane++) from[lane] = call.targets + (b.row(lane) + shift) * SHOWN;
+    for (int64_t t = 0; t < b.steps; t++) load_lanes(from, t * SHOWN, targets + t * SHOWN, SHOWN);
+  } else if (WANT == PULL_BACK) {
+    for (int lane = 0; lane < LANES; lane++) from[lane] = call.cotangents + b.window(lane) * T * SHOWN;
+    for (int64_t t = 0; t < T; t++) load_lanes(from, t * SHOWN, seeds + t * SHOWN, SHOWN);
+  }
+
+  V x[STATES];
+  for (int lane = 0; lane < LANES; lane++) from[lane] = call.start + b.window(lane) * STATES;
+  load_lanes(from, 0, x, STATES);
+
+  V origin[SHOWN], cosine = splat(1.0f), sine = splat(0.0f);
+  const bool localise = COMPARES && call.localise;
+  if (localise) {
+    for (int lane = 0; lane < LANES; lane++) from[lane] = call.targets + b.row(lane) * SHOWN;
+    load_lanes(from, 0, origin, SHOWN);
+    cosine = vcos(origin[POSE[2]]);
+    sine = vsin(origin[POSE[2]]);
+  }
+
+  V loss = splat(0.0f);
+  const float* comparison = call.comparison;
+  for (int64_t t = 0; t < b.steps; t++) {
+    V* c = step_c + t * STEP_VALUES;
+    step_values(b.w, controls + t * CONTROLS, c);
+    for (int64_t s = 0; s < substeps; s++)
+      substep<REVERSE>(b, c, x, REVERSE ? kept + t * kept_of_step + s * STAGES * KEPT_VALUES : nullptr);
+    if (COMPARES) {
+      V* target = targets + t * SHOWN;
+      if (localise) {
+        const V dx = target[POSE[0]] - origin[POSE[0]], dy = target[POSE[1]] - origin[POSE[1]];
+        target[POSE[0]] = cosine * dx + sine * dy;
+        target[POSE[1]] = cosine * dy - sine * dx;
+        target[POSE[2]] = target[POSE[2]] - origin[POSE[2]];
+      }
+      const M counts = weights[t] > 0.0f;
+      const V share = weights[t] * scale, limit = splat(comparison[2 * SHOWN]);
+      for (int i = 0; i < SHOWN; i++) {
+        const V difference = x[i] - target[i];
+        const V residual = (comparison[SHOWN + i] > 0.0f ? wrapped(difference) : difference) * comparison[i];
+        const V inner = vmin(limit, vmax(-limit, residual));
+        loss += vwhere(counts, share * inner * (residual + residual - inner), splat(0.0f));
+        if (REVERSE) seeds[t * SHOWN + i] = vwhere(counts, share * (inner + inner) * comparison[i], splat(0.0f));
+      }
+    } else if (call.states) {
+      for (int i = 0; i < SHOWN; i++)
+        for (int lane = 0; lane < b.lanes; lane++) call.states[((b.first + lane) * T + t) * SHOWN + i] = lane_of(x[i], lane);
+    }
+  }
+  if (COMPARES)
+    for (int lane = 0; lane < b.lanes; lane++) call.loss[b.first + lane] = lane_of(loss, lane);
+  if (!REVERSE) return;
+
+  V xbar[STATES], wbar[std::max(1, OWED_BY_WINDOW)], cbar[std::max(1, OWED_BY_STEP)];
+  for (V& value : xbar) value = splat(0.0f);
+  for (V& value : wbar) value = splat(0.0f);
+  for (int64_t t = b.steps - 1; t >= 0; t--) {
+    const V* c = step_c + t * STEP_VALUES;
+    for (int i = 0; i < SHOWN; i++) xbar[i] += seeds[t * SHOWN + i];
+    for (V& value : cbar) value = splat(0.0f);
+    for (int64_t s = substeps - 1; s >= 0; s--)
+      substep_reverse(b, c, kept + t * kept_of_step + s * STAGES * KEPT_VALUES, xbar, cbar, wbar);
+    V ubar[std::max(1, CONTROLS)] = {};
+    step_reverse(b.w, controls + t * CONTROLS, c, cbar, wbar, ubar);
+    if (CONTROL_GRADIENT && call.by_controls)
+      for (int i = 0; i < CONTROLS; i++)
+        for (int lane = 0; lane < b.lanes; lane++)
+          call.by_controls[((b.first + lane) * T + t) * CONTROLS + i] = lane_of(ubar[i], lane);
+  }
+  if (call.by_start)
+    for (int i = 0; i < STATES; i++)
+      for (int lane = 0; lane < b.lanes; lane++) call.by_start[(b.first + lane) * STATES + i] = lane_of(xbar[i], lane);
+  V pbar[std::max(1, LEARNED)] = {};
+  window_reverse(b.p, b.w, wbar, pbar);
+  for (int i = 0; i < LEARNED; i++)
+    for (int lane = 0; lane < b.lanes; lane++) call.by_answers[(b.first + lane) * LEARNED + i] = lane_of(pbar[i], lane);
+}
+
+template <Want WANT>
+static void run_range(const Call& call, std::atomic<int64_t>& next, int64_t blocks) {
+  static thread_local Scratch scratch;
+  for (int64_t number = next++; number < blocks; number = next++) run_block<WANT>(call, number, scratch);
+}
+
+static void run_blocks(Want want, const Call& call, std::atomic<int64_t>& next, int64_t blocks) {
+  switch (want) {
+    case STATES_ONLY: return run_range<STATES_ONLY>(call, next, blocks);
+    case LOSS: return run_range<LOSS>(call, next, blocks);
+    case LOSS_AND_GRADIENT: return run_range<LOSS_AND_GRADIENT>(call, next, blocks);
+    case PULL_BACK: return run_range<PULL_BACK>(call, next, blocks);
+  }
+}
+
+static int64_t block_count(const Call& call) { return (call.windows + LANES - 1) / LANES; }
+
+// All blocks on the calling thread.
+extern "C" __attribute__((visibility("default"))) void pct_run(int32_t want, const Call* call) {
+  std::atomic<int64_t> next{0};
+  run_blocks(static_cast<Want>(want), *call, next, block_count(*call));
+}

@@ -1,0 +1,58 @@
+"""A model's equations as a graph."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pct.dynamics.core import ModelSpec
+from pct.native.graph import Graph, Level, Node, NotSupported
+from pct.native.namespace import SymbolicNamespace, entries
+
+
+class Equations(NamedTuple):
+    """What a model computes.
+
+    Attributes:
+        graph: of all nodes.
+        rates: time derivative of each state.
+        names: of the parameters' entries, in the order of the inputs of kind ``p``, arrays row by row.
+        states, controls: how many there are; the inputs are of kind ``x`` and ``u``.
+    """
+
+    graph: Graph
+    rates: list[Node]
+    names: list[tuple[str, int]]
+    states: int
+    controls: int
+
+
+def trace(spec: ModelSpec) -> Equations:
+    """Read a model's equations.
+
+    Raises:
+        NotSupported: they use something that no code can be generated for.
+    """
+    graph = Graph()
+    names: list[tuple[str, int]] = []
+    params: dict[str, Any] = {}
+    for row in spec.parameters:
+        shape = tuple(spec.param_shapes.get(row.name, ()))
+        first = len(names)
+        names += [(row.name, entry) for entry in range(int(np.prod(shape)))]
+        nodes = np.array([graph.input("p", i, Level.WINDOW) for i in range(first, len(names))], object)
+        params[row.name] = nodes.reshape(shape)[()]
+    states = len(spec.states) + len(spec.hidden)
+    x = tuple(graph.input("x", i, Level.STAGE) for i in range(states))
+    u = tuple(graph.input("u", i, Level.STEP) for i in range(len(spec.controls)))
+    try:
+        rates = [entries(rate, graph) for rate in spec.lane_rates(x, u, params, SymbolicNamespace(graph))]
+    except NotSupported:
+        raise
+    except Exception as error:
+        # Whatever a function that is not of the array namespace says of a symbol.
+        raise NotSupported(f"something else than xp's functions ({type(error).__name__}: {error})") from error
+    if any(len(rate) != 1 for rate in rates) or len(rates) != states:
+        raise NotSupported("rates that are not one number a state")
+    return Equations(graph, [rate[0] for rate in rates], names, states, len(u))
