@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -166,37 +166,41 @@ def generate(equations: Equations, options: Options) -> str:
         "PULLED": sorted(xbar),
         "POSE": options.pose,
     }
-    rows = [
-        [*row, *[0.0] * (len(options.tableau.weights) - len(row))] for row in ((), *options.tableau.stages)
-    ]
     functions = {
         "window_values(const V* p, V* w)": window,
         "step_values(const V* w, const V* u, V* c)": step,
         "stage_rates(const V* w, const V* c, const V* x, V* k)": forward,
         "stage_rates_kept(const V* w, const V* c, const V* x, V* k, V* kept)": forward_kept,
-        "stage_reverse(const V* w, const V* c, const V* kept, const V* kbar, V* xbar, V* cbar, V* wbar)": reverse,
+        "stage_reverse(const V* w, const V* c, const V* kept, const V* kbar, V* xbar, V* cbar, V* wbar)": (
+            reverse
+        ),
         "step_reverse(const V* w, const V* u, const V* c, const V* cbar, V* wbar, V* ubar)": step_reverse,
         "window_reverse(const V* p, const V* w, const V* wbar, V* pbar)": window_reverse,
     }
     return "\n".join(
         [
             *(f"constexpr int {name} = {value};" for name, value in constants.items()),
-            *(_table(name, "int", values) for name, values in tables.items()),
-            *(
-                f"constexpr float STAGE_WEIGHTS_{i}[] = {{{', '.join(map(_literal, row))}}};"
-                for i, row in enumerate(rows)
-            ),
-            f"constexpr const float* STAGE_WEIGHTS[] = {{{', '.join(f'STAGE_WEIGHTS_{i}' for i in range(len(rows)))}}};",
-            _table("WEIGHTS", "float", map(_literal, options.tableau.weights)),
+            *(_table(name, values) for name, values in tables.items()),
+            _weights(options.tableau),
             "",
             *(f"FUNCTION void {head} {{\n{body}}}\n" for head, body in functions.items()),
         ]
     )
 
 
-def _table(name: str, kind: str, values: Iterable[object]) -> str:
-    entries = [str(value) for value in values]
-    return f"constexpr int {name}_SIZE = {len(entries)};\nconstexpr {kind} {name}[] = {{{', '.join(entries or ['0'])}}};"
+def _table(name: str, values: Sequence[int]) -> str:
+    entries = ", ".join(map(str, values or [0]))  # no array of C++ is empty
+    return f"constexpr int {name}_SIZE = {len(values)};\nconstexpr int {name}[] = {{{entries}}};"
+
+
+def _weights(tableau: Tableau) -> str:
+    count = len(tableau.weights)
+    rows = [[*row, *[0.0] * (count - len(row))] for row in ((), *tableau.stages)]
+    entries = ", ".join(f"{{{', '.join(map(_literal, row))}}}" for row in rows)
+    return (
+        f"constexpr float STAGE_WEIGHTS[{count}][{count}] = {{{entries}}};\n"
+        f"constexpr float WEIGHTS[] = {{{', '.join(map(_literal, tableau.weights))}}};"
+    )
 
 
 def _body(sinks: Sinks, load: Callable[[Node], str | None]) -> str:

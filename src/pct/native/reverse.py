@@ -90,8 +90,8 @@ def _partials(graph: Graph, node: Node, adjoint: Node) -> list[tuple[Node, Calla
         square = g.add(g.mul(x, x), g.mul(y, y))
         # Zero where both are, as in `pct.engine.fastmath`.
         none = g.node("eq", square, g.constant(0.0))
-        share = g.where(none, g.constant(0.0), g.mul(adjoint, g.reciprocal(g.where(none, one, square))))
-        return [(y, lambda: g.mul(share, x)), (x, lambda: g.neg(g.mul(share, y)))]
+        over = g.where(none, g.constant(0.0), g.mul(adjoint, g.reciprocal(g.where(none, one, square))))
+        return [(y, lambda: g.mul(over, x)), (x, lambda: g.neg(g.mul(over, y)))]
     (x,) = args
     slopes: dict[str, Callable[[], Node]] = {
         "neg": lambda: g.constant(-1.0),
