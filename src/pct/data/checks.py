@@ -32,6 +32,8 @@ TOLERANCE = 3.0
 AGREEMENT = 2.0
 # On how many rows at least.
 ROWS = 20
+# And on so many at most.
+COMPARED_ROWS = 500_000
 # Rates are compared by what they add up to over this time in s: long against noise, short against a turn.
 SPAN = 0.4
 # Slower than this, in m/s, positions show no direction.
@@ -65,6 +67,8 @@ def check_trajectory(
                 f"{where}: expected '{name}' {expected}, found {column[row]:g} in row {row}: "
                 "correct the recording, or cut it there"
             )
+    # What is wrong with a unit or sign is so from the start.
+    trajectory = trajectory.slice(0, COMPARED_ROWS) if len(trajectory) > COMPARED_ROWS else trajectory
     _check_heading(trajectory, where)
     for comparison in COMPARISONS:
         if comparison.name in trajectory.channels:

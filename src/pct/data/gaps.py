@@ -24,13 +24,13 @@ class Pieces(NamedTuple):
     """Uninterrupted stretches of a recording.
 
     Attributes:
-        rows: indices of the rows of each, at least two.
+        rows: the rows of each, at least two: a slice where they follow one another.
         breaks: indices of the rows before and after each interruption.
         step: usual time step in s, a whole millisecond where it is close to one.
         strayed: rows left out because their time stamp stands still or strays.
     """
 
-    rows: list[Int[np.ndarray, " _"]]
+    rows: list[slice | Int[np.ndarray, " _"]]
     breaks: list[tuple[int, int]]
     step: float
     strayed: int
@@ -126,7 +126,11 @@ def find_pieces(
     mean = float(steps[(steps > 0) & (steps <= gap * usual)].mean())
     whole = round(mean, 3)
     return Pieces(
-        rows=[piece for piece in np.split(kept, breaks + 1) if len(piece) > 1],
+        rows=[
+            slice(int(piece[0]), int(piece[-1]) + 1) if _together(piece) else piece
+            for piece in np.split(kept, breaks + 1)
+            if len(piece) > 1
+        ],
         breaks=[(int(kept[at]), int(kept[at + 1])) for at in breaks],
         step=whole if whole > 0 and abs(mean - whole) < WHOLE_MS * whole else mean,
         strayed=count - len(kept),
@@ -156,5 +160,12 @@ def make_sampler(time: Column, at: Sampled, step: float) -> Callable[[Column, bo
     after = np.minimum(before + 1, len(rows) - 1)
     nearest = np.where(rows[after] - wanted < wanted - rows[before], after, before)
     if np.all(np.abs(rows[nearest] - wanted) < ON_GRID):
-        return lambda column, held: column[nearest]
+        # Each time has a row of its own.
+        taken = slice(int(nearest[0]), int(nearest[-1]) + 1) if _together(nearest) else nearest
+        return lambda column, held: column[taken]
     return lambda column, held: column[before] if held else np.interp(wanted, rows, column)
+
+
+def _together(rows: Int[np.ndarray, " _"]) -> bool:
+    """Whether rows, all different and in order, follow one another."""
+    return len(rows) > 0 and int(rows[-1] - rows[0]) == len(rows) - 1

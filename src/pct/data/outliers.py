@@ -17,7 +17,7 @@ ACCELERATIONS = ("accel", "ax", "ay")
 WINDOW = 7
 LEAST_ROWS = 30
 # Usual deviations and steps of a long signal are taken from so many of its rows.
-SAMPLE = 200_000
+SAMPLE = 50_000
 # A spike hides its neighbour: it is looked for again without those found.
 ROUNDS = 3
 
@@ -55,25 +55,27 @@ def _stands_out(values: Column, name: str) -> Bool[np.ndarray, " N"]:
     wrong = np.zeros(len(values), bool)
     if len(values) < LEAST_ROWS:
         return wrong
-    steps = np.abs(np.diff(values))
-    sample = np.arange(0, len(values), max(1, len(values) // SAMPLE))
+    sample = np.arange(0, len(values) - 1, max(1, len(values) // SAMPLE))
     usual = values[sample]
     limit = max(
         DEVIATIONS * MAD * float(np.median(np.abs(usual - _local_median(values, sample)))),
         # Spikes are in the steps as well: twice their share stays above this quantile.
-        STEPS * float(np.quantile(steps[sample[:-1]], 0.98)),
+        STEPS * float(np.quantile(np.abs(values[sample + 1] - usual), 0.98)),
         # A signal that hardly ever moves has no usual step.
         1e-3 * float(np.quantile(np.abs(usual - np.median(usual)), 0.99)),
         # Beyond what they reach otherwise, sudden forces are spikes as well.
         float(np.ptp(np.quantile(usual, [0.005, 0.995]))) if name in ACCELERATIONS else 0.0,
         1e-9,
     )
-    # Who is that far from the median of its window has a third of the way in one of the steps around.
-    far = np.flatnonzero(steps > limit / (WINDOW // 2))
-    if not len(far):
-        return wrong
-    around = far[:, None] + np.arange(-(WINDOW // 2), WINDOW // 2 + 2)
-    rows = np.unique(np.clip(around, 0, len(values) - 1))
+    # Who is that far from the median of its window is that far from four of its six neighbours, so from two
+    # of those that are two and three rows away.
+    far = np.zeros(len(values), np.int8)
+    for distance in (2, 3):
+        apart = np.abs(values[distance:] - values[:-distance]) > limit
+        far[distance:] += apart
+        far[:-distance] += apart
+    far[:WINDOW] = far[-WINDOW:] = 2
+    rows = np.flatnonzero(far >= 2)
     apart = np.abs(values[rows] - _local_median(values, rows))
     wrong[rows[apart > limit]] = True
     # It comes back: the nearest sound samples before and after it agree about where the signal is.

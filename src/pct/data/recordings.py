@@ -10,9 +10,11 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-from collections.abc import MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -29,12 +31,16 @@ from pct.data.trajectory import HEADINGS, MANIFEST, Trajectory, read_dataset
 from pct.errors import DataError
 from pct.types import Bool, Column, Rows
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 # More rows than this share beyond a limit are a wrong unit, not glitches.
 GLITCHES = 0.05
 # A channel that has a value in less than half of the rows does not belong to these.
 MOST_MISSING = 0.5
+# Channels of a long file that are worked on at once; each takes some 200 MB.
+THREADS = 2
 
 
 class Repairs(NamedTuple):
@@ -154,7 +160,7 @@ def read_repaired(path: Path, signals: SignalMap, repairs: Repairs) -> Content:
     vehicle = f"{signals.vehicle}: " if signals.vehicle else ""
     trajectories = []
     for number, (rows, (start, columns)) in enumerate(zip(pieces.rows, parts, strict=True)):
-        first, last = raw.rows[rows[0]], raw.rows[rows[-1]]
+        first, last = raw.rows[rows][[0, -1]]
         trajectory = Trajectory(
             name=path.stem if len(parts) == 1 else f"{path.stem}_{number:02d}",
             dt=pieces.step,
@@ -174,7 +180,7 @@ def read_repaired(path: Path, signals: SignalMap, repairs: Repairs) -> Content:
     return Content(
         trajectories,
         rows=len(raw.rows),
-        cut=len(raw.rows) - sum(map(len, pieces.rows)),
+        cut=len(raw.rows) - sum(len(raw.rows[rows]) for rows in pieces.rows),
         spikes=log_file.spikes,
         bridged=log_file.bridged,
         seams=len(log_file.seams),
@@ -237,18 +243,7 @@ class _LogFile:
         faulty = ~np.isfinite(self.time)
         if refuse and faulty.any():
             self._refuse("time", self.time, faulty)
-        for name in self.signals.channels:
-            column, wrong = self._channel(name)
-            beyond = np.abs(column) > _limit(name)
-            if beyond.mean() > GLITCHES:
-                self._refuse(name, column, beyond)
-            if refuse and wrong.any():
-                self._refuse(name, column, wrong)
-            if wrong.mean() > MOST_MISSING and not refuse:
-                raise DataError(
-                    f"{self.path}: expected values in column '{self.signals.channels[name].column}', found "
-                    f"none in {wrong.sum()} of {len(wrong)} rows: leave '{name}' out of the map"
-                )
+        for wrong in self._each(partial(self._checked, refuse=refuse), self.signals.channels):
             faulty |= wrong
         pieces = find_pieces(
             self.time,
@@ -294,11 +289,45 @@ class _LogFile:
                 make_sampler(self.time[rows], grid + delay, pieces.step)
                 for rows, grid in zip(pieces.rows, grids, strict=True)
             ]
-            for name in [name for name, signal in channels.items() if signal.delay == delay]:
-                column, _ = self._channel(name)
-                for rows, sample, columns in zip(pieces.rows, samplers, parts, strict=True):
-                    columns[name] = sample(column[rows], channels[name].origin == "command")
+            late = [name for name, signal in channels.items() if signal.delay == delay]
+            places = list(zip(pieces.rows, samplers, parts, strict=True))
+            list(self._each(partial(self._take, places=places), late))
         return [(float(grid[0]), columns) for grid, columns in zip(grids, parts, strict=True)]
+
+    def _each(self, work: Callable[[str], T], names: Iterable[str]) -> Iterator[T]:
+        """The results for some channels in their order; side by side where they are long."""
+        if not isinstance(self.raw.columns, Spool):
+            yield from map(work, names)
+            return
+        with ThreadPoolExecutor(THREADS) as pool:
+            yield from pool.map(work, names)
+
+    def _checked(self, name: str, *, refuse: bool) -> Bool[np.ndarray, " N"]:
+        """Where a channel is wrong; what the map wants refused, or is no glitch any more, is refused."""
+        column, wrong = self._channel(name)
+        beyond = np.abs(column) > _limit(name)
+        if beyond.mean() > GLITCHES:
+            self._refuse(name, column, beyond)
+        if refuse and wrong.any():
+            self._refuse(name, column, wrong)
+        if wrong.mean() > MOST_MISSING and not refuse:
+            raise DataError(
+                f"{self.path}: expected values in column '{self.signals.channels[name].column}', found "
+                f"none in {wrong.sum()} of {len(wrong)} rows: leave '{name}' out of the map"
+            )
+        return wrong
+
+    def _take(
+        self,
+        name: str,
+        *,
+        places: Sequence[tuple[slice | Rows, Callable[[Column, bool], Sampled], MutableMapping[str, Column]]],
+    ) -> None:
+        """Put a channel of each piece, on its grid, to the others of the piece."""
+        column, _ = self._channel(name)
+        held = self.signals.channels[name].origin == "command"
+        for rows, sample, columns in places:
+            columns[name] = sample(column[rows], held)
 
     def _find_seams(self) -> None:
         if not self.repairs.seams or not {"x", "y"} <= set(self.signals.channels):

@@ -9,7 +9,7 @@ import numpy as np
 
 from pct.data.derive import STANDSTILL, derive
 from pct.data.trajectory import Trajectory
-from pct.types import Bool, Column
+from pct.types import Bool
 
 TRAIN, VAL, TEST = "train", "val", "test"
 
@@ -182,6 +182,10 @@ def _without_gap(segments: list[Segment], number: int, gap: int) -> Segment:
 
 def distance(trajectory: Trajectory) -> float:
     """Length of the path in m; 0 where neither positions nor speed are known."""
-    columns = trajectory.channels
-    v: Column | None = derive("v", columns, trajectory.dt)
-    return 0.0 if v is None else float(np.sum(np.abs(v)) * trajectory.dt)
+    columns, dt = trajectory.channels, trajectory.dt
+    if "x" in columns and "y" in columns:
+        # From second to second: the noise of the positions must not add up.
+        step = max(1, round(SPAN / dt))
+        return float(np.sum(np.hypot(np.diff(columns["x"][::step]), np.diff(columns["y"][::step]))))
+    v = derive("v", columns, dt)
+    return 0.0 if v is None else float(np.sum(np.abs(v)) * dt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -138,7 +139,9 @@ def import_file(path: Path, name: str, signals: SignalMap, settings: Settings, f
 def _import(path: Path, name: str, signals: SignalMap, settings: Settings, folder: Path) -> Imported:
     # What is wrong is cut out and told of, whatever the map asks of those who train on the logs directly.
     signals = dataclasses.replace(signals, faults="cut")
-    content = read_repaired(path, signals, Repairs(settings.gap, settings.spikes, stray=True, seams=True))
+    with ThreadPoolExecutor(1) as beside:
+        digest = beside.submit(_hash, path)
+        content = read_repaired(path, signals, Repairs(settings.gap, settings.spikes, stray=True, seams=True))
     stored, laps, used = [], 0, 0
     columns: dict[str, tuple[str, str]] = {}
     several = len(content.trajectories) > 1
@@ -167,7 +170,7 @@ def _import(path: Path, name: str, signals: SignalMap, settings: Settings, folde
     return Imported(
         file=str(path),
         name=name,
-        sha256=_hash(path),
+        sha256=digest.result(),
         rows=content.rows,
         cut=content.cut,
         left_out=sum(map(len, content.trajectories)) - used,

@@ -24,8 +24,8 @@ def deal_out(imported: Sequence[Imported], settings: Settings) -> list[Imported]
         DataError: there are too few recordings to hold any out.
     """
     usable = [one for one in imported if not one.error]
-    imported = [_same_channels(one, usable[0]) for one in imported]
-    if settings.split != "recording":
+    imported = [_same_channels(one, usable[0]) for one in imported] if usable else list(imported)
+    if settings.split != "recording" or not usable:
         return imported
     usable = [one for one in imported if not one.error]
     recordings = [(one.file, stored.row["file"]) for one in usable for stored in one.stored]

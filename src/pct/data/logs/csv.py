@@ -274,7 +274,7 @@ def _spooled(
 
 
 def _values(column: pl.Series) -> Column:
-    return column.fill_null(np.nan).to_numpy()
+    return (column.fill_null(np.nan) if column.null_count() else column).to_numpy()
 
 
 def _lines(source: Path | bytes) -> int:
