@@ -165,8 +165,8 @@ def read_repaired(path: Path, signals: SignalMap, repairs: Repairs) -> Content:
             name=path.stem if len(parts) == 1 else f"{path.stem}_{number:02d}",
             dt=pieces.step,
             channels=columns,
-            units={name: signals.channels[name].si for name in columns},
-            origins={name: signals.channels[name].origin for name in columns},
+            units={name: signal.si for name, signal in signals.channels.items()},
+            origins={name: signal.origin for name, signal in signals.channels.items()},
             source=f"{vehicle}{path.name}, {raw.place}s {first}-{last}",
             start=start,
         )
@@ -219,6 +219,14 @@ def _with_one_clock(path: Path, signals: SignalMap, raw: RawLog) -> RawLog:
             faulty=~(np.abs(signal.convert(raw.columns[signal.column])) <= _limit(name)),
         )
     return on_one_clock(path, raw, signals.time, readings, gap=signals.gap, cut=signals.faults == "cut")
+
+
+class _Place(NamedTuple):
+    """Rows of a piece, how they come onto its grid, and where they go."""
+
+    rows: slice | Rows
+    sample: Callable[[Column, bool], Sampled]
+    columns: MutableMapping[str, Column]
 
 
 class _LogFile:
@@ -290,7 +298,7 @@ class _LogFile:
                 for rows, grid in zip(pieces.rows, grids, strict=True)
             ]
             late = [name for name, signal in channels.items() if signal.delay == delay]
-            places = list(zip(pieces.rows, samplers, parts, strict=True))
+            places = list(map(_Place, pieces.rows, samplers, parts))
             list(self._each(partial(self._take, places=places), late))
         return [(float(grid[0]), columns) for grid, columns in zip(grids, parts, strict=True)]
 
@@ -317,17 +325,12 @@ class _LogFile:
             )
         return wrong
 
-    def _take(
-        self,
-        name: str,
-        *,
-        places: Sequence[tuple[slice | Rows, Callable[[Column, bool], Sampled], MutableMapping[str, Column]]],
-    ) -> None:
+    def _take(self, name: str, *, places: Sequence[_Place]) -> None:
         """Put a channel of each piece, on its grid, to the others of the piece."""
         column, _ = self._channel(name)
         held = self.signals.channels[name].origin == "command"
-        for rows, sample, columns in places:
-            columns[name] = sample(column[rows], held)
+        for place in places:
+            place.columns[name] = place.sample(column[place.rows], held)
 
     def _find_seams(self) -> None:
         if not self.repairs.seams or not {"x", "y"} <= set(self.signals.channels):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, MutableMapping
 from typing import NamedTuple
 
@@ -20,6 +22,14 @@ class Stretch(NamedTuple):
     rows: int
 
 
+class _Folder:
+    """A temporary folder that goes with the last who holds it."""
+
+    def __init__(self) -> None:
+        self.path = tempfile.mkdtemp(prefix="pct-")
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
 class Spool(MutableMapping[str, Column]):
     """A dictionary of columns that reads a column from its file each time it is asked for.
 
@@ -29,7 +39,7 @@ class Spool(MutableMapping[str, Column]):
 
     def __init__(self) -> None:
         """Start without columns."""
-        self._folder = tempfile.TemporaryDirectory(prefix="pct-", ignore_cleanup_errors=True)
+        self._folder = _Folder()
         self._columns: dict[str, Stretch] = {}
 
     def append(self, name: str, values: Float[np.ndarray, " K"]) -> None:
@@ -71,6 +81,6 @@ class Spool(MutableMapping[str, Column]):
         return len(self._columns)
 
     def _new_file(self) -> Stretch:
-        handle, path = tempfile.mkstemp(dir=self._folder.name)
+        handle, path = tempfile.mkstemp(dir=self._folder.path)
         os.close(handle)
         return Stretch(path, 0, 0)
