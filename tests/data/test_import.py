@@ -388,3 +388,29 @@ def test_a_large_raw_folder_is_read_as_a_small_one(tmp_path: Path, in_parts: Non
     write(tmp_path / "logs")
     (drive,) = read_folder(tmp_path / "logs")
     np.testing.assert_allclose(drive.channels["x"], circle()["x"])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_the_log_holds_the_recordings_are_whole(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    drive = circle(6.0)
+    rows = len(drive["t"])
+    odd = [np.nan, np.inf, -np.inf, 1e308, -1e8, 0.0]
+    for name in rng.choice(list(drive), 3, replace=False):
+        some = rng.integers(0, rows, rng.integers(1, 30))
+        drive[name][some] = rng.choice(odd, len(some))
+    if seed % 2:
+        # Time that jumps, back or forth, and rows that come twice.
+        drive["t"][rng.integers(rows) :] += rng.choice([-3.0, -0.5 * DT, 0.0, 1e6])
+        again = np.sort(rng.integers(0, rows, rows + 5))
+        drive = {name: column[again] for name, column in drive.items()}
+    path = write(tmp_path / "logs", **drive)
+    (log,), _ = find_logs([path], None)
+    found = import_file(*log, Settings(shortest=0.1), tmp_path / "work")
+    assert "cannot use it" not in found.error
+    for stored in found.stored:
+        table = pl.read_parquet(tmp_path / "work" / stored.row["file"])
+        assert np.isfinite(table.to_numpy()).all()
+        np.testing.assert_allclose(np.diff(table["t"]), stored.row["dt"], rtol=1e-3)
+        assert table["vx"].abs().max() <= 120.0
+    assert bool(found.stored) != bool(found.error)

@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 GLITCHES = 0.05
 # A channel that has a value in less than half of the rows does not belong to these.
 MOST_MISSING = 0.5
+# No time or other value of a log is larger in SI units; squares of it are finite still.
+LARGEST = 1e15
 # Channels of a long file that are worked on at once; each takes some 200 MB.
 THREADS = 2
 
@@ -235,6 +237,8 @@ class _LogFile:
     def __init__(self, path: Path, signals: SignalMap, raw: RawLog, repairs: Repairs) -> None:
         self.path, self.signals, self.raw, self.repairs = path, signals, raw, repairs
         self.time = raw.columns[signals.time] * signals.time_factor
+        # So that differences of it are numbers, or none.
+        self.time[~(np.abs(self.time) <= LARGEST)] = np.nan
         self.spikes: dict[str, int] = {}
         self.bridged: dict[str, int] = {}
         self._filled: dict[str, tuple[Rows, Sampled]] = {}
@@ -248,7 +252,7 @@ class _LogFile:
         """
         refuse = self.signals.faults == "refuse"
         self._find_seams()
-        faulty = ~np.isfinite(self.time)
+        faulty = np.isnan(self.time)
         if refuse and faulty.any():
             self._refuse("time", self.time, faulty)
         for wrong in self._each(partial(self._checked, refuse=refuse), self.signals.channels):
@@ -347,9 +351,8 @@ class _LogFile:
         column = signal.convert(self.raw.columns[signal.column])
         wrong = ~(np.abs(column) <= _limit(name))
         if signal.angle or name in HEADINGS:
-            # A missing value must not spoil what follows it.
-            finite = np.isfinite(column)
-            column[finite] = np.unwrap(column[finite])
+            # A value that is wrong must not spoil what follows it.
+            column[~wrong] = np.unwrap(column[~wrong])
         if name not in self._filled:
             self._filled[name] = self._fill(name, column, wrong)
         rows, values = self._filled[name]
@@ -434,5 +437,4 @@ def _refuse_value(path: Path, signals: SignalMap, raw: RawLog, name: str, column
 
 def _limit(name: str) -> float:
     channel = known_channels().get(name)
-    # Infinity is a fault whatever the channel.
-    return min(channel.limit, np.finfo(float).max) if channel else np.finfo(float).max
+    return min(channel.limit, LARGEST) if channel else LARGEST

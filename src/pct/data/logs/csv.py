@@ -141,7 +141,7 @@ def _header(path: Path, source: Path | bytes, comment: str | None, separator: st
         line = _text(path, content, number)
         if not line.strip() or (comment and line.startswith(comment)):
             continue
-        between = separator or max(SEPARATORS, key=line.count)
+        between = separator or _separator(line)
         if above and not line.startswith("#") and any(map(_is_number, line.split(between))):
             break
         if len(above) == MOST_COMMENTS:
@@ -159,6 +159,15 @@ def _header(path: Path, source: Path | bytes, comment: str | None, separator: st
     fitting = [text for (_, text), cells in zip(plain, apart, strict=True) if cells == min(apart)]
     head, *below = fitting
     return _parse(path, head, below[0] if below else "", line.rstrip("\r\n"), between, above[-1][0])
+
+
+def _separator(line: str) -> str:
+    """What stands between the cells: a comma may also be the sign of the decimals between others."""
+    for between in SEPARATORS[1:]:
+        cells = line.split(between)
+        if len(cells) > 1 and all("," not in cell or _is_number(cell) for cell in cells):
+            return between
+    return max(SEPARATORS, key=line.count)
 
 
 def _parse(path: Path, head: str, below: str, sample: str, separator: str, line: int) -> Header:
@@ -206,7 +215,7 @@ def _text(path: Path, content: bytes, number: int) -> str:
 
 def _is_number(cell: str) -> bool:
     try:
-        float(cell.strip().strip('"'))
+        float(cell.strip().strip('"').replace(",", "."))
     except ValueError:
         return False
     return True
@@ -235,6 +244,7 @@ def _layout(header: Header, comment: str | None, columns: Iterable[int]) -> dict
         "has_header": False,
         "skip_lines": header.line,
         "separator": header.separator,
+        "decimal_comma": header.separator != ",",
         "comment_prefix": comment,
         "schema": {f"{index}": pl.Float64 if index in wanted else pl.String for index in range(header.cells)},
         "encoding": "utf8-lossy",
@@ -336,6 +346,8 @@ def _read_slowly(
     values = {}
     for name, index in columns.items():
         text = table[str(index)].str.strip_chars()
+        if header.separator != ",":
+            text = text.str.replace(",", ".", literal=True)
         text = text.set(text == "", None)
         numbers = text.cast(pl.Float64, strict=False)
         wrong = np.flatnonzero((numbers.is_null() & text.is_not_null()).to_numpy())
