@@ -187,7 +187,7 @@ def test_constant_columns_that_fill_the_memory(tmp_path: Path) -> None:
     refuses(path, "expected a log, found .* MB that unpack to 240 MB")
 
 
-@pytest.mark.parametrize("kind", ["bz2", "mcap", "file"])
+@pytest.mark.parametrize("kind", ["bz2", "mcap", "file", "message"])
 def test_bags_that_fill_the_memory(kind: str, tmp_path: Path) -> None:
     """One message of 70 million equal letters, packed."""
     store = get_typestore(Stores.ROS2_HUMBLE if kind != "bz2" else Stores.ROS1_NOETIC)
@@ -198,8 +198,8 @@ def test_bags_that_fill_the_memory(kind: str, tmp_path: Path) -> None:
     else:
         plugin = StoragePlugin.MCAP if kind == "mcap" else StoragePlugin.SQLITE3
         bag = Writer2(tmp_path / "log", version=8, storage_plugin=plugin)
-        mode = CompressionMode.STORAGE if kind == "mcap" else CompressionMode.FILE
-        bag.set_compression(mode, CompressionFormat.ZSTD)
+        mode = "storage" if kind == "mcap" else kind
+        bag.set_compression(CompressionMode[mode.upper()], CompressionFormat.ZSTD)
     with bag:
         topic = bag.add_connection("/text", "std_msgs/msg/String", typestore=store)
         pack = store.serialize_ros1 if kind == "bz2" else store.serialize_cdr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 from collections.abc import Callable
 from functools import cache, partial
+from types import SimpleNamespace
 from typing import Any
 
 from pct.data.logs.base import HARMLESS, MOST_PACKED, optional_package
@@ -15,6 +16,7 @@ def bound_unpacking() -> None:
     """Give the library's tables of unpacking functions bounded ones, once."""
     first = optional_package("rosbags.rosbag1.reader", "rosbag", "a ROS bag")
     second = optional_package("rosbags.rosbag2.storage_mcap", "rosbag", "a ROS bag")
+    folder = optional_package("rosbags.rosbag2.reader", "rosbag", "a ROS bag")
     lz4 = optional_package("lz4.frame", "rosbag", "a ROS bag")
     first.decompressors |= {
         "bz2": partial(unpack, bz2.BZ2Decompressor),
@@ -24,6 +26,9 @@ def bound_unpacking() -> None:
         "lz4": lambda data, _: unpack(lz4.LZ4FrameDecompressor, data),
         "zstd": lambda data, _: unpack(second.zstd.ZstdDecompressor, data),
     }
+    # Bags whose messages are packed one by one.
+    zstd = folder.zstd
+    folder.zstd = SimpleNamespace(**vars(zstd) | {"decompress": partial(unpack, zstd.ZstdDecompressor)})
 
 
 def unpack(make: Callable[[], Any], data: bytes) -> bytes:
