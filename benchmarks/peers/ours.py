@@ -12,6 +12,7 @@ import numpy as np
 import optax
 
 from pct.data.windows import WindowSet, make_window_set
+from pct.engine.choice import EngineName, make_engine
 from pct.engine.rollout import make_rollout
 from pct.integration import integrate_rk4
 from pct.optimization import epoch as epochs
@@ -20,10 +21,10 @@ from peers.compilations import Compilations
 from peers.problem import HISTORY, HORIZON, LEARNING_RATE, TIMESTEP_HUNDREDTHS, WEIGHT_DECAY, Problem
 
 
-def make_epoch(problem: Problem, batch_size: int) -> Callable[[], int]:
+def make_epoch(problem: Problem, batch_size: int, engine: EngineName = "jax") -> Callable[[], int]:
     """``epoch()`` trains on all windows once and returns their number."""
     windows = _windows(problem)
-    trainer, state = _start(problem, windows, batch_size)
+    trainer, state = _start(problem, windows, batch_size, engine=engine)
 
     def epoch() -> int:
         nonlocal state
@@ -34,13 +35,15 @@ def make_epoch(problem: Problem, batch_size: int) -> Callable[[], int]:
     return epoch
 
 
-def first_gradient(problem: Problem, batch_size: int) -> tuple[float, list[np.ndarray]]:
+def first_gradient(
+    problem: Problem, batch_size: int, engine: EngineName = "jax"
+) -> tuple[float, list[np.ndarray]]:
     """Loss of the first windows at the start, and its gradient by each weight."""
     # An optimiser whose state is the gradient that the step computed.
     optimizer = optax.trace(decay=0.0)
     windows = _windows(problem)
     batch = windows.take(windows.arrays, jnp.arange(batch_size))
-    step_fn = _make_step_fn(problem, optimizer)
+    step_fn = _make_step_fn(problem, optimizer, engine=engine)
     _, state, loss, _ = step_fn(problem.params, optimizer.init(problem.params), batch.features, batch)
     return float(loss) / batch_size, [np.asarray(leaf) for leaf in jax.tree.leaves(state.trace)]
 
@@ -96,23 +99,31 @@ def _windows(problem: Problem) -> WindowSet:
 
 
 def _start(
-    problem: Problem, windows: WindowSet, batch_size: int, curriculum_batches: int = 0
+    problem: Problem,
+    windows: WindowSet,
+    batch_size: int,
+    curriculum_batches: int = 0,
+    engine: EngineName = "jax",
 ) -> tuple[epochs.Epoch, epochs.TrainState]:
     optimizer = make_optimizer(LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     mesh = epochs.make_mesh()
     settings = epochs.LoopSettings(1, batch_size, 1, 0.5, 1e-5, curriculum_batches, HORIZON // 2)
     axis_name = None if mesh is None else epochs.AXIS
-    trainer = epochs.Epoch(windows, _make_step_fn(problem, optimizer, axis_name), settings, mesh)
+    trainer = epochs.Epoch(windows, _make_step_fn(problem, optimizer, axis_name, engine), settings, mesh)
     params = jax.tree.map(jnp.copy, problem.params)
     state = epochs.init_state(params, optimizer.init(params), jax.random.PRNGKey(0))
     return trainer, epochs.replicate(state, mesh)
 
 
 def _make_step_fn(
-    problem: Problem, optimizer: optax.GradientTransformation, axis_name: str | None = None
+    problem: Problem,
+    optimizer: optax.GradientTransformation,
+    axis_name: str | None = None,
+    engine: EngineName = "jax",
 ) -> Callable[..., Any]:
     spec = problem.spec
     base_params = spec.build_base_params(TIMESTEP_HUNDREDTHS)
+    made = make_engine(engine, spec, base_params, "rk4", 1)
     return make_network_step_fn(
         problem.network.apply,
         lambda *states, **weights: spec.loss_fn(*states, **spec.train_loss_kwargs, **weights),
@@ -122,6 +133,7 @@ def _make_step_fn(
         integrate_rk4,
         optimizer,
         param_shapes=spec.full_shapes,
-        rollout_fn=make_rollout(spec, base_params, "rk4", 1),
+        rollout_fn=made.rollout,
+        batch_loss=made.train_loss,
         axis_name=axis_name,
     )

@@ -37,14 +37,12 @@ class Options:
         shown: states, from the first one, that a call gives back or compares.
         learned: entries of the parameters that a call gives by window and may want the gradient of.
         pose: positions of x, y and heading.
-        controls: whether a gradient by the controls is wanted.
     """
 
     tableau: Tableau
     shown: int
     learned: tuple[int, ...]
-    pose: tuple[int, int, int] = (0, 0, 0)
-    controls: bool = False
+    pose: tuple[int, int, int]
 
 
 def generate(equations: Equations, options: Options) -> str:
@@ -53,9 +51,7 @@ def generate(equations: Equations, options: Options) -> str:
     learned = {("p", entry) for entry in options.learned}
 
     def is_wanted(node: Node) -> bool:
-        return node.op == "input" and (
-            node.key in learned or node.key[0] == "x" or (node.key[0] == "u" and options.controls)
-        )
+        return node.op == "input" and (node.key[0] in ("x", "u") or node.key in learned)
 
     active = active_nodes(rates, is_wanted)
     seeds: dict[Node, Node] = {}
@@ -157,7 +153,6 @@ def generate(equations: Equations, options: Options) -> str:
         "OWED_BY_STEP": len(cbar),
         "OWED_BY_WINDOW": len(owed),
         "STAGES": len(options.tableau.weights),
-        "CONTROL_GRADIENT": int(options.controls),
     }
     tables = {
         "LEARNED_ENTRY": options.learned,

@@ -4,9 +4,9 @@
 // Lanes beyond the last window repeat it, and are not written.
 #include <algorithm>
 #include <atomic>
-#include <memory>
 #include <new>
-#include <vector>
+
+#define EXPORTED __attribute__((visibility("default")))
 
 // One call. B windows of T steps; pointers that a call does not need are null.
 struct Call {
@@ -122,24 +122,21 @@ INLINE void substep_reverse(const Block& b, const V* c, const V* kept, V* xbar, 
 
 INLINE V wrapped(V angle) { return angle - 6.28318531f * vfloor((angle + 3.14159265f) * 0.159154943f); }
 
-enum Want { STATES_ONLY, LOSS, LOSS_AND_GRADIENT, PULL_BACK };
-
-template <Want WANT>
+// What is wanted follows from the results that a call has room for: a loss or states, a gradient or none.
+template <bool REVERSE>
 static void run_block(const Call& call, int64_t number, Scratch& scratch) {
-  constexpr bool REVERSE = WANT == LOSS_AND_GRADIENT || WANT == PULL_BACK;
-  constexpr bool COMPARES = WANT == LOSS || WANT == LOSS_AND_GRADIENT;
   Block b(call, number);
   const int64_t T = call.steps;
   const int64_t substeps = call.substeps;
   const int64_t kept_of_step = substeps * STAGES * KEPT_VALUES;
-  // Memory: controls, targets, weights, step values, seeds, kept values.
+  const bool compares = call.loss != nullptr;
+  // Memory: controls, targets, weights, step values, what the loss owes to each step, kept values.
   const size_t sizes[] = {
       size_t(T) * CONTROLS, size_t(T) * SHOWN, size_t(T), size_t(T) * STEP_VALUES, size_t(T) * SHOWN,
       REVERSE ? size_t(T * kept_of_step) : 0};
   size_t total = 0;
   for (size_t size : sizes) total += size;
-  V* memory = scratch.take(total + 1);
-  V* const controls = memory;
+  V* const controls = scratch.take(total + 1);
   V* const targets = controls + sizes[0];
   V* const weights = targets + sizes[1];
   V* const step_c = weights + sizes[2];
@@ -150,7 +147,7 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
   for (int lane = 0; lane < LANES; lane++) from[lane] = call.controls + b.row(lane) * CONTROLS;
   for (int64_t t = 0; t < T; t++) load_lanes(from, t * CONTROLS, controls + t * CONTROLS, CONTROLS);
   V scale = splat(0.0f);
-  if (COMPARES) {
+  if (compares) {
     for (int lane = 0; lane < LANES; lane++) from[lane] = call.weights + b.window(lane) * T;
     V sum = splat(0.0f);
     int64_t last = 0;
@@ -165,7 +162,7 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
     const int shift = call.localise ? 1 : 0;
     for (int lane = 0; lane < LANES; lane++) from[lane] = call.targets + (b.row(lane) + shift) * SHOWN;
     for (int64_t t = 0; t < b.steps; t++) load_lanes(from, t * SHOWN, targets + t * SHOWN, SHOWN);
-  } else if (WANT == PULL_BACK) {
+  } else if (REVERSE) {
     for (int lane = 0; lane < LANES; lane++) from[lane] = call.cotangents + b.window(lane) * T * SHOWN;
     for (int64_t t = 0; t < T; t++) load_lanes(from, t * SHOWN, seeds + t * SHOWN, SHOWN);
   }
@@ -175,7 +172,7 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
   load_lanes(from, 0, x, STATES);
 
   V origin[SHOWN], cosine = splat(1.0f), sine = splat(0.0f);
-  const bool localise = COMPARES && call.localise;
+  const bool localise = compares && call.localise;
   if (localise) {
     for (int lane = 0; lane < LANES; lane++) from[lane] = call.targets + b.row(lane) * SHOWN;
     load_lanes(from, 0, origin, SHOWN);
@@ -190,7 +187,7 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
     step_values(b.w, controls + t * CONTROLS, c);
     for (int64_t s = 0; s < substeps; s++)
       substep<REVERSE>(b, c, x, REVERSE ? kept + t * kept_of_step + s * STAGES * KEPT_VALUES : nullptr);
-    if (COMPARES) {
+    if (compares) {
       V* target = targets + t * SHOWN;
       if (localise) {
         const V dx = target[POSE[0]] - origin[POSE[0]], dy = target[POSE[1]] - origin[POSE[1]];
@@ -212,7 +209,7 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
         for (int lane = 0; lane < b.lanes; lane++) call.states[((b.first + lane) * T + t) * SHOWN + i] = lane_of(x[i], lane);
     }
   }
-  if (COMPARES)
+  if (compares)
     for (int lane = 0; lane < b.lanes; lane++) call.loss[b.first + lane] = lane_of(loss, lane);
   if (!REVERSE) return;
 
@@ -227,7 +224,7 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
       substep_reverse(b, c, kept + t * kept_of_step + s * STAGES * KEPT_VALUES, xbar, cbar, wbar);
     V ubar[std::max(1, CONTROLS)] = {};
     step_reverse(b.w, controls + t * CONTROLS, c, cbar, wbar, ubar);
-    if (CONTROL_GRADIENT && call.by_controls)
+    if (call.by_controls)
       for (int i = 0; i < CONTROLS; i++)
         for (int lane = 0; lane < b.lanes; lane++)
           call.by_controls[((b.first + lane) * T + t) * CONTROLS + i] = lane_of(ubar[i], lane);
@@ -241,25 +238,24 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
     for (int lane = 0; lane < b.lanes; lane++) call.by_answers[(b.first + lane) * LEARNED + i] = lane_of(pbar[i], lane);
 }
 
-template <Want WANT>
-static void run_range(const Call& call, std::atomic<int64_t>& next, int64_t blocks) {
-  static thread_local Scratch scratch;
-  for (int64_t number = next++; number < blocks; number = next++) run_block<WANT>(call, number, scratch);
-}
-
-static void run_blocks(Want want, const Call& call, std::atomic<int64_t>& next, int64_t blocks) {
-  switch (want) {
-    case STATES_ONLY: return run_range<STATES_ONLY>(call, next, blocks);
-    case LOSS: return run_range<LOSS>(call, next, blocks);
-    case LOSS_AND_GRADIENT: return run_range<LOSS_AND_GRADIENT>(call, next, blocks);
-    case PULL_BACK: return run_range<PULL_BACK>(call, next, blocks);
-  }
-}
+static bool wants_gradient(const Call& call) { return call.by_answers || call.by_start; }
 
 static int64_t block_count(const Call& call) { return (call.windows + LANES - 1) / LANES; }
 
+// Takes blocks until none is left.
+static void run_blocks(const Call& call, std::atomic<int64_t>& next) {
+  static thread_local Scratch scratch;
+  const int64_t blocks = block_count(call);
+  for (int64_t number = next++; number < blocks; number = next++) {
+    if (wants_gradient(call))
+      run_block<true>(call, number, scratch);
+    else
+      run_block<false>(call, number, scratch);
+  }
+}
+
 // All blocks on the calling thread.
-extern "C" __attribute__((visibility("default"))) void pct_run(int32_t want, const Call* call) {
+extern "C" EXPORTED void pct_run(const Call* call) {
   std::atomic<int64_t> next{0};
-  run_blocks(static_cast<Want>(want), *call, next, block_count(*call));
+  run_blocks(*call, next);
 }

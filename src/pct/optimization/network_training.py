@@ -14,6 +14,7 @@ import optax
 
 from pct.data.windows import FeatureDataset as FeatureDataset
 from pct.dynamics.core import ModelSpec, Shape, unflatten_params
+from pct.engine.choice import BatchLossFn
 from pct.engine.rollout import RolloutFn
 from pct.integration import Integrator, integrate_rk4, rollout
 from pct.optimization.network import ParameterMLP
@@ -38,6 +39,7 @@ def make_network_step_fn(
     *,
     param_shapes: Mapping[str, Shape],
     rollout_fn: RolloutFn | None = None,
+    batch_loss: BatchLossFn | None = None,
     max_window_grad: float = math.inf,
     answer_slope: Callable[[Array], Array] | None = None,
     axis_name: str | None = None,
@@ -55,6 +57,7 @@ def make_network_step_fn(
         optimizer: an optax transformation.
         param_shapes: shape of each answer, `ModelSpec.full_shapes`.
         rollout_fn: a faster rollout of the same, from `pct.engine.rollout.make_rollout`.
+        batch_loss: loss and gradient of single precision in one call, from `pct.engine.choice.make_engine`.
         max_window_grad: the gradient of one window is clipped to this many times the (geometric) mean of
             its batch, so that one that spins cannot own the batch. Its length is taken over the answers.
         answer_slope: change of each answer (B, P) that counts as one there; all one when left out.
@@ -72,12 +75,22 @@ def make_network_step_fn(
         )
     )
 
-    def window_loss(answers: Float[Array, "E B P"], batch: FeatureDataset) -> Array:
+    def loss_and_gradient(
+        answers: Float[Array, "E B P"], batch: FeatureDataset
+    ) -> tuple[Array, Float[Array, "E B P"]]:
         """Loss summed over windows and members, so that each row of its gradient is one window's own."""
         members = len(answers)
         if members > 1:
             batch = jax.tree.map(lambda leaf: jnp.tile(leaf, (members,) + (1,) * (leaf.ndim - 1)), batch)
-        learned = unflatten_params(answers.reshape(-1, answers.shape[-1]), tuple(param_keys), param_shapes)
+        flat = answers.reshape(-1, answers.shape[-1])
+        if batch_loss is not None and flat.dtype == batch.targets.dtype == jnp.float32:
+            loss, by_window = batch_loss(flat, batch)
+        else:
+            loss, by_window = jax.value_and_grad(window_loss)(flat, batch)
+        return loss, by_window.reshape(answers.shape)
+
+    def window_loss(answers: Float[Array, "B P"], batch: FeatureDataset) -> Array:
+        learned = unflatten_params(answers, tuple(param_keys), param_shapes)
         predicted = roll(batch.initial_states, batch.controls, learned)[..., : batch.targets.shape[-1]]
         return loss_fn(predicted, batch.targets, weights=batch.weights)
 
@@ -105,7 +118,7 @@ def make_network_step_fn(
         params: Any, opt_state: Any, batch_features: Features, batch: FeatureDataset
     ) -> tuple[Any, Any, Array, dict[str, Array]]:
         answers, network_vjp = jax.vjp(lambda params: _by_member(apply_fn(params, batch_features)), params)
-        loss, by_window = jax.value_and_grad(window_loss)(answers, batch)
+        loss, by_window = loss_and_gradient(answers, batch)
         windows = answers.shape[1] if batch.weights is None else (batch.weights.max(axis=1) > 0).sum()
         loss, counted = everywhere((loss / len(answers), jnp.asarray(windows)))
         if math.isfinite(max_window_grad):
@@ -234,12 +247,15 @@ def make_predict_fn(
 
 
 def make_window_loss_fn(
-    apply_fn: ApplyFn, spec: ModelSpec, rollout_fn: RolloutFn
+    apply_fn: ApplyFn, spec: ModelSpec, rollout_fn: RolloutFn, batch_loss: BatchLossFn | None = None
 ) -> Callable[[Any, FeatureDataset], Array]:
     """``window_loss(params, batch)``: evaluation loss summed over the windows of a batch, to be compiled."""
 
     def window_loss(params: Any, batch: FeatureDataset) -> Array:
-        learned = unflatten_params(apply_fn(params, batch.features), spec.param_keys, spec.full_shapes)
+        answers = apply_fn(params, batch.features)
+        if batch_loss is not None and answers.dtype == batch.targets.dtype == jnp.float32:
+            return batch_loss(answers, batch, gradient=False)[0]
+        learned = unflatten_params(answers, spec.param_keys, spec.full_shapes)
         predicted = rollout_fn(batch.initial_states, batch.controls, learned)
         return spec.loss_fn(predicted, batch.targets, weights=batch.weights, **spec.eval_loss_kwargs)
 

@@ -1,0 +1,112 @@
+"""What training asks of a native kernel: rollouts with a derivative, and a loss with its gradient.
+
+Both are for arrays of single precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from pct.dynamics.core import ModelSpec
+from pct.dynamics.losses import yaw_normalized_loss
+from pct.native.kernel import Kernel, comparison
+from pct.types import Array, Controls, InitialStates, States
+
+
+@lru_cache(maxsize=32)
+def make_kernel(spec: ModelSpec, integrator_name: str, keys: tuple[str, ...]) -> Kernel:
+    """The kernel of a model, made once; arguments and errors as of `Kernel`."""
+    return Kernel(spec, integrator_name, keys)
+
+
+def native_rollout(
+    spec: ModelSpec, base_params: Mapping[str, Any], integrator_name: str, substeps: int
+) -> Callable[[InitialStates, Controls, dict[str, Array]], States]:
+    """``rollout(initial_states, controls, learned)`` of single precision; see `pct.engine.rollout`.
+
+    Raises:
+        NotSupported, NoCompiler: see `Kernel`.
+    """
+    make_kernel(spec, integrator_name, spec.param_keys)  # fail early
+
+    def rolled(initial_states: InitialStates, controls: Controls, learned: dict[str, Array]) -> States:
+        kernel = make_kernel(spec, integrator_name, tuple(learned))
+        fixed = kernel.fixed(base_params, substeps)
+
+        @jax.custom_vjp
+        def roll(x: Array, u: Array, answers: Array) -> Array:
+            return kernel.states(answers, fixed, x, u, substeps)
+
+        def remember(x: Array, u: Array, answers: Array) -> Any:
+            return roll(x, u, answers), (x, u, answers)
+
+        def reverse(remembered: Any, cotangents: Array) -> Any:
+            x, u, answers = remembered
+            by_answers, by_start, by_controls = kernel.pull_back(answers, fixed, x, u, substeps, cotangents)
+            return by_start, by_controls, by_answers
+
+        roll.defvjp(remember, reverse)
+        return roll(initial_states, controls, _side_by_side(learned, len(initial_states)))
+
+    return rolled
+
+
+def native_loss(
+    spec: ModelSpec,
+    base_params: Mapping[str, Any],
+    integrator_name: str,
+    substeps: int,
+    loss_kwargs: Mapping[str, Any],
+) -> Callable[..., tuple[Array, Array]] | None:
+    """``loss(answers, batch, gradient=True)``: loss summed over windows, and its gradient by the answers.
+
+    Args:
+        spec: the model, its learned parameters and its loss.
+        base_params: all other parameters and ``dt``.
+        integrator_name, substeps: as in `native_rollout`.
+        loss_kwargs: of the loss.
+
+    Returns:
+        A function of answers (B, P) and a batch of windows (`pct.data.windows.FeatureDataset`); None where
+        the model has a loss of its own.
+
+    Raises:
+        NotSupported, NoCompiler: see `Kernel`.
+    """
+    if spec.loss_fn is not yaw_normalized_loss or not {*loss_kwargs} <= {"angle_mask", "scales", "huber"}:
+        return None
+    kernel = make_kernel(spec, integrator_name, spec.param_keys)
+    fixed, compared = kernel.fixed(base_params, substeps), comparison(**loss_kwargs)
+
+    def loss(answers: Array, batch: Any, *, gradient: bool = True) -> tuple[Array, Array]:
+        weights = jnp.ones(batch.targets.shape[:2], answers.dtype) if batch.weights is None else batch.weights
+        by_window, by_answers = kernel.loss(
+            answers,
+            fixed,
+            batch.initial_states,
+            batch.controls,
+            batch.targets,
+            weights,
+            compared,
+            substeps,
+            gradient=gradient,
+        )
+        return by_window.sum(), by_answers
+
+    return loss
+
+
+def _side_by_side(learned: Mapping[str, Array], windows: int) -> Array:
+    """Parameters by name, (B, *shape) or the same for all windows, as (B, L)."""
+    parts = [
+        jnp.broadcast_to(value, (windows, *value.shape[1:]) if value.ndim else (windows,)).reshape(
+            windows, -1
+        )
+        for value in learned.values()
+    ]
+    return jnp.concatenate(parts, axis=-1) if parts else jnp.zeros((windows, 0), jnp.float32)
