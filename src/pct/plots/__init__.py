@@ -4,6 +4,8 @@ A ``plot_*`` function takes the path of a PNG first, then what its ``draw_*`` fu
 returns the figure for whoever wants to place it elsewhere.
 """
 
+from pct.plots.card import card_figures as card_figures
+from pct.plots.card import plot_card as plot_card
 from pct.plots.correlations import draw_correlations as draw_correlations
 from pct.plots.correlations import plot_correlations as plot_correlations
 from pct.plots.curves import Band as Band
