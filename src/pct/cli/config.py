@@ -119,6 +119,9 @@ class TrainConfig:
     """Integration method of the rollout."""
     substeps: int | None = None
     """Integration steps per time step [1]; when left out, enough for steps of 0.025 s or less."""
+    engine: Literal["auto", "jax", "native"] = "auto"
+    """What rolls windows out on a CPU: code that is generated from the model's equations and compiled once
+    (native), or JAX alone. auto takes native code where there is a C++ compiler and the model allows it."""
     dataset_cache: Path | None = None
     """File that keeps the prepared training rows; keyed by content, so it cannot be stale."""
     val_dataset_cache: Path | None = None

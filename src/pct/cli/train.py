@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.data.context import moving_channels
     from pct.data.loading import data_hashes, load_split_window_sets, load_window_set
     from pct.dynamics import flatten_bounds
-    from pct.engine.rollout import make_rollout
+    from pct.engine.choice import make_engine
     from pct.evaluation.overlap import save_fingerprint
     from pct.fitted import load_fit
     from pct.integration import choose_substeps, make_integrator
@@ -204,7 +204,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             state = checkpoint.restore_state(saved, state)
         if former is not None and former.lr != args.lr:
             state = state._replace(opt_state=optnet.with_learning_rate(state.opt_state, args.lr))
-        rollout_fn = make_rollout(spec, base_params, args.integrator, substeps)
+        engine = make_engine(args.engine, spec, base_params, args.integrator, substeps)
+        if engine.fallback and first:
+            log.warning(
+                "native code is not used: %s; pure JAX is slower, the results are the same", engine.fallback
+            )
         mesh = epochs.make_mesh()
 
         def train_loss_fn(*states: Any, **weights: Any) -> Any:
@@ -219,7 +223,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             integrator,
             optimizer,
             param_shapes=spec.full_shapes,
-            rollout_fn=rollout_fn,
+            rollout_fn=engine.rollout,
+            batch_loss=engine.train_loss,
             max_window_grad=args.max_window_grad,
             answer_slope=lambda answers: bounds_slope(
                 answers, flat_min_bounds, flat_max_bounds, settings["log_mask"]
@@ -227,7 +232,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             axis_name=None if mesh is None else epochs.AXIS,
         )
         chunk_size = args.summary_chunk_size
-        window_loss = optnet.make_window_loss_fn(model.apply, spec, rollout_fn)
+        window_loss = optnet.make_window_loss_fn(model.apply, spec, engine.rollout, engine.eval_loss)
         evaluate = None
         if val_dataset is not None:
             evaluate = epochs.make_evaluate_fn(val_dataset, window_loss, chunk_size, mesh)
