@@ -1,10 +1,101 @@
-"""The card of a dataset: what was imported, what became of it, and figures of the drives."""
+"""The card of a dataset: its facts and figures, what became of each file, and how it was imported."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pct.data.card import Drives, card_facts, collect, fact_lines, stored_drives
+from pct.data.importing import Imported, Settings
+from pct.evaluation.html import bullets, figure, heading, page, table
+from pct.files import write_output
+from pct.plots import plot_card
 
-def write_card(path: Path, vehicle: str, parts: Any, found: Any, settings: Any) -> None:
-    """Write the page."""
+PARTS = {"train": "Training", "val": "Validation", "test": "Test"}
+HASH = 12
+
+
+def write_card(
+    path: Path, vehicle: str, parts: Mapping[str, Path], found: Sequence[Imported], settings: Settings
+) -> None:
+    """Write the page.
+
+    Args:
+        path: the new file.
+        vehicle: what drove.
+        parts: the folder of each part of the dataset.
+        found: what became of each file.
+        settings: how they were imported.
+    """
+    drives = {part: collect(stored_drives(place)) for part, place in parts.items()}
+    body = [_facts(drives)]
+    for part, one in drives.items():
+        body += [heading(f"{PARTS[part]} drives" if len(drives) > 1 else "Drives"), *_figures(one)]
+    usable = [one for one in found if not one.error]
+    channels = [[name, unit, origin] for name, (unit, origin) in usable[0].columns.items()]
+    body += [
+        heading("Channels"),
+        table(["channel", "unit", "origin"], channels, texts=[2]),
+        heading("Sources"),
+        table(_SOURCES, map(_source, usable), texts=[len(_SOURCES) - 1]),
+    ]
+    failed = [f"{Path(one.file).name}: {_short(one)}" for one in found if one.error]
+    if failed:
+        body += [heading("Files that could not be used"), bullets(failed)]
+    body += [heading("Settings"), bullets(f"{name}: {value}" for name, value in settings._asdict().items())]
+    write_output(path, page(f"Dataset: {vehicle}", body).encode())
+
+
+def _facts(drives: Mapping[str, Drives]) -> str:
+    """The facts of all parts side by side."""
+    lines = {part: dict(fact_lines(card_facts(one))) for part, one in drives.items()}
+    names = list(dict.fromkeys(name for one in lines.values() for name in one))
+    rows = [[name, *(one.get(name, "") for one in lines.values())] for name in names]
+    return table(["", *(PARTS[part].lower() for part in lines)], rows, texts=range(1, len(lines) + 1))
+
+
+def _figures(drives: Drives) -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        return [
+            figure(path.read_bytes(), title, "png") for title, path in plot_card(Path(folder), drives.samples)
+        ]
+
+
+_SOURCES = (
+    "file",
+    "SHA-256",
+    "rows",
+    "cut",
+    "left out",
+    "seams",
+    "drives",
+    "laps",
+    "answers after",
+    "spikes and bridged samples",
+)
+
+
+def _source(one: Imported) -> list[str]:
+    mended: dict[str, Any] = {
+        name: f"{one.bridged.get(name, 0)} bridged, {one.spikes.get(name, 0)} of them spikes"
+        for name in (one.bridged | one.spikes)
+    }
+    return [
+        one.name,
+        one.sha256[:HASH],
+        f"{one.rows}",
+        f"{one.cut}",
+        f"{one.left_out}",
+        f"{one.seams}",
+        f"{len(one.stored)}",
+        f"{one.laps}",
+        ", ".join(f"{name} {delay.seconds:.2f} ± {delay.error:.2f} s" for name, delay in one.delays.items()),
+        "; ".join(f"{name}: {text}" for name, text in mended.items()),
+    ]
+
+
+def _short(one: Imported) -> str:
+    """The message without the folder, which is another one elsewhere."""
+    return one.error.replace(one.file, Path(one.file).name)

@@ -6,20 +6,28 @@ numbers, `fact_lines` in words, and `pct.plots.plot_card` draws the samples.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 
 from pct.data.derive import STANDSTILL, derive
 from pct.data.segments import distance
-from pct.data.trajectory import Trajectory
+from pct.data.trajectory import HEADINGS, MANIFEST, Trajectory
 from pct.types import Column
 
 # As many rows are kept for figures and quantiles, and at least half of that.
 MOST_SAMPLES = 50_000
 # Accelerations are slopes of a local parabola over this time in s.
 SPAN = 0.4
+# Rows that follow one another faster than this, in s, tell a card no more.
+FINEST = 0.05
+# What the card shows, and what that is derived from.
+SHOWN = ("x", "y", "psi", "yaw", "course", "v", "vx", "vy", "beta", "psi_dot", "delta")
 
 
 class Drives(NamedTuple):
@@ -46,11 +54,12 @@ def collect(trajectories: Iterable[Trajectory]) -> Drives:
     kept: list[dict[str, Column]] = []
     every, count = 1, 0
     for trajectory in trajectories:
-        columns = _columns(trajectory)
+        coarse = _coarse(trajectory)
+        columns = _columns(coarse)
         channels |= {name: (unit, trajectory.origins[name]) for name, unit in trajectory.units.items()}
-        columns["recording"] = np.full(len(trajectory), float(len(recordings)))
-        columns["seconds"] = np.full(len(trajectory), every * trajectory.dt)
-        recordings.append(_sums(trajectory, columns))
+        columns["recording"] = np.full(len(coarse), float(len(recordings)))
+        columns["seconds"] = np.full(len(coarse), every * coarse.dt)
+        recordings.append(_sums(trajectory, coarse.dt, columns))
         kept.append({name: column[::every] for name, column in columns.items()})
         count += len(kept[-1]["seconds"])
         while count > MOST_SAMPLES:
@@ -63,6 +72,37 @@ def collect(trajectories: Iterable[Trajectory]) -> Drives:
     samples = {name: np.concatenate([part[name] for part in kept]) for name in kept[0]}
     found = {name: column for name, column in samples.items() if np.isfinite(column).any()}
     return Drives(found, recordings, channels)
+
+
+def stored_drives(folder: Path) -> Iterator[Trajectory]:
+    """The recordings of a dataset folder that was just written, with the channels that a card shows."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    known = {name: row for name, row in manifest["columns"].items() if name in SHOWN}
+    for row in manifest["recordings"]:
+        table = pl.read_parquet(folder / row["file"], columns=["t", *known])
+        yield Trajectory(
+            name=Path(row["file"]).stem,
+            dt=row["dt"],
+            channels={name: table[name].cast(pl.Float64).to_numpy() for name in known},
+            units={name: column["unit"] for name, column in known.items()},
+            origins={name: column["origin"] for name, column in known.items()},
+            start=table["t"][0],
+        )
+
+
+def _coarse(trajectory: Trajectory) -> Trajectory:
+    """The drive with every so many rows."""
+    step = max(1, int(FINEST / trajectory.dt + 1e-6))
+    if step == 1:
+        return trajectory
+    columns = {
+        name: np.unwrap(trajectory.channels[name])[::step]
+        if name in HEADINGS
+        else trajectory.channels[name][::step]
+        for name in SHOWN
+        if name in trajectory.channels
+    }
+    return dataclasses.replace(trajectory, dt=step * trajectory.dt, channels=columns)
 
 
 def _columns(trajectory: Trajectory) -> dict[str, Column]:
@@ -87,6 +127,8 @@ def _columns(trajectory: Trajectory) -> dict[str, Column]:
 
 def _parabola(column: Column, dt: float, derivative: int) -> Column:
     """Value or slope of the local least-squares parabola over `SPAN`."""
+    if np.isnan(column).any():
+        return column
     from scipy.signal import savgol_filter
 
     rows = min(max(5, round(SPAN / dt) // 2 * 2 + 1), (len(column) - 1) // 2 * 2 + 1)
@@ -95,15 +137,16 @@ def _parabola(column: Column, dt: float, derivative: int) -> Column:
     return savgol_filter(column, rows, 2, deriv=derivative, delta=dt)
 
 
-def _sums(trajectory: Trajectory, columns: Mapping[str, Column]) -> dict[str, float]:
+def _sums(trajectory: Trajectory, dt: float, columns: Mapping[str, Column]) -> dict[str, float]:
+    """Sums of a recording; ``dt`` is the time step of the columns in s."""
     turn, steer = np.nan_to_num(columns["psi_dot"]), columns["delta"]
     return {
         "rows": float(len(trajectory)),
         "dt": trajectory.dt,
         "metres": distance(trajectory),
-        "still": float(np.count_nonzero(np.abs(columns["v"]) < STANDSTILL)),
-        "left": float(turn[turn > 0].sum()) * trajectory.dt,
-        "right": -float(turn[turn < 0].sum()) * trajectory.dt,
+        "still": float(np.count_nonzero(np.abs(columns["v"]) < STANDSTILL)) * dt,
+        "left": float(turn[turn > 0].sum()) * dt,
+        "right": -float(turn[turn < 0].sum()) * dt,
         "steer_low": float(steer.min()),
         "steer_high": float(steer.max()),
     }
@@ -138,7 +181,7 @@ def card_facts(drives: Drives) -> dict[str, Any]:
         "hours": seconds / 3600.0,
         "metres": float(sums["metres"].sum()),
         "dt": [float(sums["dt"].min()), float(sums["dt"].max())],
-        "standstill": None if v is None else float(sums["still"] @ sums["dt"]) / seconds,
+        "standstill": None if v is None else float(sums["still"].sum()) / seconds,
         "speed": speed,
         "acceleration": acceleration,
         "steering": (

@@ -70,8 +70,13 @@ def bullets(lines: Iterable[str]) -> str:
     return "<ul>\n" + "\n".join(f"<li>{html.escape(line)}</li>" for line in lines) + "\n</ul>"
 
 
-def figure(svg: bytes, what: str) -> str:
-    """A figure; ``what`` tells those who cannot see it what it shows."""
+def figure(content: bytes, what: str, kind: str = "svg+xml") -> str:
+    """A figure, SVG or ``png``; ``what`` tells those who cannot see it what it shows."""
     # As data, not inline: the identifiers inside two figures must not meet.
-    source = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
+    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
     return f'<div class="scroll"><img alt="{html.escape(what)}" src="{source}"></div>'
+
+
+def heading(text: str) -> str:
+    """A heading of a part of the page."""
+    return f"<h2>{html.escape(text)}</h2>"
