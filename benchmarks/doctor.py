@@ -346,6 +346,17 @@ def _held(car: Car, rng: np.random.Generator) -> Recording | None:
     return recording_of(car, {**columns, name: columns[name][(np.floor(rows / ratio) * ratio).astype(int)]})
 
 
+def _interpolated(car: Car, rng: np.random.Generator) -> Recording | None:
+    """A channel of a slower source, 1.2 to 4 times, drawn out straight between its samples."""
+    name = _pick(rng, car, "psi_dot", "v", "vx", "psi", "x", "ay")
+    assert name is not None
+    ratio = rng.uniform(1.2, 4.0)
+    rows = np.arange(len(car.exact[name]))
+    samples = np.arange(-ratio * rng.random(), len(rows) + ratio, ratio)
+    slow = np.interp(samples, rows, car.exact[name]) + car.noise[name] * rng.standard_normal(len(samples))
+    return recording_of(car, {**sensed(car, rng), name: np.interp(rows, samples, slow)})
+
+
 def _missing(car: Car, rng: np.random.Generator) -> Recording | None:
     columns = sensed(car, rng)
     name = str(rng.choice(list(columns)))
@@ -472,6 +483,7 @@ FAULTS: Mapping[str, tuple[str, Plant]] = {
     "quantised": ("quantised", _quantised),
     "clipping": ("clipping", _clipped),
     "standstill": ("standstill", _standing),
+    "interpolated from a slower rate": ("interpolated", _interpolated),
 }
 
 
@@ -544,11 +556,11 @@ def main() -> None:
         hits += "leak" in found
     rates[label], beside[label], counts[label] = hits / each, Counter(), (hits, each)
 
-    print(f"{'planted':30s}{'found':>10s}{'rate':>8s}  told beside it")
+    print(f"{'planted':32s}{'found':>10s}{'rate':>8s}  told beside it")
     for label, rate in rates.items():
         hits, planted = counts[label]
         rest = ", ".join(f"{name} {count}" for name, count in beside[label].most_common(4))
-        print(f"{label:30s}{f'{hits}/{planted}':>10s}{rate:8.3f}  {rest}")
+        print(f"{label:32s}{f'{hits}/{planted}':>10s}{rate:8.3f}  {rest}")
     print(f"clean: {wolf} of {len(clean)} with an alarm: {dict(false)}")
     print(
         json.dumps(

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from pct.data.doctor import clock, excitation, frames, motion, splits, units, values
+from pct.data.doctor import clock, excitation, frames, motion, ranges, resampling, splits, units, values
 from pct.data.doctor.finding import SEVERITIES, Finding
 from pct.data.doctor.recording import Recording
 
@@ -25,11 +25,12 @@ CHECKS: tuple[Check, ...] = (
     clock.time_jitter,
     values.missing,
     values.spikes,
-    values.quantised,
-    values.clipped,
+    ranges.quantised,
+    ranges.clipped,
     values.frozen,
     motion.glued,
-    values.held,
+    resampling.held,
+    resampling.interpolated,
     frames.headings,
     frames.velocity_frame,
     motion.circular_yaw_rate,
