@@ -124,11 +124,6 @@ class Node:
     def __bool__(self) -> bool:
         raise NotSupported("a choice in Python (if, while, and, or) by a value that is not known yet")
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # NumPy asks for its protocols
-            raise AttributeError(name)
-        raise NotSupported(f"the attribute '{name}' of an array")
-
     def __float__(self) -> float:
         raise NotSupported("the conversion of an array into a Python number")
 

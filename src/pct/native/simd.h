@@ -14,7 +14,7 @@
 #define WIDTH 4
 #endif
 #ifndef PARTS
-#define PARTS 2
+#define PARTS 1
 #endif
 #define LANES (WIDTH * PARTS)
 

@@ -51,8 +51,9 @@ def trace(spec: ModelSpec) -> Equations:
     except NotSupported:
         raise
     except Exception as error:
-        # Whatever a function that is not of the array namespace says of a symbol.
-        raise NotSupported(f"something else than xp's functions ({type(error).__name__}: {error})") from error
+        # Whatever Python or a function that is not of the array namespace says of a symbol.
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise NotSupported(f"something else than arithmetic and xp's functions ({said})") from error
     if any(len(rate) != 1 for rate in rates) or len(rates) != states:
         raise NotSupported("rates that are not one number a state")
     return Equations(graph, [rate[0] for rate in rates], names, states, len(u))

@@ -5,7 +5,7 @@ Both are for arrays of single precision.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -35,7 +35,9 @@ def native_rollout(
     make_kernel(spec, integrator_name, spec.param_keys)  # fail early
 
     def rolled(initial_states: InitialStates, controls: Controls, learned: dict[str, Array]) -> States:
-        kernel = make_kernel(spec, integrator_name, tuple(learned))
+        # In one order, whatever JAX made of the dictionary's, so that one kernel serves all.
+        names = spec.param_keys if {*spec.param_keys} == {*learned} else sorted(learned)
+        kernel = make_kernel(spec, integrator_name, tuple(names))
         fixed = kernel.fixed(base_params, substeps)
 
         @jax.custom_vjp
@@ -51,7 +53,9 @@ def native_rollout(
             return by_start, by_controls, by_answers
 
         roll.defvjp(remember, reverse)
-        return roll(initial_states, controls, _side_by_side(learned, len(initial_states)))
+        return roll(
+            initial_states, controls, _side_by_side([learned[name] for name in names], len(initial_states))
+        )
 
     return rolled
 
@@ -101,12 +105,7 @@ def native_loss(
     return loss
 
 
-def _side_by_side(learned: Mapping[str, Array], windows: int) -> Array:
-    """Parameters by name, (B, *shape) or the same for all windows, as (B, L)."""
-    parts = [
-        jnp.broadcast_to(value, (windows, *value.shape[1:]) if value.ndim else (windows,)).reshape(
-            windows, -1
-        )
-        for value in learned.values()
-    ]
+def _side_by_side(values: Sequence[Array], windows: int) -> Array:
+    """Parameters of shape (B, *shape) as (B, L)."""
+    parts = [value.reshape(windows, -1) for value in values]
     return jnp.concatenate(parts, axis=-1) if parts else jnp.zeros((windows, 0), jnp.float32)
