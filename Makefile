@@ -14,7 +14,7 @@ demo: $(INSTALLED)
 
 # The tests come last: their closing line is the summary.
 test: lint
-	$(BIN)/pytest --numprocesses logical --maxprocesses 4
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

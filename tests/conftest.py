@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[1]
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_disable_most_optimizations", True)
+# Nobody reads in a compiled program where it came from.
+jax.config.update("jax_traceback_in_locations_limit", 0)
 # A second run of the tests spends its time on testing instead of compiling.
 jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "jax"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -529,3 +529,96 @@ def test_logarithmic_axes_have_plain_numbers():
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels(which="both")]
     assert {"0.2", "0.3", "0.4"} <= set(labels)
     assert not any("e" in label for label in labels)
+
+
+# --- The card of a dataset
+
+
+def card_samples(rows=400):
+    t = np.linspace(0.0, 4 * np.pi, rows)
+    return {
+        "x": 30 * np.cos(t),
+        "y": 10 * np.sin(t),
+        "v": 5 + 2 * np.sin(t),
+        "ax": 3 * np.cos(t),
+        "ay": 4 * np.sin(t),
+        "beta": 0.1 * np.sin(t),
+        "delta": 0.2 * np.sin(2 * t),
+        "recording": np.repeat([0.0, 1.0], rows // 2),
+        "seconds": np.full(rows, 0.5),
+    }
+
+
+def drawn(name, samples):
+    _, draw = plots.card_figures(samples)[name]
+    return draw().axes
+
+
+def test_the_path_does_not_join_recordings():
+    samples = card_samples()
+    ax, bar = drawn("path", samples)
+    (pieces,) = ax.collections
+    assert len(pieces.get_segments()) == 398
+    np.testing.assert_allclose(pieces.get_array()[0], samples["v"][:2].mean())
+    assert ax.get_aspect() == 1.0
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("$x$ [m]", "$y$ [m]")
+    assert bar.get_ylabel() == "speed $v$ [m/s]"
+
+
+def test_bars_add_up_to_the_time_driven():
+    samples = card_samples()
+    (ax,) = drawn("speed", samples)
+    assert sum(bar.get_height() for bar in ax.patches) == pytest.approx(200.0)
+    assert ax.get_ylabel() == "time [s]"
+    samples["seconds"] = 360 * samples["seconds"]
+    (ax,) = drawn("speed", samples)
+    assert sum(bar.get_height() for bar in ax.patches) == pytest.approx(20.0)
+    assert ax.get_ylabel() == "time [h]"
+
+
+def test_accelerations_have_circles_of_constant_size():
+    ax, bar = drawn("accelerations", card_samples())
+    assert [circle.radius / 9.81 for circle in ax.patches] == pytest.approx([0.25, 0.5, 0.75])
+    assert texts(ax) == ["0.25 g", "0.5 g"]
+    assert ax.get_ylabel().startswith("across $a_y$ [m/s$^{2}$]")
+    cells = ax.collections[0]
+    assert cells.get_array().sum() == pytest.approx(200.0)
+    # The higher values of the drive lie across.
+    reached = np.abs(cells.get_offsets()).max(axis=0)
+    assert reached[1] == pytest.approx(4.0, abs=0.2)
+    assert reached[0] == pytest.approx(3.0, abs=0.2)
+    assert bar.get_ylabel() == "time [s]"
+
+
+def test_a_spin_does_not_press_the_slip_angles_together():
+    samples = card_samples()
+    assert drawn("slip", samples)[0].get_title("right") == ""
+    samples["beta"][10] = 3.0
+    ax, _ = drawn("slip", samples)
+    assert ax.get_ylim()[1] < 0.3
+    assert ax.get_title("right") == "0.25 % of the time outside"
+    assert ax.get_ylabel() == r"slip angle $\beta$ [rad]"
+
+
+def test_the_card_shows_what_is_known(tmp_path):
+    samples = card_samples()
+    files = dict(plots.plot_card(tmp_path, samples))
+    assert list(files) == [
+        "Path, coloured by speed",
+        "Time at each speed",
+        "Accelerations (g-g diagram)",
+        "Slip angle by speed",
+        "Steering angle by speed",
+    ]
+    before = {path.name: path.read_bytes() for path in files.values()}
+    assert {int.from_bytes(content[16:20], "big") for content in before.values()} == {804}
+    plots.plot_card(tmp_path, samples)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    without = {name: samples[name] for name in ("v", "delta", "recording", "seconds")}
+    assert list(plots.card_figures(without)) == ["speed", "steering"]
+
+
+def test_a_vehicle_that_stands_is_drawn(tmp_path):
+    samples = {name: 0 * column + (name == "seconds") for name, column in card_samples().items()}
+    samples["beta"][3:] = np.nan
+    assert len(plots.plot_card(tmp_path, samples)) == 5

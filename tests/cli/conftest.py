@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 TINY = [
     *("--model", "unicycle", "--model-hidden", "8", "--horizon", "3", "--history", "4", "--epochs", "2"),
     *("--batch-size", "8", "--samples", "12", "--integrator", "euler", "--substeps", "1"),
-    *("--no-history-fit", "--no-analysis"),
+    *("--no-history-fit", "--no-analysis", "--engine", "jax"),
 ]
 
 
@@ -97,6 +97,7 @@ def environment() -> dict[str, str]:
     return {
         **os.environ,
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "true",
+        "JAX_TRACEBACK_IN_LOCATIONS_LIMIT": "0",
         "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -20,6 +21,7 @@ from pct.data.loading import data_hashes
 from pct.data.splits import rows_of_windows, split_starts
 from pct.data.trajectory import Trajectory, read_dataset, write_dataset
 from pct.dynamics import MODEL_SPECS
+from pct.evaluation.baselines import parameters
 from pct.evaluation.overlap import FINGERPRINT
 from pct.evaluation.windows import load_training_windows
 from pct.simulation import simulate
@@ -76,9 +78,11 @@ def unseen(trained: Path) -> Path:
 
 
 @pytest.fixture
-def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing takes longer than all the rest, and is tested once."""
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing and the search of the constant fit take longer than all the rest, and are tested once."""
     monkeypatch.setattr(plots, "to_svg", lambda draw, **_: b"<svg/>")
+    found = SimpleNamespace(params=lambda spec: spec.default_params)
+    monkeypatch.setattr(parameters, "fit_parameters", lambda *_, **__: found)
 
 
 def evaluation(folder: Path) -> dict[str, Any]:
@@ -134,7 +138,7 @@ def test_a_run_is_judged_beside_its_baselines(
 
 
 def test_training_data_is_refused_under_another_name(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], no_figures: None
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], quick: None
 ) -> None:
     drive = read_dataset(run.parent / "drives")[0]
     write_dataset(tmp_path / "new", [drive.slice(7, len(drive))], vehicle="another")
@@ -159,7 +163,7 @@ def test_training_data_is_refused_under_another_name(
 
 
 def test_without_its_training_data_a_run_lacks_what_is_fitted(
-    run: Path, unseen: Path, capsys: pytest.CaptureFixture[str], no_figures: None
+    run: Path, unseen: Path, capsys: pytest.CaptureFixture[str], quick: None
 ) -> None:
     drives = run.parent / "drives"
     shutil.rmtree(drives)
@@ -179,7 +183,7 @@ def test_without_its_training_data_a_run_lacks_what_is_fitted(
     assert evaluation(run / "evaluation" / "test")["overlap"] is None
 
 
-def test_a_horizon_may_be_longer_than_in_training(run: Path, unseen: Path, no_figures: None) -> None:
+def test_a_horizon_may_be_longer_than_in_training(run: Path, unseen: Path, quick: None) -> None:
     assert run_pct("evaluate", run, "--dataset", unseen, "--at", 0.6, "--stride", 5) == 0
     found = evaluation(run / "evaluation" / "test")
     assert (found["windows"]["horizon_steps"], found["windows"]["stride_steps"]) == (12, 5)
@@ -217,7 +221,7 @@ def test_a_folder_that_is_no_run_is_told(
 
 
 def test_files_that_chose_the_best_epoch_are_told(
-    run: Path, unseen: Path, capsys: pytest.CaptureFixture[str], no_figures: None
+    run: Path, unseen: Path, capsys: pytest.CaptureFixture[str], quick: None
 ) -> None:
     said = "The run chose its best epoch by some of these files"
     provenance = json.loads((run / "provenance.json").read_text())
@@ -230,7 +234,7 @@ def test_files_that_chose_the_best_epoch_are_told(
         assert (said in capsys.readouterr().out) is told
 
 
-def test_baselines_are_fitted_to_what_training_read_alone(run: Path, unseen: Path, no_figures: None) -> None:
+def test_baselines_are_fitted_to_what_training_read_alone(run: Path, unseen: Path, quick: None) -> None:
     config = json.loads((run / "config.json").read_text())
     model = load_network(run)
     shape = {"horizon": 4, "history": 4}
@@ -248,7 +252,7 @@ def test_baselines_are_fitted_to_what_training_read_alone(run: Path, unseen: Pat
 
 
 def test_controls_that_are_derived_from_the_answer_are_told(
-    run: Path, unseen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], no_figures: None
+    run: Path, unseen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], quick: None
 ) -> None:
     said = "Not logged but derived from what is predicted: accel."
     assert run_pct("evaluate", run, "--dataset", unseen) == 0
@@ -271,9 +275,7 @@ def without(drive: Trajectory, name: str) -> Trajectory:
     return dataclasses.replace(drive, channels=channels, units=units, origins=origins)
 
 
-def test_a_fit_is_judged_from_its_history(
-    trained: Path, unseen: Path, tmp_path: Path, no_figures: None
-) -> None:
+def test_a_fit_is_judged_from_its_history(trained: Path, unseen: Path, tmp_path: Path, quick: None) -> None:
     flags = "--model unicycle --horizon 4 --history 4 --integrator euler --substeps 1 --iterations 2"
     drives = trained.parents[2] / "drives"
     assert run_pct("fit", "--dataset", drives, *flags.split(), "--results", tmp_path) == 0

@@ -253,7 +253,7 @@ with open(out, "wb") as file:
 def test_two_devices_train_as_one(problem: Any, run: Any, tmp_path: Path) -> None:
     """A batch of five is shared, so one device has a window less."""
     environment = os.environ | {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2",
         "JAX_PLATFORMS": "cpu",
         "JAX_COMPILATION_CACHE_DIR": str(jax.config.jax_compilation_cache_dir),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
