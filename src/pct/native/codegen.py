@@ -1,9 +1,10 @@
-"""C++ of a model: straight-line functions of its equations and of their reverse, and their sizes.
+"""C++ of a model: straight-line functions of one step of its integrator and of the step's reverse.
 
-What depends on parameters alone is computed once a window, what depends on controls once a step, the rest
-at every stage of the integrator. The way back adds up what it owes to the slower values and pulls that
-through their own equations once a step and once a window. Between the forward and the reverse pass of a
-stage the results of slow operations are kept; everything else is computed again.
+All stages of a step are one expression, so that what they share is computed once and what does not wait for
+one another runs side by side. What depends on parameters alone is computed once a window, what depends on
+controls once a time step. The way back adds up what it owes to the slower values and pulls that through
+their own equations once a time step and once a window. Between the forward and the reverse pass of a step the
+results of slow operations are kept; everything else is computed again.
 
 Nothing but the equations reaches the code: bounds, held values, time step and data are arguments of a call.
 """
@@ -12,19 +13,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from pct.integration import Tableau
-from pct.native.graph import Level, Node, behind
+from pct.native.graph import Graph, Level, Node, behind
 from pct.native.reverse import active_nodes, pull_back
-from pct.native.trace import Equations
+from pct.native.schedule import in_order
+from pct.native.trace import Equations, take_step
 
 # Operations whose results are kept for the reverse pass; computing any other again is cheaper.
 KEPT = frozenset({"reciprocal", "sqrt", "exp", "log", "sin", "cos", "tan", "atan", "atan2", "tanh"})
 INFIX = {"add": "+", "sub": "-", "mul": "*", "lt": "<", "le": "<=", "eq": "==", "and": "&", "or": "|"}
 
+# What is computed, each with the place that it is written to: ``{}`` stands for the value.
 Sinks = Sequence[tuple[str, Node]]
 
 
@@ -48,55 +51,42 @@ class Options:
 def generate(equations: Equations, options: Options) -> str:
     """The model's part of the source, to stand between the vector functions and the driver."""
     graph, rates = equations.graph, equations.rates
-    learned = {("p", entry) for entry in options.learned}
-
-    def is_wanted(node: Node) -> bool:
-        return node.op == "input" and (node.key[0] in ("x", "u") or node.key in learned)
-
-    active = active_nodes(rates, is_wanted)
+    wanted = {*equations.x, *equations.u, *(graph.input("p", i, Level.WINDOW) for i in options.learned)}
+    active = active_nodes(rates, wanted.__contains__)
     seeds: dict[Node, Node] = {}
     for i, rate in enumerate(rates):
         if rate.index in active:
-            seed = graph.input("kbar", i, Level.STAGE)
-            seeds[rate] = seed if rate not in seeds else graph.add(seeds[rate], seed)
+            seed = graph.input("kbar", i, Level.SUBSTEP)
+            seeds[rate] = graph.add(seeds[rate], seed) if rate in seeds else seed
+    xbar, cbar, wbar = _reverse(graph, seeds, active, Level.SUBSTEP)
+    ubar, _, step_wbar = _reverse(graph, _inputs(graph, "cbar", cbar, Level.STEP), active, Level.STEP)
+    owed = dict.fromkeys((*wbar, *step_wbar))
+    pbar, _, _ = _reverse(graph, _inputs(graph, "wbar", owed, Level.WINDOW), active, Level.WINDOW)
+    place = {node: i for i, node in enumerate(owed)}
 
-    def is_slower_than(level: Level) -> Callable[[Node], bool]:
-        return lambda node: node.level < level or node.op == "input"
-
-    stage_ends = pull_back(graph, seeds, active, stop=is_slower_than(Level.STAGE))
-    xbar = {node.key[1]: value for node, value in stage_ends.items() if node.level == Level.STAGE}
-    cbar = {node: value for node, value in stage_ends.items() if node.level == Level.STEP}
-    wbar = {node: value for node, value in stage_ends.items() if node.level == Level.WINDOW}
-
-    step_seeds = {node: graph.input("cbar", i, Level.STEP) for i, node in enumerate(cbar)}
-    step_ends = pull_back(graph, step_seeds, active, stop=is_slower_than(Level.STEP))
-    ubar = {node.key[1]: value for node, value in step_ends.items() if node.level == Level.STEP}
-    step_wbar = {node: value for node, value in step_ends.items() if node.level == Level.WINDOW}
-
-    owed = {node: i for i, node in enumerate(dict.fromkeys((*wbar, *step_wbar)))}
-    window_seeds = {node: graph.input("wbar", i, Level.WINDOW) for node, i in owed.items()}
-    window_ends = pull_back(graph, window_seeds, active, stop=is_slower_than(Level.WINDOW))
-    pbar = {node.key[1]: value for node, value in window_ends.items()}
-
-    # What a stage's reverse needs of its forward pass.
-    reverse_sinks = [*xbar.values(), *cbar.values(), *wbar.values()]
+    # What the reverse of a stage needs of its forward pass.
+    reverse_sinks = (*xbar.values(), *cbar.values(), *wbar.values())
     from_seeds = active_nodes(reverse_sinks, lambda node: node.op == "input" and node.key[0] == "kbar")
 
     def is_kept(node: Node) -> bool:
         return (
-            node.level == Level.STAGE
+            node.level == Level.SUBSTEP
             and node.index not in from_seeds
-            and (node.op in KEPT or (node.op == "input" and node.key[0] == "x"))
+            and (node.op in KEPT or node.op == "input")
         )
 
     kept = [node for node in behind(reverse_sinks, is_kept) if is_kept(node)]
+    after, points = take_step(equations, options.tableau)
+    kept_of_step = [
+        node for point in points for node in graph.replaced(kept, dict(zip(equations.x, point, strict=True)))
+    ]
 
     # Slower values that a faster function reads.
     slots: dict[Level, dict[Node, int]] = {Level.WINDOW: {}, Level.STEP: {}}
 
-    def loader(level: Level, given: dict[Node, str]) -> Callable[[Node], str | None]:
+    def body(level: Level, sinks: Sinks, given: Mapping[Node, str] | None = None) -> str:
         def load(node: Node) -> str | None:
-            if node in given:
+            if given and node in given:
                 return given[node]
             if node.op == "input" and node.level == level:
                 return f"{node.key[0]}[{node.key[1]}]"
@@ -105,46 +95,43 @@ def generate(equations: Equations, options: Options) -> str:
             known = slots[node.level]
             return f"{'w' if node.level == Level.WINDOW else 'c'}[{known.setdefault(node, len(known))}]"
 
-        return load
+        return _statements(sinks, load)
 
-    stage = loader(Level.STAGE, {})
-    rate_sinks = [(f"k[{i}] = {{}}", rate) for i, rate in enumerate(rates)]
-    forward = _body(rate_sinks, stage)
-    forward_kept = _body([*((f"kept[{i}] = {{}}", node) for i, node in enumerate(kept)), *rate_sinks], stage)
-    read = loader(Level.STAGE, {node: f"kept[{i}]" for i, node in enumerate(kept)})
-    reverse = _body(
+    next_state = [(f"y[{i}] = {{}}", node) for i, node in enumerate(after)]
+    forward = body(Level.SUBSTEP, next_state)
+    forward_kept = body(
+        Level.SUBSTEP, [*((f"kept[{i}] = {{}}", node) for i, node in enumerate(kept_of_step)), *next_state]
+    )
+    reverse = body(
+        Level.SUBSTEP,
         [
-            *((f"xbar[{i}] = {{}}", value) for i, value in xbar.items()),
+            *((f"xbar[{node.key[1]}] = {{}}", value) for node, value in xbar.items()),
             *((f"cbar[{i}] += {{}}", value) for i, value in enumerate(cbar.values())),
-            *((f"wbar[{owed[node]}] += {{}}", value) for node, value in wbar.items()),
+            *((f"wbar[{place[node]}] += {{}}", value) for node, value in wbar.items()),
         ],
-        read,
+        {node: f"kept[{i}]" for i, node in enumerate(kept)},
     )
     step_values = dict(slots[Level.STEP])
-    step = _body([(f"c[{i}] = {{}}", node) for node, i in step_values.items()], loader(Level.STEP, {}))
-    again = {node: f"c[{i}]" for node, i in step_values.items()}
-    step_reverse = _body(
+    step = body(Level.STEP, [(f"c[{i}] = {{}}", node) for node, i in step_values.items()])
+    step_reverse = body(
+        Level.STEP,
         [
-            *((f"ubar[{i}] = {{}}", value) for i, value in ubar.items()),
-            *((f"wbar[{owed[node]}] += {{}}", value) for node, value in step_wbar.items()),
+            *((f"ubar[{node.key[1]}] = {{}}", value) for node, value in ubar.items()),
+            *((f"wbar[{place[node]}] += {{}}", value) for node, value in step_wbar.items()),
         ],
-        loader(Level.STEP, again),
+        {node: f"c[{i}]" for node, i in step_values.items()},
     )
     window_values = dict(slots[Level.WINDOW])
-    window = _body([(f"w[{i}] = {{}}", node) for node, i in window_values.items()], loader(Level.WINDOW, {}))
-    window_reverse = _body(
-        [
-            (f"pbar[{position}] = {{}}", pbar[entry])
-            for position, entry in enumerate(options.learned)
-            if entry in pbar
-        ],
-        loader(Level.WINDOW, {node: f"w[{i}]" for node, i in window_values.items()}),
+    window = body(Level.WINDOW, [(f"w[{i}] = {{}}", node) for node, i in window_values.items()])
+    window_reverse = body(
+        Level.WINDOW,
+        [(f"pbar[{options.learned.index(node.key[1])}] = {{}}", value) for node, value in pbar.items()],
+        {node: f"w[{i}]" for node, i in window_values.items()},
     )
-    needed = sorted({node.key[1] for node in behind(rates) if node.op == "input" and node.key[0] == "x"})
     constants = {
-        "STATES": equations.states,
+        "STATES": len(equations.x),
         "SHOWN": options.shown,
-        "CONTROLS": equations.controls,
+        "CONTROLS": len(equations.u),
         "PARAMS": len(equations.names),
         "LEARNED": len(options.learned),
         "WINDOW_VALUES": len(window_values),
@@ -156,19 +143,16 @@ def generate(equations: Equations, options: Options) -> str:
     }
     tables = {
         "LEARNED_ENTRY": options.learned,
-        # States that rates depend on, and those whose adjoint a stage changes.
-        "NEEDED": needed,
-        "PULLED": sorted(xbar),
         "POSE": options.pose,
+        # States whose adjoint a stage changes.
+        "PULLED": sorted(node.key[1] for node in xbar),
     }
     functions = {
         "window_values(const V* p, V* w)": window,
         "step_values(const V* w, const V* u, V* c)": step,
-        "stage_rates(const V* w, const V* c, const V* x, V* k)": forward,
-        "stage_rates_kept(const V* w, const V* c, const V* x, V* k, V* kept)": forward_kept,
-        "stage_reverse(const V* w, const V* c, const V* kept, const V* kbar, V* xbar, V* cbar, V* wbar)": (
-            reverse
-        ),
+        "advance(const V* w, const V* c, const V* x, V* y)": forward,
+        "advance_kept(const V* w, const V* c, const V* x, V* y, V* kept)": forward_kept,
+        "stage_reverse(const V* w, const V* c, const V* kept, const V* kbar, V* xbar, V* cbar, V* wbar)": reverse,
         "step_reverse(const V* w, const V* u, const V* c, const V* cbar, V* wbar, V* ubar)": step_reverse,
         "window_reverse(const V* p, const V* w, const V* wbar, V* pbar)": window_reverse,
     }
@@ -178,9 +162,29 @@ def generate(equations: Equations, options: Options) -> str:
             *(_table(name, values) for name, values in tables.items()),
             _weights(options.tableau),
             "",
-            *(f"FUNCTION void {head} {{\n{body}}}\n" for head, body in functions.items()),
+            *(
+                f"FUNCTION void {head.replace('V* ', 'V* __restrict ')} {{\n{text}}}\n"
+                for head, text in functions.items()
+            ),
         ]
     )
+
+
+def _reverse(
+    graph: Graph, seeds: Mapping[Node, Node], active: set[int], level: Level
+) -> tuple[dict[Node, Node], dict[Node, Node], dict[Node, Node]]:
+    """Adjoints of the inputs of a level, and of the values of a time step and of a window that are slower."""
+    ends = pull_back(graph, seeds, active, stop=lambda node: node.level < level or node.op == "input")
+
+    def of(kind: Level) -> dict[Node, Node]:
+        return {node: value for node, value in ends.items() if node.level == kind}
+
+    slower = [of(kind) if kind < level else {} for kind in (Level.STEP, Level.WINDOW)]
+    return of(level), slower[0], slower[1]
+
+
+def _inputs(graph: Graph, kind: str, nodes: Iterable[Node], level: Level) -> dict[Node, Node]:
+    return {node: graph.input(kind, i, level) for i, node in enumerate(nodes)}
 
 
 def _table(name: str, values: Sequence[int]) -> str:
@@ -198,34 +202,30 @@ def _weights(tableau: Tableau) -> str:
     )
 
 
-def _body(sinks: Sinks, load: Callable[[Node], str | None]) -> str:
-    """Statements that compute the sinks, each value once and as late as it can be."""
+def _statements(sinks: Sinks, load: Callable[[Node], str | None]) -> str:
+    """Statements that compute the sinks, each value once."""
+    loaded: dict[Node, str] = {}
+
+    def arguments(node: Node) -> tuple[Node, ...]:
+        """What a node is computed from, here."""
+        if node not in loaded and (text := load(node)) is not None:
+            loaded[node] = text
+        return () if node in loaded else node.args
+
+    forms: dict[Node, list[str]] = {}
+    for form, node in sinks:
+        forms.setdefault(node, []).append(form)
     lines: list[str] = []
     names: dict[Node, str] = {}
-
-    def name(root: Node) -> str:
-        stack = [root]
-        while stack:
-            node = stack[-1]
-            if node in names:
-                stack.pop()
-                continue
-            if node.op == "constant":
-                names[node] = f"splat({_literal(node.key)})"
-                continue
-            loaded = load(node)
-            if loaded is None and (missing := [arg for arg in node.args if arg not in names]):
-                stack += reversed(missing)
-                continue
+    for node in in_order(forms, arguments):
+        if node.op == "constant":
+            names[node] = f"splat({_literal(node.key)})"
+        else:
             names[node] = f"t{node.index}"
             kind = "M" if node.is_mask else "V"
-            lines.append(f"  const {kind} {names[node]} = {loaded or _expression(node, names)};")
-        return names[root]
-
-    for form, node in sorted(sinks, key=lambda sink: sink[1].index):
-        value = name(node)
-        lines.append(f"  {form.format(value)};")
-    return "".join(f"{line}\n" for line in lines)
+            lines.append(f"const {kind} {names[node]} = {loaded.get(node) or _expression(node, names)};")
+        lines += [f"{form.format(names[node])};" for form in forms.get(node, ())]
+    return "".join(f"  {line}\n" for line in lines)
 
 
 def _expression(node: Node, names: dict[Node, str]) -> str:

@@ -1,7 +1,7 @@
 """Scalar expressions as a graph in which equal ones are one node.
 
 A node knows how often its value changes: never, once a window (parameters), once a time step (controls) or
-at every stage of the integrator (states). Nodes are built so that what changes rarely is computed rarely.
+with every step of the integrator (states). Nodes are built so that what changes rarely is computed rarely.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import enum
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ class Level(enum.IntEnum):
     NEVER = 0
     WINDOW = 1
     STEP = 2
-    STAGE = 3
+    SUBSTEP = 3
 
 
 class Node:
@@ -165,9 +166,18 @@ class Graph:
         if all(arg.op == "constant" for arg in args) and op not in MASKS:
             with contextlib.suppress(ArithmeticError, ValueError):  # left to the compiled code
                 return self.constant(FOLD[op](*(arg.key for arg in args)))
+        if op in ("cos", "sin") and args[0].op == "atan":
+            return self._of_arctangent(op, args[0].args[0])
         if op in ("add", "mul", "eq", "and", "or"):
             args = tuple(sorted(args, key=lambda arg: arg.index))
         return self._make(op, args, None)
+
+    def _of_arctangent(self, op: str, x: Node) -> Node:
+        """Cosine or sine of the arctangent of x, without either."""
+        # Its square must be a number; beyond this size the angle is a right one in any case.
+        x = self.node("min", self.constant(1e9), self.node("max", self.constant(-1e9), x))
+        cosine = self.reciprocal(self.node("sqrt", self.add(self.constant(1.0), self.mul(x, x))))
+        return cosine if op == "cos" else self.mul(x, cosine)
 
     def add(self, a: Node, b: Node) -> Node:
         """a + b"""
@@ -243,6 +253,20 @@ class Graph:
         if a is b:
             return a
         return self.node("where", mask, a, b)
+
+    def replaced(self, outputs: Iterable[Node], given: Mapping[Node, Node]) -> list[Node]:
+        """The outputs with other nodes in the places of some."""
+        simplified = {
+            name: getattr(self, name) for name in ("add", "sub", "neg", "mul", "reciprocal", "where")
+        }
+        made = dict(given)
+        outputs = list(outputs)
+        for node in behind(outputs, given.__contains__):
+            if node not in made:
+                args = [made[arg] for arg in node.args]
+                same = all(new is old for new, old in zip(args, node.args, strict=True))
+                made[node] = node if same else simplified.get(node.op, partial(self.node, node.op))(*args)
+        return [made[node] for node in outputs]
 
     def _make(self, op: str, args: tuple[Node, ...], *key: Any, level: Level = Level.NEVER) -> Node:
         full = (op, tuple(arg.index for arg in args), *key)

@@ -62,12 +62,11 @@ struct Block {
   int64_t first;
   int lanes;
   int64_t steps;  // up to the last that counts
-  V h, p[PARAMS], w[std::max(1, WINDOW_VALUES)];
+  V p[PARAMS + 1], w[std::max(1, WINDOW_VALUES)];
 
   Block(const Call& call, int64_t number) : call(call), first(number * LANES), steps(call.steps) {
     lanes = static_cast<int>(std::min<int64_t>(LANES, call.windows - first));
-    h = splat(call.fixed[PARAMS]);
-    for (int i = 0; i < PARAMS; i++) p[i] = splat(call.fixed[i]);
+    for (int i = 0; i <= PARAMS; i++) p[i] = splat(call.fixed[i]);
     const float* answers[LANES];
     for (int lane = 0; lane < LANES; lane++) answers[lane] = call.answers + window(lane) * LEARNED;
     for (int i = 0; i < LEARNED; i++) load_lanes(answers, i, &p[LEARNED_ENTRY[i]], 1);
@@ -77,48 +76,24 @@ struct Block {
   int64_t row(int lane) const { return call.rows ? call.rows[window(lane)] : window(lane) * call.steps; }
 };
 
-// Stage states of one substep from x on; x becomes the state after it.
-template <bool KEEP>
-INLINE void substep(const Block& b, const V* c, V* x, V* kept) {
-  V rates[STAGES][STATES], at[STATES];
-#pragma GCC unroll 8
-  for (int stage = 0; stage < STAGES; stage++) {
-    for (int n = 0; n < NEEDED_SIZE; n++) {
-      const int i = NEEDED[n];
-      V value = x[i];
-#pragma GCC unroll 8
-      for (int earlier = 0; earlier < stage; earlier++)
-        if (STAGE_WEIGHTS[stage][earlier] != 0.0f) value += (b.h * STAGE_WEIGHTS[stage][earlier]) * rates[earlier][i];
-      at[i] = value;
-    }
-    if (KEEP)
-      stage_rates_kept(b.w, c, at, rates[stage], kept + stage * KEPT_VALUES);
-    else
-      stage_rates(b.w, c, at, rates[stage]);
-  }
-  for (int i = 0; i < STATES; i++)
-#pragma GCC unroll 8
-    for (int stage = 0; stage < STAGES; stage++) x[i] += (b.h * WEIGHTS[stage]) * rates[stage][i];
-}
-
 // Adjoint of the state after a substep becomes that of the state before it.
-INLINE void substep_reverse(const Block& b, const V* c, const V* kept, V* xbar, V* cbar, V* wbar) {
+INLINE void step_back(const Block& b, const V* c, const V* kept, V* xbar, V* cbar, V* wbar) {
+  const V h = b.p[PARAMS];
   V pulled[STAGES][STATES], kbar[STATES], before[STATES];
   for (int i = 0; i < STATES; i++) before[i] = xbar[i];
 #pragma GCC unroll 8
   for (int stage = STAGES - 1; stage >= 0; stage--) {
-    for (int i = 0; i < STATES; i++) kbar[i] = (b.h * WEIGHTS[stage]) * xbar[i];
+    for (int i = 0; i < STATES; i++) kbar[i] = (h * WEIGHTS[stage]) * xbar[i];
 #pragma GCC unroll 8
     for (int later = stage + 1; later < STAGES; later++)
       if (STAGE_WEIGHTS[later][stage] != 0.0f)
         for (int n = 0; n < PULLED_SIZE; n++)
-          kbar[PULLED[n]] += (b.h * STAGE_WEIGHTS[later][stage]) * pulled[later][PULLED[n]];
+          kbar[PULLED[n]] += (h * STAGE_WEIGHTS[later][stage]) * pulled[later][PULLED[n]];
     stage_reverse(b.w, c, kept + stage * KEPT_VALUES, kbar, pulled[stage], cbar, wbar);
     for (int n = 0; n < PULLED_SIZE; n++) before[PULLED[n]] += pulled[stage][PULLED[n]];
   }
   for (int i = 0; i < STATES; i++) xbar[i] = before[i];
 }
-
 
 INLINE V wrapped(V angle) { return angle - 6.28318531f * vfloor((angle + 3.14159265f) * 0.159154943f); }
 
@@ -155,7 +130,7 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
       load_lanes(from, t, weights + t, 1);
       sum += weights[t];
       for (int lane = 0; lane < LANES; lane++)
-        if (lane_of(weights[t], lane) > 0.0f) last = t + 1;
+        if (weights[t][lane] > 0.0f) last = t + 1;
     }
     b.steps = last;
     scale = 1.0f / (vwhere(sum > 0.0f, sum, splat(1.0f)) * float(SHOWN));
@@ -167,7 +142,7 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
     for (int64_t t = 0; t < T; t++) load_lanes(from, t * SHOWN, seeds + t * SHOWN, SHOWN);
   }
 
-  V x[STATES];
+  V state[2][STATES], *x = state[0], *y = state[1];
   for (int lane = 0; lane < LANES; lane++) from[lane] = call.start + b.window(lane) * STATES;
   load_lanes(from, 0, x, STATES);
 
@@ -185,8 +160,13 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
   for (int64_t t = 0; t < b.steps; t++) {
     V* c = step_c + t * STEP_VALUES;
     step_values(b.w, controls + t * CONTROLS, c);
-    for (int64_t s = 0; s < substeps; s++)
-      substep<REVERSE>(b, c, x, REVERSE ? kept + t * kept_of_step + s * STAGES * KEPT_VALUES : nullptr);
+    for (int64_t s = 0; s < substeps; s++) {
+      if (REVERSE)
+        advance_kept(b.w, c, x, y, kept + t * kept_of_step + s * STAGES * KEPT_VALUES);
+      else
+        advance(b.w, c, x, y);
+      std::swap(x, y);
+    }
     if (compares) {
       V* target = targets + t * SHOWN;
       if (localise) {
@@ -206,36 +186,35 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
       }
     } else if (call.states) {
       for (int i = 0; i < SHOWN; i++)
-        for (int lane = 0; lane < b.lanes; lane++) call.states[((b.first + lane) * T + t) * SHOWN + i] = lane_of(x[i], lane);
+        for (int lane = 0; lane < b.lanes; lane++) call.states[((b.first + lane) * T + t) * SHOWN + i] = x[i][lane];
     }
   }
   if (compares)
-    for (int lane = 0; lane < b.lanes; lane++) call.loss[b.first + lane] = lane_of(loss, lane);
+    for (int lane = 0; lane < b.lanes; lane++) call.loss[b.first + lane] = loss[lane];
   if (!REVERSE) return;
 
-  V xbar[STATES], wbar[std::max(1, OWED_BY_WINDOW)], cbar[std::max(1, OWED_BY_STEP)];
-  for (V& value : xbar) value = splat(0.0f);
-  for (V& value : wbar) value = splat(0.0f);
+  V xbar[STATES] = {}, wbar[std::max(1, OWED_BY_WINDOW)] = {}, cbar[std::max(1, OWED_BY_STEP)];
   for (int64_t t = b.steps - 1; t >= 0; t--) {
     const V* c = step_c + t * STEP_VALUES;
     for (int i = 0; i < SHOWN; i++) xbar[i] += seeds[t * SHOWN + i];
     for (V& value : cbar) value = splat(0.0f);
-    for (int64_t s = substeps - 1; s >= 0; s--)
-      substep_reverse(b, c, kept + t * kept_of_step + s * STAGES * KEPT_VALUES, xbar, cbar, wbar);
+    for (int64_t s = substeps - 1; s >= 0; s--) {
+      step_back(b, c, kept + t * kept_of_step + s * STAGES * KEPT_VALUES, xbar, cbar, wbar);
+    }
     V ubar[std::max(1, CONTROLS)] = {};
     step_reverse(b.w, controls + t * CONTROLS, c, cbar, wbar, ubar);
     if (call.by_controls)
       for (int i = 0; i < CONTROLS; i++)
         for (int lane = 0; lane < b.lanes; lane++)
-          call.by_controls[((b.first + lane) * T + t) * CONTROLS + i] = lane_of(ubar[i], lane);
+          call.by_controls[((b.first + lane) * T + t) * CONTROLS + i] = ubar[i][lane];
   }
   if (call.by_start)
     for (int i = 0; i < STATES; i++)
-      for (int lane = 0; lane < b.lanes; lane++) call.by_start[(b.first + lane) * STATES + i] = lane_of(xbar[i], lane);
+      for (int lane = 0; lane < b.lanes; lane++) call.by_start[(b.first + lane) * STATES + i] = xbar[i][lane];
   V pbar[std::max(1, LEARNED)] = {};
   window_reverse(b.p, b.w, wbar, pbar);
   for (int i = 0; i < LEARNED; i++)
-    for (int lane = 0; lane < b.lanes; lane++) call.by_answers[(b.first + lane) * LEARNED + i] = lane_of(pbar[i], lane);
+    for (int lane = 0; lane < b.lanes; lane++) call.by_answers[(b.first + lane) * LEARNED + i] = pbar[i][lane];
 }
 
 static bool wants_gradient(const Call& call) { return call.by_answers || call.by_start; }

@@ -4,71 +4,30 @@
 #include <cstdint>
 #include <cstring>
 
-// Numbers in a register of this machine, and registers of one vector. Two chains of operations side by side
-// hide each other's latency.
+// Numbers in a register of this machine.
 #if defined(__AVX512F__)
-#define WIDTH 16
+#define LANES 16
 #elif defined(__AVX__)
-#define WIDTH 8
+#define LANES 8
 #else
-#define WIDTH 4
+#define LANES 4
 #endif
-#ifndef PARTS
-#define PARTS 1
-#endif
-#define LANES (WIDTH * PARTS)
 
 #define INLINE static inline __attribute__((always_inline))
 #define FUNCTION static __attribute__((noinline))
 
-typedef float Floats __attribute__((vector_size(4 * WIDTH)));
-typedef int32_t Ints __attribute__((vector_size(4 * WIDTH)));
+typedef float V __attribute__((vector_size(4 * LANES)));
+typedef int32_t M __attribute__((vector_size(4 * LANES)));  // all bits of a lane, or none; also integers
 
-struct V {
-  Floats part[PARTS];
-};
-struct M {  // all bits of a lane, or none; also a vector of integers
-  Ints part[PARTS];
-};
-
-#define FOR_PARTS(RESULT, EXPRESSION) \
-  RESULT r;                           \
-  _Pragma("GCC unroll 4") for (int i = 0; i < PARTS; i++) r.part[i] = EXPRESSION; \
-  return r;
-#define BINARY(RESULT, OP, TYPE, NUMBER)                                                        \
-  INLINE RESULT operator OP(TYPE a, TYPE b) { FOR_PARTS(RESULT, a.part[i] OP b.part[i]) }       \
-  INLINE RESULT operator OP(TYPE a, NUMBER b) { FOR_PARTS(RESULT, a.part[i] OP b) }             \
-  INLINE RESULT operator OP(NUMBER a, TYPE b) { FOR_PARTS(RESULT, a OP b.part[i]) }
-BINARY(V, +, V, float)
-BINARY(V, -, V, float)
-BINARY(V, *, V, float)
-BINARY(V, /, V, float)
-BINARY(M, <, V, float)
-BINARY(M, <=, V, float)
-BINARY(M, >, V, float)
-BINARY(M, ==, V, float)
-BINARY(M, +, M, int32_t)
-BINARY(M, -, M, int32_t)
-BINARY(M, &, M, int32_t)
-BINARY(M, |, M, int32_t)
-BINARY(M, ^, M, int32_t)
-BINARY(M, !=, M, int32_t)
-BINARY(M, <<, M, int32_t)
-BINARY(M, >>, M, int32_t)
-INLINE V operator-(V a) { FOR_PARTS(V, -a.part[i]) }
-INLINE M operator~(M a) { FOR_PARTS(M, ~a.part[i]) }
-INLINE V& operator+=(V& a, V b) { return a = a + b; }
-
-INLINE V splat(float x) { FOR_PARTS(V, Floats{} + x) }
-INLINE M bits(V x) { FOR_PARTS(M, (Ints)x.part[i]) }
-INLINE V number(M x) { FOR_PARTS(V, (Floats)x.part[i]) }
-INLINE V vwhere(M mask, V a, V b) { FOR_PARTS(V, mask.part[i] ? a.part[i] : b.part[i]) }
-INLINE V converted(M x) { FOR_PARTS(V, __builtin_convertvector(x.part[i], Floats)) }
-INLINE float lane_of(const V& x, int lane) { return x.part[lane / WIDTH][lane % WIDTH]; }
+INLINE V splat(float x) { return x - V{}; }
+INLINE M bits(V x) { return (M)x; }
+INLINE V number(M x) { return (V)x; }
+INLINE V vwhere(M mask, V a, V b) { return mask ? a : b; }
+INLINE V converted(M x) { return __builtin_convertvector(x, V); }
 
 // The second argument where either is NaN, as one instruction.
-INLINE V vmax(V a, V b) { FOR_PARTS(V, a.part[i] > b.part[i] ? a.part[i] : b.part[i]) }
-INLINE V vmin(V a, V b) { FOR_PARTS(V, a.part[i] < b.part[i] ? a.part[i] : b.part[i]) }
+INLINE V vmax(V a, V b) { return a > b ? a : b; }
+INLINE V vmin(V a, V b) { return a < b ? a : b; }
 // NaN where either is.
 INLINE V vmax_of_nan(V a, V b) { return vwhere(~(a <= b), a, b); }
 INLINE V vmin_of_nan(V a, V b) { return vwhere(~(b <= a), a, b); }
@@ -79,8 +38,7 @@ INLINE V vsign(V x) { return vwhere(x > 0.0f, splat(1.0f), vwhere(x < 0.0f, spla
 
 INLINE V vsqrt(V x) {
   V r;
-  for (int i = 0; i < PARTS; i++)
-    for (int lane = 0; lane < WIDTH; lane++) r.part[i][lane] = __builtin_sqrtf(x.part[i][lane]);
+  for (int lane = 0; lane < LANES; lane++) r[lane] = __builtin_sqrtf(x[lane]);
   return r;
 }
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pct.dynamics.core import ModelSpec
+from pct.integration import Tableau, explicit_step
 from pct.native.graph import Graph, Level, Node, NotSupported
 from pct.native.namespace import SymbolicNamespace, entries
 
@@ -16,16 +17,16 @@ class Equations(NamedTuple):
 
     Attributes:
         graph: of all nodes.
-        rates: time derivative of each state.
         names: of the parameters' entries, in the order of the inputs of kind ``p``, arrays row by row.
-        states, controls: how many there are; the inputs are of kind ``x`` and ``u``.
+        x, u: the inputs that are states and controls.
+        rates: time derivative of each state.
     """
 
     graph: Graph
-    rates: list[Node]
     names: list[tuple[str, int]]
-    states: int
-    controls: int
+    x: tuple[Node, ...]
+    u: tuple[Node, ...]
+    rates: tuple[Node, ...]
 
 
 def trace(spec: ModelSpec) -> Equations:
@@ -43,9 +44,9 @@ def trace(spec: ModelSpec) -> Equations:
         names += [(row.name, entry) for entry in range(int(np.prod(shape)))]
         nodes = np.array([graph.input("p", i, Level.WINDOW) for i in range(first, len(names))], object)
         params[row.name] = nodes.reshape(shape)[()]
-    states = len(spec.states) + len(spec.hidden)
-    x = tuple(graph.input("x", i, Level.STAGE) for i in range(states))
+    x = tuple(graph.input("x", i, Level.SUBSTEP) for i in range(len(spec.states) + len(spec.hidden)))
     u = tuple(graph.input("u", i, Level.STEP) for i in range(len(spec.controls)))
+
     try:
         rates = [entries(rate, graph) for rate in spec.lane_rates(x, u, params, SymbolicNamespace(graph))]
     except NotSupported:
@@ -54,6 +55,23 @@ def trace(spec: ModelSpec) -> Equations:
         # Whatever Python or a function that is not of the array namespace says of a symbol.
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise NotSupported(f"something else than arithmetic and xp's functions ({said})") from error
-    if any(len(rate) != 1 for rate in rates) or len(rates) != states:
+    if any(len(rate) != 1 for rate in rates) or len(rates) != len(x):
         raise NotSupported("rates that are not one number a state")
-    return Equations(graph, [rate[0] for rate in rates], names, states, len(u))
+    return Equations(graph, names, x, u, tuple(rate[0] for rate in rates))
+
+
+def take_step(equations: Equations, tableau: Tableau) -> tuple[tuple[Node, ...], list[tuple[Node, ...]]]:
+    """A step of an integrator; its length in s is an input behind the parameters.
+
+    Returns:
+        The state after the step, and the state at which each stage takes its rates.
+    """
+    graph = equations.graph
+    points: list[tuple[Node, ...]] = []
+
+    def rates(x: tuple[Node, ...]) -> tuple[Node, ...]:
+        points.append(x)
+        return tuple(graph.replaced(equations.rates, dict(zip(equations.x, x, strict=True))))
+
+    length: Any = graph.input("p", len(equations.names), Level.WINDOW)
+    return explicit_step(tableau, rates, equations.x, length), points

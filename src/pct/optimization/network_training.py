@@ -81,7 +81,7 @@ def make_network_step_fn(
         """Loss summed over windows and members, so that each row of its gradient is one window's own."""
         members = len(answers)
         if members > 1:
-            batch = jax.tree.map(lambda leaf: jnp.tile(leaf, (members,) + (1,) * (leaf.ndim - 1)), batch)
+            batch = batch.repeated(members)
         flat = answers.reshape(-1, answers.shape[-1])
         if batch_loss is not None and flat.dtype == batch.targets.dtype == jnp.float32:
             loss, by_window = batch_loss(flat, batch)
