@@ -76,14 +76,14 @@ def rollout(
     return jnp.moveaxis(states, 0, -2)
 
 
-def explicit_step(tableau: Tableau, rate: Callable[[State], State], state: State, h: float) -> State:
+def explicit_step(tableau: Tableau, rate: Callable[[State], State], state: State, h: Any) -> State:
     """One step of a Runge-Kutta method.
 
     Args:
         tableau: the method.
         rate: time derivative of a state.
         state: an array or a tuple of arrays of any shape.
-        h: step in s.
+        h: step in s, a number or a symbol of one.
     """
     rates = [rate(state)]
     for row in tableau.stages:
@@ -91,7 +91,7 @@ def explicit_step(tableau: Tableau, rate: Callable[[State], State], state: State
     return _advance(state, rates, tableau.weights, h)
 
 
-def _advance(state: Any, rates: Sequence[Any], weights: tuple[float, ...], h: float) -> Any:
+def _advance(state: Any, rates: Sequence[Any], weights: tuple[float, ...], h: Any) -> Any:
     if isinstance(state, tuple):
         by_state = zip(*rates, strict=True)
         return tuple(_advance(x, k, weights, h) for x, k in zip(state, by_state, strict=True))

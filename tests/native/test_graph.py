@@ -63,7 +63,7 @@ def test_rates_and_their_reverse_are_those_of_jax(spec: ModelSpec) -> None:
     )
     seeds = {}
     for i, rate in enumerate(equations.rates):
-        seed = graph.input("seed", i, Level.STAGE)
+        seed = graph.input("seed", i, Level.SUBSTEP)
         seeds[rate] = graph.add(seeds[rate], seed) if rate in seeds else seed
     active = active_nodes(equations.rates, lambda node: node.op == "input")
     ends = pull_back(graph, seeds, active, stop=lambda node: node.op == "input")
@@ -91,7 +91,7 @@ def test_rates_and_their_reverse_are_those_of_jax(spec: ModelSpec) -> None:
 
 def test_equal_expressions_are_one_node() -> None:
     graph = Graph()
-    a, b = (graph.input("x", i, Level.STAGE) for i in range(2))
+    a, b = (graph.input("x", i, Level.SUBSTEP) for i in range(2))
     assert a * b + 1.0 is b * a + 1
     assert a - (-b) is a + b
     assert (a**3).op == "mul"
@@ -101,10 +101,10 @@ def test_equal_expressions_are_one_node() -> None:
 def test_what_changes_rarely_is_multiplied_first() -> None:
     graph = Graph()
     p, q = (graph.input("p", i, Level.WINDOW) for i in range(2))
-    x = graph.input("x", 0, Level.STAGE)
+    x = graph.input("x", 0, Level.SUBSTEP)
     product = p * x * q
-    assert {arg.level for arg in product.args} == {Level.STAGE, Level.WINDOW}
-    assert (p * x / q).args[0].level != Level.STAGE or (p * x / q).args[1].level == Level.WINDOW
+    assert {arg.level for arg in product.args} == {Level.SUBSTEP, Level.WINDOW}
+    assert (p * x / q).args[0].level != Level.SUBSTEP or (p * x / q).args[1].level == Level.WINDOW
 
 
 @pytest.mark.parametrize(

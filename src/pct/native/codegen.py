@@ -56,24 +56,19 @@ def generate(equations: Equations, options: Options) -> str:
     seeds: dict[Node, Node] = {}
     for i, rate in enumerate(rates):
         if rate.index in active:
-            seed = graph.input("kbar", i, Level.SUBSTEP)
+            seed = graph.input("kbar", i, Level.ADJOINT)
             seeds[rate] = graph.add(seeds[rate], seed) if rate in seeds else seed
     xbar, cbar, wbar = _reverse(graph, seeds, active, Level.SUBSTEP)
-    ubar, _, step_wbar = _reverse(graph, _inputs(graph, "cbar", cbar, Level.STEP), active, Level.STEP)
+    ubar, _, step_wbar = _reverse(graph, _inputs(graph, "cbar", cbar), active, Level.STEP)
     owed = dict.fromkeys((*wbar, *step_wbar))
-    pbar, _, _ = _reverse(graph, _inputs(graph, "wbar", owed, Level.WINDOW), active, Level.WINDOW)
+    pbar, _, _ = _reverse(graph, _inputs(graph, "wbar", owed), active, Level.WINDOW)
     place = {node: i for i, node in enumerate(owed)}
 
     # What the reverse of a stage needs of its forward pass.
     reverse_sinks = (*xbar.values(), *cbar.values(), *wbar.values())
-    from_seeds = active_nodes(reverse_sinks, lambda node: node.op == "input" and node.key[0] == "kbar")
 
     def is_kept(node: Node) -> bool:
-        return (
-            node.level == Level.SUBSTEP
-            and node.index not in from_seeds
-            and (node.op in KEPT or node.op == "input")
-        )
+        return node.level == Level.SUBSTEP and (node.op in KEPT or node.op == "input")
 
     kept = [node for node in behind(reverse_sinks, is_kept) if is_kept(node)]
     after, points = take_step(equations, options.tableau)
@@ -88,7 +83,7 @@ def generate(equations: Equations, options: Options) -> str:
         def load(node: Node) -> str | None:
             if given and node in given:
                 return given[node]
-            if node.op == "input" and node.level == level:
+            if node.op == "input" and node.level >= level:
                 return f"{node.key[0]}[{node.key[1]}]"
             if node.level == Level.NEVER or node.level >= level or node.is_mask:
                 return None
@@ -152,7 +147,9 @@ def generate(equations: Equations, options: Options) -> str:
         "step_values(const V* w, const V* u, V* c)": step,
         "advance(const V* w, const V* c, const V* x, V* y)": forward,
         "advance_kept(const V* w, const V* c, const V* x, V* y, V* kept)": forward_kept,
-        "stage_reverse(const V* w, const V* c, const V* kept, const V* kbar, V* xbar, V* cbar, V* wbar)": reverse,
+        "stage_reverse(const V* w, const V* c, const V* kept, const V* kbar, V* xbar, V* cbar, V* wbar)": (
+            reverse
+        ),
         "step_reverse(const V* w, const V* u, const V* c, const V* cbar, V* wbar, V* ubar)": step_reverse,
         "window_reverse(const V* p, const V* w, const V* wbar, V* pbar)": window_reverse,
     }
@@ -183,8 +180,8 @@ def _reverse(
     return of(level), slower[0], slower[1]
 
 
-def _inputs(graph: Graph, kind: str, nodes: Iterable[Node], level: Level) -> dict[Node, Node]:
-    return {node: graph.input(kind, i, level) for i, node in enumerate(nodes)}
+def _inputs(graph: Graph, kind: str, nodes: Iterable[Node]) -> dict[Node, Node]:
+    return {node: graph.input(kind, i, Level.ADJOINT) for i, node in enumerate(nodes)}
 
 
 def _table(name: str, values: Sequence[int]) -> str:

@@ -1,6 +1,7 @@
 """Compiles generated code, once a machine: libraries stay in the user's cache folder.
 
-A library's name is the hash of all that decides its content: source, flags, compiler, processor. It is
+A library's name is the hash of all that decides its content: equations and generator, flags, compiler,
+processor. It is
 written under another name first and then renamed, so that processes that start together do not meet half of
 one, and ends with the hash of its bytes, so that a damaged one is made anew. Only code that PCT generates
 reaches the compiler, in a folder that nobody else can write to.
@@ -18,15 +19,17 @@ import shutil
 import stat
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from pct.files import write_atomic
 
 COMPILERS = ("g++", "clang++", "c++")
-# No -ffast-math: a window that diverges must show it. Operands may join into one fused operation.
+# No -ffast-math: a window that diverges must show it. Operands may join into one fused operation. GCC is to
+# keep the order of the operations (no-tree-ter; Clang does without being told).
 FLAGS = (
-    "-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast",
-    "-fPIC", "-shared", "-fvisibility=hidden", "-w",
+    "-std=c++17", "-O2", "-fno-tree-ter", "-march=native", "-fno-math-errno", "-fno-trapping-math",
+    "-ffp-contract=fast", "-fPIC", "-shared", "-fvisibility=hidden", "-w",
 )  # fmt: skip
 LONGEST = 600.0
 """Seconds after which a compiler is given up."""
@@ -36,11 +39,12 @@ class NoCompiler(Exception):
     """No native code can be made on this machine; the message says why."""
 
 
-def load_library(source: str, include: str) -> ctypes.CDLL:
-    """The compiled code of a source, from the cache or fresh.
+def load_library(key: str, make_source: Callable[[], str], include: str) -> ctypes.CDLL:
+    """Compiled code, from the cache or fresh.
 
     Args:
-        source: C++17.
+        key: of the source, the same for the same source only.
+        make_source: makes the C++17.
         include: folder of the headers that it names.
 
     Raises:
@@ -48,10 +52,10 @@ def load_library(source: str, include: str) -> ctypes.CDLL:
     """
     command = find_compiler()
     folder = _private_folder()
-    name = hashlib.sha256("\0".join((source, *FLAGS, *_compiler_facts(command), processor())).encode())
+    name = hashlib.sha256("\0".join((key, *FLAGS, *_compiler_facts(command), processor())).encode())
     path = folder / f"{name.hexdigest()}.so"
     if not _is_intact(path):
-        _compile(command, source, include, path)
+        _compile(command, make_source(), include, path)
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:

@@ -27,6 +27,7 @@ class Level(enum.IntEnum):
     WINDOW = 1
     STEP = 2
     SUBSTEP = 3
+    ADJOINT = 4
 
 
 class Node:
@@ -39,14 +40,16 @@ class Node:
         args: nodes it is computed from.
         key: the number of a constant, kind and place of an input.
         level: how often the value changes.
+        depth: operations one after another that it takes.
     """
 
-    __slots__ = ("args", "graph", "index", "key", "level", "op")
+    __slots__ = ("args", "depth", "graph", "index", "key", "level", "op")
 
     def __init__(
         self, graph: Graph, index: int, op: str, args: tuple[Node, ...], key: Any, level: Level
     ) -> None:
         self.graph, self.index, self.op, self.args, self.key, self.level = graph, index, op, args, key, level
+        self.depth = 1 + max((arg.depth for arg in args), default=-1)
 
     @property
     def is_mask(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -15,12 +16,13 @@ from pct.dynamics.core import ModelSpec
 from pct.integration import TABLEAUS
 from pct.native.codegen import Options, generate
 from pct.native.compiler import load_library
-from pct.native.trace import Equations, trace
+from pct.native.trace import Equations, describe, trace
 from pct.types import Array
 
 _REGISTERED: set[str] = set()
 
 PARTS = ("simd.h", "rollout.h", "ffi.h")
+_FOLDER = resources.files("pct.native")
 
 
 class Kernel:
@@ -44,12 +46,11 @@ class Kernel:
         """
         self._spec, self.keys = spec, tuple(keys)
         self._equations = trace(spec)
-        source = make_source(spec, self._equations, integrator_name, self.keys)
-        self.library = load_library(source, jax.ffi.include_dir())
-        self._targets = {
-            what: f"pct_{what}_{hashlib.sha256(source.encode()).hexdigest()[:32]}"
-            for what in ("loss", "rollout")
-        }
+        options = _options(spec, self._equations, integrator_name, self.keys)
+        # Generating the source takes longer than reading the library, and a start waits for it.
+        key = hashlib.sha256(repr((describe(self._equations), options, _generator())).encode()).hexdigest()
+        self.library = load_library(key, lambda: make_source(self._equations, options), jax.ffi.include_dir())
+        self._targets = {what: f"pct_{what}_{key[:32]}" for what in ("loss", "rollout")}
         for what, target in self._targets.items():
             _register(target, getattr(self.library, f"pct_{what}"))
 
@@ -128,21 +129,28 @@ class Kernel:
         return by_window, by_answers
 
 
-def make_source(
-    spec: ModelSpec, equations: Equations, integrator_name: str, keys: Sequence[str], *, ffi: bool = True
-) -> str:
+def make_source(equations: Equations, options: Options, *, ffi: bool = True) -> str:
     """The whole C++ source of a model's kernel, with or without the entry points for XLA."""
+    simd, driver, entry = ((_FOLDER / name).read_text() for name in PARTS)
+    return "\n".join([simd, generate(equations, options), driver, *([entry] if ffi else [])])
+
+
+def _options(spec: ModelSpec, equations: Equations, integrator_name: str, keys: Sequence[str]) -> Options:
     place = {name: i for i, name in enumerate(equations.names)}
     learned = [place[key, entry] for key in keys for entry in range(_size(spec, key))]
-    options = Options(
+    return Options(
         tableau=TABLEAUS[integrator_name],
         shown=len(spec.states),
         learned=tuple(learned),
         pose=spec.pose_indices,
     )
-    folder = resources.files("pct.native")
-    simd, driver, entry = ((folder / name).read_text() for name in PARTS)
-    return "\n".join([simd, generate(equations, options), driver, *([entry] if ffi else [])])
+
+
+@cache
+def _generator() -> str:
+    """Hash of what makes sources of equations, and of the interface that they are called by."""
+    files = sorted((file.name, file.read_bytes()) for file in _FOLDER.iterdir() if file.is_file())
+    return hashlib.sha256(repr((files, jax.__version__)).encode()).hexdigest()
 
 
 def comparison(angle_mask: Any, scales: Any, huber: float | None = None) -> np.ndarray:

@@ -6,6 +6,7 @@ abs and sign at zero, nothing through the side of a `where` that is not taken.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable, Mapping
 
 from pct.native.graph import Graph, Node, behind
@@ -52,10 +53,13 @@ def active_nodes(outputs: Iterable[Node], wanted: Callable[[Node], bool]) -> set
 
 
 def _sum(graph: Graph, parts: list[Node]) -> Node:
-    total, *rest = parts
-    for part in rest:
-        total = graph.add(total, part)
-    return total
+    """The sum in the order in which the parts are there: those behind long chains of operations last."""
+    heap = [(part.depth, part.index, part) for part in parts]
+    heapq.heapify(heap)
+    while len(heap) > 1:
+        total = graph.add(heapq.heappop(heap)[-1], heapq.heappop(heap)[-1])
+        heapq.heappush(heap, (total.depth, total.index, total))
+    return heap[0][-1]
 
 
 def _partials(graph: Graph, node: Node, adjoint: Node) -> list[tuple[Node, Callable[[], Node]]]:

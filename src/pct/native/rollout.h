@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <new>
+#include <utility>
 
 #define EXPORTED __attribute__((visibility("default")))
 
@@ -51,10 +52,35 @@ class Scratch {
   size_t size_ = 0;
 };
 
-INLINE void load_lanes(const float* const* from, int64_t offset, V* to, int count) {
-  float* numbers = reinterpret_cast<float*>(to);
-  for (int i = 0; i < count; i++)
-    for (int lane = 0; lane < LANES; lane++) numbers[i * LANES + lane] = from[lane][offset + i];
+// Of each pair of lanes S apart, one goes to the other of a pair of vectors S apart.
+template <int S, size_t... I>
+INLINE void exchange(V* rows, std::index_sequence<I...>) {
+#pragma GCC unroll 16
+  for (int i = 0; i < LANES; i++) {
+    if (i & S) continue;
+    const V a = rows[i], b = rows[i + S];
+    rows[i] = SHUFFLE(a, b, (I & S ? I - S + LANES : I)...);
+    rows[i + S] = SHUFFLE(a, b, (I & S ? I + LANES : I + S)...);
+  }
+}
+
+template <int S = LANES / 2>
+INLINE void transpose(V* rows) {
+  exchange<S>(rows, std::make_index_sequence<LANES>());
+  if constexpr (S > 1) transpose<S / 2>(rows);
+}
+
+// `count` numbers of each lane, side by side in memory, to vectors over lanes.
+FUNCTION void load_lanes(const float* const* from, V* to, int64_t count) {
+  int64_t i = 0;
+  for (; i + LANES <= count; i += LANES) {
+    V rows[LANES];
+    for (int lane = 0; lane < LANES; lane++) memcpy(&rows[lane], from[lane] + i, sizeof(V));
+    transpose(rows);
+    for (int lane = 0; lane < LANES; lane++) to[i + lane] = rows[lane];
+  }
+  for (; i < count; i++)
+    for (int lane = 0; lane < LANES; lane++) to[i][lane] = from[lane][i];
 }
 
 struct Block {
@@ -69,7 +95,9 @@ struct Block {
     for (int i = 0; i <= PARAMS; i++) p[i] = splat(call.fixed[i]);
     const float* answers[LANES];
     for (int lane = 0; lane < LANES; lane++) answers[lane] = call.answers + window(lane) * LEARNED;
-    for (int i = 0; i < LEARNED; i++) load_lanes(answers, i, &p[LEARNED_ENTRY[i]], 1);
+    V given[std::max(1, LEARNED)];
+    load_lanes(answers, given, LEARNED);
+    for (int i = 0; i < LEARNED; i++) p[LEARNED_ENTRY[i]] = given[i];
     window_values(p, w);
   }
   int64_t window(int lane) const { return first + std::min(lane, lanes - 1); }
@@ -120,37 +148,34 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
 
   const float* from[LANES];
   for (int lane = 0; lane < LANES; lane++) from[lane] = call.controls + b.row(lane) * CONTROLS;
-  for (int64_t t = 0; t < T; t++) load_lanes(from, t * CONTROLS, controls + t * CONTROLS, CONTROLS);
+  load_lanes(from, controls, T * CONTROLS);
   V scale = splat(0.0f);
   if (compares) {
     for (int lane = 0; lane < LANES; lane++) from[lane] = call.weights + b.window(lane) * T;
+    load_lanes(from, weights, T);
     V sum = splat(0.0f);
-    int64_t last = 0;
-    for (int64_t t = 0; t < T; t++) {
-      load_lanes(from, t, weights + t, 1);
-      sum += weights[t];
-      for (int lane = 0; lane < LANES; lane++)
-        if (weights[t][lane] > 0.0f) last = t + 1;
-    }
+    for (int64_t t = 0; t < T; t++) sum += weights[t];
+    int64_t last = T;
+    while (last > 0 && !any(weights[last - 1] > 0.0f)) last--;
     b.steps = last;
     scale = 1.0f / (vwhere(sum > 0.0f, sum, splat(1.0f)) * float(SHOWN));
     const int shift = call.localise ? 1 : 0;
     for (int lane = 0; lane < LANES; lane++) from[lane] = call.targets + (b.row(lane) + shift) * SHOWN;
-    for (int64_t t = 0; t < b.steps; t++) load_lanes(from, t * SHOWN, targets + t * SHOWN, SHOWN);
+    load_lanes(from, targets, b.steps * SHOWN);
   } else if (REVERSE) {
     for (int lane = 0; lane < LANES; lane++) from[lane] = call.cotangents + b.window(lane) * T * SHOWN;
-    for (int64_t t = 0; t < T; t++) load_lanes(from, t * SHOWN, seeds + t * SHOWN, SHOWN);
+    load_lanes(from, seeds, T * SHOWN);
   }
 
   V state[2][STATES], *x = state[0], *y = state[1];
   for (int lane = 0; lane < LANES; lane++) from[lane] = call.start + b.window(lane) * STATES;
-  load_lanes(from, 0, x, STATES);
+  load_lanes(from, x, STATES);
 
   V origin[SHOWN], cosine = splat(1.0f), sine = splat(0.0f);
   const bool localise = compares && call.localise;
   if (localise) {
     for (int lane = 0; lane < LANES; lane++) from[lane] = call.targets + b.row(lane) * SHOWN;
-    load_lanes(from, 0, origin, SHOWN);
+    load_lanes(from, origin, SHOWN);
     cosine = vcos(origin[POSE[2]]);
     sine = vsin(origin[POSE[2]]);
   }

@@ -17,19 +17,16 @@ from pct.native.graph import Node
 # Cycles until a result can be used, and vector instructions that it takes: roughly those of x86 cores.
 USUAL = (4.0, 1.0)
 COSTS = {
+    **dict.fromkeys(("neg", "abs", "not", "and", "or", "where", "max", "min", "lt", "le", "eq"), (1.0, 1.0)),
     "reciprocal": (12.0, 4.0), "sqrt": (20.0, 8.0), "sin": (45.0, 14.0), "cos": (45.0, 14.0),
     "tan": (60.0, 20.0), "atan": (60.0, 18.0), "atan2": (65.0, 24.0), "tanh": (60.0, 22.0),
     "exp": (50.0, 22.0), "log": (55.0, 30.0),
 }  # fmt: skip
 # Vector instructions that start in a cycle.
-import os
-
-WIDTH = float(os.environ.get("WID", "2"))
+WIDTH = 2.0
 # Values alive at once before freeing some comes first. More than there are registers: a processor renames
 # them, and what does not fit comes back from the nearest memory in few cycles.
-import os
-
-REGISTERS = int(os.environ.get("REG", "24"))
+REGISTERS = 24
 
 
 def in_order(sinks: Iterable[Node], arguments: Callable[[Node], tuple[Node, ...]]) -> list[Node]:

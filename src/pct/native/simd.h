@@ -19,10 +19,21 @@
 typedef float V __attribute__((vector_size(4 * LANES)));
 typedef int32_t M __attribute__((vector_size(4 * LANES)));  // all bits of a lane, or none; also integers
 
+#if defined(__clang__)
+#define SHUFFLE __builtin_shufflevector
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, M{__VA_ARGS__})
+#endif
+
 INLINE V splat(float x) { return x - V{}; }
 INLINE M bits(V x) { return (M)x; }
 INLINE V number(M x) { return (V)x; }
 INLINE V vwhere(M mask, V a, V b) { return mask ? a : b; }
+INLINE bool any(M mask) {
+  int32_t found = 0;
+  for (int lane = 0; lane < LANES; lane++) found |= mask[lane];
+  return found != 0;
+}
 INLINE V converted(M x) { return __builtin_convertvector(x, V); }
 
 // The second argument where either is NaN, as one instruction.

@@ -8,7 +8,7 @@ import numpy as np
 
 from pct.dynamics.core import ModelSpec
 from pct.integration import Tableau, explicit_step
-from pct.native.graph import Graph, Level, Node, NotSupported
+from pct.native.graph import Graph, Level, Node, NotSupported, behind
 from pct.native.namespace import SymbolicNamespace, entries
 
 
@@ -58,6 +58,15 @@ def trace(spec: ModelSpec) -> Equations:
     if any(len(rate) != 1 for rate in rates) or len(rates) != len(x):
         raise NotSupported("rates that are not one number a state")
     return Equations(graph, names, x, u, tuple(rate[0] for rate in rates))
+
+
+def describe(equations: Equations) -> str:
+    """The equations in words, the same for the same equations only."""
+    nodes = [
+        (node.index, node.op, *(arg.index for arg in node.args), node.key) for node in behind(equations.rates)
+    ]
+    rates = [rate.index for rate in equations.rates]
+    return repr((nodes, rates, equations.names, len(equations.x), len(equations.u)))
 
 
 def take_step(equations: Equations, tableau: Tableau) -> tuple[tuple[Node, ...], list[tuple[Node, ...]]]:
