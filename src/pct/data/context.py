@@ -6,33 +6,74 @@ each changed from row to row, for a network that reads a sequence.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import jax.numpy as jnp
+import numpy as np
 
 from pct.dynamics.core import ModelSpec
-from pct.types import Array, Float
+from pct.types import Array, Float, Int
 
 HISTORY_PARTS = 4
 
 
 def means_of(
-    states: Sequence[Float[Array, "L B"]], controls: Sequence[Float[Array, "H B"]], pose: tuple[int, int, int]
-) -> Float[Array, "B K"]:
+    states: Float[Array, "B S"],
+    controls: Float[Array, "B C"],
+    means: Sequence[Float[Array, "B K"]],
+    pose: tuple[int, int, int],
+) -> Float[Array, "B F"]:
     """State context before a window, in a form that does not move with x, y and heading.
 
     The present values of all states but the pose and the last controls; then how each differed, in the
     mean, in each quarter of the history; then where the car was, seen from its present pose. Means, since
     a network that reads every noisy row learns the noise by heart.
+
+    Args:
+        states: at the start of each window.
+        controls: over the step before it.
+        means: of states and controls, side by side, over each part of the history; see `history_means`.
+        pose: positions of x, y and heading in the state.
     """
-    moving = [x for i, x in enumerate(states) if i not in pose]
-    present = [x[-1] for x in (*moving, *controls)]
-    past = [x[:-1] - now for x, now in zip(moving, present, strict=False)]
-    past += [u - now for u, now in zip(controls, present[len(moving) :], strict=True)]
-    past += [states[i][:-1] for i in pose]
-    means = [x[part].mean(axis=0) for part in _history_parts(controls[0].shape[0]) for x in past]
-    return jnp.stack([*present, *means], axis=-1)
+    count = states.shape[-1]
+    moving = np.array([i for i in range(count + controls.shape[-1]) if i not in pose])
+    now = jnp.concatenate([states, controls], axis=-1)
+    x, y, heading = pose
+    cos, sin = jnp.cos(states[:, heading]), jnp.sin(states[:, heading])
+    parts = [now[:, moving]]
+    for mean in means:
+        past = mean - now
+        dx, dy = past[:, x], past[:, y]
+        seen = jnp.stack([cos * dx + sin * dy, cos * dy - sin * dx, past[:, heading]], axis=-1)
+        parts += [past[:, moving], seen]
+    return jnp.concatenate(parts, axis=-1)
+
+
+def moving_means(rows: Float[np.ndarray, "N K"], history: int) -> dict[int, Float[np.ndarray, "N K"]]:
+    """Mean of each row and those before it, by how many rows the parts of a history have.
+
+    The first rows, which have too few before them, hold the mean of those that there are. Means do not know
+    where a recording begins, but no window reads across.
+    """
+    found = {}
+    for length in {part.stop - part.start for part in _history_parts(history)}:
+        means = np.empty_like(rows)
+        for column, mean in zip(rows.T, means.T, strict=True):
+            # Sums of differences from a value nearby lose no digits.
+            sums = np.cumsum(np.concatenate([np.zeros(length), column.astype(np.float64) - column[0]]))
+            mean[:] = column[0] + (sums[length:] - sums[:-length]) / length
+        found[length] = means
+    return found
+
+
+def history_means(
+    means: Mapping[int, Float[Array, "N K"]], starts: Int[Array, " B"], history: int
+) -> list[Float[Array, "B K"]]:
+    """Mean over each part of the history before the starts, of tables from `moving_means`."""
+    return [
+        means[part.stop - part.start][starts - (history - part.stop + 1)] for part in _history_parts(history)
+    ]
 
 
 def moving_channels(spec: ModelSpec) -> list[str]:

@@ -18,7 +18,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pct.data.context import means_of, names_of_means, names_of_steps, steps_of
+from pct.data.context import (
+    history_means,
+    means_of,
+    moving_means,
+    names_of_means,
+    names_of_steps,
+    steps_of,
+)
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError, UsageError
 from pct.types import (
@@ -122,8 +129,8 @@ class FeatureDataset(NamedTuple):
         origin: where the windows come from; None in a batch.
         past: the rows before each window and its first, (H + 1, B) a state and (H, B) a control; None where
             nobody asked for them.
-        rows: where ``controls`` and ``targets`` come from, for an engine that reads them there; None where they
-            are not just these rows.
+        rows: where ``controls`` and ``targets`` come from, for an engine that reads them there; None where
+            they are not just these rows.
     """
 
     features: Features
@@ -249,6 +256,7 @@ class WindowArrays(NamedTuple):
     Attributes:
         states, controls, exogenous: rows as in `WindowStore`.
         starts: first row of each window, (W,).
+        means: of states and controls, side by side, over rows up to each; see `pct.data.context`.
         codes: history features of each window in 8 bits, (W, K); their noise is far above that step.
         code_zero, code_step: the feature is zero + step * code, (K,) each.
         begin: state at each window's start, hidden ones last, (W, X), where an observer found it; None: as
@@ -259,6 +267,7 @@ class WindowArrays(NamedTuple):
     controls: Array
     exogenous: Array
     starts: Array
+    means: dict[int, Array]
     codes: Array
     code_zero: Array
     code_step: Array
@@ -301,28 +310,29 @@ class WindowSet:
             numbers: any of 0 ... len - 1.
         """
         starts = arrays.starts[numbers]
-        states = _local_states(arrays.states, starts, -self.history, self.horizon, self.pose)
-        controls = _rows(arrays.controls, starts, -self.history, self.horizon - 1)
-        now = self.history
-        past = [x[: now + 1] for x in states], [u[:now] for u in controls]
+        now = arrays.states[starts]
         parts = []
         if self.feature_mode != "context":
             parts.append(arrays.exogenous[starts])
         if self.feature_mode != "features":
-            parts.append(means_of(*past, self.pose))
-            parts.append(arrays.code_zero + arrays.code_step * arrays.codes[numbers].astype(states[0].dtype))
+            means = history_means(arrays.means, starts, self.history)
+            parts.append(means_of(now, arrays.controls[starts - 1], means, self.pose))
+            parts.append(arrays.code_zero + arrays.code_step * arrays.codes[numbers].astype(now.dtype))
+        before = -self.history if self.sequence or self.acting is not None else 0
+        controls = _rows(arrays.controls, starts, before, self.horizon - 1)
         if self.sequence:
-            parts.append(steps_of(*past, self.pose))
+            past = _local_states(arrays.states, starts, before, 0, self.pose)
+            parts.append(steps_of(past, [u[:-before] for u in controls], self.pose))
         acting = controls if self.acting is None else self.acting(controls)
-        begin = jnp.stack([x[now] for x in states], axis=-1)
+        begin = now.at[:, self.pose].set(0.0)
         if arrays.begin is not None:
             begin = arrays.begin[numbers]
-            parts.append(begin[:, len(states) :])
+            parts.append(begin[:, now.shape[-1] :])
         return FeatureDataset(
             jnp.concatenate(parts, axis=-1),
-            _stack([u[now:] for u in acting]),
+            _stack([u[-before:] for u in acting]),
             begin,
-            _stack([x[now + 1 :] for x in states]),
+            _stack([x[1:] for x in _local_states(arrays.states, starts, 0, self.horizon, self.pose)]),
             rows=WindowRows(arrays.states, arrays.controls, starts) if self.acting is None else None,
         )
 
@@ -403,8 +413,11 @@ def make_window_set(
     if sequence:
         names += names_of_steps(spec, history)
     zero, step, codes = _encode(extra)
-    rows = (store.states, store.controls, store.exogenous, starts.astype(np.int32), codes, zero, step)
-    arrays = WindowArrays(*(jnp.asarray(part) for part in rows))
+    rows = store.states, store.controls, store.exogenous, starts.astype(np.int32)
+    means = {}
+    if feature_mode != "features":
+        means = moving_means(np.concatenate([store.states, store.controls], axis=-1), history)
+    arrays = WindowArrays(*jax.tree.map(jnp.asarray, (*rows, means, codes, zero, step)))
     # On CPU the host reads the device's rows in place: they are in memory once.
     store = store._replace(
         states=np.asarray(arrays.states),
