@@ -84,7 +84,7 @@ def test_samples_stand_for_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_a_recording_lacks_is_left_out() -> None:
     samples = collect([circle(10.0, 4.0, 0.1), log({"v": T}, "b")]).samples
-    assert np.isnan(samples["x"]).sum() == ROWS
+    assert np.isnan(samples["x"]).mean() == 0.5
     assert np.isfinite(samples["v"]).all()
     assert set(collect([log({"v": T})]).samples) == {"v", "recording", "seconds"}
     # A slip angle at standstill is none.

@@ -419,3 +419,44 @@ def test_a_figure_shows_points_and_marks(tmp_path: Path) -> None:
     panels = [("time [s]", "v [m/s]", {"v": (t, t), "fault": (t[:3], t[:3])}, True)]
     plot_finding(tmp_path / "a.png", title="spikes: a", message="costs $5 " * 40, panels=panels)
     assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+def settled() -> Channels:
+    """A drive without noise that keeps its speed and its bend for most of the time."""
+    t = DT * np.arange(2000)
+    v = 4.0 + np.clip(t - 10.0, 0.0, 1.0)
+    psi_dot = np.round(0.8 * (1.0 - np.exp(-np.clip(t - 5.0, 0.0, None) / 0.5)), 9)
+    psi_dot = np.where(t > 30.0, np.round(psi_dot * np.cos(0.7 * (t - 30.0)), 9), psi_dot)
+    psi = np.concatenate([[0.0], np.cumsum(0.5 * (psi_dot[1:] + psi_dot[:-1]) * DT)])
+    x, y = (np.cumsum(v * turned(psi)) * DT for turned in (np.cos, np.sin))
+    return {"x": x, "y": y, "psi": psi, "v": v, "psi_dot": psi_dot}
+
+
+def test_values_that_stay_for_want_of_noise_are_no_fault() -> None:
+    found = {check for check, _ in alarms(examine(recording(settled())))}
+    assert not found & {"frozen", "clipping", "interpolated", "quantised", "held"}
+
+
+def test_a_sensor_without_noise_that_stops_is_named() -> None:
+    columns = settled()
+    columns["psi_dot"] = columns["psi_dot"].copy()
+    columns["psi_dot"][1550:1650] = columns["psi_dot"][1550]
+    assert ("frozen", ("psi_dot",)) in alarms(examine(recording(columns)))
+
+
+def test_a_constant_that_others_confirm_is_no_fault() -> None:
+    steady = {name: column[300:500] for name, column in settled().items()}
+    assert np.ptp(steady["v"]) == 0.0
+    assert "frozen" not in {check for check, _ in alarms(examine(recording(steady)))}
+    stuck = {**steady, "v": np.full(200, 6.0)}
+    assert ("frozen", ("v",)) in alarms(examine(recording(stuck)))
+
+
+@pytest.mark.parametrize("ratio", [1.37, 2.0, 3.3])
+@pytest.mark.parametrize("digits", [4, 12])
+def test_a_signal_drawn_straight_between_slower_samples_is_named_alone(ratio: float, digits: int) -> None:
+    columns = sensed(exact())
+    rows = np.arange(len(columns["vx"]), dtype=float)
+    samples = np.arange(0.0, rows[-1] + ratio, ratio)
+    columns["vx"] = np.round(np.interp(rows, samples, np.interp(samples, rows, columns["vx"])), digits)
+    assert alarms(examine(recording(columns))) == {("interpolated", ("vx",))}

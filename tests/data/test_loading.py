@@ -49,6 +49,15 @@ def drive(
     )
 
 
+def without(log: Trajectory, *names: str) -> Trajectory:
+    """The drive as a logger without these channels writes it."""
+    channels, units, origins = (
+        {key: value for key, value in table.items() if key not in names}
+        for table in (log.channels, log.units, log.origins)
+    )
+    return dataclasses.replace(log, channels=channels, units=units, origins=origins)
+
+
 def folder(path: Path, *trajectories: Trajectory) -> Path:
     write_dataset(path, trajectories or (drive(),), vehicle="test car")
     return path
@@ -165,9 +174,7 @@ def test_a_missing_folder_is_named_with_its_use(tmp_path: Path) -> None:
 
 
 def test_a_missing_channel_is_named(tmp_path: Path) -> None:
-    log = drive()
-    channels = {key: column for key, column in log.channels.items() if key != "delta"}
-    path = folder(tmp_path / "data", dataclasses.replace(log, channels=channels))
+    path = folder(tmp_path / "data", without(drive(), "delta"))
     with pytest.raises(DataError, match=r"lap: expected channel 'delta' in rad"):
         load_window_store([path], MODEL_SPECS["kinematic-singletrack"])
 
@@ -210,9 +217,7 @@ def test_a_recording_shorter_than_a_window_is_named_with_its_use(data: Path) -> 
 
 
 def test_the_mode_features_needs_feature_columns(tmp_path: Path) -> None:
-    log = drive()
-    channels = {key: column for key, column in log.channels.items() if key != "feature.grip"}
-    path = folder(tmp_path / "plain", dataclasses.replace(log, channels=channels))
+    path = folder(tmp_path / "plain", without(drive(), "feature.grip"))
     with pytest.raises(UsageError, match=r"no feature\.\* column"):
         load(path, feature_mode="features")
 
@@ -237,9 +242,7 @@ def test_the_cache_gives_what_was_read(data: Path, tmp_path: Path, preparations:
 
 
 def test_a_cache_without_features_and_truth(tmp_path: Path) -> None:
-    log = drive()
-    channels = {key: column for key, column in log.channels.items() if "." not in key}
-    path = folder(tmp_path / "plain", dataclasses.replace(log, channels=channels))
+    path = folder(tmp_path / "plain", without(drive(), "feature.grip", "truth.mu"))
     fresh = load_window_store([path], UNICYCLE, cache=tmp_path / "rows.npz")
     assert fresh.exogenous.shape == fresh.truth.shape == (60, 0)
     assert_same(load_window_store([path], UNICYCLE, cache=tmp_path / "rows.npz"), fresh)

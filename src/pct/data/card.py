@@ -24,8 +24,9 @@ from pct.types import Column
 MOST_SAMPLES = 50_000
 # Accelerations are slopes of a local parabola over this time in s.
 SPAN = 0.4
-# Rows that follow one another faster than this, in s, tell a card no more.
+# Rows that follow one another faster than this, in s, tell a card no more, unless there are only so few.
 FINEST = 0.05
+FEWEST = 20
 # What the card shows, and what that is derived from.
 SHOWN = ("x", "y", "psi", "yaw", "course", "v", "vx", "vy", "beta", "psi_dot", "delta")
 
@@ -92,7 +93,7 @@ def stored_drives(folder: Path) -> Iterator[Trajectory]:
 
 def _coarse(trajectory: Trajectory) -> Trajectory:
     """The drive with every so many rows."""
-    step = max(1, int(FINEST / trajectory.dt + 1e-6))
+    step = max(1, min(int(FINEST / trajectory.dt + 1e-6), len(trajectory) // FEWEST))
     if step == 1:
         return trajectory
     columns = {

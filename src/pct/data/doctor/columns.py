@@ -7,9 +7,14 @@ import numpy as np
 from pct.data.derive import known_channels
 from pct.data.doctor.finding import Panel
 from pct.data.doctor.recording import Recording, unwrapped
-from pct.data.doctor.statistics import Column
+from pct.data.doctor.statistics import LEAST_ROWS, Column, noise_of
 from pct.data.trajectory import HEADINGS
 from pct.types import Bool
+
+# Neighbouring second differences with a correlation below this are those of noise.
+NOISE_NEIGHBOURS = -0.3
+# Speeds that a driver or a limiter keeps, to the last digit where a log has no noise.
+KEPT = ("v", "vx")
 
 
 def moving_rows(recording: Recording) -> Bool[np.ndarray, " _"]:
@@ -54,6 +59,24 @@ def lattice(values: Column) -> float:
     step = float(np.median(gaps[gaps < 1.5 * gaps.min()]))
     near = np.abs(gaps / step - np.rint(gaps / step))
     return step if np.mean(near < 0.05) > 0.95 else 0.0
+
+
+def is_noisy(values: Column) -> bool:
+    """Whether noise moves a signal from row to row, beyond its rounding; no value missing.
+
+    Neighbouring second differences of white noise have a correlation of -2/3, those of a smooth signal one
+    near 1.
+    """
+    bends = np.diff(values, 2)
+    if len(bends) < LEAST_ROWS or noise_of(values) <= lattice(values):
+        return False
+    size = float(bends[1:] @ bends[1:])
+    return size > 0 and float(bends[1:] @ bends[:-1]) < NOISE_NEIGHBOURS * size
+
+
+def resolution(values: Column) -> float:
+    """The smallest change that a signal can show: its steps, or what single precision rounds to."""
+    return max(lattice(values), 1e-7 * float(np.abs(values).max(initial=0.0)))
 
 
 def median(values: Column, rows: int) -> Column:

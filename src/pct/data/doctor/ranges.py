@@ -7,7 +7,7 @@ from operator import methodcaller
 
 import numpy as np
 
-from pct.data.doctor.columns import around, cut, lattice, runs, unit_of
+from pct.data.doctor.columns import KEPT, around, cut, is_noisy, lattice, resolution, runs, unit_of
 from pct.data.doctor.finding import Finding, confidence, evidence
 from pct.data.doctor.recording import Recording
 from pct.data.doctor.statistics import Column, noise_of
@@ -18,9 +18,14 @@ from pct.types import Bool
 CHANCE = 1e-6
 # Fewer levels than these within the range of a signal hide what it does.
 LEVELS = 40
+# Moves that follow one another, of all moves: steps of a level come one by one where a signal mostly stands.
+RAMP = 0.7
 # A level repeated so often at the end of a range, beside what its neighbours hold.
 CLIPPED = 10.0
 CLIPPED_ROWS = 8
+# A signal without noise that settles at a value creeps there; one that is cut off runs into its end, its last
+# steps this many times what it can show.
+ABRUPT = 10.0
 
 
 def quantised(recording: Recording) -> list[Finding]:
@@ -38,7 +43,7 @@ def quantised(recording: Recording) -> list[Finding]:
         moves = np.diff(good)
         # White noise above half a step shows as moves of one step to and fro in most rows.
         still = float(np.mean(moves == 0))
-        if not (2.0 <= levels < LEVELS and still > 0.5):
+        if not (2.0 <= levels < LEVELS and still > 0.5) or _ramps(moves, step):
             continue
         rows = np.flatnonzero(np.concatenate([[False], np.diff(column) != 0]))
         found.append(
@@ -61,6 +66,13 @@ def quantised(recording: Recording) -> list[Finding]:
     return found
 
 
+def _ramps(moves: Column, step: float) -> bool:
+    """Whether all moves are of one size and follow one another: a servo at its full rate makes such steps."""
+    moved = moves != 0
+    alike = float(np.mean(np.abs(np.abs(moves[moved]) - step) < 0.1 * step))
+    return alike > 0.95 and float((moved[1:] & moved[:-1]).sum()) > RAMP * float(moved.sum())
+
+
 def clipped(recording: Recording) -> list[Finding]:
     """A channel that stays at the end of its range again and again, as a sensor does beyond its range."""
     found = []
@@ -77,12 +89,16 @@ def clipped(recording: Recording) -> list[Finding]:
         noise = noise_of(values)
         if noise < 1e-9 * float(np.ptp(values)):
             continue
+        noisy = is_noisy(values)
+        if not noisy and name in KEPT:
+            continue
         ends = [
             (end, at_end, expected)
             for end in (float(values.max()), float(values.min()))
             if (at_end := np.abs(column - end) < 0.5 * step).sum() >= CLIPPED_ROWS
             and at_end.sum() < 0.5 * len(values)
             and (longest := runs(at_end)[1].max()) >= 3
+            and (noisy or _runs_into(column, at_end))
             # What a signal of this noise holds there by chance: as much as the levels beside it.
             and (expected := _beside(column, at_end, end, step, noise)) > 0
             and (at_end.sum() > CLIPPED * expected or longest > _longest_by_chance(column, at_end))
@@ -112,6 +128,14 @@ def clipped(recording: Recording) -> list[Finding]:
             )
         )
     return found
+
+
+def _runs_into(column: Column, at_end: Bool[np.ndarray, " _"]) -> bool:
+    """Whether a signal runs into the end of its range at full speed, most times that it comes there."""
+    first, _ = runs(at_end)
+    first = first[first >= 2]
+    before = np.abs(column[first - 1] - column[first - 2])
+    return len(first) > 0 and float(np.mean(before > ABRUPT * resolution(column[np.isfinite(column)]))) > 0.5
 
 
 def _longest_by_chance(column: Column, at_end: Bool[np.ndarray, " _"]) -> float:

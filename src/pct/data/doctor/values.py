@@ -7,9 +7,23 @@ from operator import methodcaller
 
 import numpy as np
 
-from pct.data.doctor.columns import around, blank, cut, median, moving_rows, runs, unit_of, unwrapped_column
+from pct.data.doctor.columns import (
+    KEPT,
+    around,
+    blank,
+    cut,
+    is_noisy,
+    median,
+    moving_rows,
+    resolution,
+    runs,
+    unit_of,
+    unwrapped_column,
+)
 from pct.data.doctor.finding import Finding, confidence, evidence
 from pct.data.doctor.recording import Recording
+from pct.data.doctor.relations import RELATIONS, pairs_of, pose_velocity
+from pct.data.doctor.statistics import Column, noise_of
 from pct.data.outliers import STEPS, find_spikes
 from pct.types import Bool
 
@@ -21,6 +35,13 @@ FROZEN_SECONDS = 0.5
 HELD_STILL = ("delta", "delta_dot", "accel")
 # Chance of an equal run as long as the one found, over the whole recording.
 CHANCE = 1e-6
+# A sensor without noise that stood still has to catch up: its step then is this many times those around.
+CATCHES_UP = 4.0
+AROUND = 5
+# It stopped on the way where its last steps are this many times what it can show.
+ON_THE_WAY = 10.0
+# A constant is true where others say the same but for this share of it.
+SAME = 0.03
 
 
 def missing(recording: Recording) -> list[Finding]:
@@ -102,7 +123,7 @@ def frozen(recording: Recording) -> list[Finding]:
                 Finding(
                     check="frozen",
                     # A manoeuvre may hold the steering still; all else moves with the vehicle.
-                    severity="info" if name in HELD_STILL else "warning",
+                    severity="info" if name in HELD_STILL or _is_true(recording, name) else "warning",
                     message=(
                         f"{recording.called(name)} is {good[0]:.4g} {unit_of(name)} in all {len(good)} rows"
                     ),
@@ -126,6 +147,10 @@ def frozen(recording: Recording) -> list[Finding]:
         if name in HELD_STILL:
             continue
         long = length > allowed
+        if long.any() and not is_noisy(good):
+            # Without noise a drive at rest in a bend repeats its values as well.
+            told = _catches_up(column, start - 1, start + length)
+            long &= told & ((start + length < len(column)) | (name not in KEPT))
         if not long.any():
             continue
         rows = np.concatenate(
@@ -151,6 +176,38 @@ def frozen(recording: Recording) -> list[Finding]:
             )
         )
     return found
+
+
+def _is_true(recording: Recording, name: str) -> bool:
+    """Whether others say as well that a channel is constant."""
+    sides = [relation.sides for relation in RELATIONS if relation.name == name]
+    if name == "vy":
+        sides = [lambda piece: (pose := pose_velocity(piece)) and (piece.columns["vy"], pose[1])]
+    value = float(np.nanmedian(recording.channels[name]))
+    said = [other for side in sides for _, other in pairs_of(recording, side)[0]]
+    if not said:
+        return False
+    others = np.concatenate(said)
+    apart = float(np.quantile(np.abs(others - value), 0.9))
+    return apart < max(SAME * abs(value), 3.0 * noise_of(others), 1e-3)
+
+
+def _catches_up(column: Column, first: np.ndarray, after: np.ndarray) -> Bool[np.ndarray, " _"]:
+    """Whether a signal that stood still from ``first`` on jumps to where it would be, at ``after``.
+
+    Where the recording ends before, whether it stopped on its way.
+    """
+    steps = np.abs(np.diff(column))
+    least = ON_THE_WAY * resolution(column[np.isfinite(column)])
+    told = np.zeros(len(first), bool)
+    for k, (start, stop) in enumerate(zip(first, after, strict=True)):
+        before, later = steps[max(start - AROUND, 0) : start], steps[stop : stop + AROUND]
+        if stop < len(column):
+            usual = np.nanmax(np.concatenate([before, later]), initial=0.0)
+            told[k] = steps[stop - 1] > max(CATCHES_UP * usual, least)
+        else:
+            told[k] = len(before) > 0 and np.nanmedian(before) > least
+    return told
 
 
 def _share_without_longest(
