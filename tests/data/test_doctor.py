@@ -460,3 +460,10 @@ def test_a_signal_drawn_straight_between_slower_samples_is_named_alone(ratio: fl
     samples = np.arange(0.0, rows[-1] + ratio, ratio)
     columns["vx"] = np.round(np.interp(rows, samples, np.interp(samples, rows, columns["vx"])), digits)
     assert alarms(examine(recording(columns))) == {("interpolated", ("vx",))}
+
+
+def test_short_pieces_of_a_fast_log_are_passed_over() -> None:
+    """At 1 kHz a span is 300 rows: pieces of 100 hold none."""
+    columns = {name: column[:1000] for name, column in sensed(exact()).items()}
+    time = np.arange(1000) * 1e-3 + np.arange(1000) // 100 * 1.0
+    assert {"time_gap"} <= {check for check, _ in alarms(examine(recording(columns, time)))}

@@ -16,6 +16,7 @@ from pct.data.doctor.relations import (
     middle,
     pose_velocity,
     span_rows,
+    tells,
 )
 from pct.data.doctor.statistics import (
     DECISIVE,
@@ -223,7 +224,7 @@ def heading_is_course(recording: Recording) -> list[Finding]:
     vy, across, along, turn = [], [], [], []
     for piece in recording.pieces:
         pose, sideways, psi = pose_velocity(piece), piece.get("vy"), piece.get("psi")
-        if pose is None or sideways is None or psi is None or len(piece) < 60:
+        if pose is None or sideways is None or psi is None or not tells(piece):
             continue
         along.append(pose[0])
         across.append(pose[1])
@@ -353,7 +354,7 @@ def velocity_frame(recording: Recording) -> list[Finding]:
 
 def _frame_rows(piece: Piece) -> tuple[Column, ...] | None:
     pose = pose_velocity(piece)
-    if pose is None or not {"vx", "vy"} <= set(piece.columns) or len(piece) < 60:
+    if pose is None or not {"vx", "vy"} <= set(piece.columns) or not tells(piece):
         return None
     psi = piece.get("psi")
     assert psi is not None

@@ -21,6 +21,7 @@ from pct.data.doctor.relations import (
     pairs_of,
     pose_velocity,
     span_rows,
+    tells,
 )
 from pct.data.doctor.statistics import (
     MAD,
@@ -438,7 +439,7 @@ def _arm_rows(piece: Piece, recording: Recording) -> tuple[Column, ...] | None:
     if pose is None or not logged or not {"psi", "yaw"} & set(piece.columns):
         return None
     vy, psi = piece.get("vy"), piece.get("psi")
-    if vy is None or psi is None or len(piece) < 60:
+    if vy is None or psi is None or not tells(piece):
         return None
     turn = change(psi, piece.dt)
     return mean_rate(vy, piece.dt), pose[1], turn, pose[0], np.gradient(pose[1], piece.dt)

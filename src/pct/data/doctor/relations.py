@@ -45,6 +45,11 @@ def span_rows(dt: float) -> int:
     return max(1, round(0.5 * SPAN / dt))
 
 
+def tells(piece: Piece) -> bool:
+    """Whether a piece holds enough rows for spans about them."""
+    return len(piece) >= 60 and len(piece) > 4 * span_rows(piece.dt) + 10
+
+
 def mean_rate(rate: Column, dt: float) -> Column:
     """Mean of a rate, or of any column, over a span about each row, by trapezoids, (N - 2h,)."""
     h = span_rows(dt)
