@@ -151,7 +151,7 @@ def _courses(recording: Recording, name: str) -> tuple[Column, Column, Column]:
     """Direction of the path, the heading as logged, and weights, of the rows that move."""
     courses, raws, weights = [], [], []
     for piece in recording.pieces:
-        if not {"x", "y", name} <= set(piece.columns) or len(piece) < 40:
+        if not {"x", "y", name} <= set(piece.columns) or not tells(piece):
             continue
         x_dot, y_dot = change(piece.columns["x"], piece.dt), change(piece.columns["y"], piece.dt)
         ahead = _ahead(piece)
