@@ -24,7 +24,8 @@ from native.windows import (
     toy_model,
 )
 from pct.dynamics import MODEL_SPECS, ModelSpec
-from pct.native.kernel import Kernel, comparison
+from pct.native.code import comparison
+from pct.native.kernel import Kernel
 from pct.native.training import make_kernel, native_rollout
 
 pytestmark = [needs_compiler, pytest.mark.usefixtures("single_precision")]

@@ -39,13 +39,13 @@ class NoCompiler(Exception):
     """No native code can be made on this machine; the message says why."""
 
 
-def load_library(key: str, make_source: Callable[[], str], include: str) -> ctypes.CDLL:
+def load_library(key: str, make_source: Callable[[], str], include: str | None) -> ctypes.CDLL:
     """Compiled code, from the cache or fresh.
 
     Args:
         key: of the source, the same for the same source only.
         make_source: makes the C++17.
-        include: folder of the headers that it names.
+        include: folder of the headers that it names, where it names any.
 
     Raises:
         NoCompiler: there is none, it fails, or there is no safe folder for its results.
@@ -80,11 +80,12 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pct" / "native"
 
 
-def _compile(command: list[str], source: str, include: str, path: Path) -> None:
+def _compile(command: list[str], source: str, include: str | None, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         unit, library = Path(folder) / "model.cpp", Path(folder) / "model.so"
         unit.write_text(source)
-        full = [*command, *FLAGS, "-I", include, "-o", str(library), str(unit)]
+        headers = ["-I", include] if include else []
+        full = [*command, *FLAGS, *headers, "-o", str(library), str(unit)]
         try:
             done = subprocess.run(full, capture_output=True, text=True, timeout=LONGEST)
         except (OSError, subprocess.TimeoutExpired) as error:

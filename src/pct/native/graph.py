@@ -49,7 +49,7 @@ class Node:
         self, graph: Graph, index: int, op: str, args: tuple[Node, ...], key: Any, level: Level
     ) -> None:
         self.graph, self.index, self.op, self.args, self.key, self.level = graph, index, op, args, key, level
-        self.depth = 1 + max((arg.depth for arg in args), default=-1)
+        self.depth: int = 1 + max((arg.depth for arg in args), default=-1)
 
     @property
     def is_mask(self) -> bool:

@@ -1,11 +1,8 @@
-"""A model's native code and the functions of JAX that call it, by way of `jax.ffi`."""
+"""The functions of JAX that call a model's native code, by way of `jax.ffi`."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib import resources
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -13,56 +10,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from pct.dynamics.core import ModelSpec
-from pct.integration import TABLEAUS
-from pct.native.codegen import Options, generate
-from pct.native.compiler import load_library
-from pct.native.trace import Equations, describe, trace
+from pct.native.code import Code
 from pct.types import Array
 
 _REGISTERED: set[str] = set()
 
-PARTS = ("simd.h", "rollout.h", "ffi.h")
-_FOLDER = resources.files("pct.native")
 
-
-class Kernel:
-    """Compiled rollouts of a model and their gradients, in single precision.
-
-    Attributes:
-        keys: names of the parameters that calls give by window, side by side in ``answers``.
-    """
+class Kernel(Code):
+    """Native code that is called inside JAX's compiled functions."""
 
     def __init__(self, spec: ModelSpec, integrator_name: str, keys: Sequence[str]) -> None:
-        """Generate, compile where the cache does not have it, and register with XLA.
-
-        Args:
-            spec: the model.
-            integrator_name: key of `pct.integration.TABLEAUS`.
-            keys: parameters that calls give by window.
-
-        Raises:
-            NotSupported: the equations use something that no code can be generated for.
-            NoCompiler: the machine cannot compile.
-        """
-        self._spec, self.keys = spec, tuple(keys)
-        self._equations = trace(spec)
-        options = _options(spec, self._equations, integrator_name, self.keys)
-        # Generating the source takes longer than reading the library, and a start waits for it.
-        key = hashlib.sha256(repr((describe(self._equations), options, _generator())).encode()).hexdigest()
-        self.library = load_library(key, lambda: make_source(self._equations, options), jax.ffi.include_dir())
-        self._targets = {what: f"pct_{what}_{key[:32]}" for what in ("loss", "rollout")}
+        """Make the code and register it with XLA; arguments and errors as of `Code`."""
+        super().__init__(spec, integrator_name, keys, xla=True)
+        self._targets = {what: f"pct_{what}_{self.key[:32]}" for what in ("loss", "rollout")}
         for what, target in self._targets.items():
             _register(target, getattr(self.library, f"pct_{what}"))
-
-    def fixed(self, base_params: Mapping[str, Any], substeps: int) -> np.ndarray:
-        """All parameters as `Call.fixed` has them, and the length of a substep in s."""
-        shapes = self._spec.param_shapes
-        values = {
-            name: np.broadcast_to(base_params[name], shapes.get(name, ())).ravel()
-            for name in dict.fromkeys(name for name, _ in self._equations.names)
-        }
-        numbers = [values[name][entry] for name, entry in self._equations.names]
-        return np.array([*numbers, base_params["dt"] / substeps], np.float32)
 
     def states(self, answers: Array, fixed: Array, start: Array, controls: Array, substeps: int) -> Array:
         """States after each step, (B, T, S).
@@ -76,7 +38,7 @@ class Kernel:
         """
         windows, steps = controls.shape[:2] if controls.ndim == 3 else (len(start), 0)
         settings = np.array([substeps, steps], np.int32)
-        result = jax.ShapeDtypeStruct((windows, steps, len(self._spec.states)), jnp.float32)
+        result = jax.ShapeDtypeStruct((windows, steps, len(self.spec.states)), jnp.float32)
         call = jax.ffi.ffi_call(self._targets["rollout"], result, vmap_method="sequential")
         return call(answers, fixed, start, controls, settings)
 
@@ -127,39 +89,6 @@ class Kernel:
         given = answers, fixed, start, controls, settings, targets, rows, weights, comparison
         by_window, by_answers = call(*given)
         return by_window, by_answers
-
-
-def make_source(equations: Equations, options: Options, *, ffi: bool = True) -> str:
-    """The whole C++ source of a model's kernel, with or without the entry points for XLA."""
-    simd, driver, entry = ((_FOLDER / name).read_text() for name in PARTS)
-    return "\n".join([simd, generate(equations, options), driver, *([entry] if ffi else [])])
-
-
-def _options(spec: ModelSpec, equations: Equations, integrator_name: str, keys: Sequence[str]) -> Options:
-    place = {name: i for i, name in enumerate(equations.names)}
-    learned = [place[key, entry] for key in keys for entry in range(_size(spec, key))]
-    return Options(
-        tableau=TABLEAUS[integrator_name],
-        shown=len(spec.states),
-        learned=tuple(learned),
-        pose=spec.pose_indices,
-    )
-
-
-@cache
-def _generator() -> str:
-    """Hash of what makes sources of equations, and of the interface that they are called by."""
-    files = sorted((file.name, file.read_bytes()) for file in _FOLDER.iterdir() if file.is_file())
-    return hashlib.sha256(repr((files, jax.__version__)).encode()).hexdigest()
-
-
-def comparison(angle_mask: Any, scales: Any, huber: float | None = None) -> np.ndarray:
-    """How states are compared, as `Call.comparison` has it; arguments as of the loss."""
-    return np.array([*(1.0 / np.asarray(scales)), *np.asarray(angle_mask), huber or np.inf], np.float32)
-
-
-def _size(spec: ModelSpec, key: str) -> int:
-    return int(np.prod(spec.param_shapes.get(key, ())))
 
 
 def _register(target: str, function: Any) -> None:

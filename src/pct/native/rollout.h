@@ -14,6 +14,7 @@ struct Call {
   int64_t windows, steps;
   int32_t substeps;
   int32_t localise;         // targets are rows in a map's frame: see them from each window's start
+  int32_t shared;           // start, targets and weights are those of one window, for all
   const float* answers;     // (B, LEARNED)
   const float* fixed;       // (PARAMS + 1), the last is the length of a substep in s
   const float* start;       // (B, STATES)
@@ -83,6 +84,19 @@ FUNCTION void load_lanes(const float* const* from, V* to, int64_t count) {
     for (int lane = 0; lane < LANES; lane++) to[i][lane] = from[lane][i];
 }
 
+// The way back, for the first of the lanes.
+FUNCTION void store_lanes(const V* from, float* const* to, int64_t count, int lanes) {
+  int64_t i = 0;
+  for (; i + LANES <= count; i += LANES) {
+    V rows[LANES];
+    for (int lane = 0; lane < LANES; lane++) rows[lane] = from[i + lane];
+    transpose(rows);
+    for (int lane = 0; lane < lanes; lane++) memcpy(to[lane] + i, &rows[lane], sizeof(V));
+  }
+  for (; i < count; i++)
+    for (int lane = 0; lane < lanes; lane++) to[lane][i] = from[i][lane];
+}
+
 struct Block {
   const Call& call;
   int64_t first;
@@ -102,6 +116,8 @@ struct Block {
   }
   int64_t window(int lane) const { return first + std::min(lane, lanes - 1); }
   int64_t row(int lane) const { return call.rows ? call.rows[window(lane)] : window(lane) * call.steps; }
+  int64_t given(int lane) const { return call.shared ? 0 : window(lane); }
+  int64_t target_row(int lane) const { return call.shared ? 0 : row(lane); }
 };
 
 // Adjoint of the state after a substep becomes that of the state before it.
@@ -151,7 +167,7 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
   load_lanes(from, controls, T * CONTROLS);
   V scale = splat(0.0f);
   if (compares) {
-    for (int lane = 0; lane < LANES; lane++) from[lane] = call.weights + b.window(lane) * T;
+    for (int lane = 0; lane < LANES; lane++) from[lane] = call.weights + b.given(lane) * T;
     load_lanes(from, weights, T);
     V sum = splat(0.0f);
     for (int64_t t = 0; t < T; t++) sum += weights[t];
@@ -160,7 +176,7 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
     b.steps = last;
     scale = 1.0f / (vwhere(sum > 0.0f, sum, splat(1.0f)) * float(SHOWN));
     const int shift = call.localise ? 1 : 0;
-    for (int lane = 0; lane < LANES; lane++) from[lane] = call.targets + (b.row(lane) + shift) * SHOWN;
+    for (int lane = 0; lane < LANES; lane++) from[lane] = call.targets + (b.target_row(lane) + shift) * SHOWN;
     load_lanes(from, targets, b.steps * SHOWN);
   } else if (REVERSE) {
     for (int lane = 0; lane < LANES; lane++) from[lane] = call.cotangents + b.window(lane) * T * SHOWN;
@@ -168,13 +184,13 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
   }
 
   V state[2][STATES], *x = state[0], *y = state[1];
-  for (int lane = 0; lane < LANES; lane++) from[lane] = call.start + b.window(lane) * STATES;
+  for (int lane = 0; lane < LANES; lane++) from[lane] = call.start + b.given(lane) * STATES;
   load_lanes(from, x, STATES);
 
   V origin[SHOWN], cosine = splat(1.0f), sine = splat(0.0f);
   const bool localise = compares && call.localise;
   if (localise) {
-    for (int lane = 0; lane < LANES; lane++) from[lane] = call.targets + b.row(lane) * SHOWN;
+    for (int lane = 0; lane < LANES; lane++) from[lane] = call.targets + b.target_row(lane) * SHOWN;
     load_lanes(from, origin, SHOWN);
     cosine = vcos(origin[POSE[2]]);
     sine = vsin(origin[POSE[2]]);
@@ -210,9 +226,13 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
         if (REVERSE) seeds[t * SHOWN + i] = vwhere(counts, share * (inner + inner) * comparison[i], splat(0.0f));
       }
     } else if (call.states) {
-      for (int i = 0; i < SHOWN; i++)
-        for (int lane = 0; lane < b.lanes; lane++) call.states[((b.first + lane) * T + t) * SHOWN + i] = x[i][lane];
+      for (int i = 0; i < SHOWN; i++) seeds[t * SHOWN + i] = x[i];
     }
+  }
+  if (call.states) {
+    float* to[LANES];
+    for (int lane = 0; lane < LANES; lane++) to[lane] = call.states + b.window(lane) * T * SHOWN;
+    store_lanes(seeds, to, T * SHOWN, b.lanes);
   }
   if (compares)
     for (int lane = 0; lane < b.lanes; lane++) call.loss[b.first + lane] = loss[lane];
@@ -257,6 +277,9 @@ static void run_blocks(const Call& call, std::atomic<int64_t>& next) {
       run_block<false>(call, number, scratch);
   }
 }
+
+// Bytes of a `Call`, for those who fill it from elsewhere.
+extern "C" EXPORTED int64_t pct_call_size() { return sizeof(Call); }
 
 // All blocks on the calling thread.
 extern "C" EXPORTED void pct_run(const Call* call) {

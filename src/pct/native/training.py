@@ -14,7 +14,8 @@ import jax.numpy as jnp
 
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.losses import yaw_normalized_loss
-from pct.native.kernel import Kernel, comparison
+from pct.native.code import comparison
+from pct.native.kernel import Kernel
 from pct.types import Array, Controls, InitialStates, States
 
 
