@@ -381,6 +381,9 @@ def test_a_dataset_folder_is_examined_and_mended(tmp_path: Path) -> None:
     assert check(tmp_path / "set", "--fix", tmp_path / "mended") == 5
     (mended,) = read_dataset(tmp_path / "mended")
     assert np.abs(mended.channels["vy"]).max() < 5
+    card = (tmp_path / "mended" / "card.html").read_text()
+    assert "Dataset: car" in card
+    assert "drive: spikes" in card
     assert check(tmp_path / "mended") == 0
     (recording_,) = read_recordings(tmp_path / "set")
     assert np.abs(recording_.channels["vy"]).max() > 1e7

@@ -62,7 +62,9 @@ def run(config: CheckConfig) -> str:
         UsageError: no folder, or an unknown model.
         DataError: a folder or file cannot be read or written.
     """
+    from pct.cli.dataset_card import write_repaired_card
     from pct.data.doctor import SEVERITIES, examine_all, read_recordings, write_repaired
+    from pct.data.trajectory import MANIFEST
     from pct.dynamics.core import MODEL_SPECS
 
     if not config.folders:
@@ -79,6 +81,8 @@ def run(config: CheckConfig) -> str:
             output = config.fix if len(folders) == 1 else config.fix / folder.name
             part = examined[start : start + len(recordings)]
             mended[str(output)] = write_repaired(folder, output, part, config.map)
+            if (output / MANIFEST).is_file():
+                write_repaired_card(output)
             start += len(recordings)
     worst = max((finding.severity for finding in findings), key=SEVERITIES.index, default="info")
     if config.json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Any
 
 from pct.data.card import Drives, card_facts, collect, fact_lines, stored_drives
 from pct.data.importing import Imported, Settings
+from pct.data.trajectory import MANIFEST
 from pct.evaluation.html import bullets, figure, heading, page, table
 from pct.files import write_output
 from pct.plots import plot_card
 
 PARTS = {"train": "Training", "val": "Validation", "test": "Test"}
 HASH = 12
+CARD = "card.html"
 
 
 def write_card(
@@ -46,6 +49,27 @@ def write_card(
         body += [heading("Files that could not be used"), bullets(failed)]
     body += [heading("Settings"), bullets(f"{name}: {value}" for name, value in settings._asdict().items())]
     write_output(path, page(f"Dataset: {vehicle}", body).encode())
+
+
+def write_repaired_card(folder: Path) -> None:
+    """Write the card of a dataset that the doctor has mended; its repairs come first.
+
+    Args:
+        folder: the mended dataset.
+    """
+    manifest = json.loads((folder / MANIFEST).read_text())
+    drives = collect(stored_drives(folder))
+    columns = [[name, row["unit"], row["origin"]] for name, row in manifest["columns"].items()]
+    body = [
+        _facts({"train": drives}),
+        heading("Repairs by pct data check"),
+        bullets(manifest["notes"]["repairs"]),
+        heading("Drives"),
+        *_figures(drives),
+        heading("Channels"),
+        table(["channel", "unit", "origin"], columns, texts=[2]),
+    ]
+    write_output(folder / CARD, page(f"Dataset: {manifest['vehicle']}", body).encode())
 
 
 def _facts(drives: Mapping[str, Drives]) -> str:

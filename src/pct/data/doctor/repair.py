@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tomllib
 from collections import Counter
@@ -44,7 +45,7 @@ def write_repaired(folder: Path, output: Path, examined: Examined, signals: str 
     if output.exists():
         raise DataError(f"{output}: expected a new folder, found an existing one: choose another name")
     if signals is None and (folder / MANIFEST).is_file():
-        return _write_dataset(output, examined)
+        return _write_dataset(folder, output, examined)
     lines = agreed_lines(examined)
     if lines:
         _write_raw(folder, output, lines, signals)
@@ -88,7 +89,8 @@ def _write_raw(folder: Path, output: Path, lines: dict[str, Any], signals: str |
         write_atomic(building / MAP, text.encode())
 
 
-def _write_dataset(output: Path, examined: Examined) -> list[str]:
+def _write_dataset(folder: Path, output: Path, examined: Examined) -> list[str]:
+    manifest = json.loads((folder / MANIFEST).read_text())
     repairs: list[str] = []
     trajectories = []
     units = {name: channel.unit for name, channel in known_channels().items()}
@@ -113,7 +115,9 @@ def _write_dataset(output: Path, examined: Examined) -> list[str]:
                 )
             )
     if repairs:
-        write_dataset(output, trajectories, vehicle="mended by pct data check", notes={"repairs": repairs})
+        notes = manifest.get("notes", {})
+        repaired = {**notes, "repairs": [*notes.get("repairs", []), *repairs]}
+        write_dataset(output, trajectories, vehicle=manifest["vehicle"], notes=repaired)
     return repairs
 
 
