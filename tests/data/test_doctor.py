@@ -470,3 +470,11 @@ def test_short_pieces_of_a_fast_log_are_passed_over() -> None:
     columns = {name: column[:1000] for name, column in sensed(exact()).items()}
     time = np.arange(1000) * 1e-3 + np.arange(1000) // 100 * 1.0
     assert {"time_gap"} <= {check for check, _ in alarms(examine(recording(columns, time)))}
+
+
+@pytest.mark.parametrize(("offset", "told"), [(0.2, False), (0.8, True)])
+def test_a_slip_angle_in_a_circle_is_no_other_zero(offset: float, told: bool) -> None:
+    t = DT * np.arange(2000)
+    course = 1.5 * t
+    circle = {"x": 2.0 * np.sin(course), "y": -2.0 * np.cos(course), "psi": course + offset, "v": 0 * t + 3.0}
+    assert ("heading_zero" in {f.check for f in examine(recording(circle))}) is told

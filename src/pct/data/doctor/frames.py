@@ -29,6 +29,9 @@ from pct.data.doctor.statistics import (
 
 # A heading this far off the path, in rad, on a straight.
 OFF_PATH = 0.15
+# Rows that turn to one side, of a drive without a straight, and a slip angle in rad that it may have.
+ONE_SIDED = 0.95
+SLIPPING = 0.5
 
 
 class Turned(NamedTuple):
@@ -63,7 +66,10 @@ def headings(recording: Recording) -> list[Finding]:
     # Reversing, a spin or a lost heading scatter; one constant must hold for most of the way.
     if best.residual > 0.3:
         return []
-    off = abs(best.offset) > OFF_PATH
+    # A circle has no straight: there the slip angle itself is constant.
+    turns = np.diff(raw)
+    circle = max(np.mean(turns > 0), np.mean(turns < 0)) > ONE_SIDED
+    off = abs(best.offset) > (SLIPPING if circle else OFF_PATH)
     if abs(best.offset) > np.pi - OFF_PATH and _reverses(recording):
         # Heading and velocity both say that it goes backwards.
         off = False
