@@ -24,6 +24,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 # JAX and NumPy are imported in the pinned processes only, and after they were pinned.
@@ -48,6 +49,7 @@ LOOPS = {
     "ours": Loop("peers.ours"),
     "torch": Loop("peers.torch_eager", "torch", batches=2),
     "diffrax": Loop("peers.diffrax_loop", "diffrax", batches=8),
+    "native": Loop("peers.native"),
 }
 BATCH_SIZES, REPEATS = (64, 256, 1024), 5
 QUICK_BATCH_SIZES, QUICK_REPEATS = (256,), 3
@@ -57,6 +59,7 @@ BATCH_SIZE = 256
 SECONDS = 1.0
 # Largest relative difference of loss and gradient from the documented loop's, in single precision.
 TOLERANCE = 1e-4
+ROOT = Path(__file__).resolve().parents[1]
 ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "torch", "diffrax")
 
@@ -70,7 +73,7 @@ def main() -> None:
     parser.add_argument("--without", default="", metavar="LOOPS", help="torch, diffrax or torch,diffrax")
     parser.add_argument("--cores", type=int, help=argparse.SUPPRESS)  # set in the pinned processes
     args = parser.parse_args()
-    asked = set(LOOPS) - set(args.without.split(","))
+    asked = set(LOOPS) - {"native", *args.without.split(",")}  # native code: `native.py`
     names = [name for name in LOOPS if name in asked and is_installed(LOOPS[name].package)]
     if args.cores:
         print(json.dumps(measure(names, args.cores, quick=args.quick)))
@@ -115,8 +118,11 @@ def run_pinned(cores: int) -> dict[str, Any]:
     return json.loads(process.stdout.splitlines()[-1])
 
 
-def measure(names: list[str], cores: int, *, quick: bool) -> dict[str, Any]:
-    """Windows per second of each loop and batch size, all repeats; on one core the other figures too."""
+def measure(names: list[str], cores: int, *, quick: bool, facts: bool = True) -> dict[str, Any]:
+    """Windows per second of each loop and batch size, all repeats.
+
+    On one core also how far gradients are apart, and with ``facts`` the other figures.
+    """
     # The last cores: the first one serves the system.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-cores:])
     from peers import documented_loop, ours
@@ -125,11 +131,12 @@ def measure(names: list[str], cores: int, *, quick: bool) -> dict[str, Any]:
 
     problem = make_problem()
     modules = {name: importlib.import_module(LOOPS[name].module) for name in names}
-    facts: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     if cores == 1:
         say("comparing loss and gradient")
-        facts = {
-            "gradient_difference": check_agreement(problem, modules),
+        found["gradient_difference"] = check_agreement(problem, modules)
+    if cores == 1 and facts:
+        found |= {
             "recompiles": ours.recompiles(problem, BATCH_SIZE),
             "documented_recompile_seconds": documented_loop.recompile_seconds(problem, BATCH_SIZE),
             "bytes_per_window": ours.bytes_per_window(problem),
@@ -151,7 +158,7 @@ def measure(names: list[str], cores: int, *, quick: bool) -> dict[str, Any]:
                 rates[name].setdefault(batch_size, []).append(windows_per_second(epoch))
         if compilations.count:
             raise RuntimeError(f"Expected no compilation while timing, counted {compilations.count}")
-    return {"rates": rates, **facts}
+    return {"rates": rates, **found}
 
 
 def windows_per_second(epoch: Callable[[], int]) -> float:

@@ -107,7 +107,7 @@ def measure(rows: int, horizon: int, hidden: int) -> dict[str, float]:
     speed = made / (time.perf_counter() - start)
     stored = (*jax.tree.leaves(windows.arrays), windows.store.times, windows.store.recording)
     weights = sum(leaf.size for leaf in jax.tree.leaves(state.params))
-    flops = operations_of_a_step(horizon) * horizon + 6 * weights
+    flops = sum(operations()) * horizon + 6 * weights
     assert isinstance(state, epochs.TrainState)
     return {
         "windows_per_second": speed,
@@ -174,8 +174,8 @@ def build(rows: int, horizon: int, hidden: int) -> tuple[Any, Any, Any]:
     return windows, trainer, state
 
 
-def operations_of_a_step(horizon: int) -> int:
-    """Forward pass of one RK4 step, and its reverse pass with the step computed again."""
+def operations() -> tuple[int, int]:
+    """Of the forward pass of one RK4 step, and of its reverse pass with the step computed again."""
     import jax
     import jax.numpy as jnp
 
@@ -196,7 +196,7 @@ def operations_of_a_step(horizon: int) -> int:
     def reverse(x: Any, u: Any, learned: Any, ct: Any) -> Any:
         return jax.vjp(lambda x, learned: advance(x, u, learned), x, learned)[1](ct)
 
-    return count_operations(advance, x, u, learned) + count_operations(reverse, x, u, learned, x)
+    return count_operations(advance, x, u, learned), count_operations(reverse, x, u, learned, x)
 
 
 def roofline(size: int = 1024) -> float:

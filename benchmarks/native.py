@@ -1,0 +1,246 @@
+"""How fast is generated native code beside the loop as documented, PCT's JAX engine and PyTorch?
+
+The loops of `engine.py` on the same windows, `ours` once with `--engine jax` and once with native code; loss
+and gradient of a first batch are compared before anything is timed, the loops take turns, and a ratio is the
+median over repeats of a loop's speed over the documented loop's in the same repeat. One pinned core, then
+two: threads that share a batch's blocks, and two devices that share its windows. The roofline is what a
+matrix product reaches on the same core. The first step is that of a fresh process with warm caches: imports,
+data, network, optimiser. MPPI: 1024 rollouts of 50 steps from one state. Leave the machine to it. Last line:
+one JSON object.
+
+    python benchmarks/native.py [--quick] [--without torch]
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+import engine
+
+NAMES = ("documented", "ours", "native", "torch")
+TWO_DEVICES = "--xla_force_host_platform_device_count=2"
+STARTS = 5
+ROLLOUTS, STEPS, CALLS = 1024, 50, 500
+
+
+def main() -> None:
+    """Start a process for each part, print the tables and the JSON object."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="batches of 256 only, fewer repeats")
+    parser.add_argument("--without", default="", metavar="LOOPS", help="torch")
+    parser.add_argument("--part", help=argparse.SUPPRESS)  # set in the pinned processes
+    args = parser.parse_args()
+    names = [
+        name
+        for name in NAMES
+        if name not in args.without.split(",") and engine.is_installed(engine.LOOPS[name].package)
+    ]
+    parts = {
+        "one": lambda: measure(names, 1, args.quick),
+        "two": lambda: measure(names, 2, args.quick),
+        "devices": lambda: measure(["native"], 2, args.quick),
+        "first step": first_step,
+        "mppi": mppi,
+        "roofline": roofline,
+    }
+    if args.part:
+        print(json.dumps(parts[args.part]()))
+        return
+
+    conditions = {
+        "machine": engine.machine(),
+        "date": str(datetime.date.today()),
+        "versions": engine.versions(),
+        "load_at_start": os.getloadavg()[0],
+    }
+    print(*(f"{key}: {value}" for key, value in conditions.items()), sep="\n", flush=True)
+    one = run("one", engine.ONE_THREAD)
+    engine.print_table(1, one["rates"])
+    roof = run("roofline", engine.ONE_THREAD)
+    forward = run("mppi", engine.ONE_THREAD)
+    starts = first_steps()
+    result = ratios(one["rates"]) | {"gradient_difference": one["gradient_difference"]} | forward | starts
+    fastest = max(statistics.median(speeds) for speeds in one["rates"]["native"].values())
+    result["roofline_fraction"] = round(fastest * roof["operations"] / roof["peak"], 3)
+    result["roofline_fraction_of_least"] = round(fastest * roof["least_operations"] / roof["peak"], 3)
+    if len(os.sched_getaffinity(0)) > 1:
+        two = run("two", "")
+        engine.print_table(2, two["rates"])
+        devices = run("devices", TWO_DEVICES)
+        print("\nNative on two cores over native on one core, of the medians")
+        for what, rates in (("threads", two["rates"]), ("devices", devices["rates"])):
+            for size, speeds in rates["native"].items():
+                gain = statistics.median(speeds) / statistics.median(one["rates"]["native"][size])
+                result[f"two_cores_{what}_b{size}"] = round(gain, 2)
+                print(f"{what}, B = {size}: {gain:.2f}")
+    print(*(f"{key}: {value}" for key, value in result.items()), sep="\n")
+    print(json.dumps(result | conditions))
+
+
+def run(part: str, flags: str) -> dict[str, Any]:
+    """A part in a process of its own, on the last core or on two."""
+    engine.say(f"{part} ...")
+    env = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    cores = sorted(os.sched_getaffinity(0))[-2 if part in ("two", "devices") else -1 :]
+    process = subprocess.run(
+        [sys.executable, *sys.argv, "--part", part],
+        env=env,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+    )
+    if process.returncode:
+        sys.exit(process.returncode)
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def measure(names: list[str], cores: int, quick: bool) -> dict[str, Any]:
+    """Windows per second of each loop and batch size, all repeats; on one core the gradients' difference."""
+    return engine.measure(names, cores, quick=quick, facts=False)
+
+
+def ratios(rates: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
+    """Native code's and PyTorch's speed over the documented loop's, and native over JAX."""
+    result: dict[str, Any] = {}
+    for size in rates["documented"]:
+        result[f"ratio_b{size}"] = round(engine.ratio(rates, "native", size), 1)
+        pairs = zip(rates["native"][size], rates["ours"][size], strict=True)
+        result[f"native_over_jax_b{size}"] = round(statistics.median(a / b for a, b in pairs), 2)
+        if "torch" in rates:
+            result[f"torch_ratio_b{size}"] = round(engine.ratio(rates, "torch", size), 3)
+    medians = {
+        name: {size: round(statistics.median(speeds)) for size, speeds in by_size.items()}
+        for name, by_size in rates.items()
+    }
+    return result | {"windows_per_second": medians}
+
+
+def roofline() -> dict[str, float]:
+    """Operations of a window with the network, and operations a second of a matrix product.
+
+    ``operations`` counts as `scaling.py` does, with the forward pass once more in the reverse;
+    ``least_operations`` one forward and one reverse pass.
+    """
+    import jax
+
+    import scaling
+    from peers.problem import make_problem
+
+    problem = make_problem()
+    weights = sum(leaf.size for leaf in jax.tree.leaves(problem.params))
+    forward, reverse = scaling.operations()
+    horizon = problem.windows.targets.shape[1]
+    return {
+        "operations": (forward + reverse) * horizon + 6 * weights,
+        "least_operations": reverse * horizon + 6 * weights,
+        "peak": scaling.roofline(),
+    }
+
+
+def mppi() -> dict[str, float]:
+    """Milliseconds of a call of `pct.native.rollout.Rollout` that gives costs, or the states of all steps."""
+    import numpy as np
+
+    from pct.dynamics import MODEL_SPECS
+    from pct.native.rollout import Rollout
+
+    spec = MODEL_SPECS["singletrack-augmented"]
+    car = Rollout(spec, dt=0.02)
+    rng = np.random.default_rng(0)
+    controls = (rng.standard_normal((ROLLOUTS, STEPS, 2)) * [1.0, 3.0]).astype(np.float32)
+    start, reference = np.array([0.0, 0.0, 0.0, 8.0, 0.0, 0.0, 0.0]), np.zeros((STEPS, 7))
+    calls = {
+        "costs": lambda: car.costs(start, controls, reference),
+        "states": lambda: car.states(start, controls),
+    }
+    result = {}
+    for name, call in calls.items():
+        seconds = []
+        for _ in range(CALLS):
+            begin = time.perf_counter()
+            call()
+            seconds.append(time.perf_counter() - begin)
+        for percent in (50, 99):
+            result[f"mppi_{name}_p{percent}_ms"] = round(1e3 * float(np.percentile(seconds, percent)), 3)
+    return result
+
+
+def first_steps() -> dict[str, float]:
+    """Median seconds from the start of a process to its first training step, caches warm, and parts of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+        run("first step", engine.ONE_THREAD)
+        found = []
+        for _ in range(STARTS):
+            os.environ["PCT_STARTED"] = str(time.time())
+            found.append(run("first step", engine.ONE_THREAD))
+    return {key: round(statistics.median(one[key] for one in found), 2) for key in found[0]}
+
+
+def first_step() -> dict[str, float]:
+    """Read the committed sample, make network and optimiser, and make one step of 256 windows."""
+    started = float(os.environ.get("PCT_STARTED", time.time()))
+    import jax
+
+    jax_imported = time.time() - started
+    import jax.numpy as jnp
+    import numpy as np
+
+    from pct.data.loading import load_window_store
+    from pct.data.windows import make_window_set, window_starts
+    from pct.dynamics import MODEL_SPECS, flatten_bounds
+    from pct.engine.choice import make_engine
+    from pct.integration import integrate_rk4
+    from pct.optimization.network import ParameterMLP, fit_normalization, network_settings
+    from pct.optimization.network_training import make_network_step_fn, make_optimizer
+
+    imported = time.time() - started
+    spec = MODEL_SPECS["singletrack-augmented"]
+    store = load_window_store([engine.ROOT / "datasets/surfaces/train"], spec)
+    shape = {"horizon": STEPS, "history": 20}
+    starts = window_starts(store, **shape)
+    windows = make_window_set(store, starts, spec, feature_mode="context", **shape)
+    batch = windows.gather(np.arange(256))._replace(origin=None)
+    mean, std = fit_normalization(batch.features)
+    low, high = flatten_bounds(spec.param_keys, spec.param_bounds, spec.full_shapes)
+    network = ParameterMLP((64, 64), low, high, feature_mean=mean, feature_std=std, **network_settings(spec))
+    params = jax.jit(network.init)(jax.random.PRNGKey(0), batch.features)
+    optimizer = make_optimizer(1e-3)
+    base_params = spec.build_base_params(round(100 * store.dt))
+    made = make_engine("native", spec, base_params, "rk4", 1)
+    step = make_network_step_fn(
+        network.apply,
+        lambda *states, **weights: spec.loss_fn(*states, **spec.train_loss_kwargs, **weights),
+        spec.param_keys,
+        base_params,
+        spec.dynamics_fn,
+        integrate_rk4,
+        optimizer,
+        param_shapes=spec.full_shapes,
+        rollout_fn=made.rollout,
+        batch_loss=made.train_loss,
+    )
+    loss = step(params, jax.jit(optimizer.init)(params), batch.features, batch)[2]
+    assert jnp.isfinite(loss)
+    return {
+        "first_step_seconds": time.time() - started,
+        "first_step_import_jax_seconds": jax_imported,
+        "first_step_import_seconds": imported,
+    }
+
+
+if __name__ == "__main__":
+    main()
