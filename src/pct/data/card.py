@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from pct.data.derive import STANDSTILL, derive
+from pct.data.derive import STANDSTILL, derive, local_parabola
 from pct.data.segments import distance
 from pct.data.trajectory import HEADINGS, MANIFEST, Trajectory
 from pct.types import Column
@@ -130,12 +130,10 @@ def _parabola(column: Column, dt: float, derivative: int) -> Column:
     """Value or slope of the local least-squares parabola over `SPAN`."""
     if np.isnan(column).any():
         return column
-    from scipy.signal import savgol_filter
-
     rows = min(max(5, round(SPAN / dt) // 2 * 2 + 1), (len(column) - 1) // 2 * 2 + 1)
     if rows < 5:
         return np.gradient(column, dt) if derivative and len(column) > 1 else column
-    return savgol_filter(column, rows, 2, deriv=derivative, delta=dt)
+    return local_parabola(column, rows, derivative=derivative) / dt**derivative
 
 
 def _sums(trajectory: Trajectory, dt: float, columns: Mapping[str, Column]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -143,10 +143,31 @@ def smooth_derivative(column: Column, dt: float) -> Column:
     rows = max(DERIVATIVE_ROWS, round(DERIVATIVE_SPAN / dt) // 2 * 2 + 1)
     if len(column) < DERIVATIVE_ROWS:
         return np.gradient(column, dt) if len(column) > 1 else np.zeros_like(column)
-    from scipy.signal import savgol_filter
+    return local_parabola(column, min(rows, (len(column) - 1) // 2 * 2 + 1), derivative=1) / dt
 
-    rows = min(rows, (len(column) - 1) // 2 * 2 + 1)
-    return savgol_filter(column, rows, 2, deriv=1, delta=dt)
+
+def local_parabola(column: Column, rows: int, *, derivative: int) -> Column:
+    """Value or slope per row of the least-squares parabola over the rows around each.
+
+    Args:
+        column: samples, at least ``rows``.
+        rows: of a window, odd; at the ends the outermost window goes on.
+        derivative: 0 for the value, 1 for the slope.
+
+    Examples:
+        >>> print(local_parabola(np.arange(6.0) ** 2, 5, derivative=1))
+        [ 0.  2.  4.  6.  8. 10.]
+    """
+    half = rows // 2
+    at = np.arange(-half, half + 1.0)
+    # A row for each coefficient: value, slope, half the curvature.
+    fit = np.linalg.pinv(np.stack([np.ones(rows), at, at * at], axis=-1))
+    found = np.empty(len(column))
+    found[half : len(column) - half] = np.correlate(column, fit[derivative], "valid")
+    powers = np.stack([0 * at, 0 * at + 1, 2 * at] if derivative else [0 * at + 1, at, at * at], axis=-1)
+    found[:half] = (powers @ (fit @ column[:rows]))[:half]
+    found[len(column) - half :] = (powers @ (fit @ column[-rows:]))[half + 1 :]
+    return found
 
 
 def speed(vx: Column, vy: Column) -> Column:
@@ -237,7 +258,8 @@ LOGGED = (
 )
 
 
-def known_channels() -> dict[str, Channel]:
+@cache
+def known_channels() -> Mapping[str, Channel]:
     """Every channel that a model reads or a derivation takes, by name."""
     models = (channel for spec in MODEL_SPECS.values() for channel in (*spec.states, *spec.controls))
     return {channel.name: channel for channel in (*models, *LOGGED)}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -144,26 +144,45 @@ def make_grid(time: Column, step: float, *, first: float, last: float) -> Sample
     return time[0] + first + step * np.arange(max(0, math.floor(span / step + ON_GRID) + 1))
 
 
-def make_sampler(time: Column, at: Sampled, step: float) -> Callable[[Column, bool], Sampled]:
-    """``sample(column, held)``: a column at other times.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sampler:
+    """How columns are taken at other times; see `make_sampler`.
+
+    Attributes:
+        taken: the row for each time, a slice where they follow one another; None where times lie between.
+        before: the row before each time.
+        rows, wanted: stamps and times in steps.
+    """
+
+    taken: slice | Int[np.ndarray, " M"] | None
+    before: Int[np.ndarray, " M"]
+    rows: Column
+    wanted: Sampled
+
+    def __call__(self, column: Column, held: bool) -> Sampled:
+        """A column at the times: its previous value where it is held, else in a straight line."""
+        if self.taken is not None:
+            return column[self.taken]
+        return column[self.before] if held else np.interp(self.wanted, self.rows, column)
+
+
+def make_sampler(time: Column, at: Sampled, step: float) -> Sampler:
+    """What takes columns at other times.
 
     Args:
-        time: of its samples in s, increasing.
+        time: of their samples in s, increasing.
         at: times within them.
         step: of the grid in s; stamps that are `ON_GRID` of it away are taken as they are.
-
-    Returns:
-        A function of samples and whether they are held; else they are taken in a straight line.
     """
     rows, wanted = (time - time[0]) / step, (at - time[0]) / step
     before = np.clip(np.searchsorted(rows, wanted + ON_GRID, side="right") - 1, 0, len(rows) - 1)
     after = np.minimum(before + 1, len(rows) - 1)
     nearest = np.where(rows[after] - wanted < wanted - rows[before], after, before)
+    taken: slice | Int[np.ndarray, " M"] | None = None
     if np.all(np.abs(rows[nearest] - wanted) < ON_GRID):
         # Each time has a row of its own.
         taken = slice(int(nearest[0]), int(nearest[-1]) + 1) if _together(nearest) else nearest
-        return lambda column, held: column[taken]
-    return lambda column, held: column[before] if held else np.interp(wanted, rows, column)
+    return Sampler(taken, before, rows, wanted)
 
 
 def _together(rows: Int[np.ndarray, " _"]) -> bool:

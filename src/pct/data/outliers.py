@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 
-from pct.types import Bool, Column, Float, Int
+from pct.types import Bool, Column, Float, Int, Rows
+
+# Of some rows.
+AnyRows: TypeAlias = Int[np.ndarray, " _"]
+Distances: TypeAlias = Float[np.ndarray, " _"]
 
 # Median absolute deviation to standard deviation of a normal distribution.
 MAD = 1.4826
@@ -18,6 +24,8 @@ WINDOW = 7
 LEAST_ROWS = 30
 # Usual deviations and steps of a long signal are taken from so many of its rows.
 SAMPLE = 50_000
+# Rows that are looked at together; their differences stay in the cache.
+BLOCK = 1 << 14
 # A spike hides its neighbour: it is looked for again without those found.
 ROUNDS = 3
 
@@ -41,54 +49,104 @@ def find_spikes(name: str, column: Column) -> Bool[np.ndarray, " N"]:
     """
     wrong = np.zeros(len(column), bool)
     good = np.flatnonzero(np.isfinite(column))
+    # Most columns are whole and without spikes: nothing is copied for them.
+    values = column if len(good) == len(column) else column[good]
     for _ in range(ROUNDS):
-        out = _stands_out(column[good], name)
-        if not out.any():
+        out = _stands_out(values, name)
+        if not len(out):
             break
         wrong[good[out]] = True
-        good = good[~out]
+        good = np.delete(good, out)
+        values = column[good]
     return wrong
 
 
-def _stands_out(values: Column, name: str) -> Bool[np.ndarray, " N"]:
-    """One round over finite values."""
-    wrong = np.zeros(len(values), bool)
+def _stands_out(values: Column, name: str) -> AnyRows:
+    """One round over finite values; gives the rows of spikes."""
+    none = np.zeros(0, int)
     if len(values) < LEAST_ROWS:
-        return wrong
+        return none
     sample = np.arange(0, len(values) - 1, max(1, len(values) // SAMPLE))
     usual = values[sample]
+    # Spikes are in the steps as well: twice their share stays above this quantile.
+    limit = max(STEPS * float(np.quantile(np.abs(values[sample + 1] - usual), 0.98)), 1e-9)
+    rows, apart = _apart(values, _candidates(values, limit), limit)
+    if not len(rows):
+        return none
+    # The limit is not below any of these; to know that nothing is beyond one of them is enough.
     limit = max(
+        limit,
         DEVIATIONS * MAD * float(np.median(np.abs(usual - _local_median(values, sample)))),
-        # Spikes are in the steps as well: twice their share stays above this quantile.
-        STEPS * float(np.quantile(np.abs(values[sample + 1] - usual), 0.98)),
         # A signal that hardly ever moves has no usual step.
         1e-3 * float(np.quantile(np.abs(usual - np.median(usual)), 0.99)),
         # Beyond what they reach otherwise, sudden forces are spikes as well.
         float(np.ptp(np.quantile(usual, [0.005, 0.995]))) if name in ACCELERATIONS else 0.0,
-        1e-9,
     )
-    # Who is that far from the median of its window is that far from four of its six neighbours, so from two
-    # of those that are two and three rows away.
-    far = np.zeros(len(values), np.int8)
-    for distance in (2, 3):
-        apart = np.abs(values[distance:] - values[:-distance]) > limit
-        far[distance:] += apart
-        far[:-distance] += apart
-    far[:WINDOW] = far[-WINDOW:] = 2
-    rows = np.flatnonzero(far >= 2)
-    apart = np.abs(values[rows] - _local_median(values, rows))
-    wrong[rows[apart > limit]] = True
+    beyond = apart > limit
+    suspects, apart = rows[beyond], apart[beyond]
+    if not len(suspects):
+        return none
     # It comes back: the nearest sound samples before and after it agree about where the signal is.
-    suspects = np.flatnonzero(wrong)
-    sound = np.flatnonzero(~wrong)
+    sound = np.delete(np.arange(len(values)), suspects)
     after = np.searchsorted(sound, suspects)
     before, after = np.maximum(after - 1, 0), np.minimum(after, len(sound) - 1)
-    returned = np.abs(values[sound[before]] - values[sound[after]]) < 0.5 * apart[apart > limit]
-    wrong[suspects[~returned]] = False
-    return wrong
+    return suspects[np.abs(values[sound[before]] - values[sound[after]]) < 0.5 * apart]
 
 
-def _local_median(values: Column, rows: Int[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
+def _candidates(values: Column, limit: float) -> AnyRows:
+    """Rows that may be further than a limit from the median of their window.
+
+    Who is that far is that far from four of its six neighbours, so from two of those that are two and three
+    rows away. The first and last rows have fewer neighbours.
+    """
+    count = len(values)
+    found = np.zeros(count, bool)
+    found[:WINDOW] = found[-WINDOW:] = True
+    for start in range(0, count, BLOCK):
+        block = values[max(start - WINDOW, 0) : start + BLOCK + WINDOW]
+        apart = {distance: np.abs(block[distance:] - block[:-distance]) for distance in (2, 3)}
+        if all(steps.max(initial=0.0) <= limit for steps in apart.values()):
+            continue
+        far = np.zeros(len(block), np.int8)
+        for distance, steps in apart.items():
+            far[distance:] += steps > limit
+            far[:-distance] += steps > limit
+        found[max(start - WINDOW, 0) : start + BLOCK + WINDOW] |= far >= 2
+    return np.flatnonzero(found)
+
+
+def _apart(values: Column, rows: Rows, limit: float) -> tuple[AnyRows, Distances]:
+    """Those rows that are further than a limit from the median of their window, and how far."""
+    apart = np.abs(values[rows] - _local_median(values, rows))
+    beyond = apart > limit
+    return rows[beyond], apart[beyond]
+
+
+def running_median(values: Column, window: int) -> Column:
+    """Median of the window, an odd number of rows, around each row; the ends repeat."""
+    half, count = window // 2, len(values)
+    padded = np.pad(values, half, mode="edge")
+    found = np.empty(count)
+    for start in range(0, count, BLOCK):
+        stop = min(start + BLOCK, count)
+        found[start:stop] = _median_of([padded[start + at : stop + at] for at in range(window)])
+    return found
+
+
+def _local_median(values: Column, rows: Rows) -> Distances:
     """Median of the window around each of some rows; the ends repeat."""
-    window = rows[:, None] + np.arange(-(WINDOW // 2), WINDOW // 2 + 1)
-    return np.median(values[np.clip(window, 0, len(values) - 1)], axis=1)
+    half = WINDOW // 2
+    return _median_of([values[np.clip(rows + at, 0, len(values) - 1)] for at in range(-half, half + 1)])
+
+
+def _median_of(columns: list[Distances]) -> Distances:
+    """Median across an odd number of columns, row by row.
+
+    Exchanges of neighbours put a few long columns in order faster than each row is sorted by itself.
+    """
+    count = len(columns)
+    for turn in range(count):
+        for low in range(turn % 2, count - 1, 2):
+            a, b = columns[low], columns[low + 1]
+            columns[low], columns[low + 1] = np.minimum(a, b), np.maximum(a, b)
+    return columns[count // 2]

@@ -18,10 +18,10 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from pct.data.checks import check_trajectory, unit_hint
+from pct.data.checks import all_within, check_trajectory, unit_hint
 from pct.data.clocks import Reading, on_one_clock
 from pct.data.derive import derive, known_channels
-from pct.data.gaps import Pieces, Sampled, bridge, find_pieces, make_grid, make_sampler
+from pct.data.gaps import Pieces, Sampled, Sampler, bridge, find_pieces, make_grid, make_sampler
 from pct.data.logs import FORMATS, RawLog, is_log, read_log
 from pct.data.outliers import find_spikes
 from pct.data.seams import find_seams
@@ -218,7 +218,7 @@ def _with_one_clock(path: Path, signals: SignalMap, raw: RawLog) -> RawLog:
             clock=clocks[signal.column],
             held=signal.origin == "command",
             turn=2 * math.pi / signal.factor if signal.angle or name in HEADINGS else 0.0,
-            faulty=~(np.abs(signal.convert(raw.columns[signal.column])) <= _limit(name)),
+            faulty=_beyond(signal.convert(raw.columns[signal.column]), _limit(name)),
         )
     return on_one_clock(path, raw, signals.time, readings, gap=signals.gap, cut=signals.faults == "cut")
 
@@ -227,8 +227,15 @@ class _Place(NamedTuple):
     """Rows of a piece, how they come onto its grid, and where they go."""
 
     rows: slice | Rows
-    sample: Callable[[Column, bool], Sampled]
+    sample: Sampler
     columns: MutableMapping[str, Column]
+
+    @property
+    def taken(self) -> slice | None:
+        """The rows of the file that are taken as they are; None where they do not follow one another."""
+        if not isinstance(self.rows, slice) or not isinstance(self.sample.taken, slice):
+            return None
+        return slice(self.rows.start + self.sample.taken.start, self.rows.start + self.sample.taken.stop)
 
 
 class _LogFile:
@@ -317,12 +324,14 @@ class _LogFile:
     def _checked(self, name: str, *, refuse: bool) -> Bool[np.ndarray, " N"]:
         """Where a channel is wrong; what the map wants refused, or is no glitch any more, is refused."""
         column, wrong = self._channel(name)
+        if not wrong.any():
+            return wrong
         beyond = np.abs(column) > _limit(name)
         if beyond.mean() > GLITCHES:
             self._refuse(name, column, beyond)
-        if refuse and wrong.any():
+        if refuse:
             self._refuse(name, column, wrong)
-        if wrong.mean() > MOST_MISSING and not refuse:
+        if wrong.mean() > MOST_MISSING:
             raise DataError(
                 f"{self.path}: expected values in column '{self.signals.channels[name].column}', found "
                 f"none in {wrong.sum()} of {len(wrong)} rows: leave '{name}' out of the map"
@@ -331,10 +340,17 @@ class _LogFile:
 
     def _take(self, name: str, *, places: Sequence[_Place]) -> None:
         """Put a channel of each piece, on its grid, to the others of the piece."""
-        column, _ = self._channel(name)
-        held = self.signals.channels[name].origin == "command"
+        signal, raw = self.signals.channels[name], self.raw.columns
+        # What stays as it is, in rows that follow one another, is not written once more.
+        kept = signal.plain and not self._turns(name) and not len(self._filled[name][0])
+        column: Column | None = None
         for place in places:
-            place.columns[name] = place.sample(column[place.rows], held)
+            if kept and isinstance(raw, Spool) and isinstance(place.columns, Spool) and place.taken:
+                place.columns.share(name, raw, signal.column, place.taken)
+                continue
+            if column is None:
+                column, _ = self._channel(name)
+            place.columns[name] = place.sample(column[place.rows], signal.origin == "command")
 
     def _find_seams(self) -> None:
         if not self.repairs.seams or not {"x", "y"} <= set(self.signals.channels):
@@ -349,24 +365,31 @@ class _LogFile:
         """A channel in SI units, faults bridged where that is wanted, and where it is wrong still."""
         signal = self.signals.channels[name]
         column = signal.convert(self.raw.columns[signal.column])
-        wrong = ~(np.abs(column) <= _limit(name))
-        if signal.angle or name in HEADINGS:
+        wrong = _beyond(column, _limit(name))
+        if self._turns(name):
+            column = column.copy()
             # A value that is wrong must not spoil what follows it.
             column[~wrong] = np.unwrap(column[~wrong])
         if name not in self._filled:
             self._filled[name] = self._fill(name, column, wrong)
         rows, values = self._filled[name]
-        column[rows], wrong[rows] = values, False
+        if len(rows):
+            column = column.copy()
+            column[rows], wrong[rows] = values, False
         return column, wrong
+
+    def _turns(self, name: str) -> bool:
+        """Whether a channel jumps by a full turn."""
+        return self.signals.channels[name].angle or name in HEADINGS
 
     def _fill(self, name: str, column: Column, wrong: Bool[np.ndarray, " N"]) -> tuple[Rows, Sampled]:
         """Rows of a channel that are filled, and what with."""
         signal = self.signals.channels[name]
         if self.repairs.spikes and signal.origin == "measured":
-            spikes = find_spikes(name, np.where(wrong, np.nan, column))
+            spikes = find_spikes(name, np.where(wrong, np.nan, column) if wrong.any() else column)
             if spikes.any():
                 self.spikes[name] = int(np.count_nonzero(spikes))
-            wrong = wrong | spikes
+                wrong = wrong | spikes
         if not self.repairs.gap or not wrong.any() or wrong.mean() > MOST_MISSING:
             return np.zeros(0, int), np.zeros(0)
         held = signal.origin == "command"
@@ -433,6 +456,11 @@ def _refuse_value(path: Path, signals: SignalMap, raw: RawLog, name: str, column
         f"{where}: expected '{name}' within {_limit(name):g} {signal.si}, found {value}.\n"
         f'{unit_hint(name, signal.si)} Else it is a glitch: cut the row, or write faults = "cut" in {MAP}'
     )
+
+
+def _beyond(column: Column, limit: float) -> Bool[np.ndarray, " N"]:
+    """Where values are missing or beyond a limit."""
+    return np.zeros(len(column), bool) if all_within(column, limit) else ~(np.abs(column) <= limit)
 
 
 def _limit(name: str) -> float:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pct.data.outliers import MAD
+from pct.data.outliers import MAD, running_median
 from pct.types import Column, Float, Int
 
 # A step of the positions this many times beyond the usual long ones, and beyond its scatter.
@@ -43,12 +43,10 @@ def find_seams(time: Column, x: Column, y: Column) -> Seams | None:
     good = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & np.isfinite(time))
     if len(good) < LEAST_ROWS:
         return None
-    from scipy.ndimage import median_filter
-
     lengths = np.hypot(np.diff(x[good]), np.diff(y[good]))
     seconds = np.diff(time[good])
     usual = float(np.median(seconds[seconds > 0])) if (seconds > 0).any() else 1.0
-    excess = lengths - median_filter(lengths, WINDOW, mode="nearest")
+    excess = lengths - running_median(lengths, WINDOW)
     limit = max(
         STEPS * float(np.quantile(lengths, 0.98)),
         DEVIATIONS * MAD * float(np.median(np.abs(excess))),

@@ -57,8 +57,14 @@ class Signal:
     factor: float = 1.0
 
     def convert(self, column: Column) -> Column:
-        """Raw samples in SI units, jumps of a full turn and all."""
-        return self.sign * self.factor * (column + self.offset)
+        """Raw samples in SI units, jumps of a full turn and all; the same array where they are already."""
+        moved = column + self.offset if self.offset else column
+        return moved if self.plain else self.sign * self.factor * moved
+
+    @property
+    def plain(self) -> bool:
+        """Whether raw samples are in SI units already."""
+        return not self.offset and self.sign * self.factor == 1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

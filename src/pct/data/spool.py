@@ -17,6 +17,7 @@ from pct.types import Column, Float
 class Stretch(NamedTuple):
     """Rows of one file of 64-bit numbers."""
 
+    folder: _Folder
     file: str
     start: int
     rows: int
@@ -54,17 +55,21 @@ class Spool(MutableMapping[str, Column]):
         part = object.__new__(Spool)
         part._folder = self._folder
         part._columns = {
-            name: Stretch(column.file, column.start + start, min(stop, column.rows) - start)
+            name: column._replace(start=column.start + start, rows=min(stop, column.rows) - start)
             for name, column in self._columns.items()
         }
         return part
+
+    def share(self, name: str, other: Spool, column: str, rows: slice) -> None:
+        """Take some rows of another spool's column, in the file where they are."""
+        self._columns[name] = other.cut(rows.start, rows.stop)._columns[column]
 
     def rows(self) -> int:
         """Rows of the longest column."""
         return max((column.rows for column in self._columns.values()), default=0)
 
     def __getitem__(self, name: str) -> Column:
-        file, start, rows = self._columns[name]
+        _, file, start, rows = self._columns[name]
         return np.fromfile(file, count=rows, offset=start * np.dtype(np.float64).itemsize)
 
     def __setitem__(self, name: str, values: Column) -> None:
@@ -83,4 +88,4 @@ class Spool(MutableMapping[str, Column]):
     def _new_file(self) -> Stretch:
         handle, path = tempfile.mkstemp(dir=self._folder.path)
         os.close(handle)
-        return Stretch(path, 0, 0)
+        return Stretch(self._folder, path, 0, 0)

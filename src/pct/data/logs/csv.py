@@ -253,6 +253,8 @@ def _layout(header: Header, comment: str | None, columns: Iterable[int]) -> dict
 
 def _any_blank(table: pl.DataFrame) -> bool:
     """Whether a row has no value at all."""
+    if any(column.null_count() == 0 for column in table):
+        return False
     return bool(table.select(pl.all_horizontal(pl.all().is_null()).any()).item())
 
 
