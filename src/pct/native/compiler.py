@@ -68,7 +68,11 @@ def find_compiler() -> list[str]:
     Raises:
         NoCompiler: there is none.
     """
-    named = shlex.split(os.environ.get("CXX", ""))
+    variable = os.environ.get("CXX", "")
+    try:
+        named = shlex.split(variable)
+    except ValueError as error:
+        raise NoCompiler(f"CXX={variable}: {error}") from None
     for command in [named] if named else [[name] for name in COMPILERS]:
         if shutil.which(command[0]):
             return command
@@ -81,20 +85,36 @@ def cache_folder() -> Path:
 
 
 def _compile(command: list[str], source: str, include: str | None, path: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        unit, library = Path(folder) / "model.cpp", Path(folder) / "model.so"
-        unit.write_text(source)
-        headers = ["-I", include] if include else []
-        full = [*command, *FLAGS, *headers, "-o", str(library), str(unit)]
-        try:
-            done = subprocess.run(full, capture_output=True, text=True, timeout=LONGEST)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise NoCompiler(f"{command[0]} fails ({error})") from error
-        if done.returncode:
-            first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:200])
-            raise NoCompiler(f"{command[0]} fails ({first})")
-        code = library.read_bytes()
-    write_atomic(path, code + hashlib.sha256(code).digest())
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            unit, library = Path(folder) / "model.cpp", Path(folder) / "model.so"
+            unit.write_text(source)
+            headers = ["-I", include] if include else []
+            _run([*command, *FLAGS, *headers, "-o", str(library), str(unit)])
+            if not library.exists():
+                raise NoCompiler(f"{command[0]} fails (it wrote no library)")
+            code = library.read_bytes()
+        write_atomic(path, code + hashlib.sha256(code).digest())
+    except OSError as error:
+        raise NoCompiler(f"the folder {path.parent} cannot be written ({error.strerror})") from error
+
+
+def _run(command: list[str]) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=LONGEST,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NoCompiler(f"{command[0]} fails ({error})") from error
+    if done.returncode:
+        lines = done.stderr.splitlines()
+        said = [*(line for line in lines if "error" in line), *lines, f"exit status {done.returncode}"]
+        raise NoCompiler(f"{command[0]} fails ({said[0]})")
 
 
 def _is_intact(path: Path) -> bool:
