@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -124,11 +126,12 @@ def run(config: ImportConfig) -> list[Imported]:
     """
     from importlib.metadata import version
 
-    from pct.cli.dataset_card import write_card
     from pct.data.importing import deal_out, find_logs, write_parts
     from pct.files import new_folder, write_output
 
     settings = config.settings()
+    # Loaded while the logs are read, the library for figures costs no time.
+    threading.Thread(target=importlib.import_module, args=("pct.cli.dataset_card",), daemon=True).start()
     with new_folder(config.output) as building:
         logs, proposal = find_logs(config.logs, config.map)
         work = building / ".work"
@@ -142,6 +145,8 @@ def run(config: ImportConfig) -> list[Imported]:
         parts = write_parts(building, work, found, settings, vehicle=vehicle, notes=notes)
         if proposal:
             write_output(building / MAP, proposal.encode())
+        from pct.cli.dataset_card import write_card
+
         write_card(building / CARD, vehicle, parts, found, settings)
         where = {part: config.output / place.relative_to(building) for part, place in parts.items()}
     if config.json:
@@ -180,18 +185,21 @@ def _imported(
     logs: Sequence[Log], settings: Settings, work: Path, processes: int | None
 ) -> Iterator[tuple[int, Imported]]:
     """Number of each log and what became of it, as they are done."""
+    from pct.data.card import FEWEST, MOST_SAMPLES
     from pct.data.importing import Imported, import_file
 
+    # All together are more than the card shows, and no more than the memory bears.
+    samples = max(FEWEST, 4 * MOST_SAMPLES // len(logs))
     count = min(processes or len(os.sched_getaffinity(0)), len(logs))
     if count == 1:
         for number, log in enumerate(logs):
-            yield number, import_file(*log, settings, work / log.name)
+            yield number, import_file(*log, settings, work / log.name, samples)
         return
     waiting = dict(enumerate(logs))
     while waiting:
         with _pool(count) as pool:
             jobs: dict[Future[Imported], int] = {
-                pool.submit(import_file, *log, settings, work / log.name): number
+                pool.submit(import_file, *log, settings, work / log.name, samples): number
                 for number, log in waiting.items()
             }
             try:
@@ -286,9 +294,12 @@ def _as_json(found: Sequence[Imported], parts: dict[str, Path]) -> dict[str, Any
         "parts": {part: str(place) for part, place in parts.items()},
         "files": [
             {
-                **dataclasses.asdict(one),
+                **vars(one),
                 "delays": {name: delay._asdict() for name, delay in one.delays.items()},
-                "stored": [stored._asdict() for stored in one.stored],
+                "stored": [
+                    {name: value for name, value in stored._asdict().items() if name != "summary"}
+                    for stored in one.stored
+                ],
             }
             for one in found
         ],

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pct.data.card import Drives, card_facts, collect, fact_lines, stored_drives
+from pct.data.card import Drives, card_facts, collect, fact_lines, put_together, stored_drives
 from pct.data.importing import Imported, Settings
 from pct.data.trajectory import MANIFEST
 from pct.evaluation.html import bullets, figure, heading, page, table
@@ -21,22 +21,23 @@ CARD = "card.html"
 
 
 def write_card(
-    path: Path, vehicle: str, parts: Mapping[str, Path], found: Sequence[Imported], settings: Settings
+    path: Path, vehicle: str, parts: Iterable[str], found: Sequence[Imported], settings: Settings
 ) -> None:
     """Write the page.
 
     Args:
         path: the new file.
         vehicle: what drove.
-        parts: the folder of each part of the dataset.
+        parts: of the dataset.
         found: what became of each file.
         settings: how they were imported.
     """
-    drives = {part: collect(stored_drives(place)) for part, place in parts.items()}
+    usable = [one for one in found if not one.error]
+    stored = [stored for one in usable for stored in one.stored]
+    drives = {part: put_together(one.summary for one in stored if one.part == part) for part in parts}
     body = [_facts(drives)]
     for part, one in drives.items():
         body += [heading(f"{PARTS[part]} drives" if len(drives) > 1 else "Drives"), *_figures(one)]
-    usable = [one for one in found if not one.error]
     channels = [[name, unit, origin] for name, (unit, origin) in usable[0].columns.items()]
     body += [
         heading("Channels"),

@@ -31,6 +31,20 @@ FEWEST = 20
 SHOWN = ("x", "y", "psi", "yaw", "course", "v", "vx", "vy", "beta", "psi_dot", "delta")
 
 
+class Summary(NamedTuple):
+    """What a card needs of one recording.
+
+    Attributes:
+        samples: every so many rows, see `Drives`.
+        sums: over all rows.
+        channels: unit and origin by name.
+    """
+
+    samples: Mapping[str, Column]
+    sums: Mapping[str, float]
+    channels: Mapping[str, tuple[str, str]]
+
+
 class Drives(NamedTuple):
     """What was found in the recordings of a dataset.
 
@@ -50,18 +64,40 @@ class Drives(NamedTuple):
 
 def collect(trajectories: Iterable[Trajectory]) -> Drives:
     """Go through the recordings of a dataset, of which there is at least one."""
+    return put_together(map(summarise, trajectories))
+
+
+def summarise(trajectory: Trajectory, most: int | None = None) -> Summary:
+    """What a card needs of one recording.
+
+    Args:
+        trajectory: the recording.
+        most: samples that are kept; all that tell something when left out.
+    """
+    coarse = _coarse(trajectory)
+    columns = _columns(coarse)
+    every = 1 if most is None else -(-len(coarse) // most)
+    columns["seconds"] = np.full(len(coarse), every * coarse.dt)
+    return Summary(
+        {name: column[::every] for name, column in columns.items()},
+        _sums(trajectory, coarse.dt, columns),
+        {name: (unit, trajectory.origins[name]) for name, unit in trajectory.units.items()},
+    )
+
+
+def put_together(summaries: Iterable[Summary]) -> Drives:
+    """What was found in all recordings, of which there is at least one."""
     recordings: list[Mapping[str, float]] = []
     channels: dict[str, tuple[str, str]] = {}
     kept: list[dict[str, Column]] = []
     every, count = 1, 0
-    for trajectory in trajectories:
-        coarse = _coarse(trajectory)
-        columns = _columns(coarse)
-        channels |= {name: (unit, trajectory.origins[name]) for name, unit in trajectory.units.items()}
-        columns["recording"] = np.full(len(coarse), float(len(recordings)))
-        columns["seconds"] = np.full(len(coarse), every * coarse.dt)
-        recordings.append(_sums(trajectory, coarse.dt, columns))
-        kept.append({name: column[::every] for name, column in columns.items()})
+    for summary in summaries:
+        channels |= summary.channels
+        columns = {name: column[::every] for name, column in summary.samples.items()}
+        columns["seconds"] = every * columns["seconds"]
+        columns["recording"] = np.full(len(columns["seconds"]), float(len(recordings)))
+        recordings.append(summary.sums)
+        kept.append(columns)
         count += len(kept[-1]["seconds"])
         while count > MOST_SAMPLES:
             every *= 2

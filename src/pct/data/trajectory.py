@@ -27,6 +27,8 @@ FORMAT = 1
 MANIFEST = "dataset.json"
 # Rows of a long recording that are written at a time.
 SINK_ROWS = 100_000
+# Noise hardly packs, however long one tries; and nobody asks for a part of a recording by its values.
+PACKED: Any = {"compression": "zstd", "compression_level": 1, "statistics": False}
 
 # Channels that wrap at half a turn, and inputs that a rollout holds over a step.
 HEADINGS = frozenset({"psi", "yaw", "course"})
@@ -230,7 +232,7 @@ def write_recording(folder: Path, trajectory: Trajectory) -> dict[str, Any]:
         write_atomic(path, lambda file: _sink(trajectory, file))
     else:
         table = _table(trajectory, 0, len(trajectory))
-        write_atomic(path, lambda file: table.write_parquet(file, compression="zstd"))
+        write_atomic(path, lambda file: table.write_parquet(file, **PACKED))
     return {
         "file": path.name,
         "sha256": sha256(path),
@@ -260,7 +262,7 @@ def _sink(trajectory: Trajectory, file: BinaryIO) -> None:
             yield _table(trajectory, start, min(start + SINK_ROWS, rows))
 
     schema = _table(trajectory, 0, 1).schema
-    register_io_source(tables, schema=schema).sink_parquet(file, compression="zstd", row_group_size=SINK_ROWS)
+    register_io_source(tables, schema=schema).sink_parquet(file, row_group_size=SINK_ROWS, **PACKED)
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pct.data.card import Summary, summarise
 from pct.data.delays import Delay, response_delays
 from pct.data.recordings import Repairs, read_repaired
 from pct.data.segments import (
     TRAIN,
     Segment,
-    distance,
     find_laps,
     moving_stretches,
     split_blocks,
@@ -63,12 +63,14 @@ class Stored(NamedTuple):
         part: of the dataset: train, val or test.
         row: of ``dataset.json``.
         seconds, metres: its length.
+        summary: for the card.
     """
 
     part: str
     row: dict[str, Any]
     seconds: float
     metres: float
+    summary: Summary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +109,14 @@ class Imported:
     stored: list[Stored] = dataclasses.field(default_factory=list)
 
 
-def import_file(path: Path, name: str, signals: SignalMap, settings: Settings, folder: Path) -> Imported:
+def import_file(
+    path: Path,
+    name: str,
+    signals: SignalMap,
+    settings: Settings,
+    folder: Path,
+    samples: int | None = None,
+) -> Imported:
     """Import one log file.
 
     Args:
@@ -116,6 +125,7 @@ def import_file(path: Path, name: str, signals: SignalMap, settings: Settings, f
         signals: its map.
         settings: see there.
         folder: for its recordings alone, made anew.
+        samples: of each recording that are kept for the card; see `summarise`.
 
     Returns:
         What became of it; a file that cannot be used is told of in ``error``.
@@ -124,7 +134,7 @@ def import_file(path: Path, name: str, signals: SignalMap, settings: Settings, f
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
-        return _import(path, name, signals, settings, folder)
+        return _import(path, name, signals, settings, folder, samples)
     except (KeyboardInterrupt, SystemExit):
         raise
     except DataError as error:
@@ -136,7 +146,9 @@ def import_file(path: Path, name: str, signals: SignalMap, settings: Settings, f
     return Imported(str(path), name, error=reason)
 
 
-def _import(path: Path, name: str, signals: SignalMap, settings: Settings, folder: Path) -> Imported:
+def _import(
+    path: Path, name: str, signals: SignalMap, settings: Settings, folder: Path, samples: int | None
+) -> Imported:
     # What is wrong is cut out and told of, whatever the map asks of those who train on the logs directly.
     signals = dataclasses.replace(signals, faults="cut")
     with ThreadPoolExecutor(1) as beside:
@@ -159,7 +171,9 @@ def _import(path: Path, name: str, signals: SignalMap, settings: Settings, folde
                 seconds = len(part) * part.dt
                 if seconds < settings.shortest:
                     continue
-                stored.append(Stored(segment.part, write_recording(folder, part), seconds, distance(part)))
+                summary = summarise(part, samples)
+                row = write_recording(folder, part)
+                stored.append(Stored(segment.part, row, seconds, summary.sums["metres"], summary))
                 used += round(seconds / whole.dt)
             columns = {key: (drive.units[key], drive.origins[key]) for key in drive.units}
     if not stored:

@@ -11,6 +11,7 @@ import dataclasses
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -265,24 +266,27 @@ def _spooled(
     values = Spool()
     wanted = sorted(set(columns.values()))
     lazy = pl.scan_csv(source, **_layout(header, comment, wanted)).select(map(str, wanted))
-    try:
-        for part in lazy.collect_batches(chunk_size=PART_ROWS, maintain_order=True):
-            if _any_blank(part):
-                break
-            for name, index in columns.items():
-                values.append(name, _values(part[str(index)]))
-        else:
-            if _lines(source) - header.line == values.rows():
-                return RawLog(values, header.line + 1 + np.arange(values.rows()), "line", units=header.units)
-    except pl.exceptions.PolarsError:
-        pass  # a cell is no number; the slow way says where
-    values, rows = Spool(), []
-    for first, lines in _parts(source, header.line):
-        part_values, part_rows = _read_slowly(path, lines, first, header, comment, columns)
+    with ThreadPoolExecutor(1) as beside:
+        lines = beside.submit(_lines, source)
+        try:
+            for part in lazy.collect_batches(chunk_size=PART_ROWS, maintain_order=True):
+                if _any_blank(part):
+                    break
+                for name, index in columns.items():
+                    values.append(name, _values(part[str(index)]))
+            else:
+                rows = values.rows()
+                if lines.result() - header.line == rows:
+                    return RawLog(values, header.line + 1 + np.arange(rows), "line", units=header.units)
+        except pl.exceptions.PolarsError:
+            pass  # a cell is no number; the slow way says where
+    values, numbers = Spool(), []
+    for first, part_lines in _parts(source, header.line):
+        part_values, part_rows = _read_slowly(path, part_lines, first, header, comment, columns)
         for name, column in part_values.items():
             values.append(name, column)
-        rows.append(part_rows)
-    return RawLog(values, np.concatenate(rows), "line", units=header.units)
+        numbers.append(part_rows)
+    return RawLog(values, np.concatenate(numbers), "line", units=header.units)
 
 
 def _values(column: pl.Series) -> Column:
