@@ -14,11 +14,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from pct.integration import Tableau
-from pct.native.graph import Graph, Level, Node, behind
+from pct.native.graph import Level, Node, behind
 from pct.native.reverse import active_nodes, pull_back
 from pct.native.schedule import in_order
 from pct.native.trace import Equations, take_step
@@ -50,78 +51,57 @@ class Options:
 
 def generate(equations: Equations, options: Options) -> str:
     """The model's part of the source, to stand between the vector functions and the driver."""
-    graph, rates = equations.graph, equations.rates
-    wanted = {*equations.x, *equations.u, *(graph.input("p", i, Level.WINDOW) for i in options.learned)}
-    active = active_nodes(rates, wanted.__contains__)
-    seeds: dict[Node, Node] = {}
-    for i, rate in enumerate(rates):
-        if rate.index in active:
-            seed = graph.input("kbar", i, Level.ADJOINT)
-            seeds[rate] = graph.add(seeds[rate], seed) if rate in seeds else seed
-    xbar, cbar, wbar = _reverse(graph, seeds, active, Level.SUBSTEP)
-    ubar, _, step_wbar = _reverse(graph, _inputs(graph, "cbar", cbar), active, Level.STEP)
-    owed = dict.fromkeys((*wbar, *step_wbar))
-    pbar, _, _ = _reverse(graph, _inputs(graph, "wbar", owed), active, Level.WINDOW)
-    place = {node: i for i, node in enumerate(owed)}
-
+    adjoints = _reverse(equations, options.learned)
     # What the reverse of a stage needs of its forward pass.
-    reverse_sinks = (*xbar.values(), *cbar.values(), *wbar.values())
-
-    def is_kept(node: Node) -> bool:
-        return node.level == Level.SUBSTEP and (node.op in KEPT or node.op == "input")
-
-    kept = [node for node in behind(reverse_sinks, is_kept) if is_kept(node)]
+    kept = [node for node in behind(adjoints.of_stage(), _is_kept) if _is_kept(node)]
     after, points = take_step(equations, options.tableau)
     kept_of_step = [
-        node for point in points for node in graph.replaced(kept, dict(zip(equations.x, point, strict=True)))
+        node
+        for point in points
+        for node in equations.graph.replaced(kept, dict(zip(equations.x, point, strict=True)))
     ]
 
-    # Slower values that a faster function reads.
-    slots: dict[Level, dict[Node, int]] = {Level.WINDOW: {}, Level.STEP: {}}
-
-    def body(level: Level, sinks: Sinks, given: Mapping[Node, str] | None = None) -> str:
-        def load(node: Node) -> str | None:
-            if given and node in given:
-                return given[node]
-            if node.op == "input" and node.level >= level:
-                return f"{node.key[0]}[{node.key[1]}]"
-            if node.level == Level.NEVER or node.level >= level or node.is_mask:
-                return None
-            known = slots[node.level]
-            return f"{'w' if node.level == Level.WINDOW else 'c'}[{known.setdefault(node, len(known))}]"
-
-        return _statements(sinks, load)
-
-    next_state = [(f"y[{i}] = {{}}", node) for i, node in enumerate(after)]
-    forward = body(Level.SUBSTEP, next_state)
-    forward_kept = body(
-        Level.SUBSTEP, [*((f"kept[{i}] = {{}}", node) for i, node in enumerate(kept_of_step)), *next_state]
+    # Faster functions first: they tell which values of slower ones they read.
+    write = _Functions()
+    write.function("advance(const V* w, const V* c, const V* x, V* y)", Level.SUBSTEP, _places("y", after))
+    write.function(
+        "advance_kept(const V* w, const V* c, const V* x, V* y, V* kept)",
+        Level.SUBSTEP,
+        [*_places("kept", kept_of_step), *_places("y", after)],
     )
-    reverse = body(
+    place = {node: i for i, node in enumerate(adjoints.owed)}
+    write.function(
+        "stage_reverse(const V* w, const V* c, const V* kept, const V* kbar, V* xbar, V* cbar, V* wbar)",
         Level.SUBSTEP,
         [
-            *((f"xbar[{node.key[1]}] = {{}}", value) for node, value in xbar.items()),
-            *((f"cbar[{i}] += {{}}", value) for i, value in enumerate(cbar.values())),
-            *((f"wbar[{place[node]}] += {{}}", value) for node, value in wbar.items()),
+            *((f"xbar[{node.key[1]}] = {{}}", value) for node, value in adjoints.x.items()),
+            *((f"cbar[{i}] += {{}}", value) for i, value in enumerate(adjoints.step.values())),
+            *((f"wbar[{place[node]}] += {{}}", value) for node, value in adjoints.window.items()),
         ],
-        {node: f"kept[{i}]" for i, node in enumerate(kept)},
+        kept,
+        "kept",
     )
-    step_values = dict(slots[Level.STEP])
-    step = body(Level.STEP, [(f"c[{i}] = {{}}", node) for node, i in step_values.items()])
-    step_reverse = body(
+    step_values = list(write.read[Level.STEP])
+    write.function("step_values(const V* w, const V* u, V* c)", Level.STEP, _places("c", step_values))
+    write.function(
+        "step_reverse(const V* w, const V* u, const V* c, const V* cbar, V* wbar, V* ubar)",
         Level.STEP,
         [
-            *((f"ubar[{node.key[1]}] = {{}}", value) for node, value in ubar.items()),
-            *((f"wbar[{place[node]}] += {{}}", value) for node, value in step_wbar.items()),
+            *((f"ubar[{node.key[1]}] = {{}}", value) for node, value in adjoints.u.items()),
+            *((f"wbar[{place[node]}] += {{}}", value) for node, value in adjoints.window_of_step.items()),
         ],
-        {node: f"c[{i}]" for node, i in step_values.items()},
+        step_values,
+        "c",
     )
-    window_values = dict(slots[Level.WINDOW])
-    window = body(Level.WINDOW, [(f"w[{i}] = {{}}", node) for node, i in window_values.items()])
-    window_reverse = body(
+    window_values = list(write.read[Level.WINDOW])
+    write.function("window_values(const V* p, V* w)", Level.WINDOW, _places("w", window_values))
+    position = {entry: i for i, entry in enumerate(options.learned)}
+    write.function(
+        "window_reverse(const V* p, const V* w, const V* wbar, V* pbar)",
         Level.WINDOW,
-        [(f"pbar[{options.learned.index(node.key[1])}] = {{}}", value) for node, value in pbar.items()],
-        {node: f"w[{i}]" for node, i in window_values.items()},
+        [(f"pbar[{position[node.key[1]]}] = {{}}", value) for node, value in adjoints.p.items()],
+        window_values,
+        "w",
     )
     constants = {
         "STATES": len(equations.x),
@@ -132,26 +112,15 @@ def generate(equations: Equations, options: Options) -> str:
         "WINDOW_VALUES": len(window_values),
         "STEP_VALUES": len(step_values),
         "KEPT_VALUES": len(kept),
-        "OWED_BY_STEP": len(cbar),
-        "OWED_BY_WINDOW": len(owed),
+        "OWED_BY_STEP": len(adjoints.step),
+        "OWED_BY_WINDOW": len(adjoints.owed),
         "STAGES": len(options.tableau.weights),
     }
     tables = {
         "LEARNED_ENTRY": options.learned,
         "POSE": options.pose,
         # States whose adjoint a stage changes.
-        "PULLED": sorted(node.key[1] for node in xbar),
-    }
-    functions = {
-        "window_values(const V* p, V* w)": window,
-        "step_values(const V* w, const V* u, V* c)": step,
-        "advance(const V* w, const V* c, const V* x, V* y)": forward,
-        "advance_kept(const V* w, const V* c, const V* x, V* y, V* kept)": forward_kept,
-        "stage_reverse(const V* w, const V* c, const V* kept, const V* kbar, V* xbar, V* cbar, V* wbar)": (
-            reverse
-        ),
-        "step_reverse(const V* w, const V* u, const V* c, const V* cbar, V* wbar, V* ubar)": step_reverse,
-        "window_reverse(const V* p, const V* w, const V* wbar, V* pbar)": window_reverse,
+        "PULLED": sorted(node.key[1] for node in adjoints.x),
     }
     return "\n".join(
         [
@@ -159,29 +128,108 @@ def generate(equations: Equations, options: Options) -> str:
             *(_table(name, values) for name, values in tables.items()),
             _weights(options.tableau),
             "",
-            *(
-                f"FUNCTION void {head.replace('V* ', 'V* __restrict ')} {{\n{text}}}\n"
-                for head, text in functions.items()
-            ),
+            *write.functions,
         ]
     )
 
 
-def _reverse(
-    graph: Graph, seeds: Mapping[Node, Node], active: set[int], level: Level
-) -> tuple[dict[Node, Node], dict[Node, Node], dict[Node, Node]]:
-    """Adjoints of the inputs of a level, and of the values of a time step and of a window that are slower."""
-    ends = pull_back(graph, seeds, active, stop=lambda node: node.level < level or node.op == "input")
+class _Adjoints(NamedTuple):
+    """Adjoints by the node whose they are; those of slower values are pulled on where these are computed.
 
-    def of(kind: Level) -> dict[Node, Node]:
-        return {node: value for node, value in ends.items() if node.level == kind}
+    Attributes:
+        x, step, window: of states, and of values of a time step and of a window, by the rates of a stage.
+        u, window_of_step: of controls, and of values of a window, by the values of a time step.
+        p: of parameters, by the values of a window.
+    """
 
-    slower = [of(kind) if kind < level else {} for kind in (Level.STEP, Level.WINDOW)]
-    return of(level), slower[0], slower[1]
+    x: dict[Node, Node]
+    step: dict[Node, Node]
+    window: dict[Node, Node]
+    u: dict[Node, Node]
+    window_of_step: dict[Node, Node]
+    p: dict[Node, Node]
+
+    @property
+    def owed(self) -> tuple[Node, ...]:
+        """The values of a window."""
+        return (*dict.fromkeys((*self.window, *self.window_of_step)),)
+
+    def of_stage(self) -> tuple[Node, ...]:
+        """What the reverse of a stage computes."""
+        return (*self.x.values(), *self.step.values(), *self.window.values())
 
 
-def _inputs(graph: Graph, kind: str, nodes: Iterable[Node]) -> dict[Node, Node]:
-    return {node: graph.input(kind, i, Level.ADJOINT) for i, node in enumerate(nodes)}
+def _reverse(equations: Equations, learned: Sequence[int]) -> _Adjoints:
+    graph, rates = equations.graph, equations.rates
+    wanted = {*equations.x, *equations.u, *(graph.input("p", i, Level.WINDOW) for i in learned)}
+    active = active_nodes(rates, wanted.__contains__)
+
+    def pulled(seeds: Mapping[Node, Node], level: Level) -> list[dict[Node, Node]]:
+        """By inputs of a level, and by the values of a time step and of a window that are slower."""
+        ends = pull_back(graph, seeds, active, stop=lambda node: node.level < level or node.op == "input")
+        levels = (level, *(slower for slower in (Level.STEP, Level.WINDOW) if slower < level))
+        return [{node: value for node, value in ends.items() if node.level == one} for one in levels]
+
+    def seeds(kind: str, nodes: Iterable[Node]) -> dict[Node, Node]:
+        found: dict[Node, Node] = {}
+        for i, node in enumerate(nodes):
+            if node.index in active:
+                seed = graph.input(kind, i, Level.ADJOINT)
+                found[node] = graph.add(found[node], seed) if node in found else seed
+        return found
+
+    x, step, window = pulled(seeds("kbar", rates), Level.SUBSTEP)
+    u, window_of_step = pulled(seeds("cbar", step), Level.STEP)
+    (p,) = pulled(seeds("wbar", dict.fromkeys((*window, *window_of_step))), Level.WINDOW)
+    return _Adjoints(x, step, window, u, window_of_step, p)
+
+
+def _is_kept(node: Node) -> bool:
+    return node.level == Level.SUBSTEP and (node.op in KEPT or node.op == "input")
+
+
+class _Functions:
+    """The functions of a model, and the slower values that they read, ``c`` of a step and ``w`` of a window.
+
+    Attributes:
+        functions: texts.
+        read: values by their level, with their place.
+    """
+
+    def __init__(self) -> None:
+        self.functions: list[str] = []
+        self.read: dict[Level, dict[Node, int]] = {Level.WINDOW: {}, Level.STEP: {}}
+
+    def function(
+        self, head: str, level: Level, sinks: Sinks, given: Sequence[Node] = (), array: str = ""
+    ) -> None:
+        """Write a function that runs as often as values of a level change.
+
+        Args:
+            head: its name and arguments.
+            level: of what it computes.
+            sinks: what it computes.
+            given: values that it finds in an array.
+            array: name of that array.
+        """
+        texts = {node: f"{array}[{i}]" for i, node in enumerate(given)}
+
+        def load(node: Node) -> str | None:
+            if node in texts:
+                return texts[node]
+            if node.op == "input" and node.level >= level:
+                return f"{node.key[0]}[{node.key[1]}]"
+            if node.level == Level.NEVER or node.level >= level or node.is_mask:
+                return None
+            known = self.read[node.level]
+            return f"{'w' if node.level == Level.WINDOW else 'c'}[{known.setdefault(node, len(known))}]"
+
+        arguments = head.replace("V* ", "V* __restrict ")
+        self.functions.append(f"FUNCTION void {arguments} {{\n{_statements(sinks, load)}}}\n")
+
+
+def _places(array: str, nodes: Iterable[Node]) -> list[tuple[str, Node]]:
+    return [(f"{array}[{i}] = {{}}", node) for i, node in enumerate(nodes)]
 
 
 def _table(name: str, values: Sequence[int]) -> str:

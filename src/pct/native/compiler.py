@@ -25,12 +25,13 @@ from pathlib import Path
 from pct.files import write_atomic
 
 COMPILERS = ("g++", "clang++", "c++")
-# No -ffast-math: a window that diverges must show it. Operands may join into one fused operation. GCC is to
-# keep the order of the operations (no-tree-ter; Clang does without being told).
+# No -ffast-math: a window that diverges must show it. Operands may join into one fused operation.
 FLAGS = (
-    "-std=c++17", "-O2", "-fno-tree-ter", "-march=native", "-fno-math-errno", "-fno-trapping-math",
-    "-ffp-contract=fast", "-fPIC", "-shared", "-fvisibility=hidden", "-w",
+    "-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast",
+    "-fPIC", "-shared", "-fvisibility=hidden", "-w",
 )  # fmt: skip
+# GCC is to keep the order of the operations but where registers are short. Clang knows none of these.
+GCC_FLAGS = ("-fno-tree-ter", "-fschedule-insns", "-fsched-pressure")
 LONGEST = 600.0
 """Seconds after which a compiler is given up."""
 
@@ -52,7 +53,9 @@ def load_library(key: str, make_source: Callable[[], str], include: str | None) 
     """
     command = find_compiler()
     folder = _private_folder()
-    name = hashlib.sha256("\0".join((key, *FLAGS, *_compiler_facts(command), processor())).encode())
+    name = hashlib.sha256(
+        "\0".join((key, *GCC_FLAGS, *FLAGS, *_compiler_facts(command), processor())).encode()
+    )
     path = folder / f"{name.hexdigest()}.so"
     if not _is_intact(path):
         _compile(command, make_source(), include, path)
@@ -90,7 +93,11 @@ def _compile(command: list[str], source: str, include: str | None, path: Path) -
             unit, library = Path(folder) / "model.cpp", Path(folder) / "model.so"
             unit.write_text(source)
             headers = ["-I", include] if include else []
-            _run([*command, *FLAGS, *headers, "-o", str(library), str(unit)])
+            rest = [*FLAGS, *headers, "-o", str(library), str(unit)]
+            try:
+                _run([*command, *GCC_FLAGS, *rest])
+            except NoCompiler:
+                _run([*command, *rest])
             if not library.exists():
                 raise NoCompiler(f"{command[0]} fails (it wrote no library)")
             code = library.read_bytes()
