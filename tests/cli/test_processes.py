@@ -23,20 +23,21 @@ FLAGS = [
 ]
 PROGRAM = "from pct.cli import main; main.main()"
 Start = Callable[..., "subprocess.Popen[str]"]
-Train = Callable[..., tuple[int, Path]]
 
 
 @pytest.fixture
 def start(data: Path, environment: dict[str, str]) -> Start:
-    """``start(results, number, *flags)``: `pct train` as one of two processes."""
+    """``start(results, number, *flags)``: `pct train` as one of two processes; None: on its own."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
 
-    def run(results: Path, number: int, *flags: object) -> subprocess.Popen[str]:
+    def run(results: Path, number: int | None, *flags: object) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", PROGRAM, "train", "--dataset", data / "train", *FLAGS]
         command += ["--val-dataset", data / "val", "--results", results, *flags]
-        shared = {"PCT_COORDINATOR": f"127.0.0.1:{port}", "PCT_NUM_PROCESSES": "2"}
-        shared["PCT_PROCESS_ID"] = str(number)
+        shared = {}
+        if number is not None:
+            shared = {"PCT_COORDINATOR": f"127.0.0.1:{port}", "PCT_NUM_PROCESSES": "2"}
+            shared["PCT_PROCESS_ID"] = str(number)
         return subprocess.Popen(
             [*map(str, command)],
             env=environment | shared,
@@ -64,12 +65,12 @@ def only_run(results: Path) -> Path:
     return run
 
 
-def test_two_processes_train_as_one(start: Start, train: Train, data: Path, tmp_path: Path) -> None:
+def test_two_processes_train_as_one(start: Start, tmp_path: Path) -> None:
+    alone = start(tmp_path / "alone", None, "--epochs", "4")
+    assert ended(alone)[0] == 0
     both = [start(tmp_path / "both", number, "--epochs", "4") for number in (0, 1)]
-    code, one = train(*FLAGS, "--val-dataset", data / "val", "--epochs", "4")
-    assert code == 0
     assert [ended(process)[0] for process in both] == [0, 0]
-    two = only_run(tmp_path / "both")
+    one, two = (only_run(tmp_path / name) for name in ("alone", "both"))
     np.testing.assert_allclose(losses(two), losses(one), rtol=1e-4)
     weights = [
         jax.tree.leaves(serialization.msgpack_restore((run / "pct_model_params.msgpack").read_bytes()))
