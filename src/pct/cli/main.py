@@ -17,6 +17,7 @@ COMMANDS = {
     "evaluate": ("pct.cli.evaluate", "judge a trained run on drives that it has not seen"),
     "data": ("pct.cli.data", "check and map logs before training"),
     "simulate": ("pct.cli.simulate", "make driving logs with known parameters"),
+    "export": ("pct.cli.export", "a model with its parameters as code for other programs"),
     "models": ("pct.cli.models", "list the dynamics models with their parameters"),
 }
 

@@ -1,0 +1,176 @@
+"""What is exported: a vehicle model with a value of every parameter, and where the values come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pct.analysis import NETWORK
+from pct.dynamics.core import MODEL_SPECS, ModelSpec
+from pct.dynamics.vehicles import with_vehicle
+from pct.errors import DataError, UsageError
+from pct.fitted import FIT, load_fit
+from pct.stored_spec import spec_from_table
+
+PREDICTED = "pct_predicted_params.json"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+    """A model to export.
+
+    Attributes:
+        spec: the vehicle's own equations, with nothing between them and a log.
+        values: value of every parameter by name, in the unit of its row.
+        origins: where each value comes from, by name.
+        title: where the values come from as a whole.
+        integrator_name, substeps: what makes a step.
+        dt: time step in s that the values were found with; None where they were not found with any.
+        is_mean: whether the values are the mean of what a network answers.
+        left_out: what the run has and the export does not, one line each.
+    """
+
+    spec: ModelSpec
+    values: Mapping[str, Any]
+    origins: Mapping[str, str]
+    title: str
+    integrator_name: str = "rk4"
+    substeps: int = 1
+    dt: float | None = None
+    is_mean: bool = False
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def flat_values(self) -> list[float]:
+        """All values in the order of the table, arrays row by row."""
+        return [
+            float(value)
+            for row in self.spec.parameters
+            for value in np.ravel(np.asarray(self.values[row.name], float))
+        ]
+
+
+def from_model(name: str, vehicle: str | None = None) -> Source:
+    """A registered model with its default parameters, or those of a named vehicle.
+
+    Raises:
+        UsageError: an unknown model or vehicle, with the known ones.
+    """
+    if name not in MODEL_SPECS:
+        raise UsageError(f"Unknown model '{name}'. Available models: {', '.join(sorted(MODEL_SPECS))}")
+    spec = MODEL_SPECS[name]
+    origin = "default"
+    if vehicle is not None:
+        spec = with_vehicle(spec, vehicle)
+        origin = f"default of {vehicle}"
+    return Source(
+        spec,
+        {row.name: _in_shape(spec, row.name, spec.default_params[row.name]) for row in spec.parameters},
+        {row.name: origin for row in spec.parameters},
+        f"defaults of {f'the vehicle {vehicle}' if vehicle else 'the model (a 1:10 car)'}, not identified",
+    )
+
+
+def from_run(run: Path) -> Source:
+    """The vehicle model of a run folder: what `pct fit` found, or the mean of what a network answers.
+
+    Raises:
+        DataError: there is no such folder, no model in it, or it is damaged.
+    """
+    if (run / NETWORK).is_file():
+        spec, dt, integrator, substeps = _network_facts(run / NETWORK)
+        found = _mean_answers(run / PREDICTED, spec)
+        title = f"{run.resolve().name} of `pct train`: mean of the network's answers on its training data"
+        return dataclasses.replace(
+            _of_run(spec, found, title), integrator_name=integrator, substeps=substeps, dt=dt, is_mean=True
+        )
+    if (run / FIT).is_file():
+        fitted = load_fit(run)
+        title = f"{run.resolve().name} of `pct fit`: constants fitted to driving logs"
+        return dataclasses.replace(
+            _of_run(fitted.spec, fitted.params, title),
+            integrator_name=fitted.integrator_name,
+            substeps=fitted.substeps,
+            dt=fitted.dt,
+        )
+    found_there = f"a folder without {FIT} and {NETWORK}" if run.is_dir() else "no folder"
+    raise DataError(
+        f"{run}: expected the folder of a finished run, found {found_there}: "
+        "give the folder that `pct fit` or `pct train` printed"
+    )
+
+
+def _of_run(spec: ModelSpec, found: Mapping[str, Any], title: str) -> Source:
+    """The vehicle's own model behind that of a run, with the values that were found."""
+    own = MODEL_SPECS[spec.name]
+    names = [row.name for row in own.parameters]
+    plain = dataclasses.replace(
+        own,
+        param_shapes={name: shape for name, shape in spec.param_shapes.items() if name in names},
+        param_bounds={name: spec.param_bounds[name] for name in names},
+        default_params={name: spec.default_params[name] for name in names},
+    )
+    values = {**spec.default_params, **found}
+    return Source(
+        plain,
+        {name: _in_shape(plain, name, values[name]) for name in names},
+        {name: "learned" if name in found else "held" for name in names},
+        title,
+        left_out=_left_out(spec, values),
+    )
+
+
+def _left_out(spec: ModelSpec, values: Mapping[str, Any]) -> tuple[str, ...]:
+    """What stands between the model and the run's log, in words."""
+    own = {row.name for row in MODEL_SPECS[spec.name].parameters}
+    lines = []
+    for row in spec.parameters:
+        if row.name not in own:
+            value = np.asarray(values[row.name], float)
+            shown = f"= {float(value):.6g} {row.unit}" if value.ndim == 0 else f"{value.shape}"
+            lines.append(f"{row.name} {shown}: {row.doc}")
+    if spec.measurement is not None and spec.measurement.pedals:
+        lines.append("throttle and brake: the control is drive = throttle - brake")
+    return tuple(lines)
+
+
+def _network_facts(path: Path) -> tuple[ModelSpec, float, str, int]:
+    try:
+        saved = json.loads(path.read_text())
+        return (
+            spec_from_table(saved),
+            float(saved["dt"]),
+            str(saved["integrator"]),
+            int(saved["substeps"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: expected the description of a trained network ({error})") from None
+
+
+def _mean_answers(path: Path, spec: ModelSpec) -> dict[str, Any]:
+    try:
+        saved = json.loads(path.read_text())
+        found = {name: np.asarray(saved[name]["mean"], float) for name in spec.param_keys}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: expected the parameters that the network predicts ({error}): training writes them at "
+            "its end; copy the file here if --output put it elsewhere"
+        ) from None
+    return found
+
+
+def _in_shape(spec: ModelSpec, name: str, value: Any) -> Any:
+    """The value in the shape of its row; a number may stand for a whole array."""
+    shape = tuple(spec.param_shapes.get(name, ()))
+    try:
+        whole = np.broadcast_to(np.asarray(value, float), shape)
+    except ValueError:
+        raise DataError(f"{name}: expected a value of shape {shape}, found {np.shape(value)}") from None
+    if not np.all(np.isfinite(whole)):
+        raise DataError(f"{name}: expected a finite value, found {value}")
+    return float(whole) if not shape else whole
