@@ -1,7 +1,7 @@
 """Reverse-mode derivatives of a graph, written into the same graph.
 
-The conventions at corners are JAX's: half for each of two equal arguments of a maximum or minimum, zero for
-abs and sign at zero, nothing through the side of a `where` that is not taken.
+The conventions at corners are JAX's: half for each of two equal arguments of a maximum or minimum, one for
+abs and zero for sign at zero, nothing through the side of a `where` that is not taken.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _partials(graph: Graph, node: Node, adjoint: Node) -> list[tuple[Node, Calla
     slopes: dict[str, Callable[[], Node]] = {
         "neg": lambda: g.constant(-1.0),
         "reciprocal": lambda: g.neg(g.mul(node, node)),
-        "abs": lambda: g.node("sign", x),
+        "abs": lambda: g.where(g.node("le", g.constant(0.0), x), one, g.constant(-1.0)),
         "sign": lambda: g.constant(0.0),
         "floor": lambda: g.constant(0.0),
         "sqrt": lambda: g.mul(g.constant(0.5), g.reciprocal(node)),
