@@ -155,7 +155,7 @@ def local_parabola(column: Column, rows: int, *, derivative: int) -> Column:
         derivative: 0 for the value, 1 for the slope.
 
     Examples:
-        >>> print(local_parabola(np.arange(6.0) ** 2, 5, derivative=1))
+        >>> print(local_parabola(np.arange(6.0) ** 2, 5, derivative=1).round(9))
         [ 0.  2.  4.  6.  8. 10.]
     """
     half = rows // 2
