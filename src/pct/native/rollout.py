@@ -77,9 +77,9 @@ class Rollout:
         assert size() == ctypes.sizeof(_Call)
 
     def states(
-        self, start: Float[np.ndarray, " S"], controls: Float[np.ndarray, "K T C"]
+        self, start: Float[np.ndarray, " X"], controls: Float[np.ndarray, "K T C"]
     ) -> Float[np.ndarray, "K T S"]:
-        """States after each step, from one start, in the model's units.
+        """States after each step, from one start (hidden states last), in the model's units.
 
         Raises:
             UsageError: shapes that are not those of the model.
@@ -92,7 +92,7 @@ class Rollout:
 
     def costs(
         self,
-        start: Float[np.ndarray, " S"],
+        start: Float[np.ndarray, " X"],
         controls: Float[np.ndarray, "K T C"],
         reference: Float[np.ndarray, "T S"],
         scales: Float[np.ndarray, " S"] | None = None,
@@ -104,15 +104,15 @@ class Rollout:
         round; NaN for a rollout that diverges.
 
         Args:
-            start: first state.
+            start: first state, hidden ones last.
             controls: over each step.
             reference: wanted state after each step.
             scales: deviation that costs one, in each state's unit; infinite for a state that does not count.
                 The model's when left out.
-            weights: of the steps; one each when left out.
+            weights: of the steps, none below zero; one each when left out.
 
         Raises:
-            UsageError: shapes that are not those of the model.
+            UsageError: shapes that are not those of the model, weights or scales that mean nothing.
         """
         start, controls = self._checked(start, controls)
         count, steps, _ = controls.shape
@@ -127,6 +127,10 @@ class Rollout:
                 ("scales", scales, shape[1:]),
             )
         )
+        if not (scales > 0).all():
+            raise UsageError(f"scales: expected numbers above zero, found {scales}")
+        if not (weights >= 0).all():
+            raise UsageError(f"weights: expected numbers of zero or more, found {weights}")
         costs = np.empty(count, np.float32)
         compared = comparison(self._spec.angle_mask, scales)
         self._run(
