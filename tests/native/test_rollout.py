@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
@@ -165,6 +167,21 @@ def test_hidden_states_are_started_and_not_shown() -> None:
     start, controls = drive("unicycle", 5, 3)
     found = Rollout(hiding, dt=DT).states(start, controls)
     np.testing.assert_allclose(found, unicycle().states(start, controls)[..., :3], rtol=1e-6)
+
+
+def test_the_example_of_the_guide() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "native.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    car, start, plan = names["car"], names["start"], names["plan"]
+    plans = np.stack([np.zeros_like(plan), plan])
+    before, after = car.costs(start, plans, names["reference"], names["scales"])
+    assert after < 0.2 * before
+    # In the lane to the left, along it.
+    end = car.states(start, plans)[1, -1]
+    assert abs(end[1] - 0.5) < 0.1
+    assert abs(end[4]) < 0.1
 
 
 def test_jax_is_not_needed() -> None:
