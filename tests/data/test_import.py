@@ -16,6 +16,7 @@ from pct.data.gaps import bridge
 from pct.data.importing import find_logs
 from pct.data.importing.file import Settings, import_file
 from pct.data.logs import csv, read_log
+from pct.data.outliers import BLOCK, find_spikes
 from pct.data.recordings import read_folder
 from pct.data.segments import find_laps, moving_stretches, split_blocks, split_laps
 from pct.data.trajectory import Trajectory, read_dataset
@@ -345,6 +346,17 @@ def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv, "SPOOLED", 0)
     monkeypatch.setattr(csv, "PART_ROWS", 300)
     monkeypatch.setattr(csv, "PART_BYTES", 4000)
+
+
+def test_spikes_are_found_wherever_they_are_in_a_long_column() -> None:
+    spikes = [1, 2, BLOCK - 1, BLOCK, BLOCK + 3, 2 * BLOCK + 90]
+    wave = np.sin(0.01 * np.arange(2 * BLOCK + 100.0))
+    assert not find_spikes("vx", wave).any()
+    wave[spikes] = 50.0
+    np.testing.assert_array_equal(np.flatnonzero(find_spikes("vx", wave)), spikes)
+    # A value that is missing stands between two that are looked at.
+    wave[[5, BLOCK + 50]] = np.nan
+    np.testing.assert_array_equal(np.flatnonzero(find_spikes("vx", wave)), spikes)
 
 
 def test_a_large_file_gives_the_same_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
