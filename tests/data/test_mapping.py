@@ -136,6 +136,103 @@ def test_units_and_signs(name: str, factor: float, keys: dict[str, object]) -> N
         assert (line.column, dict(line.keys)) == (name, keys)
 
 
+@pytest.mark.parametrize(("factor", "keys"), [(1.0, {}), (1 / 9.81, {"unit": "g"})])
+def test_accelerations(factor: float, keys: dict[str, str]) -> None:
+    log = drive()
+    random = np.random.default_rng(3)
+    noise = random.normal(0, 0.1, (2, len(log["t"])))
+    v, turn = 3.0 + np.sin(0.7 * log["t"]), log["psi_dot"]
+    log["imu_acc_x"] = factor * (0.7 * np.cos(0.7 * log["t"]) - log["vy"] * turn + noise[0])
+    log["imu_acc_y"] = -factor * (v * turn + noise[1])
+    log["acc_z"] = factor * (9.81 + noise[0])
+    lines = proposed(log)
+    assert (lines["ax"].column, lines["ay"].column) == ("imu_acc_x", "imu_acc_y")
+    assert (lines["ax"].keys, lines["ay"].keys) == (keys, {**keys, "sign": -1})
+    # One that shows nothing is left out, and it is said.
+    proposal = propose(Path("log.csv"), raw({**log, "imu_acc_x": noise[0]}))
+    assert "ax" not in by_channel(proposal)
+    assert any(note.startswith("imu_acc_x: so called, but") for note in proposal.notes)
+
+
+def test_spikes_hide_nothing() -> None:
+    random, log = np.random.default_rng(4), drive()
+    for name in ("x", "psi", "vx", "psi_dot", "delta"):
+        rows = random.random(len(log[name])) < 0.005
+        log[name] = np.where(rows, random.choice([1e8, -1e8, np.nan], len(rows)), log[name])
+    proposal = propose(Path("log.csv"), raw(log))
+    lines = by_channel(proposal)
+    assert proposal.head == {"faults": "cut"}
+    assert {lines[name].sure for name in ("x", "psi", "vx", "psi_dot", "delta")} == {"high"}
+    assert all(not lines[name].keys for name in ("psi", "vx", "psi_dot", "delta"))
+
+
+def test_a_log_at_1_khz_with_a_late_gyro() -> None:
+    log = drive()
+    fast = np.arange(0, log["t"][-1], 0.001)
+    many = {name: np.interp(fast, log["t"], column) for name, column in log.items()}
+    many["psi_dot"] = np.roll(many["psi_dot"], 123)
+    lines = proposed(many)
+    # The heading of the drive is half a step of 0.02 s late by itself.
+    assert abs(float(lines["psi_dot"].keys["delay"]) - 0.113) < 0.005
+    assert {lines[name].sure for name in ("psi", "vx", "psi_dot", "delta")} == {"high"}
+
+
+def test_units_at_the_end_of_names() -> None:
+    log = drive()
+    new = {"x_m": log["x"], "y_m": log["y"], "yaw_deg": np.degrees(log["psi"]), "t": log["t"]}
+    new |= {"speed_kmh": 3.6 * log["vx"], "yaw_rate_dps": np.degrees(log["psi_dot"])}
+    new |= {"steering_angle_deg": np.degrees(log["delta"])}
+    lines = proposed(new)
+    assert {
+        name: line.keys.get("unit") for name, line in lines.items() if name not in ("time", "x", "y")
+    } == {
+        "psi": "deg",
+        "v": "km/h",
+        "psi_dot": "deg/s",
+        "delta": "deg",
+    }
+
+
+def test_a_header_that_contradicts_the_values() -> None:
+    log = drive()
+    stated = {"psi": "deg", "vx": "km/h", "psi_dot": "deg/s", "delta": "rad"}
+    lines = proposed({**log, "delta": np.degrees(0.1 * log["delta"])}, **stated)
+    assert {name: lines[name].keys.get("unit") for name in ("psi", "vx", "psi_dot")} == {
+        "psi": "rad",
+        "vx": "m/s",
+        "psi_dot": "rad/s",
+    }
+    assert {lines[name].sure for name in ("psi", "vx", "psi_dot")} == {"medium"}
+    assert "the file says deg" in lines["psi"].reason
+
+
+def test_positions_in_millimetres() -> None:
+    log = drive()
+    lines = proposed({**log, "x": 1e3 * log["x"], "y": 1e3 * log["y"]})
+    assert [lines[name].keys for name in ("x", "y", "vx")] == [{"unit": "mm"}, {"unit": "mm"}, {}]
+
+
+def test_wheel_speeds_and_a_steering_wheel() -> None:
+    log = drive()
+    log["WheelSpeed_FL"], log["WheelSpeed_RR"] = 3.7 * log["vx"], 3.6 * (log["vx"] + 0.1 * log["psi_dot"])
+    log["SteeringWheelAngle"] = 60 * np.degrees(log.pop("delta"))
+    del log["vx"], log["vy"]
+    lines = proposed(log)
+    assert (lines["vx"].column, lines["vx"].sure) == ("WheelSpeed_RR", "medium")
+    assert lines["vx"].keys == {"unit": "km/h"}
+    assert lines["delta"].sure == "low"
+    assert "over the vehicle's wheelbase" in lines["delta"].reason
+
+
+def test_velocities_along_the_axes_of_the_map_are_left_out() -> None:
+    log = drive()
+    vx, vy, psi = log.pop("vx"), log.pop("vy"), log["psi"]
+    log |= {"vel_x": vx * np.cos(psi) - vy * np.sin(psi), "vel_y": vx * np.sin(psi) + vy * np.cos(psi)}
+    proposal = propose(Path("log.csv"), raw(log))
+    assert not {"vx", "vy"} & set(by_channel(proposal))
+    assert sum("along the map's axes" in note for note in proposal.notes) == 2
+
+
 def test_a_heading_from_north() -> None:
     log = drive()
     compass = (90.0 - np.degrees(log["psi"])) % 360.0
@@ -185,9 +282,15 @@ def test_unity_counts_to_the_right() -> None:
     unity = {"time": log["t"], "pos.x": -log["y"], "pos.y": 0.1 + 0 * log["x"], "pos.z": log["x"]}
     unity["pos.y"][::7] += 1e-3 * np.arange(len(unity["pos.y"][::7])) % 0.01
     unity["yaw"] = np.degrees(-log["psi"]) % 360.0
+    unity |= {"localVelocity.x": -log["vy"], "localVelocity.z": log["vx"]}
+    unity |= {"localVelocity.y": unity["pos.y"], "angularVelocity.y": -log["psi_dot"]}
     proposal = propose(Path("log.csv"), raw(unity))
     lines = by_channel(proposal)
     assert proposal.head["frame"] == "Unity"
+    assert (lines["vx"].column, lines["vy"].column) == ("localVelocity.z", "localVelocity.x")
+    assert (lines["psi_dot"].column, lines["psi_dot"].keys) == ("angularVelocity.y", {})
+    level = by_channel(propose(Path("log.csv"), raw({**unity, "pos.y": np.zeros_like(log["x"])})))
+    assert (level["x"].column, level["y"].column) == ("pos.z", "pos.x")
     assert (lines["x"].column, lines["y"].column) == ("pos.z", "pos.x")
     assert lines["psi"].keys == {"unit": "deg"}
 
@@ -277,7 +380,11 @@ def test_real_logs_are_mapped_as_their_presets_do(
     expected = {
         channel: signal.column for channel, signal in signals.channels.items() if channel not in derived
     }
-    assert columns_of(lines) == expected
+    # Accelerations are no part of the presets.
+    more = {"ax", "ay"} - set(expected)
+    assert {name: column for name, column in columns_of(lines).items() if name not in more} == expected
+    if folder == "roboracer":
+        assert [lines[name].keys for name in ("ax", "ay")] == [{"unit": "g"}] * 2
     for channel in expected:
         unit = str(lines[channel].keys.get("unit", ""))
         head, _, number = unit.partition("m/s/")

@@ -17,8 +17,16 @@ SPAN = 0.4
 # Windows that are needed to say anything.
 WINDOWS = 50
 MOST_WINDOWS = 200
-# Lags that are looked at, in s.
+# Lags that are looked at, in s, and the finest step between them: means over a window hold nothing faster.
 LONGEST_LAG = 0.6
+FINEST_LAG = 0.01
+# Pairs that are looked at for each lag.
+MOST_PAIRS = 50_000
+# A value further from the median of so many about it than so many times nearly all of them is a spike.
+ABOUT = 7
+SPIKE = 3.0
+# What is missing is taken to go on for so long, in s.
+HELD = 0.1
 # A correlation this close to one leaves nothing for a lag to explain.
 LITTLE = 2e-3
 
@@ -117,12 +125,19 @@ class Windows:
         if usable.sum() < WINDOWS:
             return None
         best, at, still = 0.0, 0, 0.0
+        # A fast log holds many windows that are nearly the same.
+        every = max(1, int(FINEST_LAG / self.step + 1e-6))
+        column, reference, used, usable = (c[::every] for c in (column, reference, used, usable))
+        if usable.sum() < WINDOWS:
+            return None
         # What lies beyond the outermost hundredths is cut, so that glitches do not decide.
         clipped = [np.clip(c, *np.quantile(c[usable], [0.01, 0.99])) for c in (column, reference)]
         found = []
-        reach = min(round(LONGEST_LAG / self.step), len(column) // 4)
+        step = every * self.step
+        reach = min(round(LONGEST_LAG / step), len(column) // 4)
+        thinned = max(1, len(column) // MOST_PAIRS)
         for lag in range(-reach, reach + 1):
-            a, b, keep = _shifted(clipped[0], clipped[1], used, lag)
+            a, b, keep = _shifted(clipped[0], clipped[1], used, lag, thinned)
             figure = _correlation(a[keep], b[keep])
             found.append(figure)
             if abs(figure) > abs(best):
@@ -140,9 +155,7 @@ class Windows:
         low, ratio, high = np.quantile(a[strong] / b[strong], [0.25, 0.5, 0.75])
         spread = (high - low) / abs(ratio) if ratio else np.inf
         fraction = _top(*(abs(f) for f in found[lag + reach - 1 : lag + reach + 2])) if explains else 0.0
-        return Likeness(
-            float(ratio), float(spread), best if explains else still, (lag + fraction) * self.step
-        )
+        return Likeness(float(ratio), float(spread), best if explains else still, (lag + fraction) * step)
 
 
 def _shifted(
@@ -150,11 +163,12 @@ def _shifted(
     reference: Float[np.ndarray, " W"],
     used: Bool[np.ndarray, " W"],
     lag: int,
+    every: int = 1,
 ) -> tuple[Float[np.ndarray, " V"], Float[np.ndarray, " V"], Bool[np.ndarray, " V"]]:
-    """The column as it is ``lag`` windows later beside the reference."""
+    """The column as it is ``lag`` windows later beside the reference, ``every`` so many windows."""
     first, last = max(0, -lag), len(column) - max(0, lag)
-    a, b = column[first + lag : last + lag], reference[first:last]
-    return a, b, used[first:last] & np.isfinite(a) & np.isfinite(b)
+    a, b = column[first + lag : last + lag : every], reference[first:last:every]
+    return a, b, used[first:last:every] & np.isfinite(a) & np.isfinite(b)
 
 
 def _correlation(a: Float[np.ndarray, " V"], b: Float[np.ndarray, " V"]) -> float:
@@ -167,6 +181,24 @@ def _top(before: float, at: float, after: float) -> float:
     """Where the parabola through three figures is highest, from the middle one."""
     bend = before - 2 * at + after
     return 0.5 * (before - after) / bend if bend < 0 else 0.0
+
+
+def without_spikes(column: Column, step: float) -> Column:
+    """A column with its spikes and short holes filled by what stands before them; long holes are NaN."""
+    from scipy.ndimage import median_filter
+
+    rows = np.arange(len(column))
+    known = np.isfinite(column)
+    if not known.any():
+        return column
+    full = column[np.maximum.accumulate(np.where(known, rows, np.argmax(known)))]
+    usual = median_filter(full, ABOUT, mode="nearest")
+    known &= np.abs(full - usual) <= SPIKE * np.quantile(np.abs(usual), 0.999)
+    if known.all() or not known.any():
+        return column
+    last = np.maximum.accumulate(np.where(known, rows, -1))
+    near = (last >= 0) & (rows - last <= max(1, round(HELD / step)))
+    return np.where(near, column[np.maximum(last, 0)], np.nan)
 
 
 def is_difference(column: Column, other: Column, step: float) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from pct.data.logs.base import RawLog
-from pct.data.mapping.evidence import Windows
-from pct.data.mapping.names import NAMES, means
+from pct.data.mapping.evidence import Windows, without_spikes
+from pct.data.mapping.names import NAMES, from_unity, means
 from pct.data.mapping.proposal import Line, factor
 from pct.types import Column
 
@@ -26,6 +26,8 @@ class Log:
         windows: over the time.
         uncovered: columns of other clocks, NaN where these do not reach.
         used: columns that have become a channel.
+        unity: whether the axes are those of Unity: y is up, z ahead and x to the right.
+        notes: on columns that are left out.
         course: direction of travel over each window in rad, and ``moving``: where there is one.
         speed: of the positions over each window in m/s.
         heading: in rad, shape (N,), where one was found; ``turning``: its rate over each window in rad/s.
@@ -55,10 +57,25 @@ class Log:
         self.columns = {name: column[:rows] for name, column in self.columns.items()}
         self.windows = Windows(self.time)
         self.used: set[str] = set()
+        self.unity = False
+        self.notes: list[str] = []
         self.heading: Column | None = None
+        self._sound: dict[str, Column] = {}
+
+    def sound(self, name: str) -> Column:
+        """A column without its spikes and short holes, to compare with others."""
+        if name not in self._sound:
+            self._sound[name] = without_spikes(self.columns[name], self.windows.step)
+        return self._sound[name]
 
     def named(self, channel: str) -> list[str]:
-        return [name for name in self.columns if means(name, channel) and self.varies(name, 2)]
+        """Columns with a name for a channel, in the axes of the log."""
+        turned = self.unity and channel not in ("x", "y", "psi")
+        return [
+            name
+            for name in self.columns
+            if means(from_unity(name) if turned else name, channel) and self.varies(name, 2)
+        ]
 
     def nameless(self) -> list[str]:
         """Columns whose names say nothing, where no name says anything."""
@@ -87,7 +104,7 @@ class Log:
 
     def place(self, lines: Mapping[str, Line]) -> None:
         """Keep what the pose says of the motion."""
-        x, y = (self.columns[lines[name].column] * factor(lines[name]) for name in ("x", "y"))
+        x, y = (self.sound(lines[name].column) * factor(lines[name]) for name in ("x", "y"))
         w = self.windows
         self.used = {line.column for line in lines.values()}
         self.pose = (x, y)
@@ -95,7 +112,7 @@ class Log:
         span = w.rows * w.step
         if "psi" in lines:
             line = lines["psi"]
-            finite = self.columns[line.column] + float(line.keys.get("offset", 0.0))
+            finite = self.sound(line.column) + float(line.keys.get("offset", 0.0))
             heading = np.unwrap(np.nan_to_num(finite * factor(line) * int(line.keys.get("sign", 1))))
             self.head_along(heading)
             middle = w.means(heading)

@@ -16,8 +16,20 @@ NAMES = {
     r"|longitudinal_(velocity|speed)",
     "vy": r"(^|_)(vy|v_y|linear_y|v_?lat)$|(^|_)(vel|velocity|speed)(_[a-z]+)?_y$|lateral_(velocity|speed)$",
     "v": r"(^|_)(v|speed|velocity|vel|vehicle_speed|erpm)$",
+    "ax": r"(^|_)(ax|a_x|a_?lon|a_?long)$|(^|_)(acc|accel|acceleration|accelerometer)(_[a-z]+)?_?x$"
+    r"|longitudinal_acc(el|eration)?$",
+    "ay": r"(^|_)(ay|a_y|a_?lat)$|(^|_)(acc|accel|acceleration|accelerometer)(_[a-z]+)?_?y$"
+    r"|lateral_acc(el|eration)?$",
     "delta": r"(^|_)(delta(_f)?|steer(ing)?|steer(ing)?_?(tire_|tyre_|wheel_)?angle|wheel_angle)$",
 }
+# Units at the end of a name; those of a rate make the rate of what stands before them.
+UNITS = re.compile(r"_(m|mm|cm|rad|deg|kmh|kph|km_h|mph|mps|ms|m_s|rpm|g|gs|mps2|ms2|m_s2|m_s_2)$")
+TURNS = re.compile(r"_(rads|rad_s|degs|deg_s|dps)$")
+WHEEL = re.compile(
+    r"wheel_?(speed|vel|velocity|rpm|omega|spd)|(speed|vel|v|omega|n|spd)_?(wheel_?)?[fr][lr]$"
+)
+# Which axis of ISO 8855 an axis of Unity is.
+UNITY = {"x": "y", "y": "z", "z": "x"}
 # Words of columns that are no state of the vehicle itself.
 OTHERS = re.compile(
     r"(^|_)(goal|target|ref|reference|desired|des|waypoints?|wp|wypt|nearest|next|lookahead|pred(icted)?|error|err|cov"
@@ -46,8 +58,17 @@ def means(name: str, channel: str) -> bool:
     Examples:
         >>> means("pose_x", "x"), means("goal_x", "x"), means("yaw_rate", "psi"), means("yawRate", "psi_dot")
         (True, False, False, True)
+        >>> means("yaw_deg_s", "psi"), means("yaw_deg_s", "psi_dot"), means("accX", "ax")
+        (False, True, True)
     """
     text = words(name)
+    if channel != "time":
+        turns = TURNS.search(text)
+        text = text[: turns.start()] if turns else UNITS.sub("", text)
+        if turns and channel in ("psi", "delta"):
+            return False
+        if turns and channel == "psi_dot" and means(text, "psi"):
+            return True
     if channel in ("vx", "vy") and re.search(r"(^|_)(angular|ang)(_|$)", text):
         return False
     if channel in ("x", "y") and re.search(
@@ -56,6 +77,37 @@ def means(name: str, channel: str) -> bool:
     ):
         return False
     return bool(re.search(NAMES[channel], text)) and not OTHERS.search(text)
+
+
+def from_unity(name: str) -> str:
+    """The words of a name with the axis at their end as ISO 8855 calls it.
+
+    Examples:
+        >>> from_unity("rigidbody.localVelocity.z"), from_unity("vx"), from_unity("speed")
+        ('rigidbody_local_velocity_x', 'vy', 'speed')
+    """
+    return re.sub(r"(?<=[_vwa])[xyz](?=$|_)", lambda axis: UNITY[axis[0]], UNITS.sub("", words(name)))
+
+
+def other_axis(name: str, axis: str, other: str) -> str:
+    """A name with its last letter of an axis changed; empty where it has none.
+
+    Examples:
+        >>> other_axis("PosX", "x", "z"), other_axis("pos.x", "x", "y"), other_axis("speed", "x", "y")
+        ('PosZ', 'pos.y', '')
+    """
+    at = name.lower().rfind(axis)
+    return "" if at < 0 else name[:at] + (other.upper() if name[at].isupper() else other) + name[at + 1 :]
+
+
+def is_wheel(name: str) -> bool:
+    """Whether the name is one for the speed of a single wheel.
+
+    Examples:
+        >>> is_wheel("WheelSpeed_FL"), is_wheel("v_rr"), is_wheel("steering_wheel_angle")
+        (True, True, False)
+    """
+    return bool(WHEEL.search(UNITS.sub("", words(name))))
 
 
 def is_command(name: str) -> bool:

@@ -13,15 +13,22 @@ from pct.data.checks import USUAL_UNITS, WHEELBASES
 from pct.data.logs.base import RawLog
 from pct.data.mapping.evidence import WINDOWS, Likeness, is_difference
 from pct.data.mapping.log import TIME_UNITS, Log
-from pct.data.mapping.names import is_command, means, partners
+from pct.data.mapping.names import is_command, is_wheel, means, other_axis, partners
 from pct.data.mapping.proposal import Line, Proposal, factor
 from pct.errors import DataError
 from pct.types import Bool, Column, Float
 
 # A ratio within this factor of a unit's is taken for the unit.
 NEAR = 1.2
+# Accelerometers show part of the weight as well, as the body rolls and pitches.
+NEAR_ACCELERATION = 1.5
+# A correlation that shows an acceleration.
+CONFIRMED = 0.8
 # The largest angle of front wheels in rad.
 LOCK = 1.3
+DEGREES = {"deg", "°", "degree", "degrees"}
+# More wheels than any vehicle has.
+MOST_WHEELS = 12
 # A value this many times what 99 of 100 rows show is a spike.
 SPIKE = 8.0
 # Steps of recorders in s.
@@ -40,15 +47,17 @@ def propose(path: Path, raw: RawLog) -> Proposal:
     """
     time = _time(path, raw)
     log = Log(raw, time)
-    pose, unity = _pose(path, log)
+    pose = _pose(path, log)
     lines = {line.channel: line for line in pose}
     log.place(lines)
+    lines = _with_length(log, lines)
     for find in (_speed, _side_speed):
         lines |= {line.channel: line for line in find(log)}
     lines = _with_course(log, lines)
     for find in (_yaw_rate, _steering):
         lines |= {line.channel: line for line in find(log)}
-    head = {"frame": "Unity"} if unity else {}
+    lines |= {line.channel: line for line in _accelerations(log, lines)}
+    head = {"frame": "Unity"} if log.unity else {}
     if not log.windows.steady or _spiky(log, lines):
         head["faults"] = "cut"
     notes = ["reference_ahead: write it where positions are not those of the centre of gravity"]
@@ -56,7 +65,7 @@ def propose(path: Path, raw: RawLog) -> Proposal:
         name for name in ("psi", "delta") if name not in lines and not (name == "psi" and "course" in lines)
     ]
     notes += [f"{name}: no column found; a model needs it" for name in missing]
-    return Proposal(time, tuple(lines.values()), head, tuple(notes))
+    return Proposal(time, tuple(lines.values()), head, (*notes, *log.notes))
 
 
 def _time(path: Path, raw: RawLog) -> Line:
@@ -99,19 +108,17 @@ def _time(path: Path, raw: RawLog) -> Line:
     return Line("time", name, sure, reason, _unless("unit", unit, "s"))
 
 
-def _pose(path: Path, log: Log) -> tuple[list[Line], bool]:
+def _pose(path: Path, log: Log) -> list[Line]:
     """Positions and heading: the three columns of which the third points where the first two go.
 
-    Also whether the axes are those of Unity, as far as names tell.
+    Names tell whether the axes are those of Unity.
     """
     firsts, seconds = log.named("x"), log.named("y")
     pairs = [(x, y) for x in firsts for y in seconds if x != y]
     pairs = [pair for pair in pairs if partners(*pair)] or pairs
-    # In Unity y is up, z ahead and x to the right.
-    upright = {y: y[: y.rfind("y")] + "z" + y[y.rfind("y") + 1 :] for y in seconds if "y" in y}
-    ahead = [(up, x) for x, y in pairs if (up := upright.get(y, "")) in log.columns and _flat(log, y, up)]
-    unity = bool(ahead)
-    pairs = ahead if unity else pairs
+    ahead = [(z, x) for x in firsts if (z := _ahead(log, x))]
+    log.unity = bool(ahead)
+    pairs = ahead or pairs
     called = bool(pairs)
     if not pairs:
         names = log.nameless()
@@ -119,13 +126,13 @@ def _pose(path: Path, log: Log) -> tuple[list[Line], bool]:
     headings = log.named("psi")
     units = (("rad", 1.0), ("deg", math.pi / 180))
     pointers = {
-        (name, unit): np.exp(1j * scale * log.columns[name])
+        (name, unit): np.exp(1j * scale * log.sound(name))
         for name in headings or log.nameless()
         for unit, scale in units
     }
     best: tuple[float, tuple[str, str], str, str, int, float] | None = None
     for pair in pairs[:600]:
-        course, moving = log.windows.direction(log.columns[pair[0]], log.columns[pair[1]])
+        course, moving = log.windows.direction(log.sound(pair[0]), log.sound(pair[1]))
         # On a straight line anything that stands still points the right way.
         straight = moving.any() and abs(np.exp(1j * course[moving]).mean()) > 0.95
         if not moving.any() or (straight and not called):
@@ -155,25 +162,56 @@ def _pose(path: Path, log: Log) -> tuple[list[Line], bool]:
         if headings:
             reason = "so called, but it does not point where the positions go"
             lines.append(Line("psi", headings[0], "low", reason, _stated(log, headings[0], "rad")))
-        return lines, unity
+        return lines
     rank, pair, name, unit, side, apart = best
     quarter = round(apart / (math.pi / 2)) * 90
     sure = "high" if rank > 0.9 and called and abs(apart - math.radians(quarter)) < 0.3 else "medium"
     where = f"{_called(called)}; '{name}' points where they go (concentration {rank:.2f})"
     lines = [_position(log, channel, column, sure, where) for channel, column in zip("xy", pair, strict=True)]
-    keys: dict[str, str | int | float] = {"unit": unit} if unit != "rad" else {}
+    keys = _unless("unit", unit, log.units.get(name, "") or "rad")
     if side == -1:
         keys["sign"] = -1
     if quarter:
         keys["offset"] = side * (float(quarter) if unit == "deg" else round(math.radians(quarter), 6))
     reason = f"{_called(bool(headings))}; points where the positions go (concentration {rank:.2f}) in {unit}"
     reason += f", counted the other way round from {quarter} deg" if side == -1 else ""
-    heading = Line("psi", name, sure if headings else "medium", reason, keys)
-    return [*lines, heading], unity
+    reason, sure = _beside(log, name, unit, reason, sure if headings else "medium")
+    return [*lines, Line("psi", name, sure, reason, keys)]
 
 
 def _position(log: Log, channel: str, column: str, sure: str, reason: str) -> Line:
     return Line(channel, column, sure, reason, _stated(log, column, "m"))
+
+
+def _ahead(log: Log, x: str) -> str:
+    """The position ahead in Unity, where y is up, beside the one to the right; empty in other axes."""
+    up, ahead = other_axis(x, "x", "y"), other_axis(x, "x", "z")
+    if ahead not in log.columns or not log.varies(ahead):
+        return ""
+    level = up not in log.columns or not log.varies(up, 2) or _flat(log, up, ahead)
+    return ahead if level else ""
+
+
+def _with_length(log: Log, lines: dict[str, Line]) -> dict[str, Line]:
+    """The positions in mm or cm, where a speed of another name says so."""
+    if "unit" in lines["x"].keys or log.units.get(lines["x"].column):
+        return lines
+    for name in (*log.named("vx"), *log.named("v")):
+        like = log.windows.compare(
+            log.windows.means(log.sound(name)), np.where(log.moving, log.speed, np.nan), log.moving
+        )
+        if like is None or not like.agrees:
+            continue
+        for unit in ("mm", "cm"):
+            ratio = abs(like.ratio) * USUAL_UNITS["m"][unit]
+            if any(1 / NEAR < ratio / usual < NEAR for usual in (1.0, USUAL_UNITS["m/s"]["km/h"])):
+                for channel in ("x", "y"):
+                    line = lines[channel]
+                    reason = f"{line.reason}; '{name}' makes it {unit}"
+                    lines[channel] = dataclasses.replace(line, reason=reason, keys={"unit": unit})
+                log.place(lines)
+                return lines
+    return lines
 
 
 def _flat(log: Log, name: str, other: str) -> bool:
@@ -196,6 +234,9 @@ def _speed(log: Log) -> list[Line]:
         )
         if line is not None and (best is None or _rank(log, line, log.pose) > _rank(log, best, log.pose)):
             best = line
+    if best is not None and best.sure == "low" and _along_map(log, best.column):
+        best = None
+    best = best or _wheel_speed(log)
     if best is None:
         return []
     log.used.add(best.column)
@@ -204,6 +245,30 @@ def _speed(log: Log) -> list[Line]:
         # A motor turns with the wheels, which roll along the vehicle.
         best = dataclasses.replace(best, channel="vx")
     return [best]
+
+
+def _wheel_speed(log: Log) -> Line | None:
+    """The speed of one wheel, where the log has no other."""
+    best = None
+    # The rear wheels are not steered.
+    names = sorted(filter(is_wheel, log.columns), key=lambda name: name.lower().rstrip("lr")[-1:] == "f")
+    for name in names if len(names) <= MOST_WHEELS else ():
+        line = _compared(log, "vx", name, log.speed, log.moving, True, "the speed of the positions", "m/s")
+        if line is not None and line.sure != "low" and best is None:
+            reason = f"the speed of one wheel, which differs from the vehicle's in curves; {line.reason}"
+            best = dataclasses.replace(line, sure="medium", reason=reason.replace("so called; ", ""))
+    return best
+
+
+def _along_map(log: Log, name: str) -> bool:
+    """Whether a velocity is one along the axes of the map; it is noted."""
+    mean = log.windows.means(log.sound(name))
+    for part in (np.cos(log.course), np.sin(log.course)):
+        like = log.windows.compare(mean, np.where(log.moving, log.speed * part, np.nan), log.moving)
+        if like is not None and like.agrees:
+            log.notes.append(f"{name}: a velocity along the map's axes, not the vehicle's: left out")
+            return True
+    return False
 
 
 def _side_speed(log: Log) -> list[Line]:
@@ -221,6 +286,8 @@ def _side_speed(log: Log) -> list[Line]:
             log, "vy", name, reference, log.moving, bool(named), "the sideways speed of the positions", "m/s"
         )
         if line is None or (best is not None and _rank(log, line, log.pose) <= _rank(log, best, log.pose)):
+            continue
+        if line.sure == "low" and _along_map(log, name):
             continue
         best = line
     if best is None:
@@ -252,21 +319,75 @@ def _yaw_rate(log: Log) -> list[Line]:
     return [best]
 
 
+def _accelerations(log: Log, lines: Mapping[str, Line]) -> list[Line]:
+    """What an accelerometer shows: the rate of the speed, and speed times yaw rate.
+
+    A model needs none of them, so that only what the motion confirms is proposed.
+    """
+    w = log.windows
+    speed, across = log.speed, np.zeros_like(log.speed)
+    half = max(1, w.rows // 2)
+    rate = np.full_like(speed, np.nan)
+    rate[half:-half] = (speed[2 * half :] - speed[: -2 * half]) / (2 * half * w.step)
+    forward = lines.get("vx", lines.get("v"))
+    span = w.rows * w.step
+    if forward is not None and forward.sure != "low":
+        rate = w.changes(_in_si(log, forward)) / span
+    if "vy" in lines and lines["vy"].sure != "low":
+        across = w.changes(_in_si(log, lines["vy"])) / span
+        rate = rate - w.means(_in_si(log, lines["vy"])) * log.turning
+    found = []
+    for channel, reference, what in (
+        ("ax", rate, "the rate of the speed"),
+        ("ay", speed * log.turning + across, "speed times yaw rate"),
+    ):
+        best = None
+        for name in log.named(channel):
+            like = w.compare(w.means(log.sound(name)), np.where(log.moving, reference, np.nan), log.moving)
+            line = _compared(
+                log, channel, name, reference, log.moving, True, what, "m/s^2", NEAR_ACCELERATION
+            )
+            if line is None or like is None or abs(like.correlation) < CONFIRMED:
+                log.notes.append(f"{name}: so called, but it does not show {what}: left out")
+                continue
+            # Which part of a lag is the sideways velocity's is hard to tell.
+            keys = {key: value for key, value in line.keys.items() if key != "delay"}
+            line = dataclasses.replace(line, keys=keys)
+            if best is None or _rank(log, line, log.pose) > _rank(log, best, log.pose):
+                best = line
+        if best is not None:
+            log.used.add(best.column)
+            found.append(best)
+    return found
+
+
+def _in_si(log: Log, line: Line) -> Column:
+    """The column of a line in SI, sooner by its delay."""
+    column = log.sound(line.column) * factor(line) * int(line.keys.get("sign", 1))
+    late = round(float(line.keys.get("delay", 0.0)) / log.windows.step)
+    return np.roll(column, -late)
+
+
 def _steering(log: Log) -> list[Line]:
     """The angle of the front wheels: its tangent goes with the curvature of the path."""
     named = log.named("delta")
     curvature = np.where(log.moving, log.turning / np.maximum(log.speed, 1e-6), np.nan)
     best: tuple[float, Line] | None = None
     for name in named or log.nameless():
-        column = log.columns[name]
+        column = log.sound(name)
         high = float(np.quantile(np.abs(column[np.isfinite(column)]), 0.99))
         if not named and (high > LOCK or log.is_known(name)):
             continue
-        unit = log.units.get(name, "") or ("deg" if high > LOCK else "rad")
-        factor = math.pi / 180 if unit in ("deg", "°", "degree", "degrees") else 1.0
-        like = log.windows.compare(
-            log.windows.means(np.tan(np.clip(factor * column, -LOCK, LOCK))), curvature, log.moving
-        )
+        stated = log.units.get(name, "")
+        unit = stated or ("deg" if high > LOCK else "rad")
+        factor = math.pi / 180 if unit in DEGREES else 1.0
+        like = _bent(log, factor * column, curvature)
+        if like is not None and not WHEELBASES[0] <= abs(like.ratio) <= WHEELBASES[1]:
+            # The other unit, where that makes a vehicle.
+            other = 1.0 if factor != 1.0 else math.pi / 180
+            again = _bent(log, other * column, curvature) if other * high <= LOCK else None
+            if again is not None and WHEELBASES[0] <= abs(again.ratio) <= WHEELBASES[1]:
+                like, factor = again, other
         if like is None or (not named and not (abs(like.correlation) > 0.9)):
             if named and best is None:
                 best = (
@@ -276,7 +397,7 @@ def _steering(log: Log) -> list[Line]:
                         name,
                         "low",
                         "so called; too little to compare it with",
-                        _unless("unit", unit, "rad"),
+                        {} if stated else _unless("unit", unit, "rad"),
                     ),
                 )
             continue
@@ -285,13 +406,21 @@ def _steering(log: Log) -> list[Line]:
         close = abs(like.correlation) > 0.85 and sound
         steady = named and sound and like.spread < 0.5
         sure = "high" if close and named else "medium" if close or steady else "low"
-        keys: dict[str, str | int | float] = dict(_unless("unit", "deg" if factor != 1.0 else "rad", "rad"))
+        unit = "deg" if factor != 1.0 else "rad"
+        keys = (
+            {} if unit == ("deg" if stated in DEGREES else stated) else _unless("unit", unit, stated or "rad")
+        )
         goes = "goes" if abs(like.correlation) > 0.5 else "does not go"
         reason = (
             f"{_called(bool(named))}; {goes} with the curvature of the path (correlation "
             f"{abs(like.correlation):.2f}), which makes a wheelbase of {base:.3g} m"
         )
-        reason += "" if sound else ": of the steering wheel, perhaps? Divide by its ratio, as in rad/15"
+        if not sound and base > WHEELBASES[1]:
+            ratio = f"{base:.3g} over the vehicle's wheelbase in m"
+            reason += (
+                f': the steering wheel\'s, perhaps? Divide by its ratio, {ratio}: unit = "{unit}/15" for 15'
+            )
+        reason, sure = _beside(log, name, unit, reason, sure)
         if like.ratio < 0:
             keys["sign"] = -1
         if is_command(name):
@@ -308,6 +437,22 @@ def _steering(log: Log) -> list[Line]:
     return [best[1]] if best else []
 
 
+def _bent(log: Log, delta: Column, curvature: Float[np.ndarray, " W"]) -> Likeness | None:
+    """How the tangent of a steering angle goes with the curvature of the path."""
+    # Beyond the lock it is no angle of road wheels, but in proportion to it.
+    high = float(np.quantile(np.abs(delta[np.isfinite(delta)]), 0.99))
+    tangent = np.tan(np.clip(delta, -LOCK, LOCK)) if high <= LOCK else delta
+    return log.windows.compare(log.windows.means(tangent), curvature, log.moving)
+
+
+def _beside(log: Log, name: str, unit: str, reason: str, sure: str) -> tuple[str, str]:
+    """Reason and surety of a unit beside what the file states."""
+    stated = log.units.get(name, "")
+    if not stated or stated == unit or {stated, unit} <= DEGREES:
+        return reason, sure
+    return f"{reason}; the file says {stated}", "medium" if sure == "high" else sure
+
+
 def _with_course(log: Log, lines: dict[str, Line]) -> dict[str, Line]:
     """The lines with the heading as direction of travel, where the slip angle explains nothing of it."""
     if log.heading is None or not {"vx", "vy"} <= set(lines):
@@ -316,7 +461,7 @@ def _with_course(log: Log, lines: dict[str, Line]) -> dict[str, Line]:
     for name in ("vx", "vy"):
         line = lines[name]
         late = max(0, round(float(line.keys.get("delay", 0.0)) / log.windows.step))
-        column = log.columns[line.column] * factor(line) * int(line.keys.get("sign", 1))
+        column = log.sound(line.column) * factor(line) * int(line.keys.get("sign", 1))
         speeds.append(np.append(column[late:], np.full(late, np.nan)))
     moves = np.abs(speeds[0]) > 0.3 * np.nanquantile(np.abs(speeds[0]), 0.9)
     beta = np.where(moves, np.arctan2(speeds[1], speeds[0]), np.nan)
@@ -350,9 +495,10 @@ def _compared(
     called: bool,
     means_what: str,
     si: str,
+    near: float = NEAR,
 ) -> Line | None:
     """A channel's line by its column beside a reference in SI; None where neither it nor the name fits."""
-    like = log.windows.compare(log.windows.means(log.columns[name]), np.where(used, reference, np.nan), used)
+    like = log.windows.compare(log.windows.means(log.sound(name)), np.where(used, reference, np.nan), used)
     stated = log.units.get(name, "")
     if like is None or abs(like.correlation) < 0.5:
         if not called:
@@ -365,7 +511,7 @@ def _compared(
         return Line(channel, name, "low" if like else "medium", reason, _stated(log, name, si))
     if not called and not (abs(like.correlation) > 0.9 and 1 / NEAR < like.ratio < NEAR):
         return None
-    unit, known = _unit(abs(like.ratio), si, like)
+    unit, known = _unit(abs(like.ratio), si, like, near)
     keys: dict[str, str | int | float] = {}
     if unit != si or (stated and stated != si):
         keys["unit"] = unit
@@ -380,15 +526,15 @@ def _compared(
         f"(correlation {abs(like.correlation):.2f}"
         f"{f', {like.lag:.2g} s behind' if 'delay' in keys else ''})"
     )
-    if stated and unit != stated and known and stated != si:
-        reason += f"; the file says {stated}"
+    if known and stated in {si, *USUAL_UNITS[si]}:
+        reason, sure = _beside(log, name, unit, reason, sure)
     return Line(channel, name, sure, reason, keys)
 
 
-def _unit(ratio: float, si: str, like: Likeness) -> tuple[str, bool]:
+def _unit(ratio: float, si: str, like: Likeness, near: float = NEAR) -> tuple[str, bool]:
     """The unit that explains a ratio, and whether it is a usual one."""
     for unit, usual in {si: 1.0, **USUAL_UNITS[si]}.items():
-        if 1 / NEAR < ratio / usual < NEAR:
+        if 1 / near < ratio / usual < near:
             return unit, True
     if 1 / 3 < ratio < 3 or not like.agrees:
         return si, False
