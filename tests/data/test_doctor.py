@@ -14,6 +14,7 @@ from scipy.signal import lfilter
 from pct.cli.main import main
 from pct.data.doctor import Recording, examine, examine_all, read_recordings
 from pct.data.doctor.finding import Finding, confidence
+from pct.data.doctor.splits import leaks
 from pct.data.doctor.statistics import agreement, effective_rows, noise_of
 from pct.data.recordings import read_folder
 from pct.data.trajectory import Trajectory, read_dataset, write_dataset
@@ -286,11 +287,44 @@ def test_rows_left_out_are_a_gap() -> None:
     assert alarms(examine(recording(columns, (DT * np.arange(2000))[keep]))) == {("time_gap", ("time",))}
 
 
+def test_what_the_map_calls_degrees_may_be_radians_or_a_steering_wheel() -> None:
+    log = recording(dict(sensed(exact())))
+    declared = dataclasses.replace(
+        log.scaled({"psi": np.pi / 180}), sources={**log.sources, "psi": ("yaw", "deg")}
+    )
+    found = examine(declared)
+    assert alarms(found) == {("unit", ("psi",))}
+    assert dict(one(found, "unit").lines) == {"channels.psi.unit": "rad"}
+    wheel = dataclasses.replace(
+        log.scaled({"delta": 100.0}), sources={**log.sources, "delta": ("SteeringWheel", "deg")}
+    )
+    found = examine(wheel)
+    assert alarms(found) == {("unit", ("delta",))}
+    assert not one(found, "unit").lines
+    assert 'unit = "deg/R"' in one(found, "unit").fix
+
+
+def test_leaks_name_the_first_recording_that_holds_the_rows() -> None:
+    one_, two, three = (recording(sensed(exact(seed), seed), name=f"r{seed}") for seed in (0, 1, 2))
+    again = dataclasses.replace(one_, name="again", where="again")
+    found = leaks([[one_, two], [three, again, again.kept(np.arange(len(again)) < 900)]])
+    assert {finding.check for finding in found[id(again)]} == {"leak"}
+    assert [sorted(finding.check for finding in told) for told in found.values()] == [
+        ["leak"],
+        ["leak", "repeated_recording"],
+    ]
+
+
 def test_what_a_drive_lacks_is_told() -> None:
     columns = exact()
     gentle = {**columns, "psi_dot": 0.01 * columns["psi_dot"], "delta": 0.01 * columns["delta"]}
     only = {name: sensed(gentle)[name] for name in ("x", "vx", "psi_dot", "delta")}
-    assert ("excitation", ("psi_dot", "v")) in alarms(examine(recording(only)))
+    found = examine(recording(only))
+    assert ("excitation", ("psi_dot", "v")) in alarms(found)
+    assert "mu, C_Sf, C_Sr, I of 'singletrack'" in one(found, "excitation").message
+    pacejka = one(examine(recording(only), "singletrack-pacejka"), "excitation").message
+    assert "D_f" in pacejka
+    assert "mu" not in pacejka
     left = {**columns, "psi_dot": np.abs(columns["psi_dot"])}
     only = {name: sensed(left)[name] for name in ("x", "vx", "psi_dot")}
     assert ("imbalance", ("psi_dot",)) in alarms(examine(recording(only)))

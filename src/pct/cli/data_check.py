@@ -128,7 +128,7 @@ def _print(examined: Examined, mended: dict[str, list[str]], figures: dict[int, 
             )
         console.print(table)
     total = ", ".join(f"{count} of severity {name}" for name, count in counts.items() if count)
-    console.print(f"{len(examined)} recordings: {total or 'nothing found'}")
+    console.print(f"{len(examined)} recording{'s' * (len(examined) != 1)}: {total or 'nothing found'}")
     if figures:
         console.print(f"Figures: {Path(next(iter(figures.values()))).parent}", soft_wrap=True)
     for output, lines in mended.items():

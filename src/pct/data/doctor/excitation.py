@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 
 from pct.data.doctor.finding import Finding, Panel, confidence, evidence
 from pct.data.doctor.recording import Recording
 from pct.data.doctor.statistics import Column, noise_of
+from pct.dynamics.core import MODEL_SPECS
 
 # Accelerations are taken over this time in s.
 SMOOTHED = 0.2
@@ -26,6 +28,11 @@ BENT = 4.0
 SPEEDS = 0.1
 # Models whose tyres have a peak to be found.
 NONLINEAR = ("singletrack-pacejka", "singletrack-drift")
+# How parameters are named that show by tyres that slip, by the shape of their curve, and by how they change
+# with the speed.
+SLIP = re.compile(r"mu|I|[BCDE]_[fr]|S_[hv][fr]|C_S[fr]|p_[ckehv][xy]\d|r_[bcehv][xy]\d|alpha_beta|alpha|A|B")
+SHAPE = re.compile(r"[CDE]_[fr]|mu|p_[ce]y\d|r_[bcehv][xy]\d")
+WITH_SPEED = re.compile(r"I|C_S[fr]|B_[fr]|p_ky\d|C_m2|C_r2|v_max|v_switch")
 
 
 def standstill(recording: Recording) -> list[Finding]:
@@ -109,8 +116,7 @@ def excitation(recording: Recording, model: str = "singletrack") -> list[Finding
                 severity="warning",
                 message=(
                     f"the lateral acceleration stays below {high:.2g} m/s^2 in 95 % of the moving rows: "
-                    "the tyres "
-                    "hardly slip, so that stiffness, friction and inertia cannot be found"
+                    f"the tyres hardly slip, so that it cannot tell {_parameters(model, SLIP)} of '{model}'"
                 ),
                 channels=("psi_dot", "v"),
                 confidence=confidence(LOADED, high),
@@ -126,7 +132,7 @@ def excitation(recording: Recording, model: str = "singletrack") -> list[Finding
                 severity="info",
                 message=(
                     f"the lateral acceleration stays below {high:.2g} m/s^2 in 95 % of the moving rows: "
-                    f"'{model}' has tyre parameters that show beyond {BENT:g} only"
+                    f"{_parameters(model, SHAPE)} of '{model}' show beyond {BENT:g} only"
                 ),
                 channels=("psi_dot", "v"),
                 confidence=confidence(BENT, high),
@@ -140,7 +146,10 @@ def excitation(recording: Recording, model: str = "singletrack") -> list[Finding
             Finding(
                 check="excitation_speed",
                 severity="info",
-                message=f"nine tenths of the drive are within {speeds:.0%} of one speed, {middle:.3g} m/s",
+                message=(
+                    f"nine tenths of the drive are within {speeds:.0%} of one speed, {middle:.3g} m/s: it "
+                    f"hardly tells {_parameters(model, WITH_SPEED)} of '{model}'"
+                ),
                 channels=("v",),
                 confidence=confidence(SPEEDS, speeds),
                 fix="drive at several speeds: stiffness, inertia and drag show by how they change with it",
@@ -149,6 +158,15 @@ def excitation(recording: Recording, model: str = "singletrack") -> list[Finding
             )
         )
     return found
+
+
+def _parameters(model: str, named: re.Pattern[str]) -> str:
+    """The learned parameters of a model whose names a pattern tells."""
+    spec = MODEL_SPECS.get(model)
+    found = [
+        p.name for p in (spec.parameters if spec else ()) if p.scope != "fixed" and named.fullmatch(p.name)
+    ]
+    return ", ".join(found) or "what tyres and inertia do"
 
 
 def _joined(recording: Recording, name: str) -> Column | None:

@@ -52,7 +52,11 @@ def headings(recording: Recording) -> list[Finding]:
     course, raw, weights = _courses(recording, name)
     if len(course) < 30:
         return []
-    deg = np.pi / 180
+    declared = recording.sources.get(name, ("", ""))[1]
+    # Degrees by the map may be radians, and the other way round.
+    deg, unit, other = (
+        (180 / np.pi, "rad", "degrees") if declared.startswith("deg") else (np.pi / 180, "deg", "radians")
+    )
     tried = [_turned(course, raw, weights, scale) for scale in (1.0, -1.0, deg, -deg)]
     plain = tried[0]
     # On a straight nothing turns: a heading of zeros would do as well, and a unit that shrinks noise better.
@@ -98,14 +102,13 @@ def headings(recording: Recording) -> list[Finding]:
                 check="unit",
                 severity="error",
                 message=(
-                    f"{recording.called(name)} is in degrees: taken so it follows the path within "
-                    f"{after:.2g} rad, "
-                    f"as radians within {before:.2g}"
+                    f"{recording.called(name)} is in {'radians' if unit == 'rad' else 'degrees'}: taken so "
+                    f"it follows the path within {after:.2g} rad, as {other} within {before:.2g}"
                 ),
                 channels=(name,),
                 confidence=confidence(before / max(after, 1e-3), 1.4),
-                fix=f'[channels.{name}] unit = "deg"',
-                lines={f"channels.{name}.unit": "deg"},
+                fix=f'[channels.{name}] unit = "{unit}"',
+                lines={f"channels.{name}.unit": unit},
                 mend=lambda r: r.scaled({name: abs(best.scale)}),
                 panels=panels,
                 **evident,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 
 import numpy as np
 
 from pct.data.doctor.finding import Finding, evidence
 from pct.data.doctor.recording import Recording
+from pct.types import Int
 
 # Rows in a row that two drives do not share by chance, and that are compared.
 WINDOW = 8
@@ -20,36 +20,56 @@ NOT_COMPARED = ("x", "y", "psi", "yaw", "course", "accel", "delta_dot")
 
 def leaks(folders: Sequence[Sequence[Recording]]) -> dict[int, list[Finding]]:
     """Findings by the id of the recording whose rows stand in another one as well."""
-    every = [(f, recording) for f, folder in enumerate(folders) for recording in folder]
-    hashes = [_windows(recording) for _, recording in every]
+    hashes = [[_windows(recording) for recording in folder] for folder in folders]
+    indices = [_Index(folder) for folder in hashes]
     found: dict[int, list[Finding]] = {}
-    for (i, (f, first)), (j, (g, second)) in combinations(enumerate(every), 2):
-        if not len(hashes[i]) or not len(hashes[j]):
-            continue
-        both = np.isin(hashes[j], hashes[i]) & (hashes[j] != 0)
-        compared = max(int(np.count_nonzero(hashes[j])), 1)
-        share = float(both.sum()) / compared
-        if share < SHARE or both.sum() < WINDOW:
-            continue
-        across = f != g
-        rows = np.flatnonzero(both)
-        found.setdefault(id(second), []).append(
-            Finding(
-                check="leak" if across else "repeated_recording",
-                severity="error" if across else "warning",
-                message=f"{share:.1%} of its rows stand in {first.where} as well",
-                channels=(),
-                confidence=1.0,
-                fix=(
-                    "leave one of them out: a test on rows that were trained on shows nothing"
-                    if across
-                    else "leave one of them out: its rows count twice"
-                ),
-                where=second.where,
-                **evidence(second, rows),
-            )
-        )
+    for g, folder in enumerate(folders):
+        for j, second in enumerate(folder):
+            compared = max(int(np.count_nonzero(hashes[g][j])), 1)
+            for f in range(g + 1):
+                across = f != g
+                owners = indices[f].owners(hashes[g][j])
+                counts = np.bincount(owners[owners >= 0], minlength=1)
+                for i in map(int, np.flatnonzero((counts >= WINDOW) & (counts >= SHARE * compared))):
+                    if not across and i >= j:
+                        continue
+                    found.setdefault(id(second), []).append(
+                        Finding(
+                            check="leak" if across else "repeated_recording",
+                            severity="error" if across else "warning",
+                            message=(
+                                f"{counts[i] / compared:.1%} of its rows stand in "
+                                f"{folders[f][i].where} as well"
+                            ),
+                            channels=(),
+                            confidence=1.0,
+                            fix=(
+                                "leave one of them out: a test on rows that were trained on shows nothing"
+                                if across
+                                else "leave one of them out: its rows count twice"
+                            ),
+                            where=second.where,
+                            **evidence(second, np.flatnonzero(owners == i)),
+                        )
+                    )
     return found
+
+
+class _Index:
+    """The first recording of a folder that holds each window."""
+
+    def __init__(self, hashes: Sequence[np.ndarray]) -> None:
+        every = np.concatenate([*hashes, np.zeros(0, np.uint64)])
+        numbers = np.repeat(np.arange(len(hashes)), [len(one) for one in hashes])
+        self._known, at = np.unique(every, return_index=True)
+        self._first = numbers[at]
+
+    def owners(self, hashes: np.ndarray) -> Int[np.ndarray, " N"]:
+        """The number of that recording for each window, -1 where there is none or nothing moves."""
+        if not len(self._known):
+            return np.full(len(hashes), -1)
+        at = np.minimum(np.searchsorted(self._known, hashes), len(self._known) - 1)
+        return np.where((self._known[at] == hashes) & (hashes != 0), self._first[at], -1)
 
 
 def _windows(recording: Recording) -> np.ndarray:

@@ -59,6 +59,9 @@ def steering_unit(recording: Recording) -> list[Finding]:
     implied = (
         "" if length is None else f"; with yaw rate and speed it makes a wheelbase of {abs(length):.3g} m"
     )
+    declared = recording.sources.get("delta", ("", ""))[1]
+    if declared.startswith("deg"):
+        return [_steering_wheel(recording, column, usual, implied, length)]
     return [
         Finding(
             check="unit",
@@ -75,6 +78,27 @@ def steering_unit(recording: Recording) -> list[Finding]:
             **evidence(recording, np.flatnonzero(np.abs(column) >= usual)),
         )
     ]
+
+
+def _steering_wheel(
+    recording: Recording, column: Column, usual: float, implied: str, length: float | None
+) -> Finding:
+    """An angle in degrees by its map that is still none of road wheels."""
+    odd = length is not None and abs(length) > WHEELBASES[1]
+    ratio = f"{abs(length):.3g} over the wheelbase in m" if odd and length is not None else "such as 15"
+    return Finding(
+        check="unit",
+        severity="error",
+        message=(
+            f"{recording.called('delta')} is beyond {usual:.3g} rad in a tenth of the rows{implied}: "
+            "the angle of the steering wheel, or no degrees"
+        ),
+        channels=("delta",),
+        confidence=confidence(abs(length) / WHEELBASES[1] if odd and length else usual / STEEPEST, 1.0),
+        fix=f'[channels.delta] unit = "deg/R", R the ratio of the steering, {ratio}; or unit = "rad"',
+        mend=lambda r: r.without("delta"),
+        **evidence(recording, np.flatnonzero(np.abs(column) >= usual)),
+    )
 
 
 def _curvature_sides(piece: Piece) -> Pair | None:
