@@ -102,7 +102,7 @@ def test_facts_are_written_and_told() -> None:
     facts = card_facts(collect([circle(10.0, 4.0, 0.1)]))
     assert json.loads(json.dumps(facts)) == facts
     told = dict(fact_lines(facts))
-    assert told["driven"] == f"0.3 min, {facts['metres'] / 1000:.3g} km, 1 recordings, 1000 rows"
+    assert told["driven"] == f"0.3 min, {facts['metres'] / 1000:.3g} km, 1 recording, 1000 rows"
     assert told["turning"] == "100 % left, 0 % right"
     assert set(dict(fact_lines(card_facts(collect([log({"delta": T})]))))) == {
         *("driven", "time step", "steering angle in rad")

@@ -261,9 +261,8 @@ def _report(output: Path, found: Sequence[Imported], parts: dict[str, Path], pro
         stored = [s for one in usable for s in one.stored if s.part == part]
         minutes = sum(s.seconds for s in stored) / 60
         kilometres = sum(s.metres for s in stored) / 1000
-        console.print(
-            f"Wrote {place}: {len(stored)} recordings, {minutes:.1f} min, {kilometres:.2f} km", soft_wrap=True
-        )
+        count = f"{len(stored)} recording{'s' * (len(stored) != 1)}"
+        console.print(f"Wrote {place}: {count}, {minutes:.1f} min, {kilometres:.2f} km", soft_wrap=True)
     console.print(f"Card: {output / CARD}", soft_wrap=True)
     if proposal:
         console.print(f"The map was proposed: read {output / MAP} before you trust it", soft_wrap=True)

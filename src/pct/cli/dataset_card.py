@@ -49,6 +49,15 @@ def write_card(
     if failed:
         body += [heading("Files that could not be used"), bullets(failed)]
     body += [heading("Settings"), bullets(f"{name}: {value}" for name, value in settings._asdict().items())]
+    # Named from the folder of the page, so that the same logs give the same bytes wherever they go.
+    folders = {part: part if len(drives) > 1 else "." for part in drives}
+    fit = "".join(
+        f" {flag} {folders[part]}"
+        for part, flag in (("train", "--dataset"), ("val", "--val-dataset"))
+        if part in folders
+    )
+    commands = [f"pct data check {' '.join(folders.values())}", f"pct fit{fit}"]
+    body += [heading("Next, in this folder"), bullets(commands)]
     write_output(path, page(f"Dataset: {vehicle}", body).encode())
 
 

@@ -234,8 +234,9 @@ def fact_lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     low, high = facts["dt"]
     kilometres = f"{facts['metres'] / 1000:.3g} km"
     duration = f"{facts['hours']:.2f} h" if facts["hours"] >= 1 else f"{60 * facts['hours']:.1f} min"
+    count = f"{facts['recordings']} recording{'s' * (facts['recordings'] != 1)}"
     lines = [
-        ("driven", f"{duration}, {kilometres}, {facts['recordings']} recordings, {facts['rows']} rows"),
+        ("driven", f"{duration}, {kilometres}, {count}, {facts['rows']} rows"),
         ("time step", f"{low:g} s" if high - low < 1e-6 * high else f"{low:g} to {high:g} s"),
     ]
     if facts["speed"] is not None:
