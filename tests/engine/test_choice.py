@@ -104,3 +104,5 @@ def test_double_precision_goes_to_jax() -> None:
     narrow = made.rollout(*single)
     assert narrow.dtype == jnp.float32
     np.testing.assert_allclose(narrow, wide, rtol=1e-5, atol=1e-5)
+    assert "ffi_call" in str(jax.make_jaxpr(made.rollout)(*single))
+    assert "ffi_call" not in str(jax.make_jaxpr(made.rollout)(start, controls, learned))

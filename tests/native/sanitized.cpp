@@ -79,9 +79,9 @@ static void run(const Case& is) {
     if (LEARNED) call.by_answers = by_answers.data();
     else call.by_start = by_start.data();
     pct_run(&call);
+    // Compiled without fused operations, so that both round alike.
     for (int64_t b = 0; b < B; b++)
-      check(loss[b] == again[b] || (std::isnan(loss[b]) && std::isnan(again[b])) ||
-                std::fabs(loss[b] - again[b]) <= 1e-3f * std::fabs(loss[b]),
+      check(loss[b] == again[b] || (std::isnan(loss[b]) && std::isnan(again[b])),
             "the loss with a gradient is another than without");
     if (B > 2 && T > 0) check(loss[1] == 0.0f, "a window without weights has a loss");
   }

@@ -17,7 +17,7 @@ pytestmark = [needs_compiler, pytest.mark.slow]
 
 DRIVER = Path(__file__).with_name("sanitized.cpp")
 CHECKED = (
-    "-std=c++17", "-O1", "-g", "-w", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast",
+    "-std=c++17", "-O1", "-g", "-w", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off",
     "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer",
 )  # fmt: skip
 CLEAN = 0, ""
