@@ -156,12 +156,13 @@ def test_accelerations(factor: float, keys: dict[str, str]) -> None:
 
 def test_spikes_hide_nothing() -> None:
     random, log = np.random.default_rng(4), drive()
-    for name in ("x", "psi", "vx", "psi_dot", "delta"):
+    for name in ("x", "psi", "vx", "vy", "psi_dot", "delta"):
         rows = random.random(len(log[name])) < 0.005
         log[name] = np.where(rows, random.choice([1e8, -1e8, np.nan], len(rows)), log[name])
     proposal = propose(Path("log.csv"), raw(log))
     lines = by_channel(proposal)
     assert proposal.head == {"faults": "cut"}
+    assert "vy: left out for its spikes; vy is derived from the pose" in proposal.notes
     assert {lines[name].sure for name in ("x", "psi", "vx", "psi_dot", "delta")} == {"high"}
     assert all(not lines[name].keys for name in ("psi", "vx", "psi_dot", "delta"))
 

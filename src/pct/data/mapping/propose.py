@@ -281,6 +281,8 @@ def _side_speed(log: Log) -> list[Line]:
         # A velocity whose forward part has spikes is no better sideways.
         partner = next((other for other in log.named("vx") if partners(other, name)), name)
         if _wild(log, name) or _wild(log, partner):
+            if named:
+                log.notes.append(f"{name}: left out for its spikes; vy is derived from the pose")
             continue
         line = _compared(
             log, "vy", name, reference, log.moving, bool(named), "the sideways speed of the positions", "m/s"
