@@ -430,3 +430,12 @@ def test_the_documented_example_is_a_map(tmp_path: Path) -> None:
     assert read_map(tmp_path / "signals.toml").channels["psi_dot"].delay == 0.02
     for name in presets():
         assert f"`{name}`" in document
+
+
+def test_a_piece_that_is_shorter_than_a_delay_is_left_out(tmp_path: Path) -> None:
+    log = drive()
+    log["px"][[*range(30, 37), *range(40, 47)]] = np.nan
+    signals = MAP.replace("[channels.delta]", "[channels.delta]\ndelay = 0.2")
+    before, after = read_folder(raw_folder(tmp_path, csv(log), f'faults = "cut"\n{signals}'))
+    assert before.start + DT * len(before) < log["t"][30]
+    assert after.start >= log["t"][47]

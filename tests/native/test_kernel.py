@@ -48,7 +48,8 @@ def assert_equal_to_reference(spec: ModelSpec, integrator: str, substeps: int, s
     run = reference(spec, integrator, substeps)
     wanted = run(w)
     judged = ~amplifies(spec, w, run, wanted)
-    assert judged.mean() > 0.8
+    # Half the windows of tyres as stiff as singletrack-pacejka's amplify; enough must be left to judge by.
+    assert judged.mean() > 0.5
     losses, by_answers = loss_of(spec, w, integrator, substeps)
     assert (relative_error(losses[:, None], wanted[0][:, None])[judged] < 1e-4).all()
     error = relative_error(by_answers * ranges(spec), wanted[1] * ranges(spec))

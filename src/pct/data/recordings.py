@@ -286,7 +286,14 @@ class _LogFile:
                 f"then {stamps[1]:.9g} s in {self.raw.place} {self.raw.rows[after]}.\n"
                 f'Cut the file there, or write faults = "cut" in {MAP} to split the recording at such places'
             )
-        return pieces
+        # A piece between two cuts may be shorter than the delays.
+        long_enough = [rows for rows in pieces.rows if len(self._grid(rows, pieces.step)) >= 2]
+        return pieces._replace(rows=long_enough or pieces.rows)
+
+    def _grid(self, rows: slice | Rows, step: float) -> Column:
+        """Times in s of a piece's uniform rows, at which every channel is known."""
+        delays = [signal.delay for signal in self.signals.channels.values()]
+        return make_grid(self.time[rows], step, first=max(0.0, -min(delays)), last=max(0.0, *delays))
 
     def uniform(self, pieces: Pieces) -> list[tuple[float, MutableMapping[str, Column]]]:
         """Start in s and channels of each piece on a uniform grid, each ``delay`` later than it is logged."""
@@ -294,8 +301,7 @@ class _LogFile:
         delays = sorted({signal.delay for signal in channels.values()})
         grids = []
         for rows in pieces.rows:
-            first, last = max(0.0, -delays[0]), max(0.0, delays[-1])
-            grids.append(make_grid(self.time[rows], pieces.step, first=first, last=last))
+            grids.append(self._grid(rows, pieces.step))
             if len(grids[-1]) < 2:
                 raise DataError(
                     f"{self.path}: expected 2 rows or more at a step of {pieces.step:g} s, found "
