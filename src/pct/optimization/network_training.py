@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.flatten_util import ravel_pytree
 
 from pct.data.windows import FeatureDataset as FeatureDataset
 from pct.dynamics.core import ModelSpec, Shape, unflatten_params
@@ -97,7 +98,7 @@ def make_network_step_fn(
     def everywhere(tree: Any) -> Any:
         return tree if axis_name is None else jax.lax.psum(tree, axis_name)
 
-    def clip(answers: Array, by_window: Array, counted: Array) -> Float[Array, "E B 1"]:
+    def clip(answers: Array, by_window: Array, windows: Array) -> Float[Array, "E B 1"]:
         """Factor of each window's gradient."""
         slope = 1.0 if answer_slope is None else answer_slope(answers)
         length = jnp.linalg.norm(by_window * slope, axis=-1, keepdims=True)
@@ -107,7 +108,8 @@ def make_network_step_fn(
 
         # The mean of fourth roots tells which windows have a gradient to speak of: those at standstill, and
         # those without weight, have none. Of the others the geometric mean is not moved by a few that spin.
-        roots = everywhere(total(length**0.25)) / jnp.maximum(counted, 1)
+        roots, counted = everywhere((total(length**0.25), jnp.asarray(windows)))
+        roots /= jnp.maximum(counted, 1)
         pulls = length > WEAK * roots**4
         safe = jnp.where(pulls, length, 1.0)
         logs, count = everywhere((total(jnp.log(safe)), total(pulls)))
@@ -120,14 +122,18 @@ def make_network_step_fn(
         answers, network_vjp = jax.vjp(lambda params: _by_member(apply_fn(params, batch_features)), params)
         loss, by_window = loss_and_gradient(answers, batch)
         windows = answers.shape[1] if batch.weights is None else (batch.weights.max(axis=1) > 0).sum()
-        loss, counted = everywhere((loss / len(answers), jnp.asarray(windows)))
         if math.isfinite(max_window_grad):
-            by_window = by_window * clip(answers, by_window, counted)
-        (gradient,) = network_vjp((by_window / jnp.maximum(counted, 1)).astype(answers.dtype))
-        gradient = everywhere(gradient)
-        norm = optax.tree.norm(gradient)
+            by_window = by_window * clip(answers, by_window, windows)
+        (gradient,) = network_vjp(by_window.astype(answers.dtype))
+        # One sum over the devices a step: they wait for each other in each.
+        flat, unravel = ravel_pytree(gradient)
+        summed = everywhere(jnp.append(flat, jnp.stack([loss / len(answers), windows])))
+        loss, counted = summed[-2:]
+        flat = (summed[:-2] / jnp.maximum(counted, 1)).astype(flat.dtype)
+        norm = jnp.linalg.norm(flat)
+        gradient = unravel(flat)
         updates, new_state = optimizer.update(gradient, opt_state, params)
-        update_norm = optax.tree.norm(updates)
+        update_norm = jnp.linalg.norm(ravel_pytree(updates)[0])
         new_params = optax.apply_updates(params, updates)
         sound = jnp.isfinite(loss) & jnp.isfinite(norm) & jnp.isfinite(update_norm)
         params, opt_state = jax.tree.map(
@@ -149,7 +155,8 @@ def make_optimizer(
     """AdamW behind a clip of the gradient's norm, with the learning rate in the optimiser's state.
 
     A rate that is part of the state can drop without a new optimiser: moments and compiled step stay.
-    Weights decay, biases do not: the last layer's bias is the defaults.
+    Weights decay, biases do not: the last layer's bias is the defaults. Moments are of all weights in one
+    vector: a step takes a few operations instead of a few for each layer.
 
     Args:
         lr: initial learning rate.
@@ -157,22 +164,26 @@ def make_optimizer(
         weight_decay: AdamW's decay of matrices; strong, since neighbouring windows share their noise.
         members: networks of an ensemble; each has its own norm.
     """
-    clip = one = optax.clip_by_global_norm(max_grad_norm)
-    if members > 1:
-        # The clip has no state, so one serves all.
-        by_member = jax.vmap(lambda gradient: one.update(gradient, one.init(gradient))[0])
-        clip = optax.stateless(lambda gradient, _: by_member(gradient))
 
     def build(learning_rate: Array) -> optax.GradientTransformation:
-        mask = partial(_matrices, axes=1 if members == 1 else 2)
-        return optax.chain(clip, optax.adamw(learning_rate, weight_decay=weight_decay, mask=mask))
+        def init(params: Any) -> Any:
+            return make(params).init(ravel_pytree(params)[0])
+
+        def update(gradient: Any, state: Any, params: Any) -> tuple[Any, Any]:
+            flat, unravel = ravel_pytree(gradient)
+            updates, state = make(params).update(flat, state, ravel_pytree(params)[0])
+            return unravel(updates), state
+
+        def make(params: Any) -> optax.GradientTransformation:
+            decay, _ = ravel_pytree(jax.tree.map(lambda leaf: jnp.full_like(leaf, leaf.ndim > 1), params))
+            adamw = optax.adamw(learning_rate, weight_decay=weight_decay * decay)
+            return optax.chain(optax.clip_by_global_norm(max_grad_norm), adamw)
+
+        if members > 1:
+            return optax.GradientTransformation(jax.vmap(init), jax.vmap(update))
+        return optax.GradientTransformation(init, update)
 
     return optax.inject_hyperparams(build)(learning_rate=lr)
-
-
-def _matrices(params: Any, *, axes: int) -> Any:
-    """Which leaves have more axes than a bias."""
-    return jax.tree.map(lambda leaf: leaf.ndim > axes, params)
 
 
 def learning_rate(opt_state: Any) -> Array:
