@@ -233,6 +233,18 @@ def one(findings: list[Finding], check: str) -> Finding:
     return next(finding for finding in findings if finding.check == check)
 
 
+@pytest.mark.parametrize("own", [0.0, 1.5])
+def test_a_yaw_rate_of_its_own_is_named_beside_a_heading_with_much_noise(own: float) -> None:
+    random = np.random.default_rng(5)
+    columns = exact()
+    rate, wander = columns["psi_dot"], np.convolve(random.standard_normal(2049), np.ones(50), mode="valid")
+    columns["psi_dot"] = rate + own * rate.std() / wander.std() * wander
+    noisy = sensed(columns)
+    noisy["psi"] = noisy["psi"] + 0.12 * random.standard_normal(len(rate))
+    found = {check for check, channels in alarms(examine(recording(noisy))) if channels == ("psi_dot",)}
+    assert found == ({"yaw_mismatch"} if own else set())
+
+
 def test_a_lag_is_measured_and_its_form_told() -> None:
     delayed = one(examine(recording(sensed(late("psi_dot", 0.2)(exact())))), "lag")
     assert delayed.lines["channels.psi_dot.delay"] == pytest.approx(0.2, abs=0.01)

@@ -53,8 +53,10 @@ ONE_CLOCK = 0.4
 LEVEL_SECONDS = 1.0
 # Correlation of readings that noise does not explain when missing.
 COHERENT = 0.8
-# The share of the variance that is left unexplained, over the one that noise leaves.
+# The unexplained over the explained variance is this many times what noise makes of it, and the correlation
+# lower by this many of its standard deviations, where two readings are unlike.
 UNEXPLAINED = 4.0
+CORRELATION_DEVIATIONS = 3.0
 # A lever arm is told from this share of the wheelbase.
 ARM_SHARE = 0.2
 ARM_DEVIATIONS = 4.0
@@ -330,7 +332,9 @@ def mismatch(recording: Recording) -> list[Finding]:
             )
             # Which of the two is wrong nobody knows.
             doubtful = (name, "psi") if name == "psi_dot" else (name,)
-            sure = confidence(1 - agreed.correlation**2, UNEXPLAINED * (1 - likeness**2))
+            sure = confidence(
+                _unexplained(max(agreed.correlation, 0.0)), UNEXPLAINED * _unexplained(likeness)
+            )
         else:
             continue
         found.append(
@@ -356,11 +360,18 @@ def mismatch(recording: Recording) -> list[Finding]:
 
 def _unlike(agreed: Agreement, shares: tuple[float, float]) -> float | None:
     """The correlation that the noise of both sides allows, where far less was found."""
-    expected = float(np.sqrt(shares[0] * shares[1]))
+    expected = min(float(np.sqrt(shares[0] * shares[1])), 1 - 1e-9)
     found = max(agreed.correlation, 0.0)
-    if found > COHERENT or 1 - found**2 < UNEXPLAINED * (1 - expected**2):
+    # Fisher's transformation: correlations apart in deviations of one that is found in so many rows.
+    apart = (np.arctanh(expected) - np.arctanh(min(found, expected))) * np.sqrt(max(agreed.rows - 3, 1))
+    if found > COHERENT or apart < CORRELATION_DEVIATIONS:
         return None
-    return expected
+    return expected if _unexplained(found) > UNEXPLAINED * _unexplained(expected) else None
+
+
+def _unexplained(correlation: float) -> float:
+    """Variance that a correlation leaves unexplained, over the one that it explains."""
+    return (1 - correlation**2) / max(correlation, 1e-3) ** 2
 
 
 def reference_point(recording: Recording) -> list[Finding]:
