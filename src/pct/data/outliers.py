@@ -89,11 +89,14 @@ def _stands_out(values: Column, name: str) -> AnyRows:
     suspects, apart = rows[beyond], apart[beyond]
     if not len(suspects):
         return none
-    # It comes back: the nearest sound samples before and after it agree about where the signal is.
+    # It comes back: the nearest sound samples before and after it agree about where the signal is, and it is
+    # far from both.
     sound = np.delete(np.arange(len(values)), suspects)
     after = np.searchsorted(sound, suspects)
     before, after = np.maximum(after - 1, 0), np.minimum(after, len(sound) - 1)
-    return suspects[np.abs(values[sound[before]] - values[sound[after]]) < 0.5 * apart]
+    before, after = values[sound[before]], values[sound[after]]
+    jump = np.minimum(np.abs(values[suspects] - before), np.abs(values[suspects] - after))
+    return suspects[(np.abs(before - after) < 0.5 * apart) & (jump > limit)]
 
 
 def _candidates(values: Column, limit: float) -> AnyRows:
