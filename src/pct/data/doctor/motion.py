@@ -59,7 +59,7 @@ UNEXPLAINED = 4.0
 CORRELATION_DEVIATIONS = 3.0
 # A lever arm is told from this share of the wheelbase.
 ARM_SHARE = 0.2
-ARM_DEVIATIONS = 4.0
+ARM_DEVIATIONS = 3.5
 # How well a formula explains what two sensors cannot share: their noise.
 SHARED_NOISE = 0.9
 NOISE_NEIGHBOURS = -0.3
