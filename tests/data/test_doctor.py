@@ -407,6 +407,17 @@ def test_the_command_tells_finds_draws_and_mends(tmp_path: Path, capsys: pytest.
     assert "nothing found" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("place", "maps"), [("drive.csv", []), ("drive.csv", ["auto"]), ("", ["auto"])])
+def test_a_file_or_a_proposed_map_is_examined(
+    place: str, maps: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_csv(tmp_path / "logs", scaled("vx", 1.3)(sensed(exact())))
+    if maps:
+        (folder / "signals.toml").unlink()
+    assert check(folder / place, *(["--map"] * len(maps)), *maps) == 5
+    assert "1.3" in capsys.readouterr().out
+
+
 def test_a_sign_is_turned_from_what_the_map_says(tmp_path: Path) -> None:
     folder = write_csv(tmp_path / "logs", sensed(exact()))
     text = (folder / "signals.toml").read_text()
@@ -438,11 +449,12 @@ def test_a_dataset_folder_is_examined_and_mended(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["missing"], 3, "expected a folder"),
+        (["missing"], 3, "expected a log or a folder of logs"),
         (["."], 3, "expected signals.toml beside the logs"),
         ([".", "--map", "no-such"], 3, "Presets: "),
         ([".", "--model", "no-such"], 2, "Unknown model"),
         ([], 2, "Expected a folder"),
+        ([".", "--map", "auto", "--fix", "mended"], 2, "write one with `pct data map`"),
     ],
 )
 def test_what_cannot_be_examined_says_why(

@@ -31,9 +31,9 @@ class CheckConfig:
     """
 
     folders: tyro.conf.Positional[tuple[Path, ...]]
-    """Dataset folders, or folders of logs with a signals.toml; rows that two folders share are a leak."""
+    """Dataset folders, log files, or folders of logs with a signals.toml; rows that two share are a leak."""
     map: str | None = None
-    """A signals.toml elsewhere, or the name of a preset, for folders without one."""
+    """A signals.toml elsewhere, the name of a preset, or auto: what `pct data map` proposes."""
     model: str = "singletrack"
     """Model that is to be trained; `pct models` lists them."""
     json: bool = False
@@ -59,17 +59,23 @@ def run(config: CheckConfig) -> str:
         The worst severity, ``info`` where nothing was found.
 
     Raises:
-        UsageError: no folder, or an unknown model.
+        UsageError: no folder, an unknown model, or ``--fix`` without a map that can be written anew.
         DataError: a folder or file cannot be read or written.
     """
     from pct.cli.dataset_card import write_repaired_card
     from pct.data.doctor import SEVERITIES, examine_all, read_recordings, write_repaired
+    from pct.data.importing.logs import AUTO
     from pct.data.trajectory import MANIFEST
     from pct.dynamics.core import MODEL_SPECS
 
     if not config.folders:
         raise UsageError("Expected a folder of logs, got none: pct data check FOLDER")
     _check_model(config.model, MODEL_SPECS)
+    if config.fix is not None and (config.map == AUTO or not all(map(Path.is_dir, config.folders))):
+        raise UsageError(
+            "--fix mends a folder with a signals.toml: write one with `pct data map`, or a dataset with "
+            "`pct data import`, and check that"
+        )
     folders = [read_recordings(folder, config.map) for folder in config.folders]
     examined = examine_all(folders, config.model)
     findings = [finding for _, found in examined for finding in found]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pct.data.doctor.recording import Recording
+from pct.data.importing.logs import AUTO, find_logs
 from pct.data.logs import FORMATS, is_log
 from pct.data.recordings import read_columns
 from pct.data.signals import SignalMap, find_map
@@ -16,25 +17,27 @@ from pct.data.trajectory import MANIFEST, read_dataset
 from pct.errors import DataError
 
 
-def read_recordings(folder: Path, signals: str | None = None) -> list[Recording]:
-    """The recordings of a dataset folder, or the log files of a raw folder through a map.
+def read_recordings(place: Path, signals: str | None = None) -> list[Recording]:
+    """The recordings of a dataset folder, or log files through a map.
 
     Args:
-        folder: with ``dataset.json``, or with log files.
-        signals: a ``signals.toml`` elsewhere, or the name of a preset; that of the folder when left out.
+        place: a folder with ``dataset.json`` or with log files, or a log file.
+        signals: a ``signals.toml`` elsewhere, the name of a preset, or ``auto`` for a proposal; that beside
+            the logs when left out.
 
     Raises:
-        DataError: there is no such folder or map, or a file cannot be read.
+        DataError: there is no such place or map, or a file cannot be read.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: expected a folder of recordings, found none: check the path")
-    if signals is None and (folder / MANIFEST).is_file():
-        return _stored(folder)
-    table = find_map(folder, signals)
-    files = [path for path in sorted(folder.glob(table.files)) if is_log(path)]
+    if place.is_dir() and signals is None and (place / MANIFEST).is_file():
+        return _stored(place)
+    if signals == AUTO or not place.is_dir():
+        logs, _ = find_logs([place], signals)
+        return [_raw(log.path, log.signals) for log in logs]
+    table = find_map(place, signals)
+    files = [path for path in sorted(place.glob(table.files)) if is_log(path)]
     if not files:
         raise DataError(
-            f"{folder}: expected log files ({table.files}, ending in {', '.join(FORMATS)}), found none: "
+            f"{place}: expected log files ({table.files}, ending in {', '.join(FORMATS)}), found none: "
             "check the path, or 'files' in the map"
         )
     return [_raw(path, table) for path in files]
