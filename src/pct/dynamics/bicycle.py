@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from pct.dynamics.core import Parameter
-from pct.dynamics.limits import GRAVITY, limit_acceleration, limit_friction, limit_steering_rate
+from pct.dynamics.limits import GRAVITY, limit_acceleration, limit_steering_rate
 from pct.types import Array
 
 RELAXATION_TIME = 0.1
@@ -52,7 +52,7 @@ def blended_single_track(x: Any, u: Any, p: Any, xp: Any) -> Any:
         The named tuple of states with the time derivatives.
     """
     delta_dot = limit_steering_rate(x.delta, u.delta_dot, p, xp)
-    accel = limit_friction(limit_acceleration(x.v, u.accel, p, xp), p.mu, xp)
+    accel = limit_acceleration(x.v, u.accel, p, xp, p.mu)
     weight = smoothstep((x.v - p.v_blend_low) / (p.v_blend_high - p.v_blend_low), xp)
     # Below v_blend_low the dynamic rates have weight zero; their v is held there so that they stay finite.
     dynamic = dynamic_rates(x.delta, xp.maximum(x.v, p.v_blend_low), x.psi_dot, x.beta, accel, p)
@@ -118,10 +118,11 @@ def rolling_rates(x: Any, delta_dot: Array, accel: Array, p: Any, xp: Any) -> tu
     """
     tan_delta = xp.tan(x.delta)
     beta = rolling_slip_angle(tan_delta, p, xp)
-    curvature = xp.cos(beta) * tan_delta / (p.lf + p.lr)
+    cosine, wheelbase = xp.cos(beta), p.lf + p.lr
     tan_delta_dot = delta_dot * (1.0 + tan_delta**2)
-    beta_dot = p.lr / (p.lf + p.lr) * tan_delta_dot * xp.cos(beta) ** 2
-    curvature_dot = (xp.cos(beta) * tan_delta_dot - xp.sin(beta) * beta_dot * tan_delta) / (p.lf + p.lr)
+    beta_dot = p.lr / wheelbase * tan_delta_dot * cosine**2
+    # With tan(beta) = lr tan(delta) / (lf + lr), the rate of cos(beta) tan(delta) is this one.
+    curvature, curvature_dot = cosine * tan_delta / wheelbase, cosine**3 * tan_delta_dot / wheelbase
     return (
         accel * curvature + x.v * curvature_dot + (x.v * curvature - x.psi_dot) / RELAXATION_TIME,
         beta_dot + (beta - x.beta) / RELAXATION_TIME,

@@ -29,10 +29,12 @@ def limit_steering_rate(delta: Array, delta_dot: Array, p: Any, xp: Any) -> Arra
     Returns:
         The rate within its bounds, in rad/s; zero where it pushes beyond a stop.
     """
-    return _stop(delta, xp.clip(delta_dot, p.sv_min, p.sv_max), p.s_min, p.s_max, xp)
+    rate = xp.clip(delta_dot, p.sv_min, p.sv_max)
+    inward = xp.where(delta <= p.s_min, xp.maximum(rate, 0.0), rate)
+    return xp.where(delta >= p.s_max, xp.minimum(rate, 0.0), inward)
 
 
-def limit_acceleration(v: Array, accel: Array, p: Any, xp: Any) -> Array:
+def limit_acceleration(v: Array, accel: Array, p: Any, xp: Any, mu: Array | None = None) -> Array:
     """Longitudinal acceleration that the drive delivers.
 
     Above ``v_switch`` the drive is limited by its power, so the acceleration falls with 1/v.
@@ -42,23 +44,21 @@ def limit_acceleration(v: Array, accel: Array, p: Any, xp: Any) -> Array:
         accel: wanted acceleration in m/s^2.
         p: parameters with ``v_min``, ``v_max``, ``v_switch`` in m/s and ``a_max`` in m/s^2.
         xp: array namespace.
+        mu: friction of the road where that is a limit, too; all wheels grip.
 
     Returns:
         The acceleration within its bounds, in m/s^2; zero where it pushes beyond a top speed.
     """
-    high = p.a_max * p.v_switch / xp.maximum(v, p.v_switch)
-    return _stop(v, xp.clip(accel, -p.a_max, high), p.v_min, p.v_max, xp)
+    most, least = p.a_max * p.v_switch / xp.maximum(v, p.v_switch), -p.a_max
+    if mu is not None:
+        most, least = xp.minimum(most, mu * GRAVITY), xp.maximum(least, -mu * GRAVITY)
+    lower, upper = xp.where(v > p.v_min, least, 0.0), xp.where(v < p.v_max, most, 0.0)
+    return xp.maximum(xp.minimum(accel, upper), lower)
 
 
 def limit_friction(accel: Array, mu: Array, xp: Any) -> Array:
     """Longitudinal acceleration in m/s^2 that a road of friction ``mu`` can transmit, all wheels gripping."""
     return xp.clip(accel, -mu * GRAVITY, mu * GRAVITY)
-
-
-def _stop(value: Array, rate: Array, low: Array, high: Array, xp: Any) -> Array:
-    """The rate, without the part that pushes the value further out of [low, high]."""
-    rate = xp.where(value <= low, xp.maximum(rate, 0.0), rate)
-    return xp.where(value >= high, xp.minimum(rate, 0.0), rate)
 
 
 def _limit(name: str, symbol: str, unit: str, low: float, high: float, default: float, doc: str) -> Parameter:

@@ -61,6 +61,8 @@ def generate(equations: Equations, options: Options) -> str:
         for node in equations.graph.replaced(kept, dict(zip(equations.x, point, strict=True)))
     ]
 
+    through = _through_step(equations, adjoints, options.tableau, points)
+
     # Faster functions first: they tell which values of slower ones they read.
     write = _Functions()
     write.function("advance(const V* w, const V* c, const V* x, V* y)", Level.SUBSTEP, _places("y", after))
@@ -71,14 +73,17 @@ def generate(equations: Equations, options: Options) -> str:
     )
     place = {node: i for i, node in enumerate(adjoints.owed)}
     write.function(
-        "stage_reverse(const V* w, const V* c, const V* kept, const V* kbar, V* xbar, V* cbar, V* wbar)",
+        "advance_reverse(const V* w, const V* c, const V* kept, V* xbar, V* cbar, V* wbar)",
         Level.SUBSTEP,
         [
-            *((f"xbar[{node.key[1]}] = {{}}", value) for node, value in adjoints.x.items()),
-            *((f"cbar[{i}] += {{}}", value) for i, value in enumerate(adjoints.step.values())),
-            *((f"wbar[{place[node]}] += {{}}", value) for node, value in adjoints.window.items()),
+            *_places("xbar", through.x),
+            *((f"cbar[{i}] += {{}}", value) for i, value in enumerate(through.step)),
+            *(
+                (f"wbar[{place[node]}] += {{}}", value)
+                for node, value in zip(adjoints.window, through.window, strict=True)
+            ),
         ],
-        kept,
+        kept_of_step,
         "kept",
     )
     step_values = list(write.read[Level.STEP])
@@ -111,22 +116,18 @@ def generate(equations: Equations, options: Options) -> str:
         "LEARNED": len(options.learned),
         "WINDOW_VALUES": len(window_values),
         "STEP_VALUES": len(step_values),
-        "KEPT_VALUES": len(kept),
+        "KEPT_VALUES": len(kept_of_step),
         "OWED_BY_STEP": len(adjoints.step),
         "OWED_BY_WINDOW": len(adjoints.owed),
-        "STAGES": len(options.tableau.weights),
     }
     tables = {
         "LEARNED_ENTRY": options.learned,
         "POSE": options.pose,
-        # States whose adjoint a stage changes.
-        "PULLED": sorted(node.key[1] for node in adjoints.x),
     }
     return "\n".join(
         [
             *(f"constexpr int {name} = {value};" for name, value in constants.items()),
             *(_table(name, values) for name, values in tables.items()),
-            _weights(options.tableau),
             "",
             *write.functions,
         ]
@@ -184,6 +185,47 @@ def _reverse(equations: Equations, learned: Sequence[int]) -> _Adjoints:
     return _Adjoints(x, step, window, u, window_of_step, p)
 
 
+class _Step(NamedTuple):
+    """Adjoints of the state before a step, and what its stages add to those of slower values together."""
+
+    x: list[Node]
+    step: list[Node]
+    window: list[Node]
+
+
+def _through_step(
+    equations: Equations, adjoints: _Adjoints, tableau: Tableau, points: Sequence[Sequence[Node]]
+) -> _Step:
+    """The reverse of all stages of a step, the last first."""
+    graph = equations.graph
+    after = [graph.input("xbar", i, Level.ADJOINT) for i in range(len(equations.x))]
+    length = graph.input("p", len(equations.names), Level.WINDOW)
+    before = list(after)
+    pulled: dict[int, dict[int, Node]] = {}
+    step: list[Node] = [graph.constant(0.0)] * len(adjoints.step)
+    window: list[Node] = [graph.constant(0.0)] * len(adjoints.window)
+
+    def share(weight: float, adjoint: Node) -> Node:
+        return graph.mul(graph.mul(graph.constant(weight), length), adjoint)
+
+    for stage in reversed(range(len(points))):
+        given = dict(zip(equations.x, points[stage], strict=True))
+        for i in range(len(after)):
+            rate = share(tableau.weights[stage], after[i])
+            for later in range(stage + 1, len(points)):
+                weight = tableau.stages[later - 1][stage]
+                if weight and i in pulled[later]:
+                    rate = graph.add(rate, share(weight, pulled[later][i]))
+            given[graph.input("kbar", i, Level.ADJOINT)] = rate
+        found = iter(graph.replaced(adjoints.of_stage(), given))
+        pulled[stage] = {node.key[1]: next(found) for node in adjoints.x}
+        for i, adjoint in pulled[stage].items():
+            before[i] = graph.add(before[i], adjoint)
+        step = [graph.add(value, next(found)) for value in step]
+        window = [graph.add(value, next(found)) for value in window]
+    return _Step(before, step, window)
+
+
 def _is_kept(node: Node) -> bool:
     return node.level == Level.SUBSTEP and (node.op in KEPT or node.op == "input")
 
@@ -235,16 +277,6 @@ def _places(array: str, nodes: Iterable[Node]) -> list[tuple[str, Node]]:
 def _table(name: str, values: Sequence[int]) -> str:
     entries = ", ".join(map(str, values or [0]))  # no array of C++ is empty
     return f"constexpr int {name}_SIZE = {len(values)};\nconstexpr int {name}[] = {{{entries}}};"
-
-
-def _weights(tableau: Tableau) -> str:
-    count = len(tableau.weights)
-    rows = [[*row, *[0.0] * (count - len(row))] for row in ((), *tableau.stages)]
-    entries = ", ".join(f"{{{', '.join(map(_literal, row))}}}" for row in rows)
-    return (
-        f"constexpr float STAGE_WEIGHTS[{count}][{count}] = {{{entries}}};\n"
-        f"constexpr float WEIGHTS[] = {{{', '.join(map(_literal, tableau.weights))}}};"
-    )
 
 
 def _statements(sinks: Sinks, load: Callable[[Node], str | None]) -> str:

@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 
+# Size beyond which an angle's tangent is that of a right one.
+STEEP = 1e9
+
 
 class NotSupported(Exception):
     """The equations use something that no code can be generated for; the message names it."""
@@ -175,11 +178,15 @@ class Graph:
             args = tuple(sorted(args, key=lambda arg: arg.index))
         return self._make(op, args, None)
 
+    def secant_squared(self, x: Node) -> Node:
+        """One over the squared cosine of the arctangent of x."""
+        # The square must be a number.
+        x = self.node("min", self.constant(STEEP), self.node("max", self.constant(-STEEP), x))
+        return self.add(self.constant(1.0), self.mul(x, x))
+
     def _of_arctangent(self, op: str, x: Node) -> Node:
         """Cosine or sine of the arctangent of x, without either."""
-        # Its square must be a number; beyond this size the angle is a right one in any case.
-        x = self.node("min", self.constant(1e9), self.node("max", self.constant(-1e9), x))
-        cosine = self.reciprocal(self.node("sqrt", self.add(self.constant(1.0), self.mul(x, x))))
+        cosine = self.reciprocal(self.node("sqrt", self.secant_squared(x)))
         return cosine if op == "cos" else self.mul(x, cosine)
 
     def add(self, a: Node, b: Node) -> Node:
@@ -220,10 +227,15 @@ class Graph:
                 return self.neg(self.mul(one.args[0], other))
         if a.level < b.level:
             a, b = b, a
+        # Adjoints change as often as what they are multiplied with, at most.
+        rate = min(a.level, Level.SUBSTEP)
         if a.op == "mul":
             slow, fast = sorted(a.args, key=lambda arg: arg.level)
-            if b.level < a.level and slow.level < a.level:
+            if b.level < rate and slow.level < rate:
                 return self.mul(fast, self.mul(slow, b))
+        k, (a, b) = _without_numbers((a, b), rate)
+        if k != 1.0:
+            return self.mul(self.constant(k), self.mul(a, b))
         return self.node("mul", a, b)
 
     def div(self, a: Node, b: Node) -> Node:
@@ -234,7 +246,8 @@ class Graph:
         """1 / a"""
         if a.op == "constant" and a.key == 0.0:
             return self.constant(math.copysign(math.inf, a.key))
-        return self.node("reciprocal", a)
+        inverse_root = self._find("reciprocal", self._find("sqrt", a))
+        return self.node("reciprocal", a) if inverse_root is None else self.mul(inverse_root, inverse_root)
 
     def power(self, a: Node, b: Node) -> Node:
         """a to the power of b."""
@@ -271,6 +284,10 @@ class Graph:
                 made[node] = node if same else simplified.get(node.op, partial(self.node, node.op))(*args)
         return [made[node] for node in outputs]
 
+    def _find(self, op: str, arg: Node | None) -> Node | None:
+        """The node of an operation on one other, where there is one."""
+        return None if arg is None else self._known.get((op, (arg.index,), None))
+
     def _make(self, op: str, args: tuple[Node, ...], *key: Any, level: Level = Level.NEVER) -> Node:
         full = (op, tuple(arg.index for arg in args), *key)
         if full not in self._known:
@@ -293,6 +310,18 @@ def behind(outputs: Iterable[Node], stop: Callable[[Node], bool] = lambda node: 
             if not stop(node):
                 stack.extend(node.args)
     return iter(sorted(found, key=lambda node: node.index))
+
+
+def _without_numbers(factors: Iterable[Node], rate: Level) -> tuple[float, list[Node]]:
+    """A number before the product of factors that have none; those that change more rarely keep theirs."""
+    number, rest = 1.0, []
+    for factor in factors:
+        if factor.op == "mul" and factor.level >= rate:
+            slow, fast = sorted(factor.args, key=lambda arg: arg.level)
+            if slow.op == "constant":
+                number, factor = number * slow.key, fast
+        rest.append(factor)
+    return number, rest
 
 
 def _is(node: Node, value: float) -> bool:

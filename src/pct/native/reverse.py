@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Mapping
 
-from pct.native.graph import Graph, Node, behind
+from pct.native.graph import STEEP, Graph, Node, behind
 
 
 def pull_back(
@@ -73,10 +73,14 @@ def _partials(graph: Graph, node: Node, adjoint: Node) -> list[tuple[Node, Calla
     if op == "mul":
         a, b = args
         if a is b:
-            return [(a, lambda: g.mul(adjoint, g.mul(g.constant(2.0), a)))]
+            return [(a, lambda: g.mul(g.constant(2.0), g.mul(adjoint, a)))]
         return [(a, lambda: g.mul(adjoint, b)), (b, lambda: g.mul(adjoint, a))]
     if op in ("max", "min"):
         a, b = args
+        bounded = [arg for arg in args if not (arg.op == "constant" and abs(arg.key) == STEEP)]
+        if len(bounded) == 1:
+            # What is computed of it does not change there in any case.
+            return [(bounded[0], lambda: adjoint)]
         above, below = (b, a) if op == "max" else (a, b)
         zero = g.constant(0.0)
 
@@ -109,7 +113,7 @@ def _partials(graph: Graph, node: Node, adjoint: Node) -> list[tuple[Node, Calla
         "sin": lambda: g.node("cos", x),
         "cos": lambda: g.neg(g.node("sin", x)),
         "tan": lambda: g.add(one, g.mul(node, node)),
-        "atan": lambda: g.reciprocal(g.add(one, g.mul(x, x))),
+        "atan": lambda: g.reciprocal(g.secant_squared(x)),
         "tanh": lambda: g.sub(one, g.mul(node, node)),
     }
     return [(x, lambda: g.mul(adjoint, slopes[op]()))]

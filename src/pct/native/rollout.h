@@ -120,25 +120,6 @@ struct Block {
   int64_t target_row(int lane) const { return call.shared ? 0 : row(lane); }
 };
 
-// Adjoint of the state after a substep becomes that of the state before it.
-INLINE void step_back(const Block& b, const V* c, const V* kept, V* xbar, V* cbar, V* wbar) {
-  const V h = b.p[PARAMS];
-  V pulled[STAGES][STATES], kbar[STATES], before[STATES];
-  for (int i = 0; i < STATES; i++) before[i] = xbar[i];
-#pragma GCC unroll 8
-  for (int stage = STAGES - 1; stage >= 0; stage--) {
-    for (int i = 0; i < STATES; i++) kbar[i] = (h * WEIGHTS[stage]) * xbar[i];
-#pragma GCC unroll 8
-    for (int later = stage + 1; later < STAGES; later++)
-      if (STAGE_WEIGHTS[later][stage] != 0.0f)
-        for (int n = 0; n < PULLED_SIZE; n++)
-          kbar[PULLED[n]] += (h * STAGE_WEIGHTS[later][stage]) * pulled[later][PULLED[n]];
-    stage_reverse(b.w, c, kept + stage * KEPT_VALUES, kbar, pulled[stage], cbar, wbar);
-    for (int n = 0; n < PULLED_SIZE; n++) before[PULLED[n]] += pulled[stage][PULLED[n]];
-  }
-  for (int i = 0; i < STATES; i++) xbar[i] = before[i];
-}
-
 INLINE V wrapped(V angle) { return angle - 6.28318531f * vfloor((angle + 3.14159265f) * 0.159154943f); }
 
 // What is wanted follows from the results that a call has room for: a loss or states, a gradient or none.
@@ -147,7 +128,7 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
   Block b(call, number);
   const int64_t T = call.steps;
   const int64_t substeps = call.substeps;
-  const int64_t kept_of_step = substeps * STAGES * KEPT_VALUES;
+  const int64_t kept_of_step = substeps * KEPT_VALUES;
   const bool compares = call.loss != nullptr;
   // Memory: controls, targets, weights, step values, what the loss owes to each step, kept values.
   const size_t sizes[] = {
@@ -203,7 +184,7 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
     step_values(b.w, controls + t * CONTROLS, c);
     for (int64_t s = 0; s < substeps; s++) {
       if (REVERSE)
-        advance_kept(b.w, c, x, y, kept + t * kept_of_step + s * STAGES * KEPT_VALUES);
+        advance_kept(b.w, c, x, y, kept + t * kept_of_step + s * KEPT_VALUES);
       else
         advance(b.w, c, x, y);
       std::swap(x, y);
@@ -244,7 +225,7 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
     for (int i = 0; i < SHOWN; i++) xbar[i] += seeds[t * SHOWN + i];
     for (V& value : cbar) value = splat(0.0f);
     for (int64_t s = substeps - 1; s >= 0; s--) {
-      step_back(b, c, kept + t * kept_of_step + s * STAGES * KEPT_VALUES, xbar, cbar, wbar);
+      advance_reverse(b.w, c, kept + t * kept_of_step + s * KEPT_VALUES, xbar, cbar, wbar);
     }
     V ubar[std::max(1, CONTROLS)] = {};
     step_reverse(b.w, controls + t * CONTROLS, c, cbar, wbar, ubar);

@@ -77,29 +77,33 @@ struct Reduced {
 INLINE Reduced reduce(V x) {
   const V shifted = x * 0.636619772f + ONE_IS_LAST;
   const V turns = shifted - ONE_IS_LAST;
-  V r = x - turns * 1.5703125f - turns * 4.837512969970703e-4f - turns * 7.549790126404332e-8f;
+  const V r = x - turns * 1.5703125f - turns * 4.837512969970703e-4f - turns * 7.549790126404332e-8f;
   // Beyond the range of the reduction the difference may be anything.
-  r = vwhere(vabs(r) > 1.0f, splat(0.5f), r);
-  return {bits(shifted), r};
+  return {bits(shifted), vmin(splat(1.0f), vmax(splat(-1.0f), r))};
 }
 
 INLINE V sine_near_zero(V r, V r2) {
   return r + r * r2 * polynomial(r2, -0.16666655f, 0.008332188f, -0.00019518097f);
 }
 INLINE V cosine_near_zero(V r2) { return polynomial(r2, 1.0f, -0.49999884f, 0.041655716f, -0.0013591017f); }
-INLINE M is_odd(M integer) { return (integer & 1) != 0; }
+// Whether an integer is odd, in the sign.
+INLINE M odd_sign(M integer) { return integer << 31; }
+// By the sign of a mask, as the processor's instruction takes it.
+INLINE V where_negative(M mask, V a, V b) { return mask < 0 ? a : b; }
 
 INLINE V vsin(V x) {
   const Reduced a = reduce(x);
   const V r2 = a.r * a.r;
-  return flip_sign(vwhere(is_odd(a.quadrant), cosine_near_zero(r2), sine_near_zero(a.r, r2)), a.quadrant << 30);
+  return flip_sign(where_negative(odd_sign(a.quadrant), cosine_near_zero(r2), sine_near_zero(a.r, r2)),
+                   a.quadrant << 30);
 }
 
 INLINE V vcos(V x) {
   const Reduced a = reduce(x);
   const V r2 = a.r * a.r;
-  const V size = vwhere(is_odd(a.quadrant), sine_near_zero(a.r, r2), cosine_near_zero(r2));
-  return flip_sign(size, (a.quadrant << 30) ^ (a.quadrant << 31));
+  const M odd = odd_sign(a.quadrant);
+  const V size = where_negative(odd, sine_near_zero(a.r, r2), cosine_near_zero(r2));
+  return flip_sign(size, (a.quadrant << 30) ^ odd);
 }
 
 INLINE V vtan(V x) {
@@ -107,8 +111,8 @@ INLINE V vtan(V x) {
   const V r2 = a.r * a.r;
   const V n = a.r + a.r * r2 * -0.09578067f;
   const V d = polynomial(r2, 1.0f, -0.4291145f, 0.00970927f);
-  const M odd = is_odd(a.quadrant);
-  return vwhere(odd, d, n) / vwhere(odd, -n, d);
+  const M odd = odd_sign(a.quadrant);
+  return flip_sign(where_negative(odd, d, n) / where_negative(odd, n, d), odd);
 }
 
 // Arctangent of y in [-1, 1].
