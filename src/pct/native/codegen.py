@@ -4,7 +4,7 @@ All stages of a step are one expression, so that what they share is computed onc
 one another runs side by side. What depends on parameters alone is computed once a window, what depends on
 controls once a time step. The way back adds up what it owes to the slower values and pulls that through
 their own equations once a time step and once a window. Between the forward and the reverse pass of a step the
-results of slow operations are kept; everything else is computed again.
+results of slow operations are kept, and what else the reverse reads and takes several operations to compute.
 
 Nothing but the equations reaches the code: bounds, held values, time step and data are arguments of a call.
 """
@@ -24,8 +24,11 @@ from pct.native.reverse import active_nodes, pull_back
 from pct.native.schedule import in_order
 from pct.native.trace import Equations, take_step
 
-# Operations whose results are kept for the reverse pass; computing any other again is cheaper.
-KEPT = frozenset({"reciprocal", "sqrt", "exp", "log", "sin", "cos", "tan", "atan", "atan2", "tanh"})
+# Operations whose results are always kept for the reverse pass.
+SLOW = frozenset({"reciprocal", "sqrt", "exp", "log", "sin", "cos", "tan", "atan", "atan2", "tanh"})
+# Operations from which on it costs less to keep a result, and to read it back from the second nearest memory,
+# than to compute it again.
+WORTH_KEEPING = 3
 INFIX = {"add": "+", "sub": "-", "mul": "*", "lt": "<", "le": "<=", "eq": "==", "and": "&", "or": "|"}
 
 # What is computed, each with the place that it is written to: ``{}`` stands for the value.
@@ -53,7 +56,7 @@ def generate(equations: Equations, options: Options) -> str:
     """The model's part of the source, to stand between the vector functions and the driver."""
     adjoints = _reverse(equations, options.learned)
     # What the reverse of a stage needs of its forward pass.
-    kept = [node for node in behind(adjoints.of_stage(), _is_kept) if _is_kept(node)]
+    kept = _kept(equations, adjoints)
     after, points = take_step(equations, options.tableau)
     kept_of_step = [
         node
@@ -226,8 +229,29 @@ def _through_step(
     return _Step(before, step, window)
 
 
-def _is_kept(node: Node) -> bool:
-    return node.level == Level.SUBSTEP and (node.op in KEPT or node.op == "input")
+def _kept(equations: Equations, adjoints: _Adjoints) -> list[Node]:
+    """What the forward pass of a stage keeps for its reverse."""
+
+    def is_slow(node: Node) -> bool:
+        return node.level == Level.SUBSTEP and (node.op in SLOW or node.op == "input")
+
+    nodes = list(behind(adjoints.of_stage(), lambda node: node.level < Level.SUBSTEP or is_slow(node)))
+    forward = {node.index for node in behind(equations.rates)}
+    read = {arg.index for node in nodes if node.level == Level.ADJOINT or node.is_mask for arg in node.args}
+    operations: dict[int, int] = {}  # that it takes from what is kept
+    kept: set[int] = set()
+    for node in nodes:
+        if node.level == Level.SUBSTEP:
+            count = 1 + sum(operations.get(arg.index, 0) for arg in node.args)
+            worth = (
+                count >= WORTH_KEEPING and node.index in forward and node.index in read and not node.is_mask
+            )
+            if worth or is_slow(node):
+                kept.add(node.index)
+                count = 0
+            operations[node.index] = count
+    still_read = behind(adjoints.of_stage(), lambda node: node.level < Level.SUBSTEP or node.index in kept)
+    return [node for node in still_read if node.index in kept]
 
 
 class _Functions:
