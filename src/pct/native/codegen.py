@@ -28,7 +28,7 @@ from pct.native.trace import Equations, take_step
 SLOW = frozenset({"reciprocal", "sqrt", "exp", "log", "sin", "cos", "tan", "atan", "atan2", "tanh"})
 # Operations from which on it costs less to keep a result, and to read it back from the second nearest memory,
 # than to compute it again.
-WORTH_KEEPING = 3
+WORTH_KEEPING = 4
 INFIX = {"add": "+", "sub": "-", "mul": "*", "lt": "<", "le": "<=", "eq": "==", "and": "&", "or": "|"}
 
 # What is computed, each with the place that it is written to: ``{}`` stands for the value.

@@ -130,9 +130,10 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
   const int64_t substeps = call.substeps;
   const int64_t kept_of_step = substeps * KEPT_VALUES;
   const bool compares = call.loss != nullptr;
-  // Memory: controls, targets, weights, step values, what the loss owes to each step, kept values.
+  // Memory: controls, targets and in their place what the loss owes to each step, weights, step values, kept
+  // values. Where nothing is compared, states that are asked for or what is owed to them take the targets' place.
   const size_t sizes[] = {
-      size_t(T) * CONTROLS, size_t(T) * SHOWN, size_t(T), size_t(T) * STEP_VALUES, size_t(T) * SHOWN,
+      size_t(T) * CONTROLS, size_t(T) * SHOWN, size_t(T), size_t(T) * STEP_VALUES,
       REVERSE ? size_t(T * kept_of_step) : 0};
   size_t total = 0;
   for (size_t size : sizes) total += size;
@@ -140,8 +141,8 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
   V* const targets = controls + sizes[0];
   V* const weights = targets + sizes[1];
   V* const step_c = weights + sizes[2];
-  V* const seeds = step_c + sizes[3];
-  V* const kept = seeds + sizes[4];
+  V* const kept = step_c + sizes[3];
+  V* const seeds = targets;
 
   const float* from[LANES];
   for (int lane = 0; lane < LANES; lane++) from[lane] = call.controls + b.row(lane) * CONTROLS;
@@ -179,6 +180,7 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
 
   V loss = splat(0.0f);
   const float* comparison = call.comparison;
+  const V limit = splat(compares ? comparison[2 * SHOWN] : 0.0f);
   for (int64_t t = 0; t < b.steps; t++) {
     V* c = step_c + t * STEP_VALUES;
     step_values(b.w, controls + t * CONTROLS, c);
@@ -197,14 +199,16 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
         target[POSE[1]] = cosine * dy - sine * dx;
         target[POSE[2]] = target[POSE[2]] - origin[POSE[2]];
       }
+      // Where a step does not count, its states may be anything.
       const M counts = weights[t] > 0.0f;
-      const V share = weights[t] * scale, limit = splat(comparison[2 * SHOWN]);
+      const V share = weights[t] * scale;
       for (int i = 0; i < SHOWN; i++) {
-        const V difference = x[i] - target[i];
+        const V difference = vwhere(counts, x[i] - target[i], splat(0.0f));
         const V residual = (comparison[SHOWN + i] > 0.0f ? wrapped(difference) : difference) * comparison[i];
         const V inner = vmin(limit, vmax(-limit, residual));
-        loss += vwhere(counts, share * inner * (residual + residual - inner), splat(0.0f));
-        if (REVERSE) seeds[t * SHOWN + i] = vwhere(counts, share * (inner + inner) * comparison[i], splat(0.0f));
+        const V slope = share * (inner + inner);
+        loss += slope * (residual - 0.5f * inner);
+        if (REVERSE) seeds[t * SHOWN + i] = slope * comparison[i];
       }
     } else if (call.states) {
       for (int i = 0; i < SHOWN; i++) seeds[t * SHOWN + i] = x[i];
