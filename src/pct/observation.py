@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from pct.dynamics.channels import PEDALS
 from pct.dynamics.core import Channel, ModelSpec, Parameter, define_model
 from pct.errors import UsageError
 from pct.types import Array, Float
@@ -65,12 +66,6 @@ class Measurement:
     misaligned: bool = False
     pedals: bool = False
     observer: bool = False
-
-
-PEDALS = (
-    Channel("throttle", "u_t", "1", scale=0.1, limit=1.5),
-    Channel("brake", "u_b", "1", scale=0.1, limit=1.5),
-)
 
 
 def with_measurement(spec: ModelSpec, measurement: Measurement) -> ModelSpec:

@@ -225,6 +225,68 @@ def test_wheel_speeds_and_a_steering_wheel() -> None:
     assert "over the vehicle's wheelbase" in lines["delta"].reason
 
 
+def pedals(log: dict[str, Column]) -> tuple[Column, Column]:
+    """Shares of full pedals that make the speed of a log."""
+    smooth = np.convolve(np.gradient(log["vx"], DT), np.ones(25) / 25, mode="same")
+    smooth /= np.abs(smooth).max()
+    return np.clip(smooth, 0.0, 1.0), np.clip(-smooth, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("names", "units", "full", "keys"),
+    [
+        (("throttle", "brake"), {}, 1.0, {}),
+        (("Throttle_Pos", "brake_pedal"), {}, 100.0, {"unit": "percent"}),
+        (("gas_cmd", "brake_cmd"), {"gas_cmd": "%"}, 100.0, {"unit": "percent", "origin": "command"}),
+        (("throttle_pct", "brake_pct"), {}, 255.0, {"unit": "1/255"}),
+    ],
+)
+def test_pedals(names: tuple[str, str], units: dict[str, str], full: float, keys: dict[str, str]) -> None:
+    log = drive()
+    columns = dict(zip(names, (full * pedal for pedal in pedals(log)), strict=True))
+    lines = proposed({**log, **columns}, **units)
+    for channel, name in zip(("throttle", "brake"), names, strict=True):
+        assert (lines[channel].column, lines[channel].keys) == (name, keys)
+        assert lines[channel].sure == "high"
+
+
+def test_pedals_that_the_speed_does_not_follow_are_left_out() -> None:
+    """Those of another vehicle, a brake that makes faster, and a pressure."""
+    log = drive()
+    throttle, brake = pedals(log)
+    log |= {"throttle": throttle[::-1] * 0.5, "brake": throttle, "brake_pos": 4000 * brake}
+    proposal = propose(Path("log.csv"), raw(log, brake_pos="kPa"))
+    assert not {"throttle", "brake", "drive"} & set(by_channel(proposal))
+    notes = [note for note in proposal.notes if "left out" in note]
+    assert [note.split(":")[0] for note in notes] == ["throttle", "brake", "brake_pos"]
+    assert 'unit = "kPa/80"' in notes[2]
+
+
+def test_one_command_for_drive_and_brake() -> None:
+    log = drive()
+    throttle, brake = pedals(log)
+    line = proposed({**log, "duty_cycle": throttle - brake})["drive"]
+    assert (line.column, line.keys, line.sure) == ("duty_cycle", {}, "high")
+
+
+def test_wheels_that_turn() -> None:
+    """An axle before one of its wheels; speeds at the rim say nothing of how fast a wheel turns."""
+    log = drive()
+    turns = log["vx"] / 0.05
+    log |= {"omega_fl": turns, "omega_rl": turns, "omega_rear": turns, "wheel_speed_fr": log["vx"]}
+    units = {"omega_fl": "rad/s", "omega_rl": "rad/s", "wheel_speed_fr": "m/s"}
+    lines = proposed(log | {"omega_rear": turns * 30 / np.pi}, **units, omega_rear="rpm")
+    assert columns_of(lines).items() >= {"omega_f": "omega_fl", "omega_r": "omega_rear"}.items()
+    assert (lines["omega_f"].sure, lines["omega_r"].sure) == ("medium", "high")
+    assert (lines["omega_f"].keys, lines["omega_r"].keys) == ({}, {})
+    assert "radius of 0.05" in lines["omega_r"].reason
+    assert lines["vx"].column == "vx"
+    # A unit in the name, and none at all.
+    lines = proposed(drive() | {"front_wheel_rpm": turns * 30 / np.pi, "rear_wheel": turns})
+    assert lines["omega_f"].keys == {"unit": "rpm"}
+    assert "omega_r" not in lines
+
+
 def test_velocities_along_the_axes_of_the_map_are_left_out() -> None:
     log = drive()
     vx, vy, psi = log.pop("vx"), log.pop("vy"), log["psi"]
@@ -381,8 +443,8 @@ def test_real_logs_are_mapped_as_their_presets_do(
     expected = {
         channel: signal.column for channel, signal in signals.channels.items() if channel not in derived
     }
-    # Accelerations are no part of the presets.
-    more = {"ax", "ay"} - set(expected)
+    # Accelerations and pedals are no part of the presets.
+    more = {"ax", "ay", "throttle"} - set(expected)
     assert {name: column for name, column in columns_of(lines).items() if name not in more} == expected
     if folder == "roboracer":
         assert [lines[name].keys for name in ("ax", "ay")] == [{"unit": "g"}] * 2

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pct.data.trajectory import HEADINGS, HELD, Trajectory
+from pct.dynamics.channels import PEDALS
 from pct.dynamics.core import MODEL_SPECS, Channel
 from pct.errors import DataError
 from pct.types import Array, Column, Float
@@ -255,6 +256,7 @@ LOGGED = (
     Channel("ay", "a_y", "m/s^2", odd=True, limit=100.0),
     # Direction of travel of the reference point: heading plus slip angle.
     Channel("course", r"\chi", "rad", angle=True, odd=True),
+    *PEDALS,
 )
 
 
@@ -278,6 +280,7 @@ DERIVATIONS = (
     Derivation("beta", ("vx", "vy"), lambda d, vx, vy: slip_angle(vx, vy)),
     Derivation("delta_dot", ("delta",), lambda d, delta: d(delta)),
     Derivation("accel", ("v",), lambda d, v: d(v)),
+    Derivation("drive", ("throttle", "brake"), lambda d, throttle, brake: throttle - brake),
 )
 
 

@@ -29,6 +29,11 @@ DELTA_DOT = Channel("delta_dot", r"\dot{\delta}", "rad/s", scale=0.5, odd=True, 
 ACCEL = Channel("accel", "a", "m/s^2", scale=0.5, limit=100.0)
 # Throttle up to 1, brake down to -1; beyond 1.5 it is in percent.
 DRIVE = Channel("drive", "d", "1", scale=0.1, limit=1.5)
+# The same as two pedals.
+PEDALS = (
+    Channel("throttle", "u_t", "1", scale=0.1, limit=1.5),
+    Channel("brake", "u_b", "1", scale=0.1, limit=1.5),
+)
 
 SINGLE_TRACK_STATES = (X, Y, DELTA, V, PSI, PSI_DOT, BETA)
 """States of the single-track model in CommonRoad's order; the kinematic one has the first five."""

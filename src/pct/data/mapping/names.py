@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_PEDAL = r"(_(ped|pedal|pos|position|cmd|command|input|pct|percent))*"
 # Patterns over the words of a name, in lower case and joined by one underscore.
 NAMES = {
     "time": r"(^|_)(t|time|timestamp|stamp|times|secs?|seconds|elapsed|clock)(_(s|sec|ms|us|ns))?$",
@@ -21,10 +22,14 @@ NAMES = {
     "ay": r"(^|_)(ay|a_y|a_?lat)$|(^|_)(acc|accel|acceleration|accelerometer)(_[a-z]+)?_?y$"
     r"|lateral_acc(el|eration)?$",
     "delta": r"(^|_)(delta(_f)?|steer(ing)?|steer(ing)?_?(tire_|tyre_|wheel_)?angle|wheel_angle)$",
+    "throttle": rf"(^|_)(throttle|gas|accelerator|apps){_PEDAL}$",
+    "brake": rf"(^|_)brakes?{_PEDAL}$",
+    "drive": rf"(^|_)(drive|duty(_cycle)?){_PEDAL}$",
 }
 # Units at the end of a name; those of a rate make the rate of what stands before them.
 UNITS = re.compile(r"_(m|mm|cm|rad|deg|kmh|kph|km_h|mph|mps|ms|m_s|rpm|g|gs|mps2|ms2|m_s2|m_s_2)$")
 TURNS = re.compile(r"_(rads|rad_s|degs|deg_s|dps)$")
+AXLE = re.compile(r"(^|_)(wheel_?)?(f|r|front|rear)(_?(l|r|left|right))?(_?(wheel|axle|axis))?$")
 WHEEL = re.compile(
     r"wheel_?(speed|vel|velocity|rpm|omega|spd)|(speed|vel|v|omega|n|spd)_?(wheel_?)?[fr][lr]$"
 )
@@ -69,6 +74,8 @@ def means(name: str, channel: str) -> bool:
             return False
         if turns and channel == "psi_dot" and means(text, "psi"):
             return True
+    if channel == "psi_dot" and axle_of(name):
+        return False
     if channel in ("vx", "vy") and re.search(r"(^|_)(angular|ang)(_|$)", text):
         return False
     if channel in ("x", "y") and re.search(
@@ -108,6 +115,39 @@ def is_wheel(name: str) -> bool:
         (True, True, False)
     """
     return bool(WHEEL.search(UNITS.sub("", words(name))))
+
+
+def axle_of(name: str) -> str:
+    """``front`` or ``rear`` for how fast a wheel turns, ``axle`` behind it for both wheels; else empty.
+
+    Examples:
+        >>> axle_of("omega_fl [rad/s]"), axle_of("wheel_speed_rear_rpm"), axle_of("yaw_rate"), axle_of("r")
+        ('front', 'rear axle', '', '')
+    """
+    text = words(name)
+    found = AXLE.search(UNITS.sub("", TURNS.sub("", text)))
+    if not found or not re.search(r"wheel|(^|_)(omega|rpm|w)(_|$)", text):
+        return ""
+    return ("front" if found[3].startswith("f") else "rear") + ("" if found[4] else " axle")
+
+
+def turning_unit(name: str) -> str:
+    """The unit of turning at the end of a name; empty where there is none.
+
+    Examples:
+        >>> turning_unit("wheel_rpm"), turning_unit("omega_f_rad_s"), turning_unit("omega_f")
+        ('rpm', 'rad/s', '')
+    """
+    text = words(name)
+    ends = {
+        "rpm": "rpm",
+        "rad_s": "rad/s",
+        "rads": "rad/s",
+        "deg_s": "deg/s",
+        "degs": "deg/s",
+        "dps": "deg/s",
+    }
+    return next((unit for end, unit in ends.items() if re.search(rf"_{end}$", text)), "")
 
 
 def is_command(name: str) -> bool:
