@@ -249,6 +249,17 @@ def test_a_column_in_the_wrong_unit_is_no_glitch_to_cut(tmp_path: Path) -> None:
         read_folder(raw_folder(tmp_path, csv(log), f'faults = "cut"\n{MAP}'))
 
 
+def test_a_unit_that_the_map_names_is_not_asked_for(tmp_path: Path) -> None:
+    folder = raw_folder(tmp_path, csv(damaged(speed=(40, 5596.0))))
+    message = r"expected 'v' within 120 m/s, found 5596 m/s\.\nIs it km/h or mph or mm/s\?"
+    with pytest.raises(DataError, match=message):
+        read_folder(folder)
+    text = MAP.replace('"speed"', '"speed"\nunit = "km/h"')
+    (folder / "signals.toml").write_text(text)
+    with pytest.raises(DataError, match=r"found 5596 km/h = 1554\.44 m/s\.\nIs it mph or mm/s\?"):
+        read_folder(folder)
+
+
 def text(change: Callable[[str], str]) -> str:
     return change(csv(drive(8)))
 

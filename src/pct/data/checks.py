@@ -26,6 +26,7 @@ USUAL_UNITS: dict[str, dict[str, float]] = {
     "rad": {"deg": 180 / math.pi},
     "rad/s": {"deg/s": 180 / math.pi, "rpm": 30 / math.pi},
     "m/s^2": {"g": 1 / 9.80665},
+    "1": {"percent": 1e2},
 }
 # Two figures for one quantity may differ by this factor before a check speaks.
 TOLERANCE = 3.0
@@ -85,10 +86,10 @@ def all_within(column: Column, limit: float) -> bool:
     return bool(-least <= column.min(initial=0.0) and column.max(initial=0.0) <= least)
 
 
-def unit_hint(name: str, unit: str) -> str:
-    """What a value that is too large may be, and the map line for it; empty where nothing is usual."""
-    usual = [other for other, factor in USUAL_UNITS.get(unit, {}).items() if factor > 1]
-    return f'Is it {" or ".join(usual)}? Then write [channels.{name}] unit = "{usual[0]}".' if usual else ""
+def unit_hint(name: str, unit: str, declared: str = "") -> str:
+    """What a value that is too large may be, beside what the map says, and the map line for it; or empty."""
+    usual = [other for other, factor in USUAL_UNITS.get(unit, {}).items() if factor > 1 and other != declared]
+    return f'Is it {" or ".join(usual)}? Then write [channels.{name}] unit = "{usual[0]}". ' if usual else ""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -458,9 +458,11 @@ def _refuse_value(path: Path, signals: SignalMap, raw: RawLog, name: str, column
     value = f"{raw.columns[raw_name][row]:g} {unit}" + (
         f" = {column[row]:g} {signal.si}" if unit != signal.si else ""
     )
+    hint = unit_hint(name, signal.si, unit)
     raise DataError(
         f"{where}: expected '{name}' within {_limit(name):g} {signal.si}, found {value}.\n"
-        f'{unit_hint(name, signal.si)} Else it is a glitch: cut the row, or write faults = "cut" in {MAP}'
+        f"{hint}{'Else it' if hint else 'It'} is a glitch: "
+        f'cut the row, or write faults = "cut" in {MAP}'
     )
 
 
