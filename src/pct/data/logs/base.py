@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.util
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -110,17 +111,28 @@ def check_size(path: Path, unpacked: int, packed: int | None = None) -> None:
 
 
 def optional_package(module: str, extra: str, what: str) -> Any:
-    """Import a package that only some formats need.
+    """Import a package that only some formats need; arguments and errors as of `check_package`."""
+    check_package(module, extra, what)
+    return importlib.import_module(module)
+
+
+def check_package(module: str, extra: str, what: str) -> None:
+    """See that a package is there that only some formats need.
+
+    Args:
+        module: what is imported of it.
+        extra: of PCT, with which it comes.
+        what: cannot be read without it.
 
     Raises:
         DataError: it is not installed; names the command that installs it.
     """
     try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError:
-        raise DataError(
-            f'{what}: cannot read it without another package: pip install "pct[{extra}]"'
-        ) from None
+        found = importlib.util.find_spec(module)
+    except (ModuleNotFoundError, ValueError):
+        found = None
+    if found is None:
+        raise DataError(f'{what}: cannot read it without another package: pip install "pct[{extra}]"')
 
 
 def _signals(key: str, values: Any) -> list[tuple[str, AnyColumn]]:

@@ -14,7 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from pct.data.logs.base import AnyColumn, RawLog, check_count, check_size, missing_column, optional_package
+from pct.data.logs.apart import read_apart
+from pct.data.logs.base import (
+    AnyColumn,
+    RawLog,
+    check_count,
+    check_package,
+    check_size,
+    missing_column,
+)
 from pct.errors import DataError
 
 # A conversion by a formula in the file; formulas of strangers are not run.
@@ -23,6 +31,8 @@ FORMULA = 3
 
 def read_mdf(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
     """Read channels by name; one that several groups have is called ``group0.NAME``, ``group1.NAME``, ...
+
+    On some damaged files the package that reads MDF takes its process down, so it has one of its own.
 
     Args:
         path: the file.
@@ -33,7 +43,14 @@ def read_mdf(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
         DataError: the file is damaged or lacks a channel; a channel holds no numbers; the package that reads
             MDF is missing.
     """
-    asammdf = optional_package("asammdf", "mdf", f"{path}: an MDF file")
+    check_package("asammdf", "mdf", f"{path}: an MDF file")
+    return read_apart(path, names, __name__)
+
+
+def read_here(path: Path, names: Sequence[str] | None) -> RawLog:
+    """The same in this process."""
+    import asammdf
+
     with _quiet():
         try:
             # From an open file, else the library leaves one behind that it could not read.
