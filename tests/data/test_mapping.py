@@ -259,7 +259,7 @@ def test_pedals_that_the_speed_does_not_follow_are_left_out() -> None:
     assert not {"throttle", "brake", "drive"} & set(by_channel(proposal))
     notes = [note for note in proposal.notes if "left out" in note]
     assert [note.split(":")[0] for note in notes] == ["throttle", "brake", "brake_pos"]
-    assert 'unit = "kPa/80"' in notes[2]
+    assert 'unit = "1/80"' in notes[2]
 
 
 def test_one_command_for_drive_and_brake() -> None:

@@ -124,7 +124,7 @@ def find_drives(log: Log, lines: Mapping[str, Line]) -> list[Line]:
             if not unit:
                 log.notes.append(
                     f"{name}: neither a share nor percent: left out; for one that is 80 when full write "
-                    f'[channels.{channel}] unit = "{log.units.get(name) or 1}/80"'
+                    f'[channels.{channel}] unit = "1/80"'
                 )
             elif felt < FELT:
                 log.notes.append(f"{name}: so called, but the speed does not follow it: left out")
