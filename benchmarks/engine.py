@@ -51,7 +51,7 @@ LOOPS = {
     "diffrax": Loop("peers.diffrax_loop", "diffrax", batches=8),
     "native": Loop("peers.native"),
 }
-BATCH_SIZES, REPEATS = (64, 256, 1024), 5
+BATCH_SIZES, REPEATS = (64, 256, 1024), 9
 QUICK_BATCH_SIZES, QUICK_REPEATS = (256,), 3
 # Batch size of the figures that are given for one only.
 BATCH_SIZE = 256

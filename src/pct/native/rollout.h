@@ -192,7 +192,8 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
       std::swap(x, y);
     }
     if (compares) {
-      V* target = targets + t * SHOWN;
+      V target[SHOWN];
+      for (int i = 0; i < SHOWN; i++) target[i] = targets[t * SHOWN + i];
       if (localise) {
         const V dx = target[POSE[0]] - origin[POSE[0]], dy = target[POSE[1]] - origin[POSE[1]];
         target[POSE[0]] = cosine * dx + sine * dy;
