@@ -120,7 +120,10 @@ struct Block {
   int64_t target_row(int lane) const { return call.shared ? 0 : row(lane); }
 };
 
-INLINE V wrapped(V angle) { return angle - 6.28318531f * vfloor((angle + 3.14159265f) * 0.159154943f); }
+INLINE V wrapped(V angle) {
+  const V turns = angle * 0.159154943f + ONE_IS_LAST - ONE_IS_LAST;
+  return angle - turns * 6.28318531f;
+}
 
 // What is wanted follows from the results that a call has room for: a loss or states, a gradient or none.
 template <bool REVERSE>

@@ -73,11 +73,15 @@ struct Reduced {
   V r;         // in about [-pi/4, pi/4]
 };
 
-// x = quadrant pi/2 + r; the first two parts of pi/2 have 11 bits each.
+// x = quadrant pi/2 + r. Fused operations round once; else the first two parts of pi/2 have 11 bits each.
 INLINE Reduced reduce(V x) {
   const V shifted = x * 0.636619772f + ONE_IS_LAST;
   const V turns = shifted - ONE_IS_LAST;
+#if defined(__FP_FAST_FMAF)
+  const V r = x - turns * 1.57079637f + turns * 4.37113883e-8f;
+#else
   const V r = x - turns * 1.5703125f - turns * 4.837512969970703e-4f - turns * 7.549790126404332e-8f;
+#endif
   // Beyond the range of the reduction the difference may be anything.
   return {bits(shifted), vmin(splat(1.0f), vmax(splat(-1.0f), r))};
 }
