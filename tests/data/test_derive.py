@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pct.data.derive import forward_difference, model_columns, slip_angle, smooth_derivative, speed
+from pct.data.derive import derive, forward_difference, model_columns, slip_angle, smooth_derivative, speed
 from pct.data.trajectory import Trajectory
 from pct.dynamics import MODEL_SPECS
 from pct.errors import DataError
@@ -77,6 +77,13 @@ def test_control_held_over_a_step_leads_to_the_next_sample(model: str) -> None:
     for i, name in enumerate(spec.control_names):
         state = column[moved[name]]
         np.testing.assert_allclose(state[:-1] + DT * controls[:-1, i], state[1:], atol=1e-9)
+
+
+def test_drive_command_from_two_pedals() -> None:
+    throttle, brake = np.array([0.0, 0.5, 1.0, 0.2]), np.array([0.7, 0.0, 0.0, 0.2])
+    drive = derive("drive", {"throttle": throttle, "brake": brake}, DT)
+    np.testing.assert_allclose(drive, [-0.7, 0.5, 1.0, 0.0])
+    assert derive("drive", {"throttle": throttle}, DT) is None
 
 
 def test_logged_channels_are_not_replaced() -> None:

@@ -249,6 +249,14 @@ def test_a_column_in_the_wrong_unit_is_no_glitch_to_cut(tmp_path: Path) -> None:
         read_folder(raw_folder(tmp_path, csv(log), f'faults = "cut"\n{MAP}'))
 
 
+def test_pedals_are_channels(tmp_path: Path) -> None:
+    log = {**drive(), "gas": np.linspace(0.0, 100.0, 80), "stop": np.linspace(1.0, 0.0, 80)}
+    more = '[channels.throttle]\ncolumn = "gas"\nunit = "percent"\n[channels.brake]\ncolumn = "stop"\n'
+    found = read_one(raw_folder(tmp_path, csv(log), MAP + more))
+    np.testing.assert_allclose(found.channels["throttle"], log["gas"] / 100, atol=1e-6)
+    np.testing.assert_allclose(found.channels["brake"], log["stop"], atol=1e-6)
+
+
 def test_a_unit_that_the_map_names_is_not_asked_for(tmp_path: Path) -> None:
     folder = raw_folder(tmp_path, csv(damaged(speed=(40, 5596.0))))
     message = r"expected 'v' within 120 m/s, found 5596 m/s\.\nIs it km/h or mph or mm/s\?"

@@ -44,3 +44,11 @@ def test_acceleration(v: float, accel: float) -> None:
 def test_friction() -> None:
     accel = np.array([-9.0, -1.0, 0.0, 1.0, 9.0])
     np.testing.assert_allclose(limit_friction(accel, 0.5, np), [-4.905, -1.0, 0.0, 1.0, 4.905])
+
+
+@pytest.mark.parametrize("mu", [0.1, 0.6, 1.4])
+@pytest.mark.parametrize(("v", "accel"), DRIVE)
+def test_friction_beside_the_drive(v: float, accel: float, mu: float) -> None:
+    """Both limits at once are the road's behind the drive's."""
+    expected = limit_friction(limit_acceleration(v, accel, Params, np), mu, np)
+    assert limit_acceleration(v, accel, Params, np, mu) == expected

@@ -120,3 +120,34 @@ def test_what_changes_rarely_is_multiplied_first() -> None:
 def test_what_is_not_supported_is_named(rates: Callable[..., Any], named: str) -> None:
     with pytest.raises(NotSupported, match=named.replace("(", r"\(")):
         trace(toy_model("toy", rates, 1, 1))
+
+
+def slopes(graph: Graph, output: Node, x: Node) -> list[Node]:
+    active = active_nodes([output], lambda node: node is x)
+    ends = pull_back(graph, {output: graph.constant(1.0)}, active, stop=lambda node: node.op == "input")
+    return list(behind([ends[x]]))
+
+
+def test_slope_of_an_arctangent_is_its_cosine_squared_where_there_is_one() -> None:
+    """Else it is the plain formula, without the bounds that the cosine needs."""
+    graph = Graph()
+    x = graph.input("x", 0, Level.SUBSTEP)
+    plain = [node.op for node in slopes(graph, graph.node("atan", x), x)]
+    assert "reciprocal" in plain
+    assert not {"min", "max", "sqrt"} & {*plain}
+    graph = Graph()
+    x = graph.input("x", 0, Level.SUBSTEP)
+    cosine = graph.node("cos", graph.node("atan", x))
+    shared = slopes(graph, graph.node("atan", x), x)
+    assert [node for node in shared if node.op == "reciprocal"] == [cosine]
+
+
+def test_bounds_that_equations_name_have_their_own_slope() -> None:
+    """Only those that the generator sets itself are passed through."""
+    graph = Graph()
+    x = graph.input("x", 0, Level.SUBSTEP)
+    bounded = graph.node("min", graph.constant(1e9), graph.node("max", graph.constant(-1e9), x))
+    assert sum(node.op == "lt" for node in slopes(graph, bounded, x)) == 2
+    assert not any(
+        node.op in ("lt", "eq") for node in slopes(graph, graph.node("cos", graph.node("atan", x)), x)
+    )

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-# Size beyond which an angle's tangent is that of a right one.
-STEEP = 1e9
+# Size beyond which an angle's tangent is that of a right one; a number that nobody bounds anything else by.
+STEEP = 2.0**30
 
 
 class NotSupported(Exception):
@@ -178,16 +178,21 @@ class Graph:
             args = tuple(sorted(args, key=lambda arg: arg.index))
         return self._make(op, args, None)
 
-    def secant_squared(self, x: Node) -> Node:
-        """One over the squared cosine of the arctangent of x."""
-        # The square must be a number.
-        x = self.node("min", self.constant(STEEP), self.node("max", self.constant(-STEEP), x))
-        return self.add(self.constant(1.0), self.mul(x, x))
+    def arctangent_slope(self, x: Node) -> Node:
+        """Derivative of the arctangent of x, 1 / (1 + x^2): the cosine's square, where there is a cosine."""
+        shared = self.reciprocal(self._secant_squared(x))
+        one = self.constant(1.0)
+        return shared if shared.op == "mul" else self.reciprocal(self.add(one, self.mul(x, x)))
 
     def _of_arctangent(self, op: str, x: Node) -> Node:
         """Cosine or sine of the arctangent of x, without either."""
-        cosine = self.reciprocal(self.node("sqrt", self.secant_squared(x)))
+        cosine = self.reciprocal(self.node("sqrt", self._secant_squared(x)))
         return cosine if op == "cos" else self.mul(x, cosine)
+
+    def _secant_squared(self, x: Node) -> Node:
+        """One over the squared cosine of the arctangent of x, finite where x is not."""
+        x = self.node("min", self.constant(STEEP), self.node("max", self.constant(-STEEP), x))
+        return self.add(self.constant(1.0), self.mul(x, x))
 
     def add(self, a: Node, b: Node) -> Node:
         """a + b"""

@@ -79,7 +79,7 @@ def _partials(graph: Graph, node: Node, adjoint: Node) -> list[tuple[Node, Calla
         a, b = args
         bounded = [arg for arg in args if not (arg.op == "constant" and abs(arg.key) == STEEP)]
         if len(bounded) == 1:
-            # What is computed of it does not change there in any case.
+            # The cosine and sine that are computed of it do not change there in any case.
             return [(bounded[0], lambda: adjoint)]
         above, below = (b, a) if op == "max" else (a, b)
         zero = g.constant(0.0)
@@ -113,7 +113,7 @@ def _partials(graph: Graph, node: Node, adjoint: Node) -> list[tuple[Node, Calla
         "sin": lambda: g.node("cos", x),
         "cos": lambda: g.neg(g.node("sin", x)),
         "tan": lambda: g.add(one, g.mul(node, node)),
-        "atan": lambda: g.reciprocal(g.secant_squared(x)),
+        "atan": lambda: g.arctangent_slope(x),
         "tanh": lambda: g.sub(one, g.mul(node, node)),
     }
     return [(x, lambda: g.mul(adjoint, slopes[op]()))]
