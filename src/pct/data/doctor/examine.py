@@ -11,7 +11,21 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from pct.data.doctor import clock, excitation, frames, motion, ranges, resampling, splits, units, values
+from pct.data.doctor import (
+    circular,
+    clock,
+    excitation,
+    frames,
+    lags,
+    lever_arm,
+    ranges,
+    resampling,
+    scales,
+    seams,
+    splits,
+    units,
+    values,
+)
 from pct.data.doctor.finding import SEVERITIES, Finding
 from pct.data.doctor.recording import Recording
 
@@ -28,21 +42,21 @@ CHECKS: tuple[Check, ...] = (
     ranges.quantised,
     ranges.clipped,
     values.frozen,
-    motion.glued,
+    seams.glued,
     resampling.held,
     resampling.interpolated,
     frames.headings,
     frames.velocity_frame,
-    motion.circular_yaw_rate,
+    circular.circular_yaw_rate,
     units.units_and_signs,
     frames.heading_is_course,
     units.steering_unit,
     units.steering_sign,
-    motion.lags,
-    motion.clock,
-    motion.mismatch,
-    motion.reference_point,
-    motion.lags_of_rates,
+    lags.lags,
+    scales.clock,
+    scales.mismatch,
+    lever_arm.reference_point,
+    lags.lags_of_rates,
     units.steering_delay,
     excitation.standstill,
     excitation.imbalance,

@@ -17,6 +17,10 @@ import numpy as np
 from pct.data.doctor.recording import Piece, Recording
 from pct.data.doctor.statistics import FINEST_LAG, Agreement, Column, Pair, agreement
 
+# Channels that are compared with the pose.
+VELOCITIES = ("v", "vx", "psi_dot")
+# Correlation of readings that noise does not explain when missing.
+COHERENT = 0.8
 # Rates are compared over this time in s: long against noise, short against a turn.
 SPAN = 0.3
 
