@@ -23,7 +23,7 @@ import jax
 import numpy as np
 from scipy.stats import t
 
-from pct.cli.train import keep_compiled_code
+from pct.cli.folders import keep_compiled_code
 from pct.data.derive import model_columns
 from pct.data.trajectory import Trajectory
 from pct.data.windows import WindowSet, WindowStore, make_window_set, window_starts

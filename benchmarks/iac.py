@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from pct.cli.train import keep_compiled_code
+from pct.cli.folders import keep_compiled_code
 from pct.data.context import moving_channels
 from pct.data.windows import WindowSet, WindowStore, make_window_set
 from pct.dynamics import MODEL_SPECS, with_fixed

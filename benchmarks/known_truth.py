@@ -35,7 +35,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pct.cli.train import keep_compiled_code
+from pct.cli.folders import keep_compiled_code
 from pct.data.windows import WindowSet, WindowStore, make_window_set
 from pct.dynamics import MODEL_SPECS, with_fixed
 from pct.dynamics.core import ModelSpec

@@ -17,7 +17,8 @@ from flax import serialization
 from pct import analysis
 from pct.analysis import load_network, load_windows
 from pct.cli.config import parse_args
-from pct.cli.train import main, resolve_spec
+from pct.cli.train import main
+from pct.cli.train_flags import resolve_spec
 from pct.data.loading import load_window_store
 from pct.dynamics import MODEL_SPECS
 from pct.errors import PctError, UsageError

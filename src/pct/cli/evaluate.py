@@ -10,7 +10,7 @@ from pathlib import Path
 import tyro
 
 from pct.cli.config import merge_repeated
-from pct.cli.train import keep_compiled_code, resolve_folder
+from pct.cli.folders import keep_compiled_code, resolve_folder
 from pct.errors import DataError, UsageError
 
 

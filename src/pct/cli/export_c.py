@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args.validate()
     import jax
 
-    from pct.cli.train import keep_compiled_code
+    from pct.cli.folders import keep_compiled_code
     from pct.export.c import check, make_program, prefix_of
     from pct.files import write_output
 

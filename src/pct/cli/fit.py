@@ -120,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args.validate()
     import jax
 
-    from pct.cli.train import default_results, keep_compiled_code, resolve_folder
+    from pct.cli.folders import default_results, keep_compiled_code, resolve_folder
     from pct.data.loading import data_hashes, load_window_store
     from pct.runs.directory import create_run_directory, mark_done, mark_failed, write_provenance
 

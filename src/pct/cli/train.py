@@ -13,18 +13,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pct.cli.config import TrainConfig, changed_flags, saved_config, shared_flags
+from pct.cli.config import TrainConfig, shared_flags
 from pct.cli.config import parse_args as parse_args
-from pct.errors import DataError, DivergedError, UsageError
+from pct.cli.folders import default_results, keep_compiled_code
+from pct.cli.train_flags import check_resumable, like_fit, resolve_spec, with_folders, with_huber
+from pct.errors import DataError, DivergedError
+from pct.files import cache_folder
 
 if TYPE_CHECKING:
     from pct.data.windows import HistoryFeatures
-    from pct.dynamics import ModelSpec
-    from pct.fitted import FittedModel
 
 log = logging.getLogger(__name__)
 
-REPO_ROOT = Path(__file__).resolve().parents[3]
 # Windows that normalisation, tables and plots are made from; more are sampled evenly.
 SHOWN = 65536
 
@@ -365,156 +365,6 @@ def end_failed(run: Path, tracker: Any, error: BaseException, args: TrainConfig)
     if saved_states(run):
         lower = f" --lr {args.lr / 10:g} --force" if isinstance(error, DivergedError) else ""
         print(f"Go on with: pct train --resume {shlex.quote(str(run))}{lower}", file=sys.stderr)
-
-
-def keep_compiled_code(jax: Any) -> None:
-    """Keep compiled code in the user's cache folder, so that the next run starts at once.
-
-    `JAX_COMPILATION_CACHE_DIR` chooses another folder, `JAX_ENABLE_COMPILATION_CACHE=false` none.
-    """
-    if jax.config.jax_compilation_cache_dir is None:
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-
-
-def cache_folder() -> Path:
-    """PCT's folder in the user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pct"
-
-
-def resolve_spec(args: TrainConfig, fitted: FittedModel | None = None) -> ModelSpec:
-    """The model of the flags: registered or fitted, of the requested hidden size and vehicle, with scopes.
-
-    Raises:
-        UsageError: an unknown model, vehicle or parameter; the message lists the known ones.
-    """
-    from pct.dynamics import MODEL_SPECS, with_fixed, with_scope
-    from pct.dynamics.vehicles import with_vehicle
-
-    try:
-        spec = MODEL_SPECS[args.model] if fitted is None else fitted.spec_to_train()
-    except KeyError:
-        available = ", ".join(sorted(MODEL_SPECS))
-        raise UsageError(f"Unknown model '{args.model}'. Available models: {available}") from None
-    if spec.name == "mlp-dynamics":
-        from pct.dynamics.mlp_dynamics import mlp_default_params, mlp_param_bounds, mlp_param_shapes
-
-        hidden_size = args.dynamics_hidden_size
-        spec = dataclasses.replace(
-            spec,
-            param_shapes=mlp_param_shapes(hidden_size),
-            param_bounds=mlp_param_bounds(hidden_size),
-            default_params=mlp_default_params(hidden_size),
-        )
-    if args.vehicle is not None:
-        spec = with_vehicle(spec, args.vehicle)
-    spec = with_scope(with_scope(spec, args.context_params, "context"), args.global_params, "global")
-    return with_fixed(spec, args.fixed_values())
-
-
-def like_fit(args: TrainConfig, fitted: FittedModel) -> TrainConfig:
-    """The settings with what the fit decides.
-
-    Raises:
-        UsageError: a flag asks for something else.
-    """
-    name = fitted.spec.name
-    if args.model not in (name, TrainConfig.model):
-        raise UsageError(
-            f"--model {args.model}: --init-from {args.init_from} is a fit of {name}: leave it out"
-        )
-    if args.vehicle is not None:
-        raise UsageError("--vehicle: with --init-from it is the fit's: leave it out")
-    integration: Any = {"integrator": fitted.integrator_name, "substeps": fitted.substeps}
-    return dataclasses.replace(
-        args,
-        init_from=args.init_from and args.init_from.resolve(),
-        model=name,
-        dt=round(100 * fitted.dt),
-        history=fitted.settings["history"],
-        history_fit=False,  # the observer reads the history
-        **integration,
-    )
-
-
-def with_huber(spec: ModelSpec, huber: float | None) -> ModelSpec:
-    """The model with errors beyond so many scales counted by their size, in training and validation."""
-    if huber is None:
-        return spec
-    return dataclasses.replace(
-        spec,
-        train_loss_kwargs={**spec.train_loss_kwargs, "huber": huber},
-        eval_loss_kwargs={**spec.eval_loss_kwargs, "huber": huber},
-    )
-
-
-def check_resumable(args: TrainConfig, hashes: dict[str, str]) -> TrainConfig:
-    """Refuse to go on with other flags or data than the run was started with, unless forced.
-
-    Returns:
-        The settings of the run.
-
-    Raises:
-        UsageError: a flag differs, or no epoch is left.
-        DataError: a file of the data differs.
-    """
-    from pct.runs.directory import DONE, data_of
-
-    assert args.resume is not None
-    saved = saved_config(args.resume)
-    if (args.resume / DONE).exists() and args.epochs <= saved.epochs:
-        raise UsageError(
-            f"--resume {args.resume}: its {saved.epochs} epochs are done: "
-            f"pass --epochs {2 * saved.epochs} to train on"
-        )
-    if changed := changed_flags(args, saved):
-        told = ", ".join(f"{flag} is {now}, was {then}" for flag, (now, then) in changed.items())
-        if not args.force:
-            raise UsageError(f"--resume {args.resume}: {told}: leave the flag out, or pass --force")
-        log.warning("%s", told)
-    then = data_of(args.resume)
-    if differ := sorted(path for path in then.keys() | hashes.keys() if then.get(path) != hashes.get(path)):
-        told = f"the data is not what the run was started with: {differ[0]} ({len(differ)} files differ)"
-        if not args.force:
-            raise DataError(f"--resume {args.resume}: {told}: put it back, or pass --force")
-        log.warning("%s", told)
-    return saved
-
-
-def with_folders(args: TrainConfig) -> TrainConfig:
-    """The settings with absolute paths of the data, by which a run can go on from any folder.
-
-    Raises:
-        DataError: a folder is missing.
-    """
-    return dataclasses.replace(
-        args,
-        dataset=tuple(str(resolve_folder(path, "--dataset")) for path in args.dataset),
-        val_dataset=tuple(str(resolve_folder(path, "--val-dataset")) for path in args.val_dataset),
-    )
-
-
-def resolve_folder(path: str, flag: str) -> Path:
-    """A dataset folder, absolute or relative to the repository root, else to the working directory.
-
-    Raises:
-        DataError: there is no such folder.
-    """
-    tried = list(dict.fromkeys((REPO_ROOT / path, Path.cwd() / path)))
-    for folder in tried:
-        if folder.is_dir():
-            return folder
-    what = "a file" if any(folder.exists() for folder in tried) else "nothing"
-    raise DataError(
-        f"{flag} {path}: expected a folder, found {what} at {' or '.join(map(str, tried))}: "
-        "check the path, or make a dataset with `pct simulate`"
-    )
-
-
-def default_results() -> Path:
-    """``results/`` in the repository root; in the working directory where PCT is installed without one."""
-    in_repository = (REPO_ROOT / "pyproject.toml").exists()
-    return (REPO_ROOT if in_repository else Path.cwd()) / "results"
 
 
 def check_same_features(dataset: Any, val_dataset: Any) -> None:

@@ -22,6 +22,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from pct.files import cache_folder as user_folder
 from pct.files import write_atomic
 
 COMPILERS = ("g++", "clang++", "c++")
@@ -84,7 +85,7 @@ def find_compiler() -> list[str]:
 
 def cache_folder() -> Path:
     """Where compiled libraries are kept."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pct" / "native"
+    return user_folder() / "native"
 
 
 def _compile(command: list[str], source: str, include: str | None, path: Path) -> None:
