@@ -97,7 +97,7 @@ def main() -> None:
             continue
         measured = run_pinned(cores)
         rates = measured.pop("rates")
-        print_table(cores, rates)
+        print_table(f"{cores} core(s)", rates)
         for key, value in measured.items():
             print(f"{key}: {value}", flush=True)
         result |= {f"{key}{suffix}": value for key, value in summarise(rates).items()} | measured
@@ -118,11 +118,8 @@ def run_pinned(cores: int) -> dict[str, Any]:
     return json.loads(process.stdout.splitlines()[-1])
 
 
-def measure(names: list[str], cores: int, *, quick: bool, facts: bool = True) -> dict[str, Any]:
-    """Windows per second of each loop and batch size, all repeats.
-
-    On one core also how far gradients are apart, and with ``facts`` the other figures.
-    """
+def measure(names: list[str], cores: int, *, quick: bool) -> dict[str, Any]:
+    """Windows per second of each loop and batch size, all repeats; on one core the other figures, too."""
     # The last cores: the first one serves the system.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-cores:])
     from peers import documented_loop, ours
@@ -135,7 +132,6 @@ def measure(names: list[str], cores: int, *, quick: bool, facts: bool = True) ->
     if cores == 1:
         say("comparing loss and gradient")
         found["gradient_difference"] = check_agreement(problem, modules)
-    if cores == 1 and facts:
         found |= {
             "recompiles": ours.recompiles(problem, BATCH_SIZE),
             "documented_recompile_seconds": documented_loop.recompile_seconds(problem, BATCH_SIZE),
@@ -145,12 +141,7 @@ def measure(names: list[str], cores: int, *, quick: bool, facts: bool = True) ->
     rates: dict[str, dict[int, list[float]]] = {name: {} for name in names}
     for batch_size in QUICK_BATCH_SIZES if quick else BATCH_SIZES:
         say(f"compiling: {cores} core(s), batches of {batch_size}")
-        epochs: dict[str, Callable[[], int]] = {}
-        for name, module in modules.items():
-            batches = LOOPS[name].batches
-            part = problem if batches is None else problem.thin(batches * batch_size)
-            epochs[name] = module.make_epoch(part, batch_size)
-            epochs[name]()
+        epochs = make_epochs(problem, modules, batch_size)
         compilations = Compilations()
         say("timing")
         for _ in range(QUICK_REPEATS if quick else REPEATS):
@@ -159,6 +150,17 @@ def measure(names: list[str], cores: int, *, quick: bool, facts: bool = True) ->
         if compilations.count:
             raise RuntimeError(f"Expected no compilation while timing, counted {compilations.count}")
     return {"rates": rates, **found}
+
+
+def make_epochs(problem: Any, modules: dict[str, Any], batch_size: int) -> dict[str, Callable[[], int]]:
+    """An epoch of each loop, compiled and run once."""
+    epochs = {}
+    for name, module in modules.items():
+        batches = LOOPS[name].batches
+        part = problem if batches is None else problem.thin(batches * batch_size)
+        epochs[name] = module.make_epoch(part, batch_size)
+        epochs[name]()
+    return epochs
 
 
 def windows_per_second(epoch: Callable[[], int]) -> float:
@@ -211,15 +213,15 @@ def summarise(rates: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
     return {**ratios, "windows_per_second": rounded}
 
 
-def ratio(rates: dict[str, dict[str, list[float]]], name: str, size: str) -> float:
-    """Median over the repeats of a loop's speed over the documented loop's."""
-    pairs = zip(rates[name][size], rates["documented"][size], strict=True)
-    return statistics.median(speed / documented for speed, documented in pairs)
+def ratio(rates: dict[str, dict[str, list[float]]], name: str, size: str, to: str = "documented") -> float:
+    """Median over the repeats of a loop's speed over another's."""
+    pairs = zip(rates[name][size], rates[to][size], strict=True)
+    return statistics.median(speed / other for speed, other in pairs)
 
 
-def print_table(cores: int, rates: dict[str, dict[str, list[float]]]) -> None:
+def print_table(where: str, rates: dict[str, dict[str, list[float]]]) -> None:
     """One row a loop: median, lowest and highest windows per second, and the ratio, by batch size."""
-    print(f"\nWindows per second on {cores} core(s): median (lowest to highest), ratio to documented")
+    print(f"\nWindows per second on {where}: median (lowest to highest), ratio to documented")
     print(f"{'':12s}" + "".join(f"{'B = ' + size:>34s}" for size in rates["documented"]))
     for name, by_size in rates.items():
         row = f"{name:12s}"

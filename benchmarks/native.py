@@ -2,11 +2,11 @@
 
 The loops of `engine.py` on the same windows, `ours` once with `--engine jax` and once with native code; loss
 and gradient of a first batch are compared before anything is timed, the loops take turns, and a ratio is the
-median over repeats of a loop's speed over the documented loop's in the same repeat. One pinned core, then
-two: threads that share a batch's blocks, and two devices that share its windows. The roofline is what a
-matrix product reaches on the same core. The first step is that of a fresh process with warm caches: imports,
-data, network, optimiser. MPPI: 1024 rollouts of 50 steps from one state. Leave the machine to it. Last line:
-one JSON object.
+median over repeats of a loop's speed over the documented loop's in the same repeat. They run on one pinned
+core; native code takes its turn on two as well, in a process whose threads share a batch's blocks and in one
+whose two devices share its windows. The roofline is what a matrix product reaches on the one core in the same
+repeat. The first step is that of a fresh process with warm caches: imports, data, network, optimiser. MPPI:
+1024 rollouts of 50 steps from one state. Leave the machine to it. Last line: one JSON object.
 
     python benchmarks/native.py [--quick] [--without torch]
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import importlib
 import json
 import os
 import statistics
@@ -25,6 +26,7 @@ import time
 from typing import Any
 
 import engine
+import scaling
 
 NAMES = ("documented", "ours", "native", "torch")
 TWO_DEVICES = "--xla_force_host_platform_device_count=2"
@@ -46,16 +48,11 @@ def main() -> None:
         for name in NAMES
         if name not in args.without.split(",") and engine.is_installed(engine.LOOPS[name].package)
     ]
-    parts = {
-        "one": lambda: measure(names, 1, args.quick),
-        "two": lambda: measure(names, 2, args.quick),
-        "devices": lambda: measure(["native"], 2, args.quick),
-        "first step": first_step,
-        "mppi": mppi,
-        "roofline": roofline,
-    }
+    if args.part in ("one", "threads", "devices"):
+        take_turns(names if args.part == "one" else ["native"], alone=args.part == "one")
+        return
     if args.part:
-        print(json.dumps(parts[args.part]()))
+        print(json.dumps({"first step": first_step, "mppi": mppi}[args.part]()))
         return
 
     conditions = {
@@ -65,58 +62,118 @@ def main() -> None:
         "load_at_start": os.getloadavg()[0],
     }
     print(*(f"{key}: {value}" for key, value in conditions.items()), sep="\n", flush=True)
-    one = run("one", engine.ONE_THREAD)
-    engine.print_table(1, one["rates"])
-    roof = run("roofline", engine.ONE_THREAD)
-    forward = run("mppi", engine.ONE_THREAD)
-    starts = first_steps()
-    result = ratios(one["rates"]) | {"gradient_difference": one["gradient_difference"]} | forward | starts
-    fastest = max(statistics.median(speeds) for speeds in one["rates"]["native"].values())
-    result["roofline_fraction"] = round(fastest * roof["operations"] / roof["peak"], 3)
-    result["roofline_fraction_of_least"] = round(fastest * roof["least_operations"] / roof["peak"], 3)
-    if len(os.sched_getaffinity(0)) > 1:
-        two = run("two", "")
-        engine.print_table(2, two["rates"])
-        devices = run("devices", TWO_DEVICES)
-        print("\nNative on two cores over native on one core, of the medians")
-        for what, rates in (("threads", two["rates"]), ("devices", devices["rates"])):
-            for size, speeds in rates["native"].items():
-                gain = statistics.median(speeds) / statistics.median(one["rates"]["native"][size])
-                result[f"two_cores_{what}_b{size}"] = round(gain, 2)
-                print(f"{what}, B = {size}: {gain:.2f}")
+    result = compare(args.quick) | run("mppi", engine.ONE_THREAD) | first_steps()
     print(*(f"{key}: {value}" for key, value in result.items()), sep="\n")
     print(json.dumps(result | conditions))
 
 
-def run(part: str, flags: str) -> dict[str, Any]:
-    """A part in a process of its own, on the last core or on two."""
+def compare(quick: bool) -> dict[str, Any]:
+    """Speeds on one core and on two, and the roofline, in turns."""
+    flags = {"one": engine.ONE_THREAD}
+    if len(os.sched_getaffinity(0)) > 1:
+        flags |= {"threads": "", "devices": TWO_DEVICES}
+    processes = {part: start(part, flag) for part, flag in flags.items()}
+    work = answer(processes["one"])
+    rates: dict[str, dict[str, list[float]]] = {}
+    shares: dict[str, list[float]] = {}
+    for size in map(str, engine.QUICK_BATCH_SIZES if quick else engine.BATCH_SIZES):
+        engine.say(f"compiling: batches of {size}")
+        for process in processes.values():
+            answer(process, size)
+        engine.say("timing")
+        for _ in range(engine.QUICK_REPEATS if quick else engine.REPEATS):
+            found = {part: answer(process, size) for part, process in processes.items()}
+            peak = found["one"].pop("peak")
+            for what in ("operations", "least_operations"):
+                shares.setdefault(f"{what}_b{size}", []).append(found["one"]["native"] * work[what] / peak)
+            speeds = found["one"] | {part: found[part]["native"] for part in found if part != "one"}
+            for name, speed in speeds.items():
+                rates.setdefault(name, {}).setdefault(size, []).append(speed)
+    for process in processes.values():
+        process.communicate()
+    engine.print_table("one core, of native code on two as well", rates)
+    return ratios(rates) | {
+        "gradient_difference": work["gradient_difference"],
+        "roofline_fraction": best_median(shares, "operations"),
+        "roofline_fraction_of_least": best_median(shares, "least_operations"),
+    }
+
+
+def best_median(shares: dict[str, list[float]], what: str) -> float:
+    """Largest of the batch sizes' medians."""
+    return round(max(statistics.median(share) for key, share in shares.items() if key.startswith(what)), 3)
+
+
+def start(part: str, flags: str) -> subprocess.Popen[str]:
+    """A process of its own for a part, on the last core or on two."""
     engine.say(f"{part} ...")
-    env = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    cores = sorted(os.sched_getaffinity(0))[-2 if part in ("two", "devices") else -1 :]
-    process = subprocess.run(
+    cores = sorted(os.sched_getaffinity(0))[-2 if part in ("threads", "devices") else -1 :]
+    return subprocess.Popen(
         [sys.executable, *sys.argv, "--part", part],
-        env=env,
+        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
-    if process.returncode:
-        sys.exit(process.returncode)
-    return json.loads(process.stdout.splitlines()[-1])
 
 
-def measure(names: list[str], cores: int, quick: bool) -> dict[str, Any]:
-    """Windows per second of each loop and batch size, all repeats; on one core the gradients' difference."""
-    return engine.measure(names, cores, quick=quick, facts=False)
+def answer(process: subprocess.Popen[str], question: str = "") -> dict[str, Any]:
+    """The JSON object that a process prints next, when it was asked."""
+    if question:
+        print(question, file=process.stdin, flush=True)
+    line = process.stdout.readline()
+    if not line:
+        sys.exit(process.wait() or 1)
+    return json.loads(line)
+
+
+def run(part: str, flags: str) -> dict[str, Any]:
+    """What a part's process prints."""
+    process = start(part, flags)
+    found = answer(process)
+    process.wait()
+    return found
+
+
+def take_turns(names: list[str], *, alone: bool) -> None:
+    """Read batch sizes and tell one repeat's windows per second of each loop, and alone the roofline.
+
+    The first answer of a batch size follows its compilation and is a repeat to warm up. Alone, say first what
+    a window takes.
+    """
+    from peers.compilations import Compilations
+    from peers.problem import make_problem
+
+    problem = make_problem()
+    modules = {name: importlib.import_module(engine.LOOPS[name].module) for name in names}
+    if alone:
+        engine.say("comparing loss and gradient")
+        difference = engine.check_agreement(problem, modules)
+        scaling.roofline()  # compiled before anything is counted
+        print(json.dumps({"gradient_difference": difference} | operations(problem)), flush=True)
+    made: dict[int, Any] = {}
+    for size in map(int, sys.stdin):
+        if size not in made:
+            made = {size: (engine.make_epochs(problem, modules, size), Compilations())}
+        epochs, compilations = made[size]
+        speeds = {name: engine.windows_per_second(epoch) for name, epoch in epochs.items()}
+        if alone:
+            speeds["peak"] = scaling.roofline()
+        if compilations.count:
+            raise RuntimeError(f"Expected no compilation while timing, counted {compilations.count}")
+        print(json.dumps(speeds), flush=True)
 
 
 def ratios(rates: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
-    """Native code's and PyTorch's speed over the documented loop's, and native over JAX."""
+    """Native code's and PyTorch's speed over the documented loop's, native over JAX, two cores over one."""
     result: dict[str, Any] = {}
     for size in rates["documented"]:
         result[f"ratio_b{size}"] = round(engine.ratio(rates, "native", size), 1)
-        pairs = zip(rates["native"][size], rates["ours"][size], strict=True)
-        result[f"native_over_jax_b{size}"] = round(statistics.median(a / b for a, b in pairs), 2)
+        result[f"native_over_jax_b{size}"] = round(engine.ratio(rates, "native", size, "ours"), 2)
+        for name in ("threads", "devices"):
+            if name in rates:
+                result[f"two_cores_{name}_b{size}"] = round(engine.ratio(rates, name, size, "native"), 2)
         if "torch" in rates:
             result[f"torch_ratio_b{size}"] = round(engine.ratio(rates, "torch", size), 3)
     medians = {
@@ -126,25 +183,20 @@ def ratios(rates: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
     return result | {"windows_per_second": medians}
 
 
-def roofline() -> dict[str, float]:
-    """Operations of a window with the network, and operations a second of a matrix product.
+def operations(problem: Any) -> dict[str, float]:
+    """Operations of a window with the network.
 
     ``operations`` counts as `scaling.py` does, with the forward pass once more in the reverse;
     ``least_operations`` one forward and one reverse pass.
     """
     import jax
 
-    import scaling
-    from peers.problem import make_problem
-
-    problem = make_problem()
     weights = sum(leaf.size for leaf in jax.tree.leaves(problem.params))
     forward, reverse = scaling.operations()
     horizon = problem.windows.targets.shape[1]
     return {
         "operations": (forward + reverse) * horizon + 6 * weights,
         "least_operations": reverse * horizon + 6 * weights,
-        "peak": scaling.roofline(),
     }
 
 
