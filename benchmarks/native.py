@@ -274,7 +274,7 @@ def first_step() -> dict[str, float]:
     base_params = spec.build_base_params(round(100 * store.dt))
     made = make_engine("native", spec, base_params, "rk4", 1)
     step = make_network_step_fn(
-        network.apply,
+        network.clone(dense=made.dense).apply,
         lambda *states, **weights: spec.loss_fn(*states, **spec.train_loss_kwargs, **weights),
         spec.param_keys,
         base_params,

@@ -125,7 +125,7 @@ def _make_step_fn(
     base_params = spec.build_base_params(TIMESTEP_HUNDREDTHS)
     made = make_engine(engine, spec, base_params, "rk4", 1)
     return make_network_step_fn(
-        problem.network.apply,
+        problem.network.clone(dense=made.dense).apply,
         lambda *states, **weights: spec.loss_fn(*states, **spec.train_loss_kwargs, **weights),
         spec.param_keys,
         base_params,

@@ -6,20 +6,22 @@ import platform
 import subprocess
 from pathlib import Path
 
+import jax
 import pytest
 
 from native.windows import every_model, needs_compiler
 from pct.dynamics import MODEL_SPECS, ModelSpec
-from pct.native import code
+from pct.native import code, network
 from pct.native.compiler import find_compiler
 
 pytestmark = [needs_compiler, pytest.mark.slow]
 
-DRIVER = Path(__file__).with_name("sanitized.cpp")
+DRIVER, NETWORK_DRIVER = (Path(__file__).with_name(f"sanitized{what}.cpp") for what in ("", "_network"))
 CHECKED = (
     "-std=c++17", "-O1", "-g", "-w", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off",
-    "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer",
+    "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-pthread", f"-I{jax.ffi.include_dir()}",
 )  # fmt: skip
+BYTES, RACES = ("-fsanitize=address,undefined",), ("-fsanitize=thread",)
 CLEAN = 0, ""
 # With 4 and 8 lanes, whatever the machine itself has.
 PROCESSORS = ("x86-64", "x86-64-v3")
@@ -32,11 +34,17 @@ def source_of(spec: ModelSpec, integrator: str, keys: tuple[str, ...]) -> str:
         return str(code.Code(spec, integrator, keys, xla=False).library)
 
 
-def report_of(source: str, folder: Path, processor: str = "native") -> tuple[int, str]:
+def report_of(
+    source: str,
+    folder: Path,
+    processor: str = "native",
+    driver: Path = DRIVER,
+    checks: tuple[str, ...] = BYTES,
+) -> tuple[int, str]:
     """Exit code and output of the driver behind a source."""
     unit, program = folder / "checked.cpp", folder / "checked"
-    unit.write_text(source + "\n" + DRIVER.read_text())
-    command = [*find_compiler(), *CHECKED, f"-march={processor}", "-o", str(program), str(unit)]
+    unit.write_text(source + "\n" + driver.read_text())
+    command = [*find_compiler(), *CHECKED, *checks, f"-march={processor}", "-o", str(program), str(unit)]
     built = subprocess.run(command, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr[:2000]
     done = subprocess.run([str(program)], capture_output=True, text=True)
@@ -74,3 +82,31 @@ def test_a_planted_fault_is_found(right: str, wrong: str, tmp_path: Path) -> Non
     status, said = report_of(source.replace(right, wrong), tmp_path)
     assert status != 0
     assert "heap-buffer-overflow" in said
+
+
+def source_of_network() -> str:
+    """What would be compiled for the dense layers."""
+    return "\n".join(map(code.read_part, network.PARTS))
+
+
+@pytest.mark.parametrize("checks", [BYTES, RACES], ids=["bytes", "races"])
+def test_dense_layers(checks: tuple[str, ...], tmp_path: Path) -> None:
+    assert report_of(source_of_network(), tmp_path, "native", NETWORK_DRIVER, checks) == CLEAN
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "checks", "said"),
+    [
+        ("to + r * a.outputs, c, a.outputs", "to + r * a.outputs, c, width", BYTES, "AddressSanitizer"),
+        ("while (progress.done < chunks()) PAUSE();", "", RACES, "data race"),
+    ],
+    ids=["bytes", "races"],
+)
+def test_a_fault_planted_in_dense_layers_is_found(
+    right: str, wrong: str, checks: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    source = source_of_network()
+    assert right in source
+    status, output = report_of(source.replace(right, wrong), tmp_path, "native", NETWORK_DRIVER, checks)
+    assert status != 0
+    assert said in output

@@ -175,6 +175,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         # 6) Model and optimiser.
         base_params = spec.build_base_params(dt)
         integrator = make_integrator(args.integrator, substeps)
+        engine = make_engine(args.engine, spec, base_params, args.integrator, substeps)
+        if engine.fallback and first:
+            log.warning(
+                "native code is not used: %s; pure JAX is slower, the results are the same", engine.fallback
+            )
         shown = dataset.sample(SHOWN)
         feature_mean, feature_std = fit_normalization(shown.features)
         settings = network_settings(spec)
@@ -186,6 +191,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             feature_std=feature_std,
             rows=args.history if is_sequence else 0,
             channels=len(moving_channels(spec)),
+            dense=engine.dense,
             **settings,
         )
         model = network if args.ensemble == 1 else Ensemble(network, args.ensemble)
@@ -204,11 +210,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             state = checkpoint.restore_state(saved, state)
         if former is not None and former.lr != args.lr:
             state = state._replace(opt_state=optnet.with_learning_rate(state.opt_state, args.lr))
-        engine = make_engine(args.engine, spec, base_params, args.integrator, substeps)
-        if engine.fallback and first:
-            log.warning(
-                "native code is not used: %s; pure JAX is slower, the results are the same", engine.fallback
-            )
         mesh = epochs.make_mesh()
 
         def train_loss_fn(*states: Any, **weights: Any) -> Any:

@@ -25,12 +25,15 @@ class Engine(NamedTuple):
         rollout: as of `make_rollout`.
         train_loss, eval_loss: loss of a batch and its gradient by the answers in one call, for single
             precision; None where the loss is to be made of ``rollout``.
+        dense: ``dense(layers, features)``, the dense layers of a network of single precision, as of
+            `pct.native.network.dense_layers`; None where XLA is to compute them.
         fallback: why native code was asked for and is not used; empty where that is not so.
     """
 
     rollout: RolloutFn
     train_loss: BatchLossFn | None = None
     eval_loss: BatchLossFn | None = None
+    dense: Callable[..., Array] | None = None
     fallback: str = ""
 
 
@@ -51,6 +54,7 @@ def make_engine(
         return Engine(plain)
     from pct.native.compiler import NoCompiler
     from pct.native.graph import NotSupported
+    from pct.native.network import dense_layers, prepare
     from pct.native.training import native_loss, native_rollout
 
     problem = spec, base_params, integrator_name, substeps
@@ -60,6 +64,7 @@ def make_engine(
         fast = native_rollout(*problem)
         train_loss = native_loss(*problem, spec.train_loss_kwargs)
         eval_loss = native_loss(*problem, spec.eval_loss_kwargs)
+        prepare()
     except (NoCompiler, NotSupported) as error:
         reason = f"model '{spec.name}' uses {error}" if isinstance(error, NotSupported) else str(error)
         if name == "native":
@@ -71,4 +76,4 @@ def make_engine(
         single = all(leaf.dtype == jnp.float32 for leaf in arrays)
         return (fast if single else plain)(initial_states, controls, learned)
 
-    return Engine(rollout, train_loss, eval_loss)
+    return Engine(rollout, train_loss, eval_loss, dense_layers)

@@ -52,7 +52,7 @@ class Code:
             # Its headers, whose version is compiled in.
             include, version = jax.ffi.include_dir(), jax.__version__
         # Generating the source takes longer than reading the library, and a start waits for it.
-        facts = describe(self._equations), options, _generator(), version
+        facts = describe(self._equations), options, generator(), version
         self.key = hashlib.sha256(repr(facts).encode()).hexdigest()
         self.library = load_library(self.key, lambda: make_source(self._equations, options, xla=xla), include)
 
@@ -69,8 +69,13 @@ class Code:
 
 def make_source(equations: Equations, options: Options, *, xla: bool) -> str:
     """The whole C++ source of a model, with or without the entry points for XLA."""
-    simd, driver, entry = ((_FOLDER / name).read_text() for name in ("simd.h", "rollout.h", "ffi.h"))
-    return "\n".join([simd, generate(equations, options), driver, *([entry] if xla else [])])
+    after = ("rollout.h", "pool.h", "ffi.h") if xla else ("rollout.h",)
+    return "\n".join([read_part("simd.h"), generate(equations, options), *map(read_part, after)])
+
+
+def read_part(name: str) -> str:
+    """A part of the sources that is the same for all models."""
+    return (_FOLDER / name).read_text()
 
 
 def comparison(angle_mask: Any, scales: Any, huber: float | None = None) -> np.ndarray:
@@ -92,7 +97,7 @@ def _options(spec: ModelSpec, equations: Equations, integrator_name: str, keys: 
 
 
 @cache
-def _generator() -> str:
+def generator() -> str:
     """Hash of what makes sources of equations, and of the interface that they are called by."""
     files = sorted((file.name, file.read_bytes()) for file in _FOLDER.iterdir() if file.is_file())
     return hashlib.sha256(repr(files).encode()).hexdigest()

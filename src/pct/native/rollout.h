@@ -4,10 +4,7 @@
 // Lanes beyond the last window repeat it, and are not written.
 #include <algorithm>
 #include <atomic>
-#include <new>
 #include <utility>
-
-#define EXPORTED __attribute__((visibility("default")))
 
 // One call. B windows of T steps; pointers that a call does not need are null.
 struct Call {
@@ -29,28 +26,6 @@ struct Call {
   float* by_answers;        // out (B, LEARNED)
   float* by_start;          // out (B, STATES)
   float* by_controls;       // out (B, T, CONTROLS)
-};
-
-// Memory of one thread, kept from call to call.
-class Scratch {
- public:
-  ~Scratch() { release(); }
-  V* take(size_t count) {
-    if (count > size_) {
-      release();
-      data_ = static_cast<V*>(::operator new(count * sizeof(V), std::align_val_t{sizeof(V)}));
-      size_ = count;
-    }
-    return data_;
-  }
-
- private:
-  void release() {
-    if (data_) ::operator delete(data_, std::align_val_t{sizeof(V)});
-    data_ = nullptr;
-  }
-  V* data_ = nullptr;
-  size_t size_ = 0;
 };
 
 // Of each pair of lanes S apart, one goes to the other of a pair of vectors S apart.

@@ -3,6 +3,7 @@
 // The polynomials and their errors are those of pct/engine/fastmath.py. A NaN stays a NaN.
 #include <cstdint>
 #include <cstring>
+#include <new>
 
 // Numbers in a register of this machine.
 #if defined(__AVX512F__)
@@ -15,6 +16,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #define FUNCTION static __attribute__((noinline))
+#define EXPORTED __attribute__((visibility("default")))
 
 typedef float V __attribute__((vector_size(4 * LANES)));
 typedef int32_t M __attribute__((vector_size(4 * LANES)));  // all bits of a lane, or none; also integers
@@ -178,3 +180,25 @@ INLINE V vlog(V x) {
   const V edge = vwhere(x == 0.0f, splat(-__builtin_inff()), vwhere(x < 0.0f, splat(__builtin_nanf("")), x));
   return vwhere((x > 0.0f) & (x < __builtin_inff()), value, edge);
 }
+
+// Memory of one thread, kept from call to call.
+class Scratch {
+ public:
+  ~Scratch() { release(); }
+  V* take(size_t count) {
+    if (count > size_) {
+      release();
+      data_ = static_cast<V*>(::operator new(count * sizeof(V), std::align_val_t{sizeof(V)}));
+      size_ = count;
+    }
+    return data_;
+  }
+
+ private:
+  void release() {
+    if (data_) ::operator delete(data_, std::align_val_t{sizeof(V)});
+    data_ = nullptr;
+  }
+  V* data_ = nullptr;
+  size_t size_ = 0;
+};

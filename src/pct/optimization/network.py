@@ -11,6 +11,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -37,6 +38,7 @@ class ParameterMLP(nn.Module):
         global_mask: which entries are one learned constant for all features, (P,); none when left out.
         rows: rows of history that the last features are, for a gated recurrent unit to read [1]; 0 for none.
         channels: values in each of these rows.
+        dense: computes all dense layers of single precision at once, of `pct.engine.choice.Engine.dense`.
 
     Calling it with features (B, F) returns parameters (B, P).
     """
@@ -51,6 +53,7 @@ class ParameterMLP(nn.Module):
     global_mask: Any = None
     rows: int = 0
     channels: int = 0
+    dense: Callable[[Sequence[tuple[Array, Array]], Array], Array] | None = None
 
     @nn.compact
     def __call__(self, features: Features) -> FlatParams:
@@ -65,22 +68,32 @@ class ParameterMLP(nn.Module):
             read: Array = nn.RNN(nn.GRUCell(self.hidden_sizes[0]))(steps, initial_carry=before)
             read = read[..., -1, :]
             hidden = jnp.concatenate([present, read], axis=-1)
-        for size in self.hidden_sizes:
-            hidden = nn.tanh(nn.Dense(size)(hidden))
         low, high = np.asarray(self.min_bounds), np.asarray(self.max_bounds)
         if self.defaults is None:
             start = np.zeros_like(low)
         else:
             start = from_bounds(np.asarray(self.defaults), low, high, self.log_mask)
+        layers = [nn.Dense(size) for size in self.hidden_sizes]
         answer = nn.Dense(
             low.size,
             kernel_init=nn.initializers.variance_scaling(1e-4, "fan_in", "normal"),
             bias_init=lambda _key, _shape, dtype: jnp.asarray(start, dtype),
         )
-        raw = answer(hidden)
+        if self.dense is None or self.is_initializing() or hidden.dtype != jnp.float32:
+            for layer in layers:
+                hidden = nn.tanh(layer(hidden))
+            raw = answer(hidden)
+        else:
+            raw = self.dense([self._weights(number) for number in range(len(layers) + 1)], hidden)
         if self.global_mask is not None and np.any(self.global_mask):
-            raw = jnp.where(np.asarray(self.global_mask), answer(jnp.zeros_like(hidden)), raw)
+            _, constants = self._weights(len(layers))
+            raw = jnp.where(np.asarray(self.global_mask), constants, raw)
         return to_bounds(raw, low, high, self.log_mask)
+
+    def _weights(self, layer: int) -> tuple[Array, Array]:
+        """Weights and bias of a dense layer."""
+        own = self.variables["params"][f"Dense_{layer}"]
+        return own["kernel"], own["bias"]
 
 
 class Ensemble(nn.Module):

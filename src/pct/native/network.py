@@ -1,0 +1,96 @@
+"""Dense layers with tanh between them as native code, forward and reverse, over the threads of XLA's pool.
+
+XLA calls a library for each product, which at a few hundred windows costs as much as the arithmetic, and
+shares none of it among threads. Single precision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from pct.native.code import generator, read_part
+from pct.native.compiler import load_library
+from pct.types import Array, Float
+
+# Columns to which the code may pad rows: the widest panel of any processor.
+PANEL = 32
+PARTS = ("simd.h", "pool.h", "network.h")
+
+Layers = Sequence[tuple[Array, Array]]
+
+
+@cache
+def prepare() -> dict[str, str]:
+    """Compile the code where the cache does not have it, and register it with XLA.
+
+    Returns:
+        The names by which XLA knows its functions.
+
+    Raises:
+        NoCompiler: the machine cannot compile.
+    """
+    facts = "network", generator(), jax.__version__
+    key = hashlib.sha256(repr(facts).encode()).hexdigest()
+    source = "\n".join(map(read_part, PARTS))
+    library = load_library(key, lambda: source, jax.ffi.include_dir())
+    names = {function: f"{function}_{key[:32]}" for function in ("pct_network", "pct_network_reverse")}
+    for function, name in names.items():
+        jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(library, function)), platform="cpu")
+    return names
+
+
+@jax.custom_vjp
+def dense_layers(layers: Layers, features: Float[Array, "B F"]) -> Float[Array, "B P"]:
+    """The sums of the last layer; all others end in tanh.
+
+    Args:
+        layers: weights (inputs, outputs) and bias (outputs,) of each, at least one.
+        features: what the first one reads.
+
+    Raises:
+        NoCompiler: see `prepare`.
+    """
+    return _forward(layers, features)[0]
+
+
+def _forward(layers: Layers, features: Array) -> tuple[Array, tuple[Array, ...]]:
+    """The answer, and what every layer but the last gives, as the code lays it out."""
+    windows = features.shape[0]
+    results = (
+        jax.ShapeDtypeStruct((windows, layers[-1][1].size), jnp.float32),
+        *(_padded(windows, bias.size) for _, bias in layers[:-1]),
+    )
+    call = jax.ffi.ffi_call(prepare()["pct_network"], results, vmap_method="sequential")
+    answers, *values = call(features, *(array for layer in layers for array in layer))
+    return answers, tuple(values)
+
+
+def _remember(layers: Layers, features: Array) -> tuple[Array, Any]:
+    answers, values = _forward(layers, features)
+    return answers, (layers, features, values)
+
+
+def _reverse(remembered: Any, cotangents: Array) -> tuple[Any, Array]:
+    layers, features, values = remembered
+    windows, first = features.shape[0], layers[0][0]
+    results = [jax.ShapeDtypeStruct((windows, first.shape[1]), jnp.float32)]
+    for weights, bias in layers:
+        results += [jax.ShapeDtypeStruct(x.shape, jnp.float32) for x in (weights, bias)]
+        results.append(_padded(windows, bias.size))
+    call = jax.ffi.ffi_call(prepare()["pct_network_reverse"], tuple(results), vmap_method="sequential")
+    by_first, *found = call(features, cotangents, *(weights for weights, _ in layers), *values)
+    # XLA leaves the product out where nobody reads it.
+    return type(layers)(zip(found[::3], found[1::3], strict=True)), by_first @ first.T
+
+
+def _padded(windows: int, columns: int) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct((windows * -(-columns // PANEL) * PANEL,), jnp.float32)
+
+
+dense_layers.defvjp(_remember, _reverse)
