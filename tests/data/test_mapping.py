@@ -318,6 +318,18 @@ def test_what_the_file_says_of_units() -> None:
     assert lines["psi_dot"].keys == {"unit": "deg/s"}
 
 
+def test_a_heading_in_stated_degrees_is_the_reference_of_the_others() -> None:
+    log = drive()
+    degrees = {name: np.degrees(log[name]) for name in ("psi", "psi_dot")}
+    lines = proposed({**log, **degrees}, psi="deg", psi_dot="deg/s")
+    assert lines["psi_dot"].keys == {"unit": "deg/s"}
+    assert (lines["vx"].keys, lines["vx"].sure) == ({}, "high")
+
+
+def test_a_header_that_is_wrong_on_the_time() -> None:
+    assert proposed(drive(), t="ms")["time"].keys == {"unit": "s"}
+
+
 def test_a_delay_is_seen() -> None:
     log = drive()
     late = {**log, "psi_dot": np.roll(log["psi_dot"], 6)}

@@ -13,7 +13,7 @@ from pct.data.mapping.evidence import WINDOWS
 from pct.data.mapping.log import Log
 from pct.data.mapping.names import other_axis, partners
 from pct.data.mapping.proposal import Line, factor
-from pct.data.mapping.relate import NEAR, beside, called_so, stated_unit, unless
+from pct.data.mapping.relate import NEAR, beside, called_so, stated_unit, written
 from pct.errors import DataError
 
 
@@ -77,7 +77,7 @@ def find_pose(path: Path, log: Log) -> list[Line]:
     sure = "high" if rank > 0.9 and called and abs(apart - math.radians(quarter)) < 0.3 else "medium"
     where = f"{called_so(called)}; '{name}' points where they go (concentration {rank:.2f})"
     lines = [_position(log, channel, column, sure, where) for channel, column in zip("xy", pair, strict=True)]
-    keys = unless("unit", unit, log.units.get(name, "") or "rad")
+    keys = written(log.units, name, unit, "rad")
     if side == -1:
         keys["sign"] = -1
     if quarter:

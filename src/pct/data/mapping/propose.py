@@ -14,7 +14,7 @@ from pct.data.mapping.motion import find_accelerations, find_side_speed, find_sp
 from pct.data.mapping.names import means
 from pct.data.mapping.pose import find_pose, with_course, with_length
 from pct.data.mapping.proposal import Line, Proposal
-from pct.data.mapping.relate import called_so, is_wild, unless
+from pct.data.mapping.relate import called_so, is_wild, unless, written
 from pct.errors import DataError
 
 # Steps of recorders in s.
@@ -93,7 +93,7 @@ def _time(path: Path, raw: RawLog) -> Line:
     unit = stated if stated in fitting else (fitting or ["s"])[0]
     sure = "high" if called and unit in fitting else "medium" if called or unit in fitting else "low"
     reason = f"{called_so(called)}; goes on in steps of about {usual * TIME_UNITS[unit]:.4g} s"
-    return Line("time", name, sure, reason, unless("unit", unit, "s"))
+    return Line("time", name, sure, reason, written(raw.units, name, unit, "s"))
 
 
 def _spiky(log: Log, lines: Mapping[str, Line]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -45,9 +45,7 @@ def compared(
     if not called and not (abs(like.correlation) > 0.9 and 1 / NEAR < like.ratio < NEAR):
         return None
     unit, known = unit_of(abs(like.ratio), si, like, near)
-    keys: dict[str, str | int | float] = {}
-    if unit != si or (stated and stated != si):
-        keys["unit"] = unit
+    keys = written(log.units, name, unit, si)
     if like.ratio < 0:
         keys["sign"] = -1
     if abs(like.lag) >= 0.75 * log.windows.step and abs(like.correlation) > 0.9:
@@ -114,6 +112,11 @@ def stated_unit(log: Log, name: str, si: str) -> dict[str, str | int | float]:
     """The unit that the file states, where it is not SI."""
     stated = log.units.get(name, "")
     return {"unit": stated} if stated and stated != si and stated in USUAL_UNITS.get(si, {}) else {}
+
+
+def written(units: Mapping[str, str], name: str, unit: str, si: str) -> dict[str, str | int | float]:
+    """The unit of a column, but for one in SI of which the file says nothing else."""
+    return {} if unit == si == (units.get(name) or si) else {"unit": unit}
 
 
 def unless(key: str, value: str, usual: str) -> dict[str, str | int | float]:
