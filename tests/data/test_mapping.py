@@ -370,6 +370,21 @@ def test_unity_counts_to_the_right() -> None:
     assert lines["psi"].keys == {"unit": "deg"}
 
 
+def test_a_rotation_about_the_axis_up_is_the_heading_in_unity() -> None:
+    log = drive()
+    unity = {"time": log["t"], "pos.x": -log["y"], "pos.y": 0 * log["x"], "pos.z": log["x"]}
+    lines = proposed({**unity, "rotation.y": np.degrees(-log["psi"]) % 360.0})
+    assert (lines["psi"].column, lines["psi"].keys) == ("rotation.y", {"unit": "deg"})
+    assert (lines["x"].column, lines["y"].column) == ("pos.z", "pos.x")
+
+
+def test_the_slip_angle_is_no_delay_of_the_yaw_rate() -> None:
+    # The path of this car turns sooner than the car: beta grows with the steering.
+    log = drive()
+    del log["psi"], log["vx"], log["vy"]
+    assert "delay" not in proposed(log)["psi_dot"].keys
+
+
 def test_glued_recordings_are_to_be_cut() -> None:
     log = drive(700)
     twice = {name: np.concatenate([column, column]) for name, column in log.items()}

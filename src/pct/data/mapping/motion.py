@@ -11,7 +11,7 @@ from pct.data.checks import USUAL_UNITS
 from pct.data.mapping.log import Log
 from pct.data.mapping.names import is_wheel, partners
 from pct.data.mapping.proposal import Line
-from pct.data.mapping.relate import compared, in_si, is_wild, rank_of
+from pct.data.mapping.relate import compared, in_si, is_wild, rank_of, without_delay
 from pct.types import Float
 
 # Accelerometers show part of the weight as well, as the body rolls and pitches.
@@ -118,6 +118,9 @@ def find_yaw_rate(log: Log) -> list[Line]:
             "the rate of the heading",
             "rad/s",
         )
+        if line is not None and log.heading is None:
+            # The slip angle turns the path sooner than the vehicle: that is no lag of the sensor.
+            line = without_delay(line)
         others = () if log.heading is None else (log.heading,)
         if line is not None and (best is None or rank_of(log, line, others) > rank_of(log, best, others)):
             best = line
@@ -150,8 +153,7 @@ def find_accelerations(log: Log, lines: Mapping[str, Line]) -> list[Line]:
                 log.notes.append(f"{name}: so called, but it does not show {what}: left out")
                 continue
             # Which part of a lag is the sideways velocity's is hard to tell.
-            keys = {key: value for key, value in line.keys.items() if key != "delay"}
-            line = dataclasses.replace(line, keys=keys)
+            line = without_delay(line)
             if best is None or rank_of(log, line, log.pose) > rank_of(log, best, log.pose):
                 best = line
         if best is not None:

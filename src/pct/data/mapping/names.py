@@ -10,7 +10,8 @@ NAMES = {
     "time": r"(^|_)(t|time|timestamp|stamp|times|secs?|seconds|elapsed|clock)(_(s|sec|ms|us|ns))?$",
     "x": r"(^|_)(x|px|pos_x|x_pos|x_position|east|easting)$",
     "y": r"(^|_)(y|py|pos_y|y_pos|y_position|north|northing)$",
-    "psi": r"(^|_)(psi|yaw|heading|theta|phi|course|yaw_angle|heading_angle|azimuth|euler(_angles)?_y)$",
+    "psi": r"(^|_)(psi|yaw|heading|theta|phi|course|yaw_angle|heading_angle|azimuth)$"
+    r"|(^|_)(euler(_angles)?|rotation)_y$",
     "psi_dot": r"yaw_?rate|(psi|yaw|theta|heading)_dot|d_?(psi|yaw)$|(^|_)(omega(_z)?|wz|w_z|r|yaw_vel)$"
     r"|(angular|ang)(_vel|_velocity|_rate)?_z$|heading_rate|yaw_velocity|gyr(o|oscope)?_?z$",
     "vx": r"(^|_)(vx|v_x|linear_x|v_?lon|v_?long)$|(^|_)(vel|velocity|speed)(_[a-z]+)?_x$"
@@ -79,7 +80,7 @@ def means(name: str, channel: str) -> bool:
     if channel in ("vx", "vy") and re.search(r"(^|_)(angular|ang)(_|$)", text):
         return False
     if channel in ("x", "y") and re.search(
-        r"(^|_)(v|vel|velocity|acc|accel|acceleration|linear|angular|imu|orientation|twist|gyro|force)(_|$)",
+        r"(^|_)(v|vel|velocity|acc|accel|acceleration|linear|angular|imu|orientation|rotation|twist|gyro|force)(_|$)",
         text,
     ):
         return False

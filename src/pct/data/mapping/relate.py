@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -85,6 +86,11 @@ def in_si(log: Log, line: Line) -> Column:
     column = log.sound(line.column) * factor(line) * int(line.keys.get("sign", 1))
     late = round(float(line.keys.get("delay", 0.0)) / log.windows.step)
     return np.roll(column, -late)
+
+
+def without_delay(line: Line) -> Line:
+    """The line without the delay that a comparison found."""
+    return dataclasses.replace(line, keys={key: value for key, value in line.keys.items() if key != "delay"})
 
 
 def rank_of(log: Log, line: Line, others: Sequence[Column]) -> tuple[float, float]:
