@@ -179,6 +179,18 @@ def test_zip_bombs(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("v.npy", npy("(1000000000000,)", 80))
     refuses(path, r"found a header of shape \(1000000000000,\)")
+    # Each member is harmless alone.
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in "abcde":
+            archive.writestr(f"{name}.npy", npy("(3000000,)", 24_000_000))
+    refuses(path, "expected a log, found .* MB that unpack to 120 MB", ["a"])
+
+
+def test_sparse_rows_that_fill_the_memory(tmp_path: Path) -> None:
+    path = tmp_path / "log.json"
+    first = ", ".join(f'"k{key}": 0' for key in range(400))
+    path.write_text(f"[{{{first}}}{', {}' * 100_000}]")
+    refuses(path, "expected a log, found .* MB that unpack to")
 
 
 def test_constant_columns_that_fill_the_memory(tmp_path: Path) -> None:

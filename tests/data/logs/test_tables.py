@@ -284,3 +284,24 @@ def test_maps_that_leave_their_folder_or_frame(tmp_path: Path, line: str, messag
     write_map(tmp_path, line)
     with pytest.raises(DataError, match=message):
         read_folder(tmp_path)
+
+
+def test_a_separator_between_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text('"t","note, free","v [km/h]"\n0,"a, b",1\n1,"c",2\n')
+    raw = read_log(path, ["t", "v"], {})
+    np.testing.assert_array_equal(raw.columns["v"], [1.0, 2.0])
+    assert raw.units["v"] == "km/h"
+
+
+def test_a_line_with_too_many_cells_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("t,v\n0,1\n1,2,3,4\n")
+    with pytest.raises(DataError, match="expected 2 cells in every line, found 4 in line 3"):
+        read_log(path, ["t", "v"], {})
+
+
+def test_json_keys_that_the_first_row_lacks(tmp_path: Path) -> None:
+    path = tmp_path / "log.json"
+    path.write_text('[{"t": 0, "a": null}, {"t": 1, "a": {"v": 2}}, {"t": 2, "late": 3}]')
+    assert list(read_log(path, None, {}).columns) == ["t", "a.v", "late"]

@@ -70,7 +70,13 @@ def columns_from_arrays(
     """
     if names is None:
         check_count(path, len(keys))
-        columns = {name: array for key in keys for name, array in _signals(key, known(key))}
+        columns: dict[str, AnyColumn] = {}
+        size = 0
+        for key in keys:
+            found = dict(_signals(key, known(key)))
+            size += sum(column.nbytes for column in found.values())
+            check_size(path, size)
+            columns |= found
     else:
         columns = {name: _column(path, name, known, keys) for name in names}
     longest = max((len(column) for column in columns.values()), default=0)
@@ -129,7 +135,7 @@ def check_package(module: str, extra: str, what: str) -> None:
     """
     try:
         found = importlib.util.find_spec(module)
-    except (ModuleNotFoundError, ValueError):
+    except (ImportError, ValueError):
         found = None
     if found is None:
         raise DataError(f'{what}: cannot read it without another package: pip install "pct[{extra}]"')

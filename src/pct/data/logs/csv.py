@@ -7,6 +7,7 @@ and line numbers part, the file is read a second time with care, to name the wro
 from __future__ import annotations
 
 import codecs
+import csv
 import dataclasses
 import itertools
 import re
@@ -156,7 +157,8 @@ def _header(path: Path, source: Path | bytes, comment: str | None, separator: st
         raise DataError(f"{path}: expected {what}, found {found}: leave the file out")
     plain = [(number, text) for number, text in above if not text.startswith("#")] or above[-1:]
     # An index without a name, or a separator at the end of each line, makes a difference of one.
-    apart = [abs(text.count(between) - line.count(between)) for _, text in plain]
+    count = len(_cells(line, between))
+    apart = [abs(len(_cells(text, between)) - count) for _, text in plain]
     fitting = [text for (_, text), cells in zip(plain, apart, strict=True) if cells == min(apart)]
     head, *below = fitting
     return _parse(path, head, below[0] if below else "", line.rstrip("\r\n"), between, above[-1][0])
@@ -172,8 +174,8 @@ def _separator(line: str) -> str:
 
 
 def _parse(path: Path, head: str, below: str, sample: str, separator: str, line: int) -> Header:
-    names = [cell.strip().strip('"') for cell in head.lstrip("# ").split(separator)]
-    cells = sample.split(separator)
+    names = [cell.strip().strip('"') for cell in _cells(head.lstrip("# "), separator)]
+    cells = _cells(sample, separator)
     check_count(path, len(names))
     if len(cells) == len(names) + 1 and cells[-1].strip():
         # The samples begin with an index that has no name.
@@ -184,7 +186,7 @@ def _parse(path: Path, head: str, below: str, sample: str, separator: str, line:
     bare = [match[1] if match else name for name, match in zip(names, parted, strict=True)]
     units = [match[2].strip() if match else "" for match in parted]
     if below:
-        stated = [cell.strip().strip('"').strip("[]()") for cell in below.split(separator)]
+        stated = [cell.strip().strip('"').strip("[]()") for cell in _cells(below, separator)]
         units = [
             unit or other for unit, other in itertools.zip_longest(units, stated[: len(units)], fillvalue="")
         ]
@@ -201,6 +203,16 @@ def _parse(path: Path, head: str, below: str, sample: str, separator: str, line:
         line=line,
         cells=max(len(names), len(cells)),
     )
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    """The cells of a line; a separator between quotes is none."""
+    if '"' in line:
+        try:
+            return next(csv.reader([line], delimiter=separator))
+        except csv.Error:
+            pass  # a cell longer than the library reads
+    return line.split(separator)
 
 
 def _text(path: Path, content: bytes, number: int) -> str:
@@ -341,9 +353,13 @@ def _read_slowly(
             encoding="utf8-lossy",
         )
     except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
+        counts = (
+            (number, len(_cells(line.decode(errors="replace"), header.separator))) for number, line in kept
+        )
+        longer = next((f"{count} in line {number}" for number, count in counts if count > header.cells), "")
+        found = longer or f"otherwise ({str(error).splitlines()[0]})"
         raise DataError(
-            f"{path}: expected {len(header.names)} cells in every line, found otherwise ({reason})"
+            f"{path}: expected {header.cells} cells in every line, found {found}: correct the line or cut it"
         ) from None
     if len(table) != len(rows):
         raise DataError(

@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from pct.data.logs.base import RawLog, columns_from_arrays
+from pct.data.logs.base import RawLog, check_size, columns_from_arrays
 from pct.errors import DataError
+
+# Rows of a list of objects that tell its keys.
+FIRST_ROWS = 1000
 
 
 def read_json(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
@@ -46,7 +49,7 @@ def read_json(path: Path, names: Sequence[str] | None, options: Mapping[str, str
         raise DataError(
             f"{path}: expected an object of lists or a list of objects, found {type(found).__name__}"
         )
-    return columns_from_arrays(path, names, lambda key: _look_up(found, key), _keys(found))
+    return columns_from_arrays(path, names, lambda key: _look_up(found, key), _keys(path, found))
 
 
 def _is_table(value: Any) -> bool:
@@ -67,15 +70,21 @@ def _look_up(found: Any, key: str) -> Any:
     return _look_up(inner, rest) if rest and inner is not None else None
 
 
-def _keys(found: Any, prefix: str = "", depth: int = 0) -> list[str]:
-    """Dotted keys of all lists; those of a list of objects by its first row."""
+def _keys(path: Path, found: Any, prefix: str = "", depth: int = 0) -> list[str]:
+    """Dotted keys of all lists; those of a list of objects by its first rows: sensors wake up one by one."""
     if _is_table(found):
-        inner = _leaves(found[0])
+        inner = dict.fromkeys(leaf for row in found[:FIRST_ROWS] for leaf in _leaves(row))
+        # A key that a row lacks takes nothing in the file.
+        check_size(path, 8 * len(found) * len(inner))
         return [f"{prefix}{name}" for name in inner]
     keys: list[str] = []
     for name, value in found.items():
         nested = isinstance(value, dict) or _is_table(value)
-        keys += _keys(value, f"{prefix}{name}.", depth + 1) if nested and depth < 20 else [f"{prefix}{name}"]
+        keys += (
+            _keys(path, value, f"{prefix}{name}.", depth + 1)
+            if nested and depth < 20
+            else [f"{prefix}{name}"]
+        )
     return keys
 
 

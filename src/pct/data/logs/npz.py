@@ -30,6 +30,7 @@ def read_npz(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
         with path.open("rb") as opened, zipfile.ZipFile(opened) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             check_count(path, len(members))
+            check_size(path, sum(info.file_size for info in members.values()))
             return columns_from_arrays(
                 path, names, lambda key: _array(path, archive, members.get(key)), list(members)
             )
