@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pct.data.logs import read_log
+from pct.data.logs.base import optional_package
 from pct.data.logs.rosbag import _fields, _known_messages
 from pct.data.mapping import propose
 from pct.data.recordings import read_folder
@@ -204,3 +205,10 @@ def test_a_map_is_proposed_for_a_bag(tmp_path: Path, written: Written) -> None:
 
 def columns_of_map() -> dict[str, str]:
     return {name: table["column"] for name, table in tomllib.loads(MAP)["channels"].items()}
+
+
+def test_a_package_that_lacks_another_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "half_a_package.py").write_text("import a_package_that_nobody_has\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(DataError, match=r'pip install "pct\[rosbag\]"'):
+        optional_package("half_a_package", "rosbag", "log.bag: a ROS bag")

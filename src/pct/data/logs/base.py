@@ -119,7 +119,10 @@ def check_size(path: Path, unpacked: int, packed: int | None = None) -> None:
 def optional_package(module: str, extra: str, what: str) -> Any:
     """Import a package that only some formats need; arguments and errors as of `check_package`."""
     check_package(module, extra, what)
-    return importlib.import_module(module)
+    try:
+        return importlib.import_module(module)
+    except ImportError:  # a package that it needs in turn
+        raise _missing_package(extra, what) from None
 
 
 def check_package(module: str, extra: str, what: str) -> None:
@@ -135,10 +138,14 @@ def check_package(module: str, extra: str, what: str) -> None:
     """
     try:
         found = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
+    except (ModuleNotFoundError, ValueError):
         found = None
     if found is None:
-        raise DataError(f'{what}: cannot read it without another package: pip install "pct[{extra}]"')
+        raise _missing_package(extra, what)
+
+
+def _missing_package(extra: str, what: str) -> DataError:
+    return DataError(f'{what}: cannot read it without another package: pip install "pct[{extra}]"')
 
 
 def _signals(key: str, values: Any) -> list[tuple[str, AnyColumn]]:
