@@ -305,3 +305,11 @@ def test_json_keys_that_the_first_row_lacks(tmp_path: Path) -> None:
     path = tmp_path / "log.json"
     path.write_text('[{"t": 0, "a": null}, {"t": 1, "a": {"v": 2}}, {"t": 2, "late": 3}]')
     assert list(read_log(path, None, {}).columns) == ["t", "a.v", "late"]
+
+
+def test_comments_between_the_samples(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("# car 7\nt,v\n0,1\n# a lap, the first\n1,2\n# end\n")
+    for names in (None, ["t", "v"]):
+        np.testing.assert_array_equal(read_log(path, names, {}).columns["v"], [1.0, 2.0])
+    assert read_log(path, ["t"], {}).rows.tolist() == [3, 5]
