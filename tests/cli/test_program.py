@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pct.analysis import load_network
-from pct.cli.main import COMMANDS, main
+from pct.cli.main import COMMANDS, main, run
 from pct.runs import checkpoint
 
 ROOT = Path(__file__).parents[2]
@@ -138,3 +138,19 @@ def test_an_interrupt_saves_what_was_learned(data: Path, tmp_path: Path, environ
     curves = json.loads((run / "pct_network_loss.json").read_text())
     assert curves["epoch_step"][:3] == [1, 2, 3]
     assert (run / "pct_network_loss.png").is_file()
+
+
+def test_sigterm_is_an_interrupt(capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> None:
+    former = signal.getsignal(signal.SIGTERM)
+    request.addfinalizer(lambda: signal.signal(signal.SIGTERM, former))
+    cleared = []
+
+    def command() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            cleared.append(True)
+
+    with pytest.raises(SystemExit) as caught:
+        run(command)
+    assert (caught.value.code, capsys.readouterr().err, cleared) == (130, "interrupted\n", [True])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 
@@ -58,6 +60,9 @@ def run(command: Callable[[], None], *, debug: bool = False) -> None:
     Exit codes: 0 done, 2 usage, 3 bad data, 4 diverged, 130 interrupted.
     """
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr, level=logging.WARNING)
+    if threading.current_thread() is threading.main_thread():  # elsewhere Python takes no signals
+        # What Ctrl-C would clear away is cleared away.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         command()
     except PctError as error:
