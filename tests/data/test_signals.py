@@ -290,7 +290,7 @@ def text(change: Callable[[str], str]) -> str:
         (text(lambda t: t.replace("3.0", "", 1)), "column 'speed', line 2: expected a number, found nan"),
         (text(lambda t: t + "1.0,2.0\n"), r"column 'px'|column 'py', line 10: expected a number, found nan"),
         (text(lambda t: t + "1,2,3,4,5,6,7,8\n"), "expected 6 cells in every line"),
-        ("\ufffd\x00", "expected text, found bytes that are none in line 1"),
+        ("\ufffd\x00", "expected text, found bytes that are none in line 1: save it as UTF-8"),
     ],
 )
 def test_bad_csv(tmp_path: Path, content: str, message: str) -> None:
