@@ -117,7 +117,9 @@ def _as_utf8(path: Path) -> Path | bytes:
     try:
         return path.read_bytes().decode("utf-16").encode()
     except UnicodeError as error:
-        raise DataError(f"{path}: expected text, found bytes that are none ({error}): save it as UTF-8") from None
+        raise DataError(
+            f"{path}: expected text, found bytes that are none ({error}): save it as UTF-8"
+        ) from None
 
 
 def _head(source: Path | bytes) -> Iterator[tuple[int, bytes]]:
@@ -226,7 +228,9 @@ def _text(path: Path, content: bytes, number: int) -> str:
         # Signs such as that of degrees, as Windows writes them.
         text = content.decode("cp1252", errors="replace")
     if re.search(r"[\x00-\x08\x0e-\x1f\ufffd]", text):
-        raise DataError(f"{path}: expected text, found bytes that are none in line {number}: save it as UTF-8")
+        raise DataError(
+            f"{path}: expected text, found bytes that are none in line {number}: save it as UTF-8"
+        )
     return text
 
 
