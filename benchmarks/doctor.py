@@ -24,7 +24,7 @@ from unittest import mock
 
 import numpy as np
 
-import pct.simulation
+import pct.simulation.manoeuvres
 from pct.data.doctor import Finding, Recording, examine, examine_all
 from pct.dynamics import MODEL_SPECS
 from pct.dynamics.vehicles import with_vehicle
@@ -86,7 +86,7 @@ def drives(count: int, seed: int, *, grip: float = 1.0, one_sided: bool = False)
         one_sided: turn to the left only.
     """
     found: list[Drive] = []
-    shapes = pct.simulation.LATERAL
+    shapes = pct.simulation.manoeuvres.LATERAL
     if one_sided:
         left = {name: _to_the_left(shape) for name, shape in shapes.items()}
         shapes = left
@@ -98,7 +98,7 @@ def drives(count: int, seed: int, *, grip: float = 1.0, one_sided: bool = False)
         if profile.vehicle:
             spec = with_vehicle(spec, profile.vehicle)
         fixed = {k: v for k, v in profile.fixed.items() if any(p.name == k for p in spec.parameters)}
-        with mock.patch.object(pct.simulation, "LATERAL", shapes):
+        with mock.patch.object(pct.simulation.manoeuvres, "LATERAL", shapes):
             trajectories = simulate(
                 spec,
                 recordings=share,
