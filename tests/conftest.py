@@ -3,16 +3,17 @@
 import os
 from pathlib import Path
 
-# Compiling takes longer here than what is compiled ever runs: without the slower of XLA's two generators of
-# code for fused operations, and without threads that the tests beside this one need.
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
-)
-
 import jax
 import jaxtyping
 
 ROOT = Path(__file__).parents[1]
+
+# Compiling takes longer here than what is compiled ever runs: without threads that the tests beside this one
+# need, and without the slower of XLA's two generators of code for fused operations where it still has two.
+flags = ["--xla_cpu_parallel_codegen_split_count=1"]
+if jax.__version_info__ < (0, 11):
+    flags.append("--xla_cpu_use_fusion_emitters=false")
+os.environ.setdefault("XLA_FLAGS", " ".join(flags))
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_disable_most_optimizations", True)

@@ -95,7 +95,7 @@ void run_on_pool(const XLA_FFI_CallFrame* frame, const Work& work) {
 
 // Whether XLA only asks which version of its interface this is.
 bool answers_metadata(XLA_FFI_CallFrame* frame) {
-  XLA_FFI_Extension_Base* extension = frame->extension_start;
+  auto* extension = frame->extension_start;  // a type that JAX 0.11 renamed
   if (extension == nullptr || extension->type != XLA_FFI_Extension_Metadata) return false;
   XLA_FFI_Metadata* metadata = reinterpret_cast<XLA_FFI_Metadata_Extension*>(extension)->metadata;
   metadata->api_version.major_version = XLA_FFI_API_MAJOR;

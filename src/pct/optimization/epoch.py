@@ -273,10 +273,20 @@ def _spread(
     """Compiled, once for one device or for each of the mesh."""
     if mesh is not None:
         # Results are the same on all devices, because they come out of sums over all.
+        alone = function
         function = jax.shard_map(
-            function, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(), check_vma=False
+            lambda *args: alone(*jax.tree.map(_made_anew_if_empty, args)),
+            mesh=mesh,
+            in_specs=specs,
+            out_specs=PartitionSpec(),
+            check_vma=False,
         )
     return jax.jit(function, donate_argnums=donated)
+
+
+def _made_anew_if_empty(leaf: Array) -> Array:
+    """The same values: XLA of JAX 0.11 crashes on what goes to several devices and has no entries."""
+    return leaf if leaf.size else jnp.zeros(leaf.shape, leaf.dtype)
 
 
 def _by_device(flag: bool, mesh: Mesh | None) -> Array:
