@@ -557,9 +557,19 @@ def drawn(name, samples):
 def test_the_path_does_not_join_recordings():
     samples = card_samples()
     ax, bar = drawn("path", samples)
-    (pieces,) = ax.collections
-    assert len(pieces.get_segments()) == 398
-    np.testing.assert_allclose(pieces.get_array()[0], samples["v"][:2].mean())
+    (lines,) = ax.collections
+    points = np.stack([samples["x"], samples["y"]], axis=-1)
+    speed = 0.5 * (samples["v"][1:] + samples["v"][:-1])
+    shade = np.ptp(lines.norm.inverse([0.0, 1.0])) / 32
+    shown = set()
+    for line, colored in zip(lines.get_paths(), lines.get_array(), strict=True):
+        for start, end, gap in line.vertices.reshape(-1, 3, 2):
+            (row,) = np.flatnonzero((points == start).all(axis=1))
+            assert (points[row + 1] == end).all()
+            assert np.isnan(gap).all()
+            assert abs(speed[row] - colored) < 0.51 * shade
+            shown.add(row)
+    assert shown == set(range(399)) - {199}
     assert ax.get_aspect() == 1.0
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("$x$ [m]", "$y$ [m]")
     assert bar.get_ylabel() == "speed $v$ [m/s]"
