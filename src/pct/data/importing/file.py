@@ -154,28 +154,34 @@ def _import(
     with ThreadPoolExecutor(1) as beside:
         digest = beside.submit(_hash, path)
         content = read_repaired(path, signals, Repairs(settings.gap, settings.spikes, stray=True, seams=True))
-    stored, laps, used = [], 0, 0
+    laps, used = 0, 0
     columns: dict[str, tuple[str, str]] = {}
+    found = []
     several = len(content.trajectories) > 1
-    for number, whole in enumerate(content.trajectories):
-        stretches = moving_stretches(whole, settings.standstill)
-        for count, (start, stop) in enumerate(stretches):
-            drive = _prepared(whole.slice(start, stop), settings)
-            crossings = find_laps(drive)
-            laps += max(len(crossings) - 1, 0)
-            title = _numbered(_numbered(name, number, several), count, len(stretches) > 1)
-            segments = _split(drive, crossings, settings)
-            for index, segment in enumerate(segments):
-                label = _numbered(title, index, len(segments) > 1)
-                part = drive.slice(segment.start, segment.stop, label)
-                seconds = len(part) * part.dt
-                if seconds < settings.shortest:
-                    continue
-                summary = summarise(part, samples)
-                row = write_recording(folder, part)
-                stored.append(Stored(segment.part, row, seconds, summary.sums["metres"], summary))
-                used += round(seconds / whole.dt)
-            columns = {key: (drive.units[key], drive.origins[key]) for key in drive.units}
+    with ThreadPoolExecutor(1) as beside:
+        for number, whole in enumerate(content.trajectories):
+            stretches = moving_stretches(whole, settings.standstill)
+            for count, (start, stop) in enumerate(stretches):
+                drive = _prepared(whole.slice(start, stop), settings)
+                crossings = find_laps(drive)
+                laps += max(len(crossings) - 1, 0)
+                title = _numbered(_numbered(name, number, several), count, len(stretches) > 1)
+                segments = _split(drive, crossings, settings)
+                for index, segment in enumerate(segments):
+                    label = _numbered(title, index, len(segments) > 1)
+                    part = drive.slice(segment.start, segment.stop, label)
+                    seconds = len(part) * part.dt
+                    if seconds < settings.shortest:
+                        continue
+                    row = beside.submit(write_recording, folder, part)
+                    summary = summarise(part, samples)
+                    found.append((segment.part, row, seconds, summary))
+                    used += round(seconds / whole.dt)
+                columns = {key: (drive.units[key], drive.origins[key]) for key in drive.units}
+    stored = [
+        Stored(part, row.result(), seconds, summary.sums["metres"], summary)
+        for part, row, seconds, summary in found
+    ]
     if not stored:
         raise DataError(
             f"{path}: expected a drive of {settings.shortest:g} s or more, found none in "
