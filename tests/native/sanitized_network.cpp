@@ -13,9 +13,9 @@ static Floats numbers(int64_t count) {
 
 template <typename Work>
 static void run_on_two(const Work& work) {
-  Progress progress;
-  std::thread other([&] { work.run(progress); });
-  work.run(progress);
+  Progress progress(work.parts(), 2);
+  std::thread other([&] { work.run(progress, 1); });
+  work.run(progress, 0);
   other.join();
 }
 
@@ -31,13 +31,16 @@ static void run(int64_t windows, const std::vector<int64_t>& sizes) {
     const int64_t inputs = sizes[i], outputs = sizes[i + 1], wide = windows * padded(outputs);
     Layer layer{inputs, outputs, keep(numbers(inputs * outputs)), keep(numbers(outputs))};
     layer.values = i + 1 < layers ? keep(Floats(wide)) : nullptr;
-    layer.slopes = keep(Floats(wide));
     layer.by_weights = keep(Floats(inputs * outputs));
     layer.by_bias = keep(Floats(outputs));
     network.layers.push_back(layer);
   }
   run_on_two(network);
-  run_on_two(NetworkReverse{windows, features.data(), cotangents.data(), by_first.data(), network.layers});
+  for (int64_t groups : {1, 2, 3}) {
+    Floats sums(groups * padded_size(network.layers));
+    run_on_two(NetworkReverse{windows, groups, features.data(), cotangents.data(), by_first.data(), sums.data(),
+                              network.layers});
+  }
   for (int64_t i = 0; i < layers; i++)
     for (int64_t j = 0; j < sizes[i + 1]; j++)
       if (windows && !(std::abs(network.layers[i].by_bias[j]) < 1e6f)) std::exit(1);

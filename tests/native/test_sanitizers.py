@@ -98,7 +98,7 @@ def test_dense_layers(checks: tuple[str, ...], tmp_path: Path) -> None:
     ("right", "wrong", "checks", "said"),
     [
         ("to + r * a.outputs, c, a.outputs", "to + r * a.outputs, c, width", BYTES, "AddressSanitizer"),
-        ("while (progress.done < chunks()) PAUSE();", "", RACES, "data race"),
+        ("while (progress.done < groups) PAUSE();", "", RACES, "data race"),
     ],
     ids=["bytes", "races"],
 )

@@ -5,7 +5,9 @@ namespace {
 struct Rollouts {
   Call call;
   int64_t parts() const { return block_count(call); }
-  void run(Progress& progress) const { run_blocks(call, progress.next); }
+  void run(Progress& progress, int64_t thread) const {
+    run_blocks(call, [&] { return progress.take(thread); });
+  }
 };
 
 }  // namespace

@@ -1,13 +1,13 @@
 // A network of dense layers with tanh between them, and its reverse: `pct_network` and `pct_network_reverse`.
 //
-// Products are made of tiles, some rows and two vectors of columns, that stay in registers. Their right matrix
-// lies in panels: WIDE columns of all its rows after each other, with zeros beyond the last column.
+// Products are made of tiles, some rows and two vectors of columns, that stay in registers. Columns of a right
+// matrix are filled up with zeros to a multiple of WIDE.
 #include <algorithm>
 #include <vector>
 
 constexpr int TALL = 6, WIDE = 2 * LANES;
-// Rows that a thread takes at once, and rows that a sum over rows takes at once.
-constexpr int64_t CHUNK = 4 * TALL, DEEP = 128;
+// Rows that go through all layers together.
+constexpr int64_t CHUNK = 4 * TALL;
 
 INLINE int64_t panels(int64_t columns) { return (columns + WIDE - 1) / WIDE; }
 INLINE int64_t padded(int64_t columns) { return panels(columns) * WIDE; }
@@ -38,15 +38,21 @@ struct Left {
   int64_t row, inner;
 };
 
+// WIDE columns of a right matrix, by the step from row to row.
+struct Right {
+  const float* data;
+  int64_t row;
+};
+
 // begin(row, column) gives what a sum starts from; end(row, column, sum) takes it, for LANES columns.
 template <int ROWS, typename Begin, typename End>
-INLINE void tile(Left left, int64_t row, int64_t inner, const float* panel, int64_t column, Begin begin, End end) {
+INLINE void tile(Left left, int64_t row, int64_t inner, Right right, int64_t column, Begin begin, End end) {
   V sums[ROWS][2];
 #pragma GCC unroll 8
   for (int r = 0; r < ROWS; r++)
     for (int c = 0; c < 2; c++) sums[r][c] = begin(row + r, column + c * LANES);
-  const float* from = left.data + row * left.row;
-  for (int64_t k = 0; k < inner; k++, from += left.inner, panel += WIDE) {
+  const float *from = left.data + row * left.row, *panel = right.data;
+  for (int64_t k = 0; k < inner; k++, from += left.inner, panel += right.row) {
     const V low = load(panel), high = load(panel + LANES);
 #pragma GCC unroll 8
     for (int r = 0; r < ROWS; r++) {
@@ -60,17 +66,17 @@ INLINE void tile(Left left, int64_t row, int64_t inner, const float* panel, int6
     for (int c = 0; c < 2; c++) end(row + r, column + c * LANES, sums[r][c]);
 }
 
-// Rows [0, rows) of the left times one panel of the right.
+// Rows [0, rows) of the left times columns of the right.
 template <typename Begin, typename End>
-INLINE void multiply(Left left, int64_t rows, int64_t inner, const float* panel, int64_t column, Begin begin, End end) {
+INLINE void multiply(Left left, int64_t rows, int64_t inner, Right right, int64_t column, Begin begin, End end) {
   int64_t row = 0;
-  for (; row + TALL <= rows; row += TALL) tile<TALL>(left, row, inner, panel, column, begin, end);
-  for (; row + 4 <= rows; row += 4) tile<4>(left, row, inner, panel, column, begin, end);
-  for (; row + 2 <= rows; row += 2) tile<2>(left, row, inner, panel, column, begin, end);
-  for (; row < rows; row++) tile<1>(left, row, inner, panel, column, begin, end);
+  for (; row + TALL <= rows; row += TALL) tile<TALL>(left, row, inner, right, column, begin, end);
+  for (; row + 4 <= rows; row += 4) tile<4>(left, row, inner, right, column, begin, end);
+  for (; row + 2 <= rows; row += 2) tile<2>(left, row, inner, right, column, begin, end);
+  for (; row < rows; row++) tile<1>(left, row, inner, right, column, begin, end);
 }
 
-// A matrix (inner, columns) in panels; by its steps in memory.
+// A matrix (inner, columns), by its steps in memory, in panels: WIDE columns of all its rows after each other.
 static void pack(const float* from, int64_t inner, int64_t columns, int64_t row, int64_t column, float* to) {
   for (int64_t first = 0; first < columns; first += WIDE, to += inner * WIDE) {
     const int64_t count = std::min<int64_t>(WIDE, columns - first);
@@ -93,9 +99,15 @@ struct Layer {
   int64_t inputs, outputs;
   const float *weights, *bias;  // (inputs, outputs), (outputs); in the reverse no bias
   float* values;                // (B, padded outputs), what the next layer reads; null for the last
-  float* slopes;                // (panels, B, WIDE), the loss by the layer's sums
   float *by_weights, *by_bias;  // out
 };
+
+// A layer's bias, then its weights, with padded rows.
+INLINE int64_t padded_size(const std::vector<Layer>& layers) {
+  int64_t total = 0;
+  for (const Layer& a : layers) total += (1 + a.inputs) * padded(a.outputs);
+  return total;
+}
 
 struct Network {
   int64_t windows;
@@ -104,19 +116,13 @@ struct Network {
   std::vector<Layer> layers;
 
   int64_t chunks() const { return (windows + CHUNK - 1) / CHUNK; }
-  // Memory: weights in panels, each layer's bias before them.
-  size_t size() const {
-    size_t total = 0;
-    for (const Layer& a : layers) total += (1 + a.inputs) * padded(a.outputs);
-    return total;
-  }
   int64_t parts() const { return chunks(); }
 
-  void run(Progress& progress) const {
+  void run(Progress& progress, int64_t thread) const {
     static thread_local Scratch scratch;
     float* packed = nullptr;
-    for (int64_t part = progress.next++; part < chunks(); part = progress.next++) {
-      if (!packed) pack_all(packed = reinterpret_cast<float*>(scratch.take(size() / LANES)));
+    for (int64_t part = progress.take(thread); part >= 0; part = progress.take(thread)) {
+      if (!packed) pack_all(packed = reinterpret_cast<float*>(scratch.take(padded_size(layers) / LANES)));
       forward(packed, part * CHUNK, std::min(CHUNK, windows - part * CHUNK));
     }
   }
@@ -140,10 +146,10 @@ struct Network {
       const auto begin = [=](int64_t, int64_t c) { return load(bias + c); };
       for (int64_t column = 0; column < width; column += WIDE, panel += a.inputs * WIDE) {
         if (a.values)
-          multiply(left, rows, a.inputs, panel, column, begin,
+          multiply(left, rows, a.inputs, {panel, WIDE}, column, begin,
                    [=](int64_t r, int64_t c, V sum) { store(vtanh(sum), to + r * width + c); });
         else
-          multiply(left, rows, a.inputs, panel, column, begin,
+          multiply(left, rows, a.inputs, {panel, WIDE}, column, begin,
                    [=](int64_t r, int64_t c, V sum) { store_part(sum, to + r * a.outputs, c, a.outputs); });
       }
       packed = panel;
@@ -152,48 +158,45 @@ struct Network {
   }
 };
 
+// Windows stand in groups, as many whatever the threads: the gradient of a group's weights is summed by one
+// thread, in its cache, and that of all groups then in their order, so that the sum is always the same.
 struct NetworkReverse {
-  int64_t windows;
+  int64_t windows, groups;
   const float* features;    // (B, inputs of the first layer)
   const float* cotangents;  // (B, outputs of the last layer)
   float* by_first;          // out (B, outputs of the first layer), the loss by its sums
+  float* sums;              // out (groups, `padded_size`)
   std::vector<Layer> layers;
 
-  int64_t chunks() const { return (windows + CHUNK - 1) / CHUNK; }
-  // The gradient of a layer's weights is summed in slices of TALL of its rows.
-  static int64_t slices(const Layer& a) { return std::max<int64_t>(1, (a.inputs + TALL - 1) / TALL); }
   int64_t widest() const {
     int64_t most = 0;
     for (const Layer& a : layers) most = std::max(most, padded(a.outputs));
     return most;
   }
-  // Memory: turned weights in panels, without those of the first layer; slopes of a chunk at two layers.
-  size_t size() const {
-    size_t total = 2 * CHUNK * widest();
+  // Memory: slopes of a chunk at two layers; turned weights in panels, without those of the first layer.
+  int64_t size() const {
+    int64_t total = 2 * CHUNK * widest();
     for (size_t i = 1; i < layers.size(); i++) total += layers[i].outputs * padded(layers[i].inputs);
     return total;
   }
-  int64_t parts() const {
-    int64_t total = chunks();
-    for (const Layer& a : layers) total += slices(a);
-    return total;
-  }
+  int64_t parts() const { return groups; }
 
-  // Sums over windows wait for all chunks: each is done, or with a thread that runs.
-  void run(Progress& progress) const {
+  void run(Progress& progress, int64_t thread) const {
     static thread_local Scratch scratch;
     float* memory = nullptr;
-    const int64_t total = parts();
-    for (int64_t part = progress.next++; part < total; part = progress.next++) {
-      if (part < chunks()) {
-        if (!memory) pack_all((memory = reinterpret_cast<float*>(scratch.take(size() / LANES))) + 2 * CHUNK * widest());
-        backward(memory, part * CHUNK, std::min(CHUNK, windows - part * CHUNK));
-        progress.done++;
-      } else {
-        while (progress.done < chunks()) PAUSE();
-        sum_slice(part - chunks());
-      }
+    for (int64_t group = progress.take(thread); group >= 0; group = progress.take(thread)) {
+      if (!memory) pack_all((memory = reinterpret_cast<float*>(scratch.take(size() / LANES))) + 2 * CHUNK * widest());
+      const int64_t begin = windows * group / groups, end = windows * (group + 1) / groups;
+      int64_t row = begin;
+      do {
+        backward(memory, sums + group * padded_size(layers), row, std::min(CHUNK, end - row), row == begin);
+      } while ((row += CHUNK) < end);
+      progress.done++;
     }
+    // Each group is done, or with a thread that runs.
+    while (progress.done < groups) PAUSE();
+    const int64_t layer_count = layers.size();
+    for (int64_t i = progress.second++; i < layer_count; i = progress.second++) add_groups(i);
   }
 
  private:
@@ -206,27 +209,28 @@ struct NetworkReverse {
     }
   }
 
-  void backward(float* memory, int64_t row, int64_t rows) const {
+  // Of a group's first rows its sums begin.
+  void backward(float* memory, float* sum, int64_t row, int64_t rows, bool first) const {
     float *slopes = memory, *before = memory + CHUNK * widest();
     const float* panel = memory + 2 * CHUNK * widest();
     const Layer& last = layers.back();
     for (int64_t r = 0; r < rows; r++)
-      for (int64_t c = 0; c < padded(last.outputs); c += LANES) {
-        const V slope = load_part(cotangents + (row + r) * last.outputs, c, last.outputs);
-        store(slope, slopes + r * padded(last.outputs) + c);
-        store(slope, in_panels(last, row + r, c));
-      }
-    for (size_t i = layers.size() - 1; i > 0; i--) {
-      const Layer &a = layers[i], &b = layers[i - 1];
-      const int64_t width = padded(a.inputs);
-      const Left left{slopes, padded(a.outputs), 1};
-      for (int64_t column = 0; column < width; column += WIDE, panel += a.outputs * WIDE)
-        multiply(left, rows, a.outputs, panel, column, [](int64_t, int64_t) { return V{}; },
-                 [&](int64_t r, int64_t c, V sum) {
-                   const V value = load(b.values + (row + r) * width + c);
-                   const V slope = sum - sum * value * value;
-                   store(slope, before + r * width + c);
-                   store(slope, in_panels(b, row + r, c));
+      for (int64_t c = 0; c < padded(last.outputs); c += LANES)
+        store(load_part(cotangents + (row + r) * last.outputs, c, last.outputs), slopes + r * padded(last.outputs) + c);
+    sum += padded_size(layers);
+    for (size_t i = layers.size(); i-- > 0;) {
+      const Layer& a = layers[i];
+      const int64_t width = padded(a.outputs), stride = i > 0 ? padded(a.inputs) : a.inputs;
+      sum -= (1 + a.inputs) * width;
+      const float* values = (i > 0 ? layers[i - 1].values : features) + row * stride;
+      add_rows(values, stride, slopes, rows, a, sum, first);
+      if (i == 0) break;
+      const Left left{slopes, width, 1};
+      for (int64_t column = 0; column < stride; column += WIDE, panel += a.outputs * WIDE)
+        multiply(left, rows, a.outputs, {panel, WIDE}, column, [](int64_t, int64_t) { return V{}; },
+                 [=](int64_t r, int64_t c, V slope) {
+                   const V value = load(values + r * stride + c);
+                   store(slope - slope * value * value, before + r * stride + c);
                  });
       std::swap(slopes, before);
     }
@@ -235,31 +239,34 @@ struct NetworkReverse {
       memcpy(by_first + (row + r) * outputs, slopes + r * padded(outputs), outputs * sizeof(float));
   }
 
-  float* in_panels(const Layer& a, int64_t row, int64_t column) const {
-    return a.slopes + (column / WIDE * windows + row) * WIDE + column % WIDE;
+  // A layer's sums over rows of its slopes, and of what it read times its slopes.
+  static void add_rows(const float* values, int64_t stride, const float* slopes, int64_t rows, const Layer& a,
+                       float* sum, bool first) {
+    const int64_t width = padded(a.outputs);
+    for (int64_t c = 0; c < width; c += LANES) {
+      V total = first ? V{} : load(sum + c);
+      for (int64_t r = 0; r < rows; r++) total += load(slopes + r * width + c);
+      store(total, sum + c);
+    }
+    sum += width;
+    for (int64_t column = 0; column < width; column += WIDE)
+      multiply({values, 1, stride}, a.inputs, rows, {slopes + column, width}, column,
+               [=](int64_t r, int64_t c) { return first ? V{} : load(sum + r * width + c); },
+               [=](int64_t r, int64_t c, V total) { store(total, sum + r * width + c); });
   }
 
-  void sum_slice(int64_t number) const {
-    size_t i = 0;
-    for (; number >= slices(layers[i]); i++) number -= slices(layers[i]);
-    const Layer& a = layers[i];
-    const int64_t row = number * TALL, rows = std::min<int64_t>(TALL, a.inputs - row);
-    const int64_t width = padded(a.outputs), stride = i > 0 ? padded(a.inputs) : a.inputs;
-    const float* values = i > 0 ? layers[i - 1].values : features;
-    float* const to = a.by_weights + row * a.outputs;
-    int64_t first = 0;
-    do {
-      const Left left{values + first * stride + row, 1, stride};
-      for (int64_t column = 0; column < width; column += WIDE)
-        multiply(left, rows, std::min(DEEP, windows - first), in_panels(a, first, column), column,
-                 [=](int64_t r, int64_t c) { return first ? load_part(to + r * a.outputs, c, a.outputs) : V{}; },
-                 [=](int64_t r, int64_t c, V sum) { store_part(sum, to + r * a.outputs, c, a.outputs); });
-    } while ((first += DEEP) < windows);
-    if (number > 0) return;
-    for (int64_t column = 0; column < width; column += LANES) {
-      V sum{};
-      for (int64_t k = 0; k < windows; k++) sum += load(in_panels(a, k, column));
-      store_part(sum, a.by_bias, column, a.outputs);
+  void add_groups(int64_t layer) const {
+    const Layer& a = layers[layer];
+    const int64_t width = padded(a.outputs), size = padded_size(layers);
+    const float* sum = sums;
+    for (int64_t i = 0; i < layer; i++) sum += (1 + layers[i].inputs) * padded(layers[i].outputs);
+    for (int64_t r = 0; r <= a.inputs; r++, sum += width) {
+      float* const to = r ? a.by_weights + (r - 1) * a.outputs : a.by_bias;
+      for (int64_t c = 0; c < width; c += LANES) {
+        V total = load(sum + c);
+        for (int64_t group = 1; group < groups; group++) total += load(sum + group * size + c);
+        store_part(total, to, c, a.outputs);
+      }
     }
   }
 };
@@ -281,19 +288,19 @@ extern "C" EXPORTED XLA_FFI_Error* pct_network(XLA_FFI_CallFrame* frame) {
 }
 
 // (features, cotangents, weights of each layer, values of each layer but the last)
-// -> (by the first layer's sums, then by weights, by bias and slopes of each layer)
+// -> (by the first layer's sums, groups' sums, then by weights and by bias of each layer)
 extern "C" EXPORTED XLA_FFI_Error* pct_network_reverse(XLA_FFI_CallFrame* frame) {
   if (answers_metadata(frame)) return nullptr;
   const Arrays arrays{frame};
-  NetworkReverse network{arrays.argument(0).dims[0], arrays.in(0), arrays.in(1), arrays.out(0), {}};
-  const int layers = static_cast<int>(frame->rets.size) / 3;
+  NetworkReverse network{arrays.argument(0).dims[0], arrays.result(1).dims[0], arrays.in(0), arrays.in(1),
+                         arrays.out(0), arrays.out(1), {}};
+  const int layers = static_cast<int>(frame->rets.size) / 2 - 1;
   for (int i = 0; i < layers; i++) {
     const int64_t* shape = arrays.argument(2 + i).dims;
     Layer layer{shape[0], shape[1], arrays.in(2 + i)};
     if (i + 1 < layers) layer.values = const_cast<float*>(arrays.in(2 + layers + i));
-    layer.by_weights = arrays.out(3 * i + 1);
-    layer.by_bias = arrays.out(3 * i + 2);
-    layer.slopes = arrays.out(3 * i + 3);
+    layer.by_weights = arrays.out(2 * i + 2);
+    layer.by_bias = arrays.out(2 * i + 3);
     network.layers.push_back(layer);
   }
   run_on_pool(frame, network);

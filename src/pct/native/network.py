@@ -20,6 +20,9 @@ from pct.types import Array, Float
 
 # Columns to which the code may pad rows: the widest panel of any processor.
 PANEL = 32
+# Windows of a group, unless they make too many groups: as many threads can take part, and as much memory
+# the sums of all take.
+GROUP, GROUPS = 24, 16
 PARTS = ("simd.h", "pool.h", "network.h")
 
 Layers = Sequence[tuple[Array, Array]]
@@ -64,7 +67,7 @@ def _forward(layers: Layers, features: Array) -> tuple[Array, tuple[Array, ...]]
     windows = features.shape[0]
     results = (
         jax.ShapeDtypeStruct((windows, layers[-1][1].size), jnp.float32),
-        *(_padded(windows, bias.size) for _, bias in layers[:-1]),
+        *(jax.ShapeDtypeStruct((windows * _padded(bias.size),), jnp.float32) for _, bias in layers[:-1]),
     )
     call = jax.ffi.ffi_call(prepare()["pct_network"], results, vmap_method="sequential")
     answers, *values = call(features, *(array for layer in layers for array in layer))
@@ -79,18 +82,18 @@ def _remember(layers: Layers, features: Array) -> tuple[Array, Any]:
 def _reverse(remembered: Any, cotangents: Array) -> tuple[Any, Array]:
     layers, features, values = remembered
     windows, first = features.shape[0], layers[0][0]
-    results = [jax.ShapeDtypeStruct((windows, first.shape[1]), jnp.float32)]
-    for weights, bias in layers:
-        results += [jax.ShapeDtypeStruct(x.shape, jnp.float32) for x in (weights, bias)]
-        results.append(_padded(windows, bias.size))
-    call = jax.ffi.ffi_call(prepare()["pct_network_reverse"], tuple(results), vmap_method="sequential")
-    by_first, *found = call(features, cotangents, *(weights for weights, _ in layers), *values)
+    groups = max(1, min(GROUPS, -(-windows // GROUP)))
+    sums = sum((1 + weights.shape[0]) * _padded(bias.size) for weights, bias in layers)
+    arrays = (windows, first.shape[1]), (groups, sums), *(x.shape for layer in layers for x in layer)
+    results = tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in arrays)
+    call = jax.ffi.ffi_call(prepare()["pct_network_reverse"], results, vmap_method="sequential")
+    by_first, _, *found = call(features, cotangents, *(weights for weights, _ in layers), *values)
     # XLA leaves the product out where nobody reads it.
-    return type(layers)(zip(found[::3], found[1::3], strict=True)), by_first @ first.T
+    return type(layers)(zip(found[::2], found[1::2], strict=True)), by_first @ first.T
 
 
-def _padded(windows: int, columns: int) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct((windows * -(-columns // PANEL) * PANEL,), jnp.float32)
+def _padded(columns: int) -> int:
+    return -(-columns // PANEL) * PANEL
 
 
 dense_layers.defvjp(_remember, _reverse)

@@ -1,6 +1,7 @@
 // What entry points for XLA have in common: arrays of a call, and work that the threads of its pool share.
 #include <atomic>
 #include <memory>
+#include <vector>
 
 #include "xla/ffi/api/c_api.h"
 
@@ -29,17 +30,47 @@ struct Arrays {
   float* out(int i) const { return data<float>(result(i)); }
 };
 
-// Work has a number of `parts()`; `run(progress)` does parts until none is left.
-struct Progress {
-  std::atomic<int64_t> next{0}, done{0};
+// The parts of a work in as many stretches as threads may come. A thread takes those of a stretch of its own,
+// then what others left of theirs: the same rows mostly come to the same core's cache, call after call.
+class Progress {
+ public:
+  Progress(int64_t parts, int64_t threads) : stretches_(threads) {
+    for (int64_t i = 0; i < threads; i++) {
+      stretches_[i].next = parts * i / threads;
+      stretches_[i].end = parts * (i + 1) / threads;
+    }
+  }
+  // A part that nobody has taken yet; -1 where none is left.
+  int64_t take(int64_t thread) {
+    const int64_t threads = stretches_.size();
+    for (int64_t i = 0; i < threads; i++) {
+      Stretch& stretch = stretches_[(thread + i) % threads];
+      if (stretch.next < stretch.end) {
+        const int64_t part = stretch.next++;
+        if (part < stretch.end) return part;
+      }
+    }
+    return -1;
+  }
+  // For works of two stages: parts of the first that are done, parts of the second that are taken.
+  std::atomic<int64_t> done{0}, second{0};
+
+ private:
+  struct alignas(64) Stretch {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
+  std::vector<Stretch> stretches_;
 };
 
-// What several threads share; it lives until the last of them lets go.
+// What several threads share; it lives until the last of them lets go. Work has a number of `parts()`;
+// `run(progress, thread)` does parts until none is left.
 template <typename Work>
 struct Shared {
-  Work work;
+  Shared(const Work& work, int64_t threads) : work(work), progress(work.parts(), threads) {}
+  const Work work;
   Progress progress;
-  std::atomic<int64_t> busy{0};
+  std::atomic<int64_t> threads{1}, busy{0};
 };
 
 // A helper that starts late finds no part left and touches nothing of the call.
@@ -48,7 +79,7 @@ void help(void* data) {
   std::unique_ptr<std::shared_ptr<Shared<Work>>> handle(static_cast<std::shared_ptr<Shared<Work>>*>(data));
   Shared<Work>& shared = **handle;
   shared.busy++;
-  shared.work.run(shared.progress);
+  shared.work.run(shared.progress, shared.threads++);
   shared.busy--;
 }
 
@@ -72,14 +103,13 @@ int64_t count_threads(const XLA_FFI_CallFrame* frame) {
 template <typename Work>
 void run_on_pool(const XLA_FFI_CallFrame* frame, const Work& work) {
   const int64_t parts = work.parts();
-  const int64_t threads = parts < 2 ? 1 : count_threads(frame);
+  const int64_t threads = parts < 2 ? 1 : std::min(parts, count_threads(frame));
   if (threads < 2) {
-    Progress progress;
-    return work.run(progress);
+    Progress progress(parts, 1);
+    return work.run(progress, 0);
   }
-  auto shared = std::make_shared<Shared<Work>>();
-  shared->work = work;
-  for (int64_t i = 1; i < std::min(threads, parts); i++) {
+  auto shared = std::make_shared<Shared<Work>>(work, threads);
+  for (int64_t i = 1; i < threads; i++) {
     XLA_FFI_ThreadPool_Schedule_Args schedule{};
     schedule.struct_size = XLA_FFI_ThreadPool_Schedule_Args_STRUCT_SIZE;
     schedule.ctx = frame->ctx;
@@ -88,7 +118,7 @@ void run_on_pool(const XLA_FFI_CallFrame* frame, const Work& work) {
     if (frame->api->XLA_FFI_ThreadPool_Schedule(&schedule))
       delete static_cast<std::shared_ptr<Shared<Work>>*>(schedule.data);
   }
-  shared->work.run(shared->progress);
+  shared->work.run(shared->progress, 0);
   // The parts that are left are being worked on by threads that run.
   while (shared->busy > 0) PAUSE();
 }

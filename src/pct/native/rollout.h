@@ -3,7 +3,6 @@
 // Arrays of a call are row-major with windows first; inside a block every number is a vector over windows.
 // Lanes beyond the last window repeat it, and are not written.
 #include <algorithm>
-#include <atomic>
 #include <utility>
 
 // One call. B windows of T steps; pointers that a call does not need are null.
@@ -230,11 +229,11 @@ static bool wants_gradient(const Call& call) { return call.by_answers || call.by
 
 static int64_t block_count(const Call& call) { return (call.windows + LANES - 1) / LANES; }
 
-// Takes blocks until none is left.
-static void run_blocks(const Call& call, std::atomic<int64_t>& next) {
+// Blocks as `take` gives them, until it gives -1.
+template <typename Take>
+static void run_blocks(const Call& call, Take take) {
   static thread_local Scratch scratch;
-  const int64_t blocks = block_count(call);
-  for (int64_t number = next++; number < blocks; number = next++) {
+  for (int64_t number = take(); number >= 0; number = take()) {
     if (wants_gradient(call))
       run_block<true>(call, number, scratch);
     else
@@ -247,6 +246,7 @@ extern "C" EXPORTED int64_t pct_call_size() { return sizeof(Call); }
 
 // All blocks on the calling thread.
 extern "C" EXPORTED void pct_run(const Call* call) {
-  std::atomic<int64_t> next{0};
-  run_blocks(*call, next);
+  const int64_t blocks = block_count(*call);
+  int64_t next = 0;
+  run_blocks(*call, [&] { return next < blocks ? next++ : -1; });
 }
