@@ -11,6 +11,10 @@ from typing import BinaryIO
 
 from pct.errors import DataError
 
+# Files are gone through in parts of this many bytes: between two, a thread may have to wait for other threads'
+# Python.
+BLOCK = 4 << 20
+
 
 def write_atomic(path: Path, write: bytes | Callable[[BinaryIO], object]) -> None:
     """Write a file so that a reader sees the old content or the whole new one, never a part.
@@ -42,8 +46,11 @@ def write_atomic(path: Path, write: bytes | Callable[[BinaryIO], object]) -> Non
 
 def sha256(path: Path) -> str:
     """Hash of a file's content as lower-case hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest, block = hashlib.sha256(), memoryview(bytearray(BLOCK))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(block):
+            digest.update(block[:count])
+    return digest.hexdigest()
 
 
 def write_output(path: Path, write: bytes | Callable[[BinaryIO], object]) -> None:

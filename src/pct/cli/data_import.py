@@ -20,6 +20,7 @@ from pct.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from pct.data.importing import Imported, Log, Settings
+    from pct.data.importing.file import Meanwhile, Summary
 
 # Files that the table on the screen names; all are in dataset.json.
 SHOWN = 40
@@ -136,7 +137,16 @@ def run(config: ImportConfig) -> list[Imported]:
         logs, proposal = find_logs(config.logs, config.map)
         work = building / ".work"
         work.mkdir()
-        found = deal_out(_import_all(logs, settings, work, config.processes), settings)
+        figures: dict[str, list[str]] = {}
+
+        def draw(stored: list[tuple[str, Summary]]) -> None:
+            from pct.cli.dataset_card import draw_figures
+
+            figures.update(draw_figures(stored))
+
+        # The figures of a log that is alone are drawn while it is written, unless it is dealt out later.
+        meanwhile = draw if len(logs) == 1 and settings.split != "recording" else None
+        found = deal_out(_import_all(logs, settings, work, config.processes, meanwhile), settings)
         if all(one.error for one in found):
             others = f"\nNor could the other {len(found) - 1} files be used" if len(found) > 1 else ""
             raise DataError(found[0].error + others)
@@ -147,7 +157,7 @@ def run(config: ImportConfig) -> list[Imported]:
             write_output(building / MAP, proposal.encode())
         from pct.cli.dataset_card import write_card
 
-        write_card(building / CARD, vehicle, parts, found, settings)
+        write_card(building / CARD, vehicle, parts, found, settings, figures)
         where = {part: config.output / place.relative_to(building) for part, place in parts.items()}
     if config.json:
         print(json.dumps(_as_json(found, where)))
@@ -156,7 +166,13 @@ def run(config: ImportConfig) -> list[Imported]:
     return found
 
 
-def _import_all(logs: Sequence[Log], settings: Settings, work: Path, processes: int | None) -> list[Imported]:
+def _import_all(
+    logs: Sequence[Log],
+    settings: Settings,
+    work: Path,
+    processes: int | None,
+    meanwhile: Meanwhile | None,
+) -> list[Imported]:
     """Import every file, in processes of their own where there are several; progress goes to stderr."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -175,14 +191,18 @@ def _import_all(logs: Sequence[Log], settings: Settings, work: Path, processes: 
     found: dict[int, Imported] = {}
     with bar:
         task = bar.add_task("", total=len(logs), last="")
-        for number, one in _imported(logs, settings, work, processes):
+        for number, one in _imported(logs, settings, work, processes, meanwhile):
             found[number] = one
             bar.update(task, advance=1, last=logs[number].name)
     return [found[number] for number in range(len(logs))]
 
 
 def _imported(
-    logs: Sequence[Log], settings: Settings, work: Path, processes: int | None
+    logs: Sequence[Log],
+    settings: Settings,
+    work: Path,
+    processes: int | None,
+    meanwhile: Meanwhile | None,
 ) -> Iterator[tuple[int, Imported]]:
     """Number of each log and what became of it, as they are done."""
     from pct.data.card import FEWEST, MOST_SAMPLES
@@ -193,7 +213,7 @@ def _imported(
     count = min(processes or len(os.sched_getaffinity(0)), len(logs))
     if count == 1:
         for number, log in enumerate(logs):
-            yield number, import_file(*log, settings, work / log.name, samples)
+            yield number, import_file(*log, settings, work / log.name, samples, meanwhile)
         return
     waiting = dict(enumerate(logs))
     while waiting:

@@ -6,9 +6,9 @@ import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from pct.data.card import Drives, card_facts, collect, fact_lines, put_together, stored_drives
+from pct.data.card import Drives, Summary, card_facts, collect, fact_lines, put_together, stored_drives
 from pct.data.importing import Imported, Settings
 from pct.data.trajectory import MANIFEST
 from pct.evaluation.html import bullets, figure, heading, page, table
@@ -20,8 +20,24 @@ HASH = 12
 CARD = "card.html"
 
 
+Figures: TypeAlias = dict[str, list[str]]
+
+
+def draw_figures(stored: Iterable[tuple[str, Summary]]) -> Figures:
+    """The figures of each part, of part and summary of all recordings."""
+    by_part: dict[str, list[Summary]] = {}
+    for part, summary in stored:
+        by_part.setdefault(part, []).append(summary)
+    return {part: _figures(put_together(one)) for part, one in by_part.items()}
+
+
 def write_card(
-    path: Path, vehicle: str, parts: Iterable[str], found: Sequence[Imported], settings: Settings
+    path: Path,
+    vehicle: str,
+    parts: Iterable[str],
+    found: Sequence[Imported],
+    settings: Settings,
+    figures: Figures | None = None,
 ) -> None:
     """Write the page.
 
@@ -31,13 +47,15 @@ def write_card(
         parts: of the dataset.
         found: what became of each file.
         settings: how they were imported.
+        figures: from `draw_figures`, where they are drawn already.
     """
     usable = [one for one in found if not one.error]
     stored = [stored for one in usable for stored in one.stored]
     drives = {part: put_together(one.summary for one in stored if one.part == part) for part in parts}
+    figures = figures or draw_figures((one.part, one.summary) for one in stored)
     body = [_facts(drives)]
-    for part, one in drives.items():
-        body += [heading(f"{PARTS[part]} drives" if len(drives) > 1 else "Drives"), *_figures(one)]
+    for part in drives:
+        body += [heading(f"{PARTS[part]} drives" if len(drives) > 1 else "Drives"), *figures[part]]
     channels = [[name, unit, origin] for name, (unit, origin) in usable[0].columns.items()]
     body += [
         heading("Channels"),

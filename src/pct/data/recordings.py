@@ -362,7 +362,7 @@ class _LogFile:
         if not self.repairs.seams or not {"x", "y"} <= set(self.signals.channels):
             return
         # A spike of a position is no seam.
-        x, y = (np.where(wrong, np.nan, column) for column, wrong in map(self._channel, ("x", "y")))
+        x, y = (np.where(wrong, np.nan, column) for column, wrong in self._each(self._channel, ("x", "y")))
         found = find_seams(self.time, x, y)
         if found is not None:
             self.seams = found.rows

@@ -26,7 +26,7 @@ from pct.types import Column, Float
 FORMAT = 1
 MANIFEST = "dataset.json"
 # Rows of a long recording that are written at a time.
-SINK_ROWS = 100_000
+SINK_ROWS = 50_000
 # Noise hardly packs, however long one tries; and nobody asks for a part of a recording by its values.
 PACKED: Any = {"compression": "zstd", "compression_level": 1, "statistics": False}
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from pct.data.card import Summary, summarise
 from pct.data.delays import Delay, response_delays
@@ -24,6 +26,8 @@ from pct.data.signals import SignalMap
 from pct.data.trajectory import Trajectory, resample, write_recording
 from pct.errors import DataError
 from pct.files import sha256
+
+Meanwhile: TypeAlias = Callable[[list[tuple[str, Summary]]], object]
 
 SMOOTHERS = ("none", "savgol", "rts")
 SPLITS = ("none", "recording", "lap", "block")
@@ -116,6 +120,7 @@ def import_file(
     settings: Settings,
     folder: Path,
     samples: int | None = None,
+    meanwhile: Meanwhile | None = None,
 ) -> Imported:
     """Import one log file.
 
@@ -126,6 +131,7 @@ def import_file(
         settings: see there.
         folder: for its recordings alone, made anew.
         samples: of each recording that are kept for the card; see `summarise`.
+        meanwhile: is called with the part and summary of all recordings while the last ones are written.
 
     Returns:
         What became of it; a file that cannot be used is told of in ``error``.
@@ -134,7 +140,7 @@ def import_file(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
-        return _import(path, name, signals, settings, folder, samples)
+        return _import(path, name, signals, settings, folder, samples, meanwhile)
     except (KeyboardInterrupt, SystemExit):
         raise
     except DataError as error:
@@ -147,24 +153,28 @@ def import_file(
 
 
 def _import(
-    path: Path, name: str, signals: SignalMap, settings: Settings, folder: Path, samples: int | None
+    path: Path,
+    name: str,
+    signals: SignalMap,
+    settings: Settings,
+    folder: Path,
+    samples: int | None,
+    meanwhile: Meanwhile | None,
 ) -> Imported:
     # What is wrong is cut out and told of, whatever the map asks of those who train on the logs directly.
     signals = dataclasses.replace(signals, faults="cut")
-    with ThreadPoolExecutor(1) as beside:
-        digest = beside.submit(_hash, path)
-        content = read_repaired(path, signals, Repairs(settings.gap, settings.spikes, stray=True, seams=True))
     laps, used = 0, 0
     columns: dict[str, tuple[str, str]] = {}
     found = []
-    several = len(content.trajectories) > 1
-    with ThreadPoolExecutor(1) as beside:
+    with ThreadPoolExecutor(1) as beside, ThreadPoolExecutor(1) as writing:
+        digest = beside.submit(_hash, path)
+        content = read_repaired(path, signals, Repairs(settings.gap, settings.spikes, stray=True, seams=True))
+        several = len(content.trajectories) > 1
         for number, whole in enumerate(content.trajectories):
             stretches = moving_stretches(whole, settings.standstill)
             for count, (start, stop) in enumerate(stretches):
                 drive = _prepared(whole.slice(start, stop), settings)
-                crossings = find_laps(drive)
-                laps += max(len(crossings) - 1, 0)
+                crossings = cache(partial(find_laps, drive))
                 title = _numbered(_numbered(name, number, several), count, len(stretches) > 1)
                 segments = _split(drive, crossings, settings)
                 for index, segment in enumerate(segments):
@@ -173,11 +183,15 @@ def _import(
                     seconds = len(part) * part.dt
                     if seconds < settings.shortest:
                         continue
-                    row = beside.submit(write_recording, folder, part)
+                    row = writing.submit(write_recording, folder, part)
                     summary = summarise(part, samples)
                     found.append((segment.part, row, seconds, summary))
                     used += round(seconds / whole.dt)
+                laps += max(len(crossings()) - 1, 0)
                 columns = {key: (drive.units[key], drive.origins[key]) for key in drive.units}
+        delays = response_delays(content.trajectories)
+        if meanwhile is not None and found:
+            meanwhile([(part, summary) for part, _, _, summary in found])
     stored = [
         Stored(part, row.result(), seconds, summary.sums["metres"], summary)
         for part, row, seconds, summary in found
@@ -197,7 +211,7 @@ def _import(
         spikes=content.spikes,
         bridged=content.bridged,
         seams=content.seams,
-        delays=response_delays(content.trajectories),
+        delays=delays,
         laps=laps,
         columns=columns,
         stored=stored,
@@ -224,12 +238,12 @@ def _prepared(drive: Trajectory, settings: Settings) -> Trajectory:
     return resample(drive, settings.dt)
 
 
-def _split(drive: Trajectory, crossings: list[int], settings: Settings) -> list[Segment]:
+def _split(drive: Trajectory, crossings: Callable[[], list[int]], settings: Settings) -> list[Segment]:
     """Parts of a drive; where whole recordings are dealt out, all of it."""
     gap = round(settings.split_gap / drive.dt)
     shares = {"val": settings.val, "test": settings.test}
-    if settings.split == "lap" and len(crossings) > 2:
-        return split_laps(crossings, len(drive), gap=gap, **shares)
+    if settings.split == "lap" and len(crossings()) > 2:
+        return split_laps(crossings(), len(drive), gap=gap, **shares)
     if settings.split in ("block", "lap"):
         return split_blocks(len(drive), gap=gap, **shares)
     return [Segment(TRAIN, 0, len(drive))]

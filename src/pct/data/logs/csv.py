@@ -22,6 +22,7 @@ import polars as pl
 from pct.data.logs.base import RawLog, check_count, missing_column
 from pct.data.spool import Spool
 from pct.errors import DataError
+from pct.files import BLOCK
 from pct.types import Column, Int
 
 SEPARATORS = (",", ";", "\t")
@@ -319,8 +320,10 @@ def _lines(source: Path | bytes) -> int:
         return source.count(b"\n") + (not source.endswith(b"\n"))
     count, last = 0, b"\n"
     with source.open("rb") as file:
-        while block := file.read(1 << 20):
-            count, last = count + block.count(b"\n"), block[-1:]
+        while block := file.read(BLOCK):
+            # NumPy counts several times as fast as `bytes.count`.
+            count += int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n")))
+            last = block[-1:]
     return count + (last != b"\n")
 
 
