@@ -262,7 +262,9 @@ def test_wandb_that_is_not_installed(
     code, run = train("--wandb-project", "cars")
     assert code == 2
     failed(run, "expected the package wandb")
-    message = capsys.readouterr().err.splitlines()[-1]
+    told = capsys.readouterr().err
+    assert "What was learned" not in told
+    message = told.splitlines()[-1]
     assert message.startswith("error: --wandb-project cars: expected the package wandb, found none")
     assert "pip install" in message
 

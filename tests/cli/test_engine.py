@@ -37,8 +37,9 @@ def test_without_a_compiler_it_trains_and_says_one_line(
 def test_native_without_a_compiler_is_refused(
     train: Train, no_compiler: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, _ = train("--engine", "native")
+    code, run = train("--engine", "native")
     assert code == 2
+    assert run is None  # nothing is begun
     printed = capsys.readouterr().err.splitlines()
     said = [line for line in printed if "--engine native" in line]
     assert said == ["error: --engine native: no C++ compiler was found (/nonexistent): use --engine auto"]

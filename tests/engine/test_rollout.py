@@ -175,6 +175,7 @@ def test_the_engine_s_own_is_for_the_cpu(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(rollout, name, lambda *arguments, name=name: name)
     arguments = MODEL_SPECS["unicycle"], {"dt": DT}, "rk4", 1
     make_unchecked = make_rollout.__wrapped__
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     assert make_unchecked(*arguments) == "lane_rollout"
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert make_unchecked(*arguments) == "plain_rollout"

@@ -153,6 +153,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         dataset = observe(dataset, spec, args.integrator, substeps)
         if val_dataset is not None:
             val_dataset = observe(val_dataset, spec, args.integrator, substeps)
+        base_params = spec.build_base_params(dt)
+        integrator = make_integrator(args.integrator, substeps)
+        engine = make_engine(args.engine, spec, base_params, args.integrator, substeps)
+        if engine.fallback and first:
+            log.warning(
+                "native code is not used: %s; pure JAX is slower, the results are the same", engine.fallback
+            )
 
         # 4) Run directory: a new one, or that of the run which goes on, left as it is until that is sure.
         config = dataclasses.asdict(args)
@@ -173,13 +180,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             tracker = open_tracker(output_dir, args.wandb_project, config)
 
         # 6) Model and optimiser.
-        base_params = spec.build_base_params(dt)
-        integrator = make_integrator(args.integrator, substeps)
-        engine = make_engine(args.engine, spec, base_params, args.integrator, substeps)
-        if engine.fallback and first:
-            log.warning(
-                "native code is not used: %s; pure JAX is slower, the results are the same", engine.fallback
-            )
         shown = dataset.sample(SHOWN)
         feature_mean, feature_std = fit_normalization(shown.features)
         settings = network_settings(spec)
@@ -356,13 +356,16 @@ def end_failed(run: Path, tracker: Any, error: BaseException, args: TrainConfig)
     """Mark a run as failed, where that can still be written, and say on stderr how to go on."""
     from pct.runs.checkpoint import saved_states
     from pct.runs.directory import mark_failed
+    from pct.runs.tracking import METRICS
 
     interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
     with contextlib.suppress(DataError):  # of a full disk, which is what failed
         if tracker is not None:
             tracker.close(exit_code=getattr(error, "exit_code", 1))
         mark_failed(run, "interrupted" if interrupted else str(error) or repr(error))
-    print(f"What was learned until then is in {run}", file=sys.stderr)
+    metrics = run / METRICS
+    if saved_states(run) or (metrics.is_file() and metrics.stat().st_size):
+        print(f"What was learned until then is in {run}", file=sys.stderr)
     if saved_states(run):
         lower = f" --lr {args.lr / 10:g} --force" if isinstance(error, DivergedError) else ""
         print(f"Go on with: pct train --resume {shlex.quote(str(run))}{lower}", file=sys.stderr)
