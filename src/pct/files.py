@@ -11,8 +11,7 @@ from typing import BinaryIO
 
 from pct.errors import DataError
 
-# Files are gone through in parts of this many bytes: between two, a thread may have to wait for other threads'
-# Python.
+# Files are gone through in parts of this many bytes: between two, a thread may wait for the Python of others.
 BLOCK = 4 << 20
 
 

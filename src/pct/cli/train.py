@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             spec.param_keys, spec.param_bounds, spec.full_shapes
         )
 
-        # 3) Datasets: windows are numbers of rows, and gathered where they are used.
+        # 3) Datasets: windows are numbers of rows, and gathered where they are used. The engine.
         args = with_folders(args)
         hashes = data_hashes([Path(path) for path in (*args.dataset, *args.val_dataset)])
         former = None if args.resume is None else check_resumable(args, hashes)
