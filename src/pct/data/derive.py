@@ -156,8 +156,8 @@ def local_parabola(column: Column, rows: int, *, derivative: int) -> Column:
         derivative: 0 for the value, 1 for the slope.
 
     Examples:
-        >>> print(local_parabola(np.arange(6.0) ** 2, 5, derivative=1).round(9))
-        [ 0.  2.  4.  6.  8. 10.]
+        >>> print(local_parabola(np.arange(1.0, 7.0) ** 2, 5, derivative=1).round(9))
+        [ 2.  4.  6.  8. 10. 12.]
     """
     half = rows // 2
     at = np.arange(-half, half + 1.0)
