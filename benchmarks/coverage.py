@@ -26,7 +26,8 @@ from scipy.stats import t
 from pct.cli.folders import keep_compiled_code
 from pct.data.derive import model_columns
 from pct.data.trajectory import Trajectory
-from pct.data.windows import WindowSet, WindowStore, make_window_set, window_starts
+from pct.data.window_set import WindowSet, make_window_set
+from pct.data.windows import WindowStore, window_starts
 from pct.dynamics import MODEL_SPECS, with_fixed
 from pct.optimization.identifiability import judge
 from pct.optimization.parameter_tuning import PRIOR, fit_errors

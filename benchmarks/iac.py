@@ -26,7 +26,8 @@ import polars as pl
 
 from pct.cli.folders import keep_compiled_code
 from pct.data.context import moving_channels
-from pct.data.windows import WindowSet, WindowStore, make_window_set
+from pct.data.window_set import WindowSet, make_window_set
+from pct.data.windows import WindowStore
 from pct.dynamics import MODEL_SPECS, with_fixed
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.dynamics.vehicles import with_vehicle

@@ -36,7 +36,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from pct.cli.folders import keep_compiled_code
-from pct.data.windows import WindowSet, WindowStore, make_window_set
+from pct.data.window_set import WindowSet, make_window_set
+from pct.data.windows import WindowStore
 from pct.dynamics import MODEL_SPECS, with_fixed
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.vehicles import with_vehicle

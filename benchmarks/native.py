@@ -252,7 +252,8 @@ def first_step() -> dict[str, float]:
     import numpy as np
 
     from pct.data.loading import load_window_store
-    from pct.data.windows import make_window_set, window_starts
+    from pct.data.window_set import make_window_set
+    from pct.data.windows import window_starts
     from pct.dynamics import MODEL_SPECS, flatten_bounds
     from pct.engine.choice import make_engine
     from pct.integration import integrate_rk4

@@ -125,7 +125,8 @@ def build(rows: int, horizon: int, hidden: int) -> tuple[Any, Any, Any]:
     import jax.numpy as jnp
     import numpy as np
 
-    from pct.data.windows import WindowStore, make_window_set, window_starts
+    from pct.data.window_set import make_window_set
+    from pct.data.windows import WindowStore, window_starts
     from pct.dynamics import MODEL_SPECS, flatten_bounds
     from pct.engine.rollout import make_rollout
     from pct.integration import integrate_rk4

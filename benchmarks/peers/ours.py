@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from pct.data.windows import WindowSet, make_window_set
+from pct.data.window_set import WindowSet, make_window_set
 from pct.engine.choice import EngineName, make_engine
 from pct.engine.rollout import make_rollout
 from pct.integration import integrate_rk4

@@ -16,7 +16,8 @@ import numpy as np
 
 from pct.data.context import moving_channels
 from pct.data.loading import load_window_set
-from pct.data.windows import FeatureDataset, WindowSet
+from pct.data.window_set import WindowSet
+from pct.data.windows import FeatureDataset
 from pct.dynamics.core import ModelSpec, flatten_bounds, flatten_params, unflatten_params
 from pct.dynamics.losses import channel_residual
 from pct.errors import DataError

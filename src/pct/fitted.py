@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pct.data.windows import FeatureDataset, WindowSet
+from pct.data.window_set import WindowSet
+from pct.data.windows import FeatureDataset
 from pct.dynamics.core import ModelSpec
 from pct.engine.observer import make_history_rollout
 from pct.errors import DataError

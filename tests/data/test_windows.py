@@ -10,14 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pct.data.window_set import WindowSet, make_window_set
 from pct.data.windows import (
     FEATURE_MODES,
     FeatureDataset,
     GatheredWindows,
     Windows,
-    WindowSet,
     WindowStore,
-    make_window_set,
     window_starts,
 )
 from pct.dynamics import MODEL_SPECS, ModelSpec
@@ -434,7 +433,7 @@ def test_history_features_keep_a_255th_of_their_range() -> None:
 def test_history_features_are_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     store = make_store(UNICYCLE, [30])
     whole = gather(store, UNICYCLE, history_features=Sums())
-    monkeypatch.setattr("pct.data.windows.GATHERED", 5)
+    monkeypatch.setattr("pct.data.window_set.GATHERED", 5)
     np.testing.assert_array_equal(gather(store, UNICYCLE, history_features=Sums()).features, whole.features)
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pct.data.windows import WindowStore, make_window_set, window_starts
+from pct.data.window_set import make_window_set
+from pct.data.windows import WindowStore, window_starts
 from pct.dynamics import MODEL_SPECS, ModelSpec
 from pct.errors import DataError
 from pct.evaluation.baselines.arx import STRENGTHS, fit_ridge_arx

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pct.data.windows import FeatureDataset, WindowSet, WindowStore, make_window_set, window_starts
+from pct.data.window_set import WindowSet, make_window_set
+from pct.data.windows import FeatureDataset, WindowStore, window_starts
 from pct.dynamics import MODEL_SPECS, ModelSpec
 from pct.dynamics.core import flatten_params
 from pct.engine.observer import make_history_rollout

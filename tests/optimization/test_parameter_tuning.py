@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pct.data.windows import WindowSet, WindowStore, make_window_set, window_starts
+from pct.data.window_set import WindowSet, make_window_set
+from pct.data.windows import WindowStore, window_starts
 from pct.dynamics import MODEL_SPECS, ModelSpec
 from pct.dynamics.core import flatten_bounds, flatten_params
 from pct.errors import DivergedError, UsageError

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pct.data.windows import WindowSet, WindowStore, make_window_set, window_starts
+from pct.data.window_set import WindowSet, make_window_set
+from pct.data.windows import WindowStore, window_starts
 from pct.dynamics import MODEL_SPECS
 from pct.errors import UsageError
 from pct.optimization.parameter_tuning import Fit, fit_errors

@@ -165,7 +165,8 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
 
     from pct.cli.fit_tables import print_lines, print_parameters, rounding_warning
     from pct.cli.summary import with_tables
-    from pct.data.windows import make_window_set, window_starts
+    from pct.data.window_set import make_window_set
+    from pct.data.windows import window_starts
     from pct.dynamics.core import unflatten_params
     from pct.evaluation.overlap import save_fingerprint
     from pct.fitted import FittedModel, save_fit

@@ -16,7 +16,8 @@ from rich.table import Table
 from pct.analysis import TrainedModel, open_loop_errors, position_errors
 from pct.cli.config import TrainConfig
 from pct.cli.progress import epoch_metrics, step_metrics
-from pct.data.windows import FeatureDataset, WindowSet
+from pct.data.window_set import WindowSet
+from pct.data.windows import FeatureDataset
 from pct.dynamics.core import ModelSpec
 from pct.optimization.epoch import Epoch, TrainState
 from pct.optimization.loop import EpochReport, StepReport, TrainResult

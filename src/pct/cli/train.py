@@ -21,7 +21,7 @@ from pct.errors import DataError, DivergedError
 from pct.files import cache_folder
 
 if TYPE_CHECKING:
-    from pct.data.windows import HistoryFeatures
+    from pct.data.window_set import HistoryFeatures
 
 log = logging.getLogger(__name__)
 

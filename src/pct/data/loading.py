@@ -21,15 +21,8 @@ from pct.data.derive import model_columns
 from pct.data.recordings import read_folder
 from pct.data.splits import split_starts
 from pct.data.trajectory import Trajectory, resample
-from pct.data.windows import (
-    FeatureDataset,
-    FeatureMode,
-    HistoryFeatures,
-    WindowSet,
-    WindowStore,
-    make_window_set,
-    window_starts,
-)
+from pct.data.window_set import HistoryFeatures, WindowSet, make_window_set
+from pct.data.windows import FeatureDataset, FeatureMode, WindowStore, window_starts
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError
 from pct.files import sha256, write_atomic

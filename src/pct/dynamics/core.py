@@ -354,6 +354,7 @@ def _named(
     derivative: Callable[..., Any],
 ) -> Callable[..., tuple[Array, ...]]:
     """The derivative on tuples of arrays and a mapping of parameters, which it gets under their names."""
+    # mypy knows named tuples with literal fields only.
     State = namedtuple("State", [c.name for c in states])  # type: ignore[misc]
     Control = namedtuple("Control", [c.name for c in controls])  # type: ignore[misc]
     Params = namedtuple("Params", [p.name for p in parameters])  # type: ignore[misc]

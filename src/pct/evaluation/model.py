@@ -9,7 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from pct.analysis import NETWORK, load_network
-from pct.data.windows import FeatureDataset, WindowSet
+from pct.data.window_set import WindowSet
+from pct.data.windows import FeatureDataset
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError
 from pct.fitted import FIT, load_fit

@@ -20,7 +20,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pct.data.splits import rows_of_windows
-from pct.data.windows import WindowSet, WindowStore
+from pct.data.window_set import WindowSet
+from pct.data.windows import WindowStore
 from pct.errors import DataError
 from pct.files import write_output
 from pct.types import Bool, Shaped

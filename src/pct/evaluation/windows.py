@@ -14,7 +14,8 @@ from pct.analysis import load_windows_of
 from pct.data.loading import load_window_store
 from pct.data.recordings import read_folder
 from pct.data.splits import rows_of_windows, split_starts, spread, windows_within
-from pct.data.windows import FeatureDataset, WindowSet, WindowStore, make_window_set, window_starts
+from pct.data.window_set import WindowSet, make_window_set
+from pct.data.windows import FeatureDataset, WindowStore, window_starts
 from pct.errors import DataError
 from pct.evaluation.model import Model
 from pct.runs.directory import CONFIG

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pct.data.windows import WindowSet
+from pct.data.window_set import WindowSet
 from pct.optimization.rollout_errors import AllWindows, NormalEquations, RolloutErrors
 
 # An error that is smaller than this share of the channel's scale is as good as none.

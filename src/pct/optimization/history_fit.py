@@ -31,7 +31,7 @@ CHUNK = 512
 
 
 class HistoryFit:
-    """Features from the rows before a window; `pct.data.windows.HistoryFeatures`.
+    """Features from the rows before a window; `pct.data.window_set.HistoryFeatures`.
 
     Array parameters (matrices of learned models) stay at their defaults: they are too many for a
     history to tell.

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pct.data.windows import WindowSet
+from pct.data.window_set import WindowSet
 from pct.dynamics.core import ModelSpec
 from pct.engine.observer import make_history_rollout
 from pct.observation import delayed

@@ -31,7 +31,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from pct.data.windows import WindowSet
+from pct.data.window_set import WindowSet
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.errors import DivergedError
 from pct.optimization.bounds import bounds_slope, from_bounds, to_bounds

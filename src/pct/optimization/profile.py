@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from pct.data.windows import WindowSet
+from pct.data.window_set import WindowSet
 from pct.dynamics.core import ModelSpec, flatten_params
 from pct.errors import UsageError
 from pct.optimization.bounds import from_bounds, to_bounds

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 import pct
-from pct.data.windows import HistoryFeatures
+from pct.data.window_set import HistoryFeatures
 from pct.dynamics.core import ModelSpec
 from pct.files import write_atomic
 from pct.types import Array, Float

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pct.data.windows import WindowSet
+from pct.data.window_set import WindowSet
 from pct.dynamics.core import ModelSpec, flatten_bounds, flatten_params, unflatten_params
 from pct.engine.observer import make_history_rollout
 from pct.errors import UsageError

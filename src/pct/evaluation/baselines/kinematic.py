@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pct.data.loading import load_window_store
-from pct.data.windows import make_window_set
+from pct.data.window_set import make_window_set
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.kinematic_singletrack import KINEMATIC_SINGLETRACK
 from pct.evaluation.baselines.parameters import diverged_as_infinite

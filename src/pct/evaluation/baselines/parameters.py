@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pct.data.splits import spread
-from pct.data.windows import make_window_set
+from pct.data.window_set import make_window_set
 from pct.errors import DataError
 from pct.evaluation.model import Model
 from pct.evaluation.windows import OpenLoopWindows
