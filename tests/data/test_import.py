@@ -430,3 +430,24 @@ def test_whatever_the_log_holds_the_recordings_are_whole(tmp_path: Path, seed: i
         np.testing.assert_allclose(np.diff(table["t"]), stored.row["dt"], rtol=1e-3)
         assert table["vx"].abs().max() <= 120.0
     assert bool(found.stored) != bool(found.error)
+
+
+def test_a_spooled_column_is_the_readers_own() -> None:
+    from pct.data.spool import Spool
+
+    spool = Spool()
+    spool["v"] = np.arange(4.0)
+    spool["v"][1] = 9.0
+    assert spool["v"].tolist() == [0.0, 1.0, 2.0, 3.0]
+    part = spool.cut(1, 3)
+    assert part["v"].tolist() == [1.0, 2.0]
+    assert spool.cut(2, 2)["v"].size == 0
+
+
+@pytest.mark.parametrize("first", [0.0, 0.5])
+def test_rows_that_follow_one_another_are_taken_as_they_are(first: float) -> None:
+    from pct.data.gaps import make_grid, make_sampler
+
+    time = 3.0 + 0.01 * np.arange(200) + 1e-4 * np.sin(np.arange(200.0))
+    sampler = make_sampler(time, make_grid(time, 0.01, first=first, last=0.0), 0.01)
+    assert sampler.taken == slice(round(100 * first), 200)

@@ -150,12 +150,12 @@ class Sampler:
 
     Attributes:
         taken: the row for each time, a slice where they follow one another; None where times lie between.
-        before: the row before each time.
+        before: the row before each time, where that is so.
         rows, wanted: stamps and times in steps.
     """
 
     taken: slice | Int[np.ndarray, " M"] | None
-    before: Int[np.ndarray, " M"]
+    before: Int[np.ndarray, " _"]
     rows: Column
     wanted: Sampled
 
@@ -175,6 +175,12 @@ def make_sampler(time: Column, at: Sampled, step: float) -> Sampler:
         step: of the grid in s; stamps that are `ON_GRID` of it away are taken as they are.
     """
     rows, wanted = (time - time[0]) / step, (at - time[0]) / step
+    if len(wanted):
+        # Most logs have a row for each time, one after the other: nothing need be searched for there.
+        first = int(np.searchsorted(rows, wanted[0] - ON_GRID))
+        alike = rows[first : first + len(wanted)]
+        if len(alike) == len(wanted) and np.all(np.abs(alike - wanted) < ON_GRID):
+            return Sampler(slice(first, first + len(wanted)), np.zeros(0, int), rows, wanted)
     before = np.clip(np.searchsorted(rows, wanted + ON_GRID, side="right") - 1, 0, len(rows) - 1)
     after = np.minimum(before + 1, len(rows) - 1)
     nearest = np.where(rows[after] - wanted < wanted - rows[before], after, before)

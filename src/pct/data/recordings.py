@@ -137,7 +137,7 @@ def read_file(path: Path, signals: SignalMap) -> list[Trajectory]:
     Raises:
         DataError: the file or a value in it cannot be used; names the column and the row.
     """
-    content = read_repaired(path, signals, Repairs())
+    content = mend(path, *read_columns(path, signals), Repairs())
     if content.cut or len(content.trajectories) > 1:
         log.warning(
             "%s: %d of %d rows cut out for faults, %d recordings left",
@@ -149,13 +149,12 @@ def read_file(path: Path, signals: SignalMap) -> list[Trajectory]:
     return content.trajectories
 
 
-def read_repaired(path: Path, signals: SignalMap, repairs: Repairs) -> Content:
-    """Read one log file and mend it.
+def mend(path: Path, raw: RawLog, signals: SignalMap, repairs: Repairs) -> Content:
+    """The recordings of one log file, from its columns and map as `read_columns` gives them.
 
     Raises:
-        DataError: the file or a value in it cannot be used; names the column and the row.
+        DataError: a value cannot be used; names the column and the row.
     """
-    raw, signals = read_columns(path, signals)
     log_file = _LogFile(path, signals, raw, repairs)
     pieces = log_file.pieces()
     parts = log_file.uniform(pieces)

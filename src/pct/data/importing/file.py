@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from pct.data.card import Summary, summarise
 from pct.data.delays import Delay, response_delays
-from pct.data.recordings import Repairs, read_repaired
+from pct.data.recordings import Repairs, mend, read_columns
 from pct.data.segments import (
     TRAIN,
     Segment,
@@ -167,8 +167,10 @@ def _import(
     columns: dict[str, tuple[str, str]] = {}
     found = []
     with ThreadPoolExecutor(1) as beside, ThreadPoolExecutor(1) as writing:
+        columns_read = read_columns(path, signals)
+        # Reading keeps all cores busy, and leaves the file in the system's memory; what follows keeps one.
         digest = beside.submit(_hash, path)
-        content = read_repaired(path, signals, Repairs(settings.gap, settings.spikes, stray=True, seams=True))
+        content = mend(path, *columns_read, Repairs(settings.gap, settings.spikes, stray=True, seams=True))
         several = len(content.trajectories) > 1
         for number, whole in enumerate(content.trajectories):
             stretches = moving_stretches(whole, settings.standstill)
