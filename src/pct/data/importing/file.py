@@ -167,10 +167,10 @@ def _import(
     columns: dict[str, tuple[str, str]] = {}
     found = []
     with ThreadPoolExecutor(1) as beside, ThreadPoolExecutor(1) as writing:
-        columns_read = read_columns(path, signals)
+        raw, signals = read_columns(path, signals)
         # Reading keeps all cores busy, and leaves the file in the system's memory; what follows keeps one.
         digest = beside.submit(_hash, path)
-        content = mend(path, *columns_read, Repairs(settings.gap, settings.spikes, stray=True, seams=True))
+        content = mend(path, raw, signals, Repairs(settings.gap, settings.spikes, stray=True, seams=True))
         several = len(content.trajectories) > 1
         for number, whole in enumerate(content.trajectories):
             stretches = moving_stretches(whole, settings.standstill)
