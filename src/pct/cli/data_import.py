@@ -253,6 +253,9 @@ def _start_worker() -> None:
     """One thread a process; Ctrl-C is for the one that collects."""
     import signal
 
+    from pct.cli.main import collect_rarely
+
+    collect_rarely()
     os.environ["POLARS_MAX_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
