@@ -12,12 +12,14 @@ import polars as pl
 import pytest
 
 from pct.cli.data_import import main
+from pct.data.blocks import ROWS as BLOCK
 from pct.data.gaps import bridge
 from pct.data.importing import find_logs
 from pct.data.importing.file import Settings, import_file
 from pct.data.logs import csv, read_log
-from pct.data.outliers import BLOCK, find_spikes
+from pct.data.outliers import SAMPLE, find_spikes
 from pct.data.recordings import read_folder
+from pct.data.seams import find_seams
 from pct.data.segments import find_laps, moving_stretches, split_blocks, split_laps
 from pct.data.trajectory import Trajectory, read_dataset
 from pct.errors import DataError, UsageError
@@ -144,6 +146,17 @@ def test_a_seam_cuts_and_nothing_is_bridged_over_it(tmp_path: Path) -> None:
     first, second = imported(tmp_path / "logs")
     assert (len(first), len(second)) == (600, 399)
     assert np.abs(np.diff(second.channels["x"])).max() < 2 * SPEED * DT
+
+
+def test_a_seam_of_a_long_log_is_found_among_its_samples() -> None:
+    # Some rows show what is usual; the rest is looked at as well.
+    drive = circle(DT * (5 * SAMPLE + 7))
+    drive["x"][3 * SAMPLE + 2 :] += 1.0
+    drive["y"][SAMPLE + 1] = np.nan
+    found = find_seams(drive["t"], drive["x"], drive["y"])
+    assert found is not None
+    assert found.rows.tolist() == [3 * SAMPLE + 2]
+    assert len(found.good) == len(drive["t"]) - 1
 
 
 def test_nothing_is_bridged_without_samples_on_both_sides() -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from pct.data.blocks import blocks
 from pct.data.derive import derive, known_channels
 from pct.data.trajectory import OtherColumn, Trajectory
 from pct.errors import DataError
@@ -83,7 +84,10 @@ def all_within(column: Column, limit: float) -> bool:
     """Whether all values are finite and within a limit to either side."""
     least = min(limit, sys.float_info.max)
     # Not so where one is no number.
-    return bool(-least <= column.min(initial=0.0) and column.max(initial=0.0) <= least)
+    return all(
+        -least <= column[start:stop].min() and column[start:stop].max() <= least
+        for start, stop in blocks(len(column))
+    )
 
 
 def unit_hint(name: str, unit: str, declared: str = "") -> str:

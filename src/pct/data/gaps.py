@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pct.data.blocks import blocks
 from pct.types import Bool, Column, Float, Int
 
 # Samples of a slower signal may be this many of its usual steps apart.
@@ -150,8 +151,8 @@ class Sampler:
 
     Attributes:
         taken: the row for each time, a slice where they follow one another; None where times lie between.
-        before: the row before each time, where that is so.
-        rows, wanted: stamps and times in steps.
+        before, rows, wanted: the row before each time; stamps and times in steps. Empty where ``taken``
+            is a slice.
     """
 
     taken: slice | Int[np.ndarray, " M"] | None
@@ -174,13 +175,13 @@ def make_sampler(time: Column, at: Sampled, step: float) -> Sampler:
         at: times within them.
         step: of the grid in s; stamps that are `ON_GRID` of it away are taken as they are.
     """
-    rows, wanted = (time - time[0]) / step, (at - time[0]) / step
-    if len(wanted):
+    if len(at):
         # Most logs have a row for each time, one after the other: nothing need be searched for there.
-        first = int(np.searchsorted(rows, wanted[0] - ON_GRID))
-        alike = rows[first : first + len(wanted)]
-        if len(alike) == len(wanted) and np.all(np.abs(alike - wanted) < ON_GRID):
-            return Sampler(slice(first, first + len(wanted)), np.zeros(0, int), rows, wanted)
+        first = int(np.searchsorted(time, at[0] - ON_GRID * step))
+        if _alike(time[first : first + len(at)], at, ON_GRID * step):
+            none = np.zeros(0)
+            return Sampler(slice(first, first + len(at)), none.astype(int), none, none)
+    rows, wanted = (time - time[0]) / step, (at - time[0]) / step
     before = np.clip(np.searchsorted(rows, wanted + ON_GRID, side="right") - 1, 0, len(rows) - 1)
     after = np.minimum(before + 1, len(rows) - 1)
     nearest = np.where(rows[after] - wanted < wanted - rows[before], after, before)
@@ -189,6 +190,13 @@ def make_sampler(time: Column, at: Sampled, step: float) -> Sampler:
         # Each time has a row of its own.
         taken = slice(int(nearest[0]), int(nearest[-1]) + 1) if _together(nearest) else nearest
     return Sampler(taken, before, rows, wanted)
+
+
+def _alike(stamps: Column, times: Sampled, limit: float) -> bool:
+    """Whether there is a stamp for each time, less than ``limit`` away."""
+    return len(stamps) == len(times) and all(
+        np.all(np.abs(stamps[start:stop] - times[start:stop]) < limit) for start, stop in blocks(len(times))
+    )
 
 
 def _together(rows: Int[np.ndarray, " _"]) -> bool:

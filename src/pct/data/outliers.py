@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from pct.data.blocks import blocks
 from pct.types import Bool, Column, Float, Int, Rows
 
 # Of some rows.
@@ -24,8 +25,6 @@ WINDOW = 7
 LEAST_ROWS = 30
 # Usual deviations and steps of a long signal are taken from so many of its rows.
 SAMPLE = 50_000
-# Rows that are looked at together; their differences stay in the cache.
-BLOCK = 1 << 14
 # A spike hides its neighbour: it is looked for again without those found.
 ROUNDS = 3
 
@@ -47,17 +46,14 @@ def find_spikes(name: str, column: Column) -> Bool[np.ndarray, " N"]:
         >>> print(np.flatnonzero(find_spikes("vx", wave)))
         [40]
     """
-    wrong = np.zeros(len(column), bool)
-    good = np.flatnonzero(np.isfinite(column))
-    # Most columns are whole and without spikes: nothing is copied for them.
-    values = column if len(good) == len(column) else column[good]
+    wrong, sound = np.zeros(len(column), bool), np.isfinite(column)
     for _ in range(ROUNDS):
-        out = _stands_out(values, name)
+        # Most columns are whole and without spikes: nothing is copied for them.
+        out = _stands_out(column if sound.all() else column[sound], name)
         if not len(out):
             break
-        wrong[good[out]] = True
-        good = np.delete(good, out)
-        values = column[good]
+        out = np.flatnonzero(sound)[out]
+        wrong[out], sound[out] = True, False
     return wrong
 
 
@@ -66,20 +62,20 @@ def _stands_out(values: Column, name: str) -> AnyRows:
     none = np.zeros(0, int)
     if len(values) < LEAST_ROWS:
         return none
-    sample = np.arange(0, len(values) - 1, max(1, len(values) // SAMPLE))
+    sample = sample_rows(len(values) - 1)
     usual = values[sample]
     # Spikes are in the steps as well: twice their share stays above this quantile.
     limit = max(STEPS * _high(np.abs(values[sample + 1] - usual), 0.98), 1e-9)
     rows = _candidates(values, limit)
     if not len(rows):
         return none
-    apart = np.abs(values[rows] - _local_median(values, rows))
+    apart = np.abs(values[rows] - local_median(values, rows, WINDOW))
     if not (apart > limit).any():
         return none
     # The limit is not below any of these; to know that nothing is beyond one of them is enough.
     limit = max(
         limit,
-        DEVIATIONS * MAD * float(np.median(np.abs(usual - _local_median(values, sample)))),
+        DEVIATIONS * MAD * float(np.median(np.abs(usual - local_median(values, sample, WINDOW)))),
         # A signal that hardly ever moves has no usual step.
         1e-3 * _high(np.abs(usual - np.median(usual)), 0.99),
         # Beyond what they reach otherwise, sudden forces are spikes as well.
@@ -107,8 +103,7 @@ def _candidates(values: Column, limit: float) -> AnyRows:
     """
     count, half = len(values), WINDOW // 2
     found = [np.zeros(0, int)]
-    for start in range(0, count, BLOCK):
-        stop = min(start + BLOCK, count)
+    for start, stop in blocks(count):
         block = values[max(start - half, 0) : stop + half]
         missing = max(half - start, 0), max(stop + half - count, 0)
         if any(missing):
@@ -129,20 +124,14 @@ def _high(values: Distances, share: float) -> float:
     return float(low + (at - below) * (high - low))
 
 
-def running_median(values: Column, window: int) -> Column:
-    """Median of the window, an odd number of rows, around each row; the ends repeat."""
-    half, count = window // 2, len(values)
-    padded = np.pad(values, half, mode="edge")
-    found = np.empty(count)
-    for start in range(0, count, BLOCK):
-        stop = min(start + BLOCK, count)
-        found[start:stop] = _median_of([padded[start + at : stop + at] for at in range(window)])
-    return found
+def sample_rows(count: int) -> Rows:
+    """Rows of a column of so many, evenly spread, that show what is usual in it: all of a short one."""
+    return np.arange(0, count, max(1, count // SAMPLE))
 
 
-def _local_median(values: Column, rows: Rows) -> Distances:
-    """Median of the window around each of some rows; the ends repeat."""
-    half = WINDOW // 2
+def local_median(values: Column, rows: AnyRows, window: int) -> Distances:
+    """Median of the window, an odd number of rows, around each of some rows; the ends repeat."""
+    half = window // 2
     return _median_of([values[np.clip(rows + at, 0, len(values) - 1)] for at in range(-half, half + 1)])
 
 

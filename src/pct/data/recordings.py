@@ -18,6 +18,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from pct.data.blocks import unwrapped
 from pct.data.checks import all_within, check_trajectory, unit_hint
 from pct.data.clocks import Reading, on_one_clock
 from pct.data.derive import derive, known_channels
@@ -372,9 +373,12 @@ class _LogFile:
         column = signal.convert(self.raw.columns[signal.column])
         wrong = _beyond(column, _limit(name))
         if self._turns(name):
-            column = column.copy()
-            # A value that is wrong must not spoil what follows it.
-            column[~wrong] = np.unwrap(column[~wrong])
+            if wrong.any():
+                column = column.copy()
+                # A value that is wrong must not spoil what follows it.
+                column[~wrong] = unwrapped(column[~wrong])
+            else:
+                column = unwrapped(column)
         if name not in self._filled:
             self._filled[name] = self._fill(name, column, wrong)
         rows, values = self._filled[name]

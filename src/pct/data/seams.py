@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pct.data.outliers import MAD, running_median
+from pct.data.blocks import blocks
+from pct.data.outliers import MAD, local_median, sample_rows
 from pct.types import Column, Float, Int
 
 # A step of the positions this many times beyond the usual long ones, and beyond its scatter.
@@ -43,15 +44,23 @@ def find_seams(time: Column, x: Column, y: Column) -> Seams | None:
     good = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & np.isfinite(time))
     if len(good) < LEAST_ROWS:
         return None
-    lengths = np.hypot(np.diff(x[good]), np.diff(y[good]))
-    seconds = np.diff(time[good])
+    if len(good) < len(x):
+        time, x, y = time[good], x[good], y[good]
+    count = len(good) - 1
+    lengths, limits = np.empty(count), np.empty(count)
+    for start, stop in blocks(count):
+        lengths[start:stop] = np.hypot(*(np.diff(column[start : stop + 1]) for column in (x, y)))
+    sample = sample_rows(count)
+    seconds = time[sample + 1] - time[sample]
     usual = float(np.median(seconds[seconds > 0])) if (seconds > 0).any() else 1.0
-    excess = lengths - running_median(lengths, WINDOW)
     limit = max(
-        STEPS * float(np.quantile(lengths, 0.98)),
-        DEVIATIONS * MAD * float(np.median(np.abs(excess))),
+        STEPS * float(np.quantile(lengths[sample], 0.98)),
+        DEVIATIONS * MAD * float(np.median(np.abs(lengths[sample] - local_median(lengths, sample, WINDOW)))),
         1e-9,
     )
-    limits = limit * np.maximum(seconds / usual, 1.0)
-    rows = good[np.flatnonzero((excess > limits) & (seconds > 0)) + 1]
-    return Seams(rows, good, lengths, limits)
+    for start, stop in blocks(count):
+        limits[start:stop] = limit * np.maximum(np.diff(time[start : stop + 1]) / usual, 1.0)
+    long = np.flatnonzero(lengths > limits)
+    excess = lengths[long] - local_median(lengths, long, WINDOW)
+    rows = long[(excess > limits[long]) & (time[long + 1] > time[long])] + 1
+    return Seams(good[rows], good, lengths, limits)

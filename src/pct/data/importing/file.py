@@ -9,10 +9,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pct.data.card import Summary, summarise
-from pct.data.delays import Delay, response_delays
 from pct.data.recordings import Repairs, mend, read_columns
 from pct.data.segments import (
     TRAIN,
@@ -26,6 +25,9 @@ from pct.data.signals import SignalMap
 from pct.data.trajectory import Trajectory, resample, write_recording
 from pct.errors import DataError
 from pct.files import sha256
+
+if TYPE_CHECKING:
+    from pct.data.delays import Delay
 
 Meanwhile: TypeAlias = Callable[[list[tuple[str, Summary]]], object]
 
@@ -191,6 +193,9 @@ def _import(
                     used += round(seconds / whole.dt)
                 laps += max(len(crossings()) - 1, 0)
                 columns = {key: (drive.units[key], drive.origins[key]) for key in drive.units}
+        # It takes a while to load; now there is other work for the second core.
+        from pct.data.delays import response_delays
+
         delays = response_delays(content.trajectories)
         if meanwhile is not None and found:
             meanwhile([(part, summary) for part, _, _, summary in found])
