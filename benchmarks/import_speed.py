@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -49,23 +50,14 @@ def main() -> None:
     results: dict[str, Any] = {"load_at_start": round(os.getloadavg()[0], 2)}
     with tempfile.TemporaryDirectory(prefix="pct-bench-") as folder:
         place = Path(folder)
-        long = place / "long.csv"
-        write_log(long, round(args.hours * 3600 * RATE), seed=0)
-        small = place / "small"
-        small.mkdir()
-        for number in range(args.files):
-            write_log(small / f"drive_{number:05d}.csv", SMALL_SECONDS * RATE, seed=number)
-        for logs in (place, small):
-            (logs / "signals.toml").write_text(signals_map())
         print(f"{'logs':<12} {'MB':>6} {'what':<7} {'seconds':>8} {'peak MB':>8} {'ratio':>6}")
-        for label, files, source in (
-            ("one long", [long], long),
-            (f"{args.files} small", sorted(small.glob("*.csv")), small),
+        for label, key, count, rows in (
+            ("one long", "long", 1, round(args.hours * 3600 * RATE)),
+            (f"{args.files} small", "small", args.files, SMALL_SECONDS * RATE),
         ):
-            key = "long" if source is long else "small"
-            results |= {
-                f"{key}_{name}": value for name, value in compare(files, source, place, args.repeats).items()
-            }
+            files = write_logs(place / key, count, rows)
+            found = compare(files, place / key, place / "dataset", args.repeats)
+            results |= {f"{key}_{name}": value for name, value in found.items()}
             size = sum(file.stat().st_size for file in files) / 1e6
             results[f"{key}_megabytes"] = round(size)
             for what in ("scan", "import"):
@@ -77,13 +69,12 @@ def main() -> None:
     print(json.dumps(results))
 
 
-def compare(files: list[Path], source: Path, place: Path, repeats: int) -> dict[str, float]:
+def compare(files: list[Path], source: Path, output: Path, repeats: int) -> dict[str, float]:
     """Median seconds, largest peak memory of a process in MB, and the median of the repeats' ratios."""
     pct = Path(sys.executable).parent / "pct"
     seconds: dict[str, list[float]] = {"scan": [], "import": []}
     peaks: dict[str, list[float]] = {"scan": [], "import": []}
-    for repeat in range(repeats):
-        output = place / f"dataset_{source.stem}_{repeat}"
+    for _ in range(repeats):
         commands = {
             "scan": [sys.executable, "-c", SCAN, *map(str, files)],
             "import": [str(pct), "data", "import", str(source), "--output", str(output)],
@@ -92,6 +83,7 @@ def compare(files: list[Path], source: Path, place: Path, repeats: int) -> dict[
             elapsed, peak = measure(command)
             seconds[what].append(elapsed)
             peaks[what].append(peak)
+        shutil.rmtree(output)
     ratios = [b / a for a, b in zip(seconds["scan"], seconds["import"], strict=True)]
     return {
         **{f"{what}_seconds": round(statistics.median(values), 2) for what, values in seconds.items()},
@@ -108,6 +100,17 @@ def measure(command: list[str]) -> tuple[float, float]:
     if status:
         raise SystemExit(f"{' '.join(command[:6])} failed")
     return time.perf_counter() - start, usage.ru_maxrss / 1024
+
+
+def write_logs(folder: Path, count: int, rows: int) -> list[Path]:
+    """Write logs and their map, and wait until the disk has them: it would be busy with them when timed."""
+    folder.mkdir()
+    files = [folder / f"drive_{number:05d}.csv" for number in range(count)]
+    for number, file in enumerate(files):
+        write_log(file, rows, seed=number)
+    (folder / "signals.toml").write_text(signals_map())
+    os.sync()
+    return files
 
 
 def write_log(path: Path, rows: int, *, seed: int) -> None:

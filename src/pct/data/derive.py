@@ -160,15 +160,20 @@ def local_parabola(column: Column, rows: int, *, derivative: int) -> Column:
         [ 2.  4.  6.  8. 10. 12.]
     """
     half = rows // 2
-    at = np.arange(-half, half + 1.0)
-    # A row for each coefficient: value, slope, half the curvature.
-    fit = np.linalg.pinv(np.stack([np.ones(rows), at, at * at], axis=-1))
+    at, fit = _window(rows)
     found = np.empty(len(column))
     found[half : len(column) - half] = np.correlate(column, fit[derivative], "valid")
     powers = np.stack([0 * at, 0 * at + 1, 2 * at] if derivative else [0 * at + 1, at, at * at], axis=-1)
     found[:half] = (powers @ (fit @ column[:rows]))[:half]
     found[len(column) - half :] = (powers @ (fit @ column[-rows:]))[half + 1 :]
     return found
+
+
+@cache
+def _window(rows: int) -> tuple[Float[np.ndarray, " W"], Float[np.ndarray, "3 W"]]:
+    """The rows of a window from its middle, and what gives value, slope and half the curvature there."""
+    at = np.arange(-(rows // 2), rows // 2 + 1.0)
+    return at, np.linalg.pinv(np.stack([np.ones(rows), at, at * at], axis=-1))
 
 
 def speed(vx: Column, vy: Column) -> Column:
@@ -241,10 +246,8 @@ class Derivation:
 
 def _body_velocity(difference: Difference, x: Column, y: Column, psi: Column) -> tuple[Column, Column]:
     x_dot, y_dot = difference(x), difference(y)
-    return (
-        x_dot * np.cos(psi) + y_dot * np.sin(psi),
-        y_dot * np.cos(psi) - x_dot * np.sin(psi),
-    )
+    cos, sin = np.cos(psi), np.sin(psi)
+    return x_dot * cos + y_dot * sin, y_dot * cos - x_dot * sin
 
 
 # Beside the channels of the models, what logs hold and derivations take.
