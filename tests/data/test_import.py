@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import tempfile
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -390,6 +392,21 @@ def test_a_large_file_gives_the_same_dataset(tmp_path: Path, monkeypatch: pytest
         assert list(one.channels) == list(other.channels)
         for name in one.channels:
             np.testing.assert_array_equal(one.channels[name], other.channels[name])
+
+
+def test_the_columns_of_a_large_file_are_gone_once_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_parts: None
+) -> None:
+    write(tmp_path / "logs", **circle())
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    # Not when Python happens to look for garbage: many long logs would fill the disk.
+    gc.disable()
+    try:
+        main([str(tmp_path / "logs"), "--output", str(tmp_path / "set")])
+        assert list((tmp_path / "tmp").iterdir()) == []
+    finally:
+        gc.enable()
 
 
 def test_lines_of_a_large_file_are_counted_past_comments_and_blanks(tmp_path: Path, in_parts: None) -> None:

@@ -80,7 +80,8 @@ def summarise(trajectory: Trajectory, most: int | None = None) -> Summary:
     every = 1 if most is None else -(-len(coarse) // most)
     columns["seconds"] = np.full(len(coarse), every * coarse.dt)
     return Summary(
-        {name: column[::every] for name, column in columns.items()},
+        # Copied, they let go of the columns that they are from.
+        {name: column[::every].copy() for name, column in columns.items()},
         _sums(trajectory, coarse.dt, columns),
         {name: (unit, trajectory.origins[name]) for name, unit in trajectory.units.items()},
     )

@@ -6,12 +6,13 @@ import dataclasses
 import hashlib
 import shutil
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pct.data.card import Summary, summarise
+from pct.data.logs import RawLog
 from pct.data.recordings import Repairs, mend, read_columns
 from pct.data.segments import (
     TRAIN,
@@ -154,6 +155,22 @@ def import_file(
     return Imported(str(path), name, error=reason)
 
 
+class _Pending(NamedTuple):
+    """A recording that is being written.
+
+    Attributes:
+        part: of the dataset.
+        row: of ``dataset.json``, once it is written.
+        seconds: its length.
+        summary: for the card.
+    """
+
+    part: str
+    row: Future[dict[str, Any]]
+    seconds: float
+    summary: Summary
+
+
 def _import(
     path: Path,
     name: str,
@@ -165,64 +182,78 @@ def _import(
 ) -> Imported:
     # What is wrong is cut out and told of, whatever the map asks of those who train on the logs directly.
     signals = dataclasses.replace(signals, faults="cut")
-    laps, used = 0, 0
-    columns: dict[str, tuple[str, str]] = {}
-    found = []
     with ThreadPoolExecutor(1) as beside, ThreadPoolExecutor(1) as writing:
         raw, signals = read_columns(path, signals)
         # Reading keeps all cores busy, and leaves the file in the system's memory; what follows keeps one.
         digest = beside.submit(_hash, path)
-        content = mend(path, raw, signals, Repairs(settings.gap, settings.spikes, stray=True, seams=True))
-        several = len(content.trajectories) > 1
-        for number, whole in enumerate(content.trajectories):
-            stretches = moving_stretches(whole, settings.standstill)
-            for count, (start, stop) in enumerate(stretches):
-                drive = _prepared(whole.slice(start, stop), settings)
-                crossings = cache(partial(find_laps, drive))
-                title = _numbered(_numbered(name, number, several), count, len(stretches) > 1)
-                segments = _split(drive, crossings, settings)
-                for index, segment in enumerate(segments):
-                    label = _numbered(title, index, len(segments) > 1)
-                    part = drive.slice(segment.start, segment.stop, label)
-                    seconds = len(part) * part.dt
-                    if seconds < settings.shortest:
-                        continue
-                    row = writing.submit(write_recording, folder, part)
-                    summary = summarise(part, samples)
-                    found.append((segment.part, row, seconds, summary))
-                    used += round(seconds / whole.dt)
-                laps += max(len(crossings()) - 1, 0)
-                columns = {key: (drive.units[key], drive.origins[key]) for key in drive.units}
-        # It takes a while to load; now there is other work for the second core.
-        from pct.data.delays import response_delays
-
-        delays = response_delays(content.trajectories)
-        if meanwhile is not None and found:
-            meanwhile([(part, summary) for part, _, _, summary in found])
-    stored = [
-        Stored(part, row.result(), seconds, summary.sums["metres"], summary)
-        for part, row, seconds, summary in found
-    ]
-    if not stored:
+        # Nothing here holds the columns of a long log once they are written.
+        imported, pending = _cut_up(path, name, raw, signals, settings, folder, samples, writing)
+        del raw
+        if meanwhile is not None and pending:
+            meanwhile([(one.part, one.summary) for one in pending])
+    if not pending:
         raise DataError(
             f"{path}: expected a drive of {settings.shortest:g} s or more, found none in "
-            f"{content.rows} rows: see --shortest and --standstill"
+            f"{imported.rows} rows: see --shortest and --standstill"
         )
-    return Imported(
+    stored = [
+        Stored(one.part, one.row.result(), one.seconds, one.summary.sums["metres"], one.summary)
+        for one in pending
+    ]
+    return dataclasses.replace(imported, sha256=digest.result(), stored=stored)
+
+
+def _cut_up(
+    path: Path,
+    name: str,
+    raw: RawLog,
+    signals: SignalMap,
+    settings: Settings,
+    folder: Path,
+    samples: int | None,
+    writing: ThreadPoolExecutor,
+) -> tuple[Imported, list[_Pending]]:
+    """Mend a log and cut it into recordings, which are handed on to be written."""
+    content = mend(path, raw, signals, Repairs(settings.gap, settings.spikes, stray=True, seams=True))
+    several = len(content.trajectories) > 1
+    laps, used = 0, 0
+    columns: dict[str, tuple[str, str]] = {}
+    pending = []
+    for number, whole in enumerate(content.trajectories):
+        stretches = moving_stretches(whole, settings.standstill)
+        for count, (start, stop) in enumerate(stretches):
+            drive = _prepared(whole.slice(start, stop), settings)
+            crossings = cache(partial(find_laps, drive))
+            title = _numbered(_numbered(name, number, several), count, len(stretches) > 1)
+            segments = _split(drive, crossings, settings)
+            for index, segment in enumerate(segments):
+                label = _numbered(title, index, len(segments) > 1)
+                part = drive.slice(segment.start, segment.stop, label)
+                seconds = len(part) * part.dt
+                if seconds < settings.shortest:
+                    continue
+                row = writing.submit(write_recording, folder, part)
+                pending.append(_Pending(segment.part, row, seconds, summarise(part, samples)))
+                used += round(seconds / whole.dt)
+            laps += max(len(crossings()) - 1, 0)
+            columns = {key: (drive.units[key], drive.origins[key]) for key in drive.units}
+    # It takes a while to load; now there is other work for the second core.
+    from pct.data.delays import response_delays
+
+    imported = Imported(
         file=str(path),
         name=name,
-        sha256=digest.result(),
         rows=content.rows,
         cut=content.cut,
         left_out=sum(map(len, content.trajectories)) - used,
         spikes=content.spikes,
         bridged=content.bridged,
         seams=content.seams,
-        delays=delays,
+        delays=response_delays(content.trajectories),
         laps=laps,
         columns=columns,
-        stored=stored,
     )
+    return imported, pending
 
 
 def _numbered(name: str, number: int, several: bool) -> str:
