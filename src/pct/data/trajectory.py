@@ -182,11 +182,11 @@ def write_dataset(
         DataError: the folder exists or cannot be written.
     """
     with new_folder(folder) as building:
-        recordings = [write_recording(building, trajectory) for trajectory in trajectories]
+        rows = [recording_row(write_recording(building, one), one) for one in trajectories]
         first = trajectories[0]
         write_manifest(
             building,
-            recordings,
+            rows,
             columns={name: (first.units[name], first.origins[name]) for name in first.units},
             vehicle=vehicle,
             reference_point=reference_point,
@@ -207,7 +207,7 @@ def write_manifest(
 
     Args:
         folder: where the recordings are.
-        recordings: what `write_recording` gave of each.
+        recordings: `recording_row` of each.
         columns: unit and origin of each channel.
         vehicle, reference_point, notes: see `write_dataset`.
     """
@@ -226,14 +226,19 @@ def write_manifest(
     write_atomic(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
 
 
-def write_recording(folder: Path, trajectory: Trajectory) -> dict[str, Any]:
-    """Write a recording into a folder, whole or not at all; gives its row of ``dataset.json``."""
+def write_recording(folder: Path, trajectory: Trajectory) -> Path:
+    """Write a recording into a folder, whole or not at all; gives its file."""
     path = folder / f"{trajectory.name}.parquet"
     if isinstance(trajectory.channels, Spool):
         write_atomic(path, lambda file: _sink(trajectory, file))
     else:
         table = _table(trajectory, 0, len(trajectory))
         write_atomic(path, lambda file: table.write_parquet(file, **PACKED))
+    return path
+
+
+def recording_row(path: Path, trajectory: Trajectory) -> dict[str, Any]:
+    """The row of ``dataset.json`` for a recording that was written."""
     return {
         "file": path.name,
         "sha256": sha256(path),

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import shutil
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -23,7 +23,7 @@ from pct.data.segments import (
     split_laps,
 )
 from pct.data.signals import SignalMap
-from pct.data.trajectory import Trajectory, resample, write_recording
+from pct.data.trajectory import Trajectory, recording_row, resample, write_recording
 from pct.errors import DataError
 from pct.files import sha256
 
@@ -134,7 +134,7 @@ def import_file(
         settings: see there.
         folder: for its recordings alone, made anew.
         samples: of each recording that are kept for the card; see `summarise`.
-        meanwhile: is called with the part and summary of all recordings while the last ones are written.
+        meanwhile: is called with the part and summary of all recordings while the last ones are hashed.
 
     Returns:
         What became of it; a file that cannot be used is told of in ``error``.
@@ -160,12 +160,14 @@ class _Pending(NamedTuple):
 
     Attributes:
         part: of the dataset.
-        row: of ``dataset.json``, once it is written.
+        file: once it is written.
+        row: of ``dataset.json``, once that is known.
         seconds: its length.
         summary: for the card.
     """
 
     part: str
+    file: Future[Path]
     row: Future[dict[str, Any]]
     seconds: float
     summary: Summary
@@ -190,6 +192,8 @@ def _import(
         imported, pending = _cut_up(path, name, raw, signals, settings, folder, samples, writing)
         del raw
         if meanwhile is not None and pending:
+            # Python writes as well as draws, and one would wait for the other; hashing is still to be done.
+            wait([one.file for one in pending])
             meanwhile([(one.part, one.summary) for one in pending])
     if not pending:
         raise DataError(
@@ -232,8 +236,9 @@ def _cut_up(
                 seconds = len(part) * part.dt
                 if seconds < settings.shortest:
                     continue
-                row = writing.submit(write_recording, folder, part)
-                pending.append(_Pending(segment.part, row, seconds, summarise(part, samples)))
+                file = writing.submit(write_recording, folder, part)
+                row = writing.submit(_row, file, part)
+                pending.append(_Pending(segment.part, file, row, seconds, summarise(part, samples)))
                 used += round(seconds / whole.dt)
             laps += max(len(crossings()) - 1, 0)
             columns = {key: (drive.units[key], drive.origins[key]) for key in drive.units}
@@ -254,6 +259,10 @@ def _cut_up(
         columns=columns,
     )
     return imported, pending
+
+
+def _row(file: Future[Path], part: Trajectory) -> dict[str, Any]:
+    return recording_row(file.result(), part)
 
 
 def _numbered(name: str, number: int, several: bool) -> str:
