@@ -29,7 +29,7 @@ def make_epoch(problem: Problem, batch_size: int, engine: EngineName = "jax") ->
     def epoch() -> int:
         nonlocal state
         state = _run(trainer, state)
-        state = trainer.finish(state, jnp.asarray(1.0))
+        state = trainer.finish(state, 1.0)
         return len(windows)
 
     return epoch
