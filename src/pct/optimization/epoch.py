@@ -23,8 +23,8 @@ from pct.optimization.network_training import StepFn, learning_rate, with_learni
 from pct.types import Array
 
 AXIS = "windows"
-# Windows that are trained on before the host looks, so that Ctrl-C is heard: a tenth of a second in native code,
-# a second or two where JAX rolls out a large model.
+# Windows that are trained on before the host looks, so that Ctrl-C is heard: a tenth of a second of native
+# code, a second or two where JAX rolls out a large model.
 STRETCH = 65536
 
 WindowLossFn = Callable[[Any, FeatureDataset], Array]
