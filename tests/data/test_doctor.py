@@ -28,12 +28,12 @@ NOISE = {**SENSOR_NOISE, "ax": 0.15, "ay": 0.15}
 Channels = dict[str, np.ndarray]
 
 
-def exact(seed: int = 0, slip: float = 0.006) -> Channels:
-    """A drive with tyre slip through bends of random length at changing speed."""
+def exact(seed: int = 0, slip: float = 0.006, swing: float = 1.0) -> Channels:
+    """A drive with tyre slip through bends of random length at changing speed, or constant for no swing."""
     random = np.random.default_rng(seed)
     t = DT * np.arange(2000)
     waves = [np.sin(random.uniform(0.5, 4.0) * t + random.uniform(0, 6)) for _ in range(8)]
-    v = 4.0 + 1.2 * waves[0] + 0.4 * waves[1]
+    v = 4.0 + swing * (1.2 * waves[0] + 0.4 * waves[1])
     psi_dot = 1.1 * waves[2] + 0.7 * waves[3] + 0.5 * waves[4]
     # Kinematic at low speed, less with lateral acceleration as the rear slips.
     beta = 0.17 * psi_dot / v - slip * v * psi_dot
@@ -260,6 +260,15 @@ def test_a_lever_arm_is_measured() -> None:
     message = one(examine(recording(sensed(columns))), "reference_point").message
     assert float(message.partition("a point ")[2].split()[0]) == pytest.approx(0.25, abs=0.05)
     assert "behind" in message
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_lever_arm_shows_at_constant_speed(seed: int) -> None:
+    # Where a late heading would look the same, but for how late it had to be.
+    columns = exact(seed, swing=0.01)
+    columns["vy"] = columns["vy"] + 0.25 * columns["psi_dot"]
+    columns["psi"] = columns["psi"] + 0.015 * np.random.default_rng(seed).standard_normal(len(columns["psi"]))
+    assert one(examine(recording(sensed(columns, seed))), "reference_point").channels == ("vy",)
 
 
 def test_a_clock_is_told_from_two_scales() -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from pct.data.doctor.finding import Finding, Panel, confidence, evidence
+from pct.data.doctor.lags import LAG_SECONDS
 from pct.data.doctor.recording import Piece, Recording
 from pct.data.doctor.relations import (
     change,
@@ -24,6 +25,9 @@ from pct.data.doctor.units import wheelbase
 # A lever arm is told from this share of the wheelbase.
 ARM_SHARE = 0.2
 ARM_DEVIATIONS = 3.5
+# Standard deviation in s of what is left of delays once lags are mended: anything between LAG_SECONDS to
+# either side.
+LEFT_LATE = LAG_SECONDS / 3**0.5
 
 
 def reference_point(recording: Recording) -> list[Finding]:
@@ -31,8 +35,8 @@ def reference_point(recording: Recording) -> list[Finding]:
 
     For a rigid body the lateral velocities of two points on its axis differ by distance times yaw rate. A
     heading that is late or turned gives a difference with speed times yaw rate or speed, a late velocity one
-    with its
-    rate; these are fitted beside it.
+    with its rate; these are fitted beside it. At constant speed a delay passes for an arm, so delays count as
+    known: zero, give or take `LEFT_LATE`.
     """
     rows = [row for piece in recording.pieces if (row := _arm_rows(piece, recording)) is not None]
     if not rows:
@@ -48,10 +52,13 @@ def reference_point(recording: Recording) -> list[Finding]:
         residual = apart - columns @ solution
         scale = MAD * float(np.median(np.abs(residual[keep] - np.median(residual[keep]))))
         keep = np.abs(residual) < 4.0 * scale + 1e-9
-    inverse = np.linalg.pinv(columns[keep].T @ columns[keep])
     repeats = keep.sum() / max(4.0, effective_rows(residual[keep]))
-    error = float(np.sqrt(inverse[0, 0] * repeats) * np.std(residual[keep]))
-    arm = float(solution[0])
+    noise = repeats * float(np.var(residual[keep])) + 1e-18
+    # Least squares with the delays, second and last, as observations of zero.
+    late = np.diag([0.0, LEFT_LATE**-2, 0.0, 0.0, LEFT_LATE**-2])
+    covariance = np.linalg.pinv(columns[keep].T @ columns[keep] / noise + late)
+    arm = float((covariance @ (columns[keep].T @ apart[keep]))[0]) / noise
+    error = float(np.sqrt(covariance[0, 0]))
     length = wheelbase(recording)
     least = max(ARM_SHARE * abs(length) if length is not None else 0.0, ARM_DEVIATIONS * error)
     # What several causes could share must not be given to this one alone: it must show by itself as well.
