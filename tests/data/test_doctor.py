@@ -83,6 +83,12 @@ def test_a_clean_drive_stays_silent(seed: int) -> None:
     assert alarms(examine(recording(sensed(exact(seed), seed)))) == set()
 
 
+@pytest.mark.parametrize("swing", [0.0, 0.02, 0.03, 0.1])
+@pytest.mark.parametrize("seed", [4, 8, 13])
+def test_a_clean_drive_at_nearly_constant_speed_stays_silent(seed: int, swing: float) -> None:
+    assert alarms(examine(recording(sensed(exact(seed, swing=swing), seed)))) == set()
+
+
 def test_an_exact_drive_without_noise_stays_silent() -> None:
     assert alarms(examine(recording(exact()))) == set()
 
@@ -262,13 +268,14 @@ def test_a_lever_arm_is_measured() -> None:
     assert "behind" in message
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_lever_arm_shows_at_constant_speed(seed: int) -> None:
     # Where a late heading would look the same, but for how late it had to be.
     columns = exact(seed, swing=0.01)
     columns["vy"] = columns["vy"] + 0.25 * columns["psi_dot"]
     columns["psi"] = columns["psi"] + 0.015 * np.random.default_rng(seed).standard_normal(len(columns["psi"]))
-    assert one(examine(recording(sensed(columns, seed))), "reference_point").channels == ("vy",)
+    # The acceleration agrees with the velocities once they are right: it is not blamed.
+    assert alarms(examine(recording(sensed(columns, seed)))) == {("reference_point", ("vy",))}
 
 
 def test_a_clock_is_told_from_two_scales() -> None:

@@ -56,6 +56,7 @@ CHECKS: tuple[Check, ...] = (
     scales.clock,
     scales.mismatch,
     lever_arm.reference_point,
+    units.units_and_signs_of_rates,
     lags.lags_of_rates,
     units.steering_delay,
     excitation.standstill,

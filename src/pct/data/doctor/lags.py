@@ -9,6 +9,7 @@ from pct.data.doctor.finding import Finding, confidence, evidence
 from pct.data.doctor.recording import Recording
 from pct.data.doctor.relations import (
     COHERENT,
+    RATES,
     RELATIONS,
     VELOCITIES,
     Relation,
@@ -39,7 +40,7 @@ def lags_of_rates(recording: Recording) -> list[Finding]:
 
     Runs once the velocities are right that they are compared with.
     """
-    return _lags(recording, tuple(row.name for row in RELATIONS if row.name not in VELOCITIES))
+    return _lags(recording, RATES)
 
 
 def _lags(recording: Recording, names: tuple[str, ...]) -> list[Finding]:

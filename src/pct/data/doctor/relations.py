@@ -78,12 +78,19 @@ def pose_velocity(piece: Piece) -> tuple[Column, Column] | None:
     x, y, psi = (piece.get(name) for name in ("x", "y", "psi"))
     if x is None or y is None or psi is None:
         return None
-    x_dot, y_dot = change(x, piece.dt), change(y, piece.dt)
+    stretch = _arc_over_chord(piece, psi)
+    x_dot, y_dot = stretch * change(x, piece.dt), stretch * change(y, piece.dt)
     # Its noise counts times the speed: take the mean of as many rows as the positions span.
     heading = mean_rate(psi, piece.dt)
     along = x_dot * np.cos(heading) + y_dot * np.sin(heading)
     across = y_dot * np.cos(heading) - x_dot * np.sin(heading)
     return along, across
+
+
+def _arc_over_chord(piece: Piece, psi: Column) -> Column:
+    """How much longer the way over a span is than the straight line between its ends, (N - 2h,)."""
+    half = 0.5 * change(psi, piece.dt) * 2 * span_rows(piece.dt) * piece.dt
+    return 1.0 / np.sinc(np.clip(half, -1.0, 1.0) / np.pi)
 
 
 def _rate_of(name: str) -> Callable[[Piece, Column], Pair | None]:
@@ -98,8 +105,10 @@ def _speed(piece: Piece, v: Column) -> Pair | None:
     x, y = (piece.columns.get(name) for name in ("x", "y"))
     if x is None or y is None:
         return None
+    chord = np.hypot(change(x, piece.dt), change(y, piece.dt))
+    psi = piece.get("psi")
     # Positions do not tell forwards from backwards.
-    return np.abs(mean_rate(v, piece.dt)), np.hypot(change(x, piece.dt), change(y, piece.dt))
+    return np.abs(mean_rate(v, piece.dt)), chord if psi is None else chord * _arc_over_chord(piece, psi)
 
 
 def _along(piece: Piece, vx: Column) -> Pair | None:
@@ -148,6 +157,10 @@ RELATIONS = (
     _relation("ax", "the rate of the speed", ("v", "vx"), _forward),
     _relation("ay", "the centripetal acceleration v·psi_dot", ("v", "psi_dot"), _sideways),
 )
+
+
+# Channels that are compared with velocities or angles.
+RATES = tuple(row.name for row in RELATIONS if row.name not in VELOCITIES)
 
 
 def pair_step(recording: Recording) -> int:

@@ -190,14 +190,12 @@ def mismatch(recording: Recording) -> list[Finding]:
             sure = confidence(abs(np.log(level.gain)), np.log(SCALE))
         elif (likeness := _unlike(agreed, shares)) is not None:
             what = (
-                f"unlike {relation.means}: correlation {agreed.correlation:.2f}, "
+                f"unlike {relation.means}: correlation {_found(agreed):.2f}, "
                 f"where their noise lets expect {likeness:.2f}"
             )
             # Which of the two is wrong nobody knows.
             doubtful = (name, "psi") if name == "psi_dot" else (name,)
-            sure = confidence(
-                _unexplained(max(agreed.correlation, 0.0)), UNEXPLAINED * _unexplained(likeness)
-            )
+            sure = confidence(_unexplained(_found(agreed)), UNEXPLAINED * _unexplained(likeness))
         else:
             continue
         found.append(
@@ -224,12 +222,17 @@ def mismatch(recording: Recording) -> list[Finding]:
 def _unlike(agreed: Agreement, shares: tuple[float, float]) -> float | None:
     """The correlation that the noise of both sides allows, where far less was found."""
     expected = min(float(np.sqrt(shares[0] * shares[1])), 1 - 1e-9)
-    found = max(agreed.correlation, 0.0)
+    found = _found(agreed)
     # Fisher's transformation: correlations apart in deviations of one that is found in so many rows.
     apart = (np.arctanh(expected) - np.arctanh(min(found, expected))) * np.sqrt(max(agreed.rows - 3, 1))
     if found > COHERENT or apart < CORRELATION_DEVIATIONS:
         return None
     return expected if _unexplained(found) > UNEXPLAINED * _unexplained(expected) else None
+
+
+def _found(agreed: Agreement) -> float:
+    """The likeness as logged or without a lag: half a wave late, a regular drive is as much its opposite."""
+    return max(agreed.correlation, agreed.correlation_now, 0.0)
 
 
 def _unexplained(correlation: float) -> float:

@@ -7,6 +7,8 @@ where both of them are far from one.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from pct.data.checks import USUAL_UNITS, WHEELBASES
@@ -14,7 +16,9 @@ from pct.data.derive import known_channels
 from pct.data.doctor.finding import Finding, Panel, confidence, evidence
 from pct.data.doctor.recording import Piece, Recording
 from pct.data.doctor.relations import (
+    RATES,
     RELATIONS,
+    VELOCITIES,
     Relation,
     compare,
     mean_rate,
@@ -149,11 +153,23 @@ def steering_delay(recording: Recording) -> list[Finding]:
 
 
 def units_and_signs(recording: Recording) -> list[Finding]:
-    """Channels that follow what they are compared with by a constant factor or with the wrong sign."""
+    """Velocities that follow what they are compared with by a constant factor or with the wrong sign."""
+    return _units_and_signs(recording, VELOCITIES)
+
+
+def units_and_signs_of_rates(recording: Recording) -> list[Finding]:
+    """The same of accelerations and the steering rate.
+
+    Runs once the velocities are right that they are compared with.
+    """
+    return _units_and_signs(recording, RATES)
+
+
+def _units_and_signs(recording: Recording, names: Collection[str]) -> list[Finding]:
     found: list[Finding] = []
     told: set[str] = set()
     for relation in RELATIONS:
-        if relation.name in told:
+        if relation.name in told or relation.name not in names:
             continue
         compared = compare(recording, relation)
         if compared is None:
