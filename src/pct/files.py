@@ -15,12 +15,13 @@ from pct.errors import DataError
 BLOCK = 4 << 20
 
 
-def write_atomic(path: Path, write: bytes | Callable[[BinaryIO], object]) -> None:
+def write_atomic(path: Path, write: bytes | Callable[[BinaryIO], object], *, wait: bool = True) -> None:
     """Write a file so that a reader sees the old content or the whole new one, never a part.
 
     Args:
         path: the target; its folder must exist.
         write: the content, or a function that writes it to the open binary file.
+        wait: until the disk has it; else that is left to `wait_for_disk`.
 
     Raises:
         OSError: the folder is missing, not writable or full; an existing target is left as it was.
@@ -33,7 +34,8 @@ def write_atomic(path: Path, write: bytes | Callable[[BinaryIO], object]) -> Non
             else:
                 file.write(write)
             file.flush()
-            os.fsync(file.fileno())
+            if wait:
+                os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(name, 0o666 & ~umask)  # mkstemp makes files that only their owner can read
@@ -41,6 +43,12 @@ def write_atomic(path: Path, write: bytes | Callable[[BinaryIO], object]) -> Non
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def wait_for_disk(path: Path) -> None:
+    """Wait until the disk has a file."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def sha256(path: Path) -> str:

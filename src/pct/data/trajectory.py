@@ -20,7 +20,7 @@ import polars as pl
 
 from pct.data.spool import Spool
 from pct.errors import DataError
-from pct.files import new_folder, sha256, write_atomic
+from pct.files import new_folder, sha256, wait_for_disk, write_atomic
 from pct.types import Column, Float
 
 FORMAT = 1
@@ -227,18 +227,19 @@ def write_manifest(
 
 
 def write_recording(folder: Path, trajectory: Trajectory) -> Path:
-    """Write a recording into a folder, whole or not at all; gives its file."""
+    """Write a recording into a folder, whole or not at all; gives its file, which the disk may lack still."""
     path = folder / f"{trajectory.name}.parquet"
     if isinstance(trajectory.channels, Spool):
-        write_atomic(path, lambda file: _sink(trajectory, file))
+        write_atomic(path, lambda file: _sink(trajectory, file), wait=False)
     else:
         table = _table(trajectory, 0, len(trajectory))
-        write_atomic(path, lambda file: table.write_parquet(file, **PACKED))
+        write_atomic(path, lambda file: table.write_parquet(file, **PACKED), wait=False)
     return path
 
 
 def recording_row(path: Path, trajectory: Trajectory) -> dict[str, Any]:
-    """The row of ``dataset.json`` for a recording that was written."""
+    """The row of ``dataset.json`` for a recording that was written, once the disk has it."""
+    wait_for_disk(path)
     return {
         "file": path.name,
         "sha256": sha256(path),

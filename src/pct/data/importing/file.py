@@ -192,7 +192,7 @@ def _import(
         imported, pending = _cut_up(path, name, raw, signals, settings, folder, samples, writing)
         del raw
         if meanwhile is not None and pending:
-            # Python writes as well as draws, and one would wait for the other; hashing is still to be done.
+            # Python writes as well as draws, and one would wait for the other. Disk and hash need none.
             wait([one.file for one in pending])
             meanwhile([(one.part, one.summary) for one in pending])
     if not pending:
