@@ -59,6 +59,12 @@ def check_trajectory(
         DataError: a value is not finite or beyond its channel's limit, or a channel contradicts others in
             unit or sign; says the evidence and the likely fix.
     """
+    check_values(trajectory, where)
+    check_agreement(trajectory, where, columns)
+
+
+def check_values(trajectory: Trajectory, where: str) -> None:
+    """The first half of `check_trajectory`: refuse values that no vehicle can show."""
     known = known_channels()
     for name, column in trajectory.channels.items():
         limit = known[name].limit if name in known else math.inf
@@ -72,6 +78,12 @@ def check_trajectory(
                 f"{where}: expected '{name}' {expected}, found {column[row]:g} in row {row}: "
                 "correct the recording, or cut it there"
             )
+
+
+def check_agreement(
+    trajectory: Trajectory, where: str, columns: Mapping[str, tuple[str, str]] | None = None
+) -> None:
+    """The second half of `check_trajectory`: refuse channels that contradict each other."""
     # What is wrong with a unit or sign is so from the start.
     trajectory = trajectory.slice(0, COMPARED_ROWS) if len(trajectory) > COMPARED_ROWS else trajectory
     _check_heading(trajectory, where)

@@ -19,7 +19,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from pct.data.blocks import unwrapped
-from pct.data.checks import all_within, check_trajectory, unit_hint
+from pct.data.checks import all_within, check_agreement, check_trajectory, check_values, unit_hint
 from pct.data.clocks import Reading, on_one_clock
 from pct.data.derive import derive, known_channels
 from pct.data.gaps import Pieces, Sampled, Sampler, bridge, find_pieces, make_grid, make_sampler
@@ -172,10 +172,14 @@ def mend(path: Path, raw: RawLog, signals: SignalMap, repairs: Repairs) -> Conte
             source=f"{vehicle}{path.name}, {raw.place}s {first}-{last}",
             start=start,
         )
-        trajectory = _move_to_centre(trajectory, columns, signals)
-        check_trajectory(
+        where = f"{path}, {raw.place}s {first}-{last}"
+        # Values beyond their limits are cut or refused already; moving makes new ones.
+        if signals.reference_ahead:
+            trajectory = _move_to_centre(trajectory, columns, signals)
+            check_values(trajectory, where)
+        check_agreement(
             trajectory,
-            f"{path}, {raw.place}s {first}-{last}",
+            where,
             {name: (signal.column, signal.unit) for name, signal in signals.channels.items()},
         )
         trajectories.append(trajectory)
@@ -424,8 +428,6 @@ def _move_to_centre(
         signals: the map, for the distance and messages.
     """
     ahead = signals.reference_ahead
-    if not ahead:
-        return trajectory
     psi, psi_dot, vx, vy = (derive(name, columns, trajectory.dt) for name in ("psi", "psi_dot", "vx", "vy"))
     if psi is None or psi_dot is None:
         raise DataError(
