@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from pct.analysis import load_network
 from pct.cli.main import COMMANDS, main, run
+from pct.cli.stopping import Stopping
 from pct.runs import checkpoint
 
 ROOT = Path(__file__).parents[2]
@@ -87,6 +89,20 @@ def test_a_traceback_is_shown_on_request_only(capsys: pytest.CaptureFixture[str]
 
 
 # Ctrl-C, off a terminal.
+
+
+def test_a_signal_may_come_while_something_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Busy(io.StringIO):
+        def write(self, text: str) -> int:
+            raise RuntimeError("reentrant call")
+
+    monkeypatch.setattr(sys, "stderr", Busy())
+    with Stopping() as stopping:
+        signal.raise_signal(signal.SIGINT)
+        assert stopping()
+    assert "stopping after this step" in capfd.readouterr().err
 
 
 def test_an_interrupt_saves_what_was_learned(data: Path, tmp_path: Path, environment: dict[str, str]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
 import threading
 from types import FrameType, TracebackType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STDERR = 2
 
 
 class Stopping:
@@ -34,4 +35,5 @@ class Stopping:
         if self._wanted:
             raise SystemExit(130)  # past the loop, which would save
         self._wanted = True
-        print("\nstopping after this step; again to stop at once", file=sys.stderr, flush=True)
+        # Not by `print`: the signal may have come in the midst of one, which Python does not let begin anew.
+        os.write(STDERR, b"\nstopping after this step; again to stop at once\n")
