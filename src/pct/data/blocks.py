@@ -22,13 +22,13 @@ def blocks(count: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + ROWS, count)
 
 
-def unwrapped(column: Column) -> Column:
+def unwrap_if_needed(column: Column) -> Column:
     """Angles in rad without jumps by a full turn; the column itself where it has none.
 
     `np.unwrap` takes ten times as long as the look whether it is needed.
 
     Examples:
-        >>> print(unwrapped(np.array([3.0, -3.0])))
+        >>> print(unwrap_if_needed(np.array([3.0, -3.0])))
         [3.         3.28318531]
     """
     whole = all(

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from pct.data.blocks import unwrapped
+from pct.data.blocks import unwrap_if_needed
 from pct.data.derive import STANDSTILL, derive, local_parabola
 from pct.data.segments import distance
 from pct.data.trajectory import HEADINGS, MANIFEST, Trajectory
@@ -135,7 +135,7 @@ def _coarse(trajectory: Trajectory) -> Trajectory:
     if step == 1:
         return trajectory
     columns = {
-        name: unwrapped(trajectory.channels[name])[::step]
+        name: unwrap_if_needed(trajectory.channels[name])[::step]
         if name in HEADINGS
         else trajectory.channels[name][::step]
         for name in SHOWN

@@ -64,7 +64,7 @@ def check_trajectory(
 
 
 def check_values(trajectory: Trajectory, where: str) -> None:
-    """The first half of `check_trajectory`: refuse values that no vehicle can show."""
+    """Refuse values that are not finite or beyond their limits; arguments as in `check_trajectory`."""
     known = known_channels()
     for name, column in trajectory.channels.items():
         limit = known[name].limit if name in known else math.inf
@@ -83,7 +83,7 @@ def check_values(trajectory: Trajectory, where: str) -> None:
 def check_agreement(
     trajectory: Trajectory, where: str, columns: Mapping[str, tuple[str, str]] | None = None
 ) -> None:
-    """The second half of `check_trajectory`: refuse channels that contradict each other."""
+    """Refuse channels that contradict each other in unit or sign; arguments as in `check_trajectory`."""
     # What is wrong with a unit or sign is so from the start.
     trajectory = trajectory.slice(0, COMPARED_ROWS) if len(trajectory) > COMPARED_ROWS else trajectory
     _check_heading(trajectory, where)

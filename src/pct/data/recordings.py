@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from pct.data.blocks import unwrapped
+from pct.data.blocks import unwrap_if_needed
 from pct.data.checks import all_within, check_agreement, check_trajectory, check_values, unit_hint
 from pct.data.clocks import Reading, on_one_clock
 from pct.data.derive import derive, known_channels
@@ -380,9 +380,9 @@ class _LogFile:
             if wrong.any():
                 column = column.copy()
                 # A value that is wrong must not spoil what follows it.
-                column[~wrong] = unwrapped(column[~wrong])
+                column[~wrong] = unwrap_if_needed(column[~wrong])
             else:
-                column = unwrapped(column)
+                column = unwrap_if_needed(column)
         if name not in self._filled:
             self._filled[name] = self._fill(name, column, wrong)
         rows, values = self._filled[name]

@@ -89,7 +89,7 @@ def pose_velocity(piece: Piece) -> tuple[Column, Column] | None:
 
 def _arc_over_chord(piece: Piece, psi: Column) -> Column:
     """How much longer the way over a span is than the straight line between its ends, (N - 2h,)."""
-    half = 0.5 * change(psi, piece.dt) * 2 * span_rows(piece.dt) * piece.dt
+    half = change(psi, piece.dt) * span_rows(piece.dt) * piece.dt
     return 1.0 / np.sinc(np.clip(half, -1.0, 1.0) / np.pi)
 
 
