@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import optax
 
 from pct.data.window_set import WindowSet, make_window_set
-from pct.engine.choice import EngineName, make_engine
+from pct.engine.choice import Engine, EngineName, make_engine
 from pct.engine.rollout import make_rollout
 from pct.integration import integrate_rk4
 from pct.optimization import epoch as epochs
@@ -109,6 +110,7 @@ def _start(
     mesh = epochs.make_mesh()
     settings = epochs.LoopSettings(1, batch_size, 1, 0.5, 1e-5, curriculum_batches, HORIZON // 2)
     axis_name = None if mesh is None else epochs.AXIS
+    windows = dataclasses.replace(windows, context=_engine(problem, engine).context)
     trainer = epochs.Epoch(windows, _make_step_fn(problem, optimizer, axis_name, engine), settings, mesh)
     params = jax.tree.map(jnp.copy, problem.params)
     state = epochs.init_state(params, optimizer.init(params), jax.random.PRNGKey(0))
@@ -122,8 +124,7 @@ def _make_step_fn(
     engine: EngineName = "jax",
 ) -> Callable[..., Any]:
     spec = problem.spec
-    base_params = spec.build_base_params(TIMESTEP_HUNDREDTHS)
-    made = make_engine(engine, spec, base_params, "rk4", 1)
+    base_params, made = spec.build_base_params(TIMESTEP_HUNDREDTHS), _engine(problem, engine)
     return make_network_step_fn(
         problem.network.clone(dense=made.dense).apply,
         lambda *states, **weights: spec.loss_fn(*states, **spec.train_loss_kwargs, **weights),
@@ -137,3 +138,7 @@ def _make_step_fn(
         batch_loss=made.train_loss,
         axis_name=axis_name,
     )
+
+
+def _engine(problem: Problem, name: EngineName) -> Engine:
+    return make_engine(name, problem.spec, problem.spec.build_base_params(TIMESTEP_HUNDREDTHS), "rk4", 1)

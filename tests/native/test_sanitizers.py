@@ -11,12 +11,12 @@ import pytest
 
 from native.windows import every_model, needs_compiler
 from pct.dynamics import MODEL_SPECS, ModelSpec
-from pct.native import code, network
+from pct.native import code, common
 from pct.native.compiler import find_compiler
 
 pytestmark = [needs_compiler, pytest.mark.slow]
 
-DRIVER, NETWORK_DRIVER = (Path(__file__).with_name(f"sanitized{what}.cpp") for what in ("", "_network"))
+DRIVER, COMMON_DRIVER = (Path(__file__).with_name(f"sanitized{what}.cpp") for what in ("", "_common"))
 CHECKED = (
     "-std=c++17", "-O1", "-g", "-w", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off",
     "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-pthread", f"-I{jax.ffi.include_dir()}",
@@ -84,29 +84,30 @@ def test_a_planted_fault_is_found(right: str, wrong: str, tmp_path: Path) -> Non
     assert "heap-buffer-overflow" in said
 
 
-def source_of_network() -> str:
-    """What would be compiled for the dense layers."""
-    return "\n".join(map(code.read_part, network.PARTS))
+def source_of_common() -> str:
+    """What would be compiled for all models."""
+    return "\n".join(map(code.read_part, common.PARTS))
 
 
 @pytest.mark.parametrize("checks", [BYTES, RACES], ids=["bytes", "races"])
-def test_dense_layers(checks: tuple[str, ...], tmp_path: Path) -> None:
-    assert report_of(source_of_network(), tmp_path, "native", NETWORK_DRIVER, checks) == CLEAN
+def test_code_for_all_models(checks: tuple[str, ...], tmp_path: Path) -> None:
+    assert report_of(source_of_common(), tmp_path, "native", COMMON_DRIVER, checks) == CLEAN
 
 
 @pytest.mark.parametrize(
     ("right", "wrong", "checks", "said"),
     [
         ("to + r * a.outputs, c, a.outputs", "to + r * a.outputs, c, width", BYTES, "AddressSanitizer"),
+        ("control_rows + (start - 1)", "control_rows + start", BYTES, "AddressSanitizer"),
         ("while (progress.done < groups) PAUSE();", "", RACES, "data race"),
     ],
-    ids=["bytes", "races"],
+    ids=["dense layers", "context", "races"],
 )
-def test_a_fault_planted_in_dense_layers_is_found(
+def test_a_fault_planted_in_code_for_all_models_is_found(
     right: str, wrong: str, checks: tuple[str, ...], said: str, tmp_path: Path
 ) -> None:
-    source = source_of_network()
+    source = source_of_common()
     assert right in source
-    status, output = report_of(source.replace(right, wrong), tmp_path, "native", NETWORK_DRIVER, checks)
+    status, output = report_of(source.replace(right, wrong), tmp_path, "native", COMMON_DRIVER, checks)
     assert status != 0
     assert said in output

@@ -236,14 +236,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         window_loss = optnet.make_window_loss_fn(model.apply, spec, engine.rollout, engine.eval_loss)
         evaluate = None
         if val_dataset is not None:
-            evaluate = epochs.make_evaluate_fn(val_dataset, window_loss, chunk_size, mesh)
+            judged = dataclasses.replace(val_dataset, context=engine.context)
+            evaluate = epochs.make_evaluate_fn(judged, window_loss, chunk_size, mesh)
         predict_fn = optnet.make_predict_fn(model.apply, base_params, spec, integrator, chunk_size=chunk_size)
 
         # 7) Training loop: curriculum, validation, plateau, best, checkpoints.
         loop = epochs.LoopSettings(
             **{field.name: config[field.name] for field in dataclasses.fields(epochs.LoopSettings)}
         )
-        epoch = epochs.Epoch(dataset, step_fn, loop, mesh)
+        epoch = epochs.Epoch(dataclasses.replace(dataset, context=engine.context), step_fn, loop, mesh)
         result = TrainResult(state)
         if first and args.resume is not None:
             begun = output_dir

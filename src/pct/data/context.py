@@ -19,35 +19,38 @@ HISTORY_PARTS = 4
 
 
 def means_of(
-    states: Float[Array, "B S"],
-    controls: Float[Array, "B C"],
-    means: Sequence[Float[Array, "B K"]],
+    states: Float[Array, "N S"],
+    controls: Float[Array, "N C"],
+    means: Mapping[int, Float[Array, "N K"]],
+    starts: Int[Array, " B"],
+    parts: Sequence[tuple[int, int]],
     pose: tuple[int, int, int],
 ) -> Float[Array, "B F"]:
-    """State context before a window, in a form that does not move with x, y and heading.
+    """State context before windows, in a form that does not move with x, y and heading.
 
     The present values of all states but the pose and the last controls; then how each differed, in the
-    mean, in each quarter of the history; then where the car was, seen from its present pose. Means, since
+    mean, in each part of the history; then where the car was, seen from its present pose. Means, since
     a network that reads every noisy row learns the noise by heart.
 
     Args:
-        states: at the start of each window.
-        controls: over the step before it.
-        means: of states and controls, side by side, over each part of the history; see `history_means`.
+        states, controls: rows of all recordings.
+        means: of states and controls, side by side, over rows up to each; from `moving_means`.
+        starts: first row of each window.
+        parts: of the history, from `history_parts`.
         pose: positions of x, y and heading in the state.
     """
-    count = states.shape[-1]
-    moving = np.array([i for i in range(count + controls.shape[-1]) if i not in pose])
-    now = jnp.concatenate([states, controls], axis=-1)
+    count = states.shape[-1] + controls.shape[-1]
+    moving = np.array([i for i in range(count) if i not in pose])
+    now = jnp.concatenate([states[starts], controls[starts - 1]], axis=-1)
     x, y, heading = pose
-    cos, sin = jnp.cos(states[:, heading]), jnp.sin(states[:, heading])
-    parts = [now[:, moving]]
-    for mean in means:
-        past = mean - now
+    cos, sin = jnp.cos(now[:, heading]), jnp.sin(now[:, heading])
+    features = [now[:, moving]]
+    for length, back in parts:
+        past = means[length][starts - back] - now
         dx, dy = past[:, x], past[:, y]
         seen = jnp.stack([cos * dx + sin * dy, cos * dy - sin * dx, past[:, heading]], axis=-1)
-        parts += [past[:, moving], seen]
-    return jnp.concatenate(parts, axis=-1)
+        features += [past[:, moving], seen]
+    return jnp.concatenate(features, axis=-1)
 
 
 def moving_means(rows: Float[np.ndarray, "N K"], history: int) -> dict[int, Float[np.ndarray, "N K"]]:
@@ -57,7 +60,7 @@ def moving_means(rows: Float[np.ndarray, "N K"], history: int) -> dict[int, Floa
     where a recording begins, but no window reads across.
     """
     found = {}
-    for length in {part.stop - part.start for part in _history_parts(history)}:
+    for length in {length for length, _ in history_parts(history)}:
         means = np.empty_like(rows)
         for column, mean in zip(rows.T, means.T, strict=True):
             # Sums of differences from a value nearby lose no digits.
@@ -67,13 +70,9 @@ def moving_means(rows: Float[np.ndarray, "N K"], history: int) -> dict[int, Floa
     return found
 
 
-def history_means(
-    means: Mapping[int, Float[Array, "N K"]], starts: Int[Array, " B"], history: int
-) -> list[Float[Array, "B K"]]:
-    """Mean over each part of the history before the starts, of tables from `moving_means`."""
-    return [
-        means[part.stop - part.start][starts - (history - part.stop + 1)] for part in _history_parts(history)
-    ]
+def history_parts(history: int) -> list[tuple[int, int]]:
+    """Rows of each part of the history, and from a window's first row back to the part's last."""
+    return [(part.stop - part.start, history - part.stop + 1) for part in _quarters(history)]
 
 
 def moving_channels(spec: ModelSpec) -> list[str]:
@@ -85,13 +84,13 @@ def names_of_means(spec: ModelSpec, history: int) -> list[str]:
     """Names of `means_of`, in order."""
     present = moving_channels(spec)
     past = []
-    for part in _history_parts(history):
+    for part in _quarters(history):
         rows = f"[{part.start - history}:{part.stop - history}]"
         past += [f"{name}{rows}-{name}" for name in present] + [f"{name}{rows}" for name in spec.pose]
     return present + past
 
 
-def _history_parts(history: int) -> list[slice]:
+def _quarters(history: int) -> list[slice]:
     """Quarters of the history, as equal as whole rows allow; fewer where it is shorter than that."""
     count = min(HISTORY_PARTS, history)
     edges = [history * i // count for i in range(count + 1)]

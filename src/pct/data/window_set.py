@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pct.data.context import (
-    history_means,
+    history_parts,
     means_of,
     moving_means,
     names_of_means,
@@ -89,6 +89,8 @@ class WindowSet:
         feature_names: name of each feature, in order.
         sequence: whether the features end with the steps of the history, row by row.
         acting: controls as they act, of controls as they are logged, (H + T, B) each; None: the same.
+        context: computes the state context of single precision, as `pct.data.context.means_of` does, of
+            `pct.engine.choice.Engine.context`; None where XLA is to.
     """
 
     store: WindowStore
@@ -100,6 +102,7 @@ class WindowSet:
     feature_names: tuple[str, ...]
     sequence: bool = False
     acting: Callable[[Sequence[Array]], Sequence[Array]] | None = None
+    context: Callable[..., Array] | None = None
 
     def __len__(self) -> int:
         return int(self.arrays.starts.shape[0])
@@ -117,8 +120,9 @@ class WindowSet:
         if self.feature_mode != "context":
             parts.append(arrays.exogenous[starts])
         if self.feature_mode != "features":
-            means = history_means(arrays.means, starts, self.history)
-            parts.append(means_of(now, arrays.controls[starts - 1], means, self.pose))
+            read = self.context if self.context is not None and now.dtype == jnp.float32 else means_of
+            rows = arrays.states, arrays.controls, arrays.means, starts
+            parts.append(read(*rows, history_parts(self.history), self.pose))
             parts.append(arrays.code_zero + arrays.code_step * arrays.codes[numbers].astype(now.dtype))
         before = -self.history if self.sequence or self.acting is not None else 0
         controls = _rows(arrays.controls, starts, before, self.horizon - 1)

@@ -27,6 +27,8 @@ class Engine(NamedTuple):
             precision; None where the loss is to be made of ``rollout``.
         dense: ``dense(layers, features)``, the dense layers of a network of single precision, as of
             `pct.native.network.dense_layers`; None where XLA is to compute them.
+        context: state context of windows of single precision, as of `pct.native.context.state_context`; None
+            where XLA is to compute it.
         fallback: why native code was asked for and is not used; empty where that is not so.
     """
 
@@ -34,6 +36,7 @@ class Engine(NamedTuple):
     train_loss: BatchLossFn | None = None
     eval_loss: BatchLossFn | None = None
     dense: Callable[..., Array] | None = None
+    context: Callable[..., Array] | None = None
     fallback: str = ""
 
 
@@ -52,9 +55,11 @@ def make_engine(
     plain = make_rollout(spec, base_params, integrator_name, substeps)
     if name == "jax":
         return Engine(plain)
+    from pct.native.common import prepare
     from pct.native.compiler import NoCompiler
+    from pct.native.context import state_context
     from pct.native.graph import NotSupported
-    from pct.native.network import dense_layers, prepare
+    from pct.native.network import dense_layers
     from pct.native.training import native_loss, native_rollout
 
     problem = spec, base_params, integrator_name, substeps
@@ -76,4 +81,4 @@ def make_engine(
         single = all(leaf.dtype == jnp.float32 for leaf in arrays)
         return (fast if single else plain)(initial_states, controls, learned)
 
-    return Engine(rollout, train_loss, eval_loss, dense_layers)
+    return Engine(rollout, train_loss, eval_loss, dense_layers, state_context)

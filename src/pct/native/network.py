@@ -6,16 +6,13 @@ shares none of it among threads. Single precision.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from pct.native.code import generator, read_part
-from pct.native.compiler import load_library
+from pct.native.common import prepare
 from pct.types import Array, Float
 
 # Columns to which the code may pad rows: the widest panel of any processor.
@@ -23,29 +20,8 @@ PANEL = 32
 # Windows of a group, unless they make too many groups: as many threads can take part, and as much memory
 # the sums of all take.
 GROUP, GROUPS = 24, 16
-PARTS = ("simd.h", "pool.h", "network.h")
 
 Layers = Sequence[tuple[Array, Array]]
-
-
-@cache
-def prepare() -> dict[str, str]:
-    """Compile the code where the cache does not have it, and register it with XLA.
-
-    Returns:
-        The names by which XLA knows its functions.
-
-    Raises:
-        NoCompiler: the machine cannot compile.
-    """
-    facts = "network", generator(), jax.__version__
-    key = hashlib.sha256(repr(facts).encode()).hexdigest()
-    source = "\n".join(map(read_part, PARTS))
-    library = load_library(key, lambda: source, jax.ffi.include_dir())
-    names = {function: f"{function}_{key[:32]}" for function in ("pct_network", "pct_network_reverse")}
-    for function, name in names.items():
-        jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(library, function)), platform="cpu")
-    return names
 
 
 @jax.custom_vjp
@@ -57,7 +33,7 @@ def dense_layers(layers: Layers, features: Float[Array, "B F"]) -> Float[Array, 
         features: what the first one reads.
 
     Raises:
-        NoCompiler: see `prepare`.
+        NoCompiler: see `pct.native.common.prepare`.
     """
     return _forward(layers, features)[0]
 

@@ -1,4 +1,4 @@
-// The network, which stands before this, on arrays of exactly their sizes and with two threads; see sanitized.cpp.
+// The code for all models, which stands before this, on arrays of exactly their sizes and with two threads; see sanitized.cpp.
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
@@ -19,7 +19,7 @@ static void run_on_two(const Work& work) {
   other.join();
 }
 
-static void run(int64_t windows, const std::vector<int64_t>& sizes) {
+static void run_network(int64_t windows, const std::vector<int64_t>& sizes) {
   const int64_t layers = sizes.size() - 1;
   const Floats features = numbers(windows * sizes[0]), cotangents = numbers(windows * sizes[layers]);
   Floats answers(windows * sizes[layers]), by_first(windows * sizes[1]);
@@ -46,9 +46,29 @@ static void run(int64_t windows, const std::vector<int64_t>& sizes) {
       if (windows && !(std::abs(network.layers[i].by_bias[j]) < 1e6f)) std::exit(1);
 }
 
+static void run_context(int64_t windows, int64_t states, int64_t controls, const std::vector<int32_t>& back) {
+  const int32_t pose[] = {2, 0, 1};
+  const int64_t rows = back[0] + windows + 1, columns = states + controls;
+  const Floats state_rows = numbers(rows * states), means = numbers(rows * columns);
+  // The last row has no controls: no window reads them.
+  const Floats control_rows = numbers((rows - 1) * controls);
+  std::vector<int32_t> starts;
+  for (int64_t i = 0; i < windows; i++) starts.push_back(rows - 1 - i);
+  Context context{windows, states, controls, state_rows.data(), control_rows.data(), starts.data(), pose, back.data()};
+  context.means.assign(back.size(), means.data());
+  for (int64_t i = 3; i < columns; i++) context.moving.push_back(i);
+  Floats features(windows * context.width());
+  context.features = features.data();
+  run_on_two(context);
+}
+
 int main() {
+  for (int64_t windows : {0, 1, 15, 16, 17, 64, 129, 300}) {
+    run_context(windows, 3, 0, {1});
+    run_context(windows, 7, 2, {16, 11, 6, 1});
+  }
   for (int64_t windows : {0, 1, 23, 24, 25, 64, 129, 300})
     for (const std::vector<int64_t>& sizes :
          {std::vector<int64_t>{42, 64, 64, 13}, {3, 2}, {0, 5, 1}, {7, 1, 33, 31, 32, 17, 2}})
-      run(windows, sizes);
+      run_network(windows, sizes);
 }
