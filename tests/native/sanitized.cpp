@@ -71,6 +71,7 @@ static void run(const Case& is) {
   // Loss, and with its gradient.
   call.targets = targets.data(), call.weights = weights.data(), call.comparison = comparison.data();
   call.localise = is.by_row;
+  if (is.by_row) call.start = nullptr;
   Floats loss(B, -7.0f), again(B, -7.0f), by_answers(B * LEARNED, -7.0f), by_start(B * STATES, -7.0f);
   call.loss = loss.data();
   pct_run(&call);

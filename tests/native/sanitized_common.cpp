@@ -22,11 +22,12 @@ static void run_on_two(const Work& work) {
 static void run_network(int64_t windows, const std::vector<int64_t>& sizes) {
   const int64_t layers = sizes.size() - 1;
   const Floats features = numbers(windows * sizes[0]), cotangents = numbers(windows * sizes[layers]);
-  Floats answers(windows * sizes[layers]), by_first(windows * sizes[1]);
+  const Floats bounds = numbers(4 * sizes[layers]);
+  Floats answers(windows * sizes[layers]), by_sums(windows * padded(sizes[layers])), by_first(windows * sizes[1]);
   std::vector<Floats> arrays;
   arrays.reserve(6 * layers);
   const auto keep = [&](Floats values) { return arrays.emplace_back(std::move(values)).data(); };
-  Network network{windows, features.data(), answers.data(), {}};
+  Network network{windows, features.data(), bounds.data(), answers.data(), by_sums.data(), {}};
   for (int64_t i = 0; i < layers; i++) {
     const int64_t inputs = sizes[i], outputs = sizes[i + 1], wide = windows * padded(outputs);
     Layer layer{inputs, outputs, keep(numbers(inputs * outputs)), keep(numbers(outputs))};
@@ -38,8 +39,8 @@ static void run_network(int64_t windows, const std::vector<int64_t>& sizes) {
   run_on_two(network);
   for (int64_t groups : {1, 2, 3}) {
     Floats sums(groups * padded_size(network.layers));
-    run_on_two(NetworkReverse{windows, groups, features.data(), cotangents.data(), by_first.data(), sums.data(),
-                              network.layers});
+    run_on_two(NetworkReverse{windows, groups, features.data(), cotangents.data(), by_sums.data(), by_first.data(),
+                              sums.data(), network.layers});
   }
   for (int64_t i = 0; i < layers; i++)
     for (int64_t j = 0; j < sizes[i + 1]; j++)

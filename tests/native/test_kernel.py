@@ -139,7 +139,7 @@ def test_windows_by_row_number_are_seen_from_their_first_pose() -> None:
     wanted = loss_of(spec, w, "rk4", 1)
     kernel = make_kernel(spec, "rk4", spec.param_keys)
     found = kernel.loss(
-        w.answers, kernel.fixed({**spec.default_params, "dt": DT}, 1), w.start, controls, states,
+        w.answers, kernel.fixed({**spec.default_params, "dt": DT}, 1), None, controls, states,
         np.ones((4, 10), np.float32), comparison(**spec.train_loss_kwargs), 1, rows=rows,
     )  # fmt: skip
     for one, other in zip(found, wanted, strict=True):

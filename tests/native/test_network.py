@@ -1,4 +1,4 @@
-"""Dense layers as native code against XLA's, and within the network that uses them."""
+"""Dense layers and bounds as native code against XLA's, and within the network that uses them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pytest
 
 from native.windows import needs_compiler
 from pct.dynamics import MODEL_SPECS, flatten_bounds
-from pct.native.network import dense_layers
+from pct.native.network import bounded_layers
+from pct.optimization.bounds import to_bounds
 from pct.optimization.network import Ensemble, ParameterMLP, network_settings
 
 pytestmark = [needs_compiler, pytest.mark.usefixtures("single_precision")]
@@ -33,31 +34,45 @@ def make_layers(sizes: tuple[int, ...], seed: int = 0) -> list[tuple[jax.Array, 
     ]
 
 
-def of_xla(layers: Any, features: jax.Array) -> jax.Array:
+def of_xla(layers: Any, features: jax.Array, *bounds: Any) -> jax.Array:
     for weights, bias in layers[:-1]:
         features = nn.tanh(features @ weights + bias)
-    return features @ layers[-1][0] + layers[-1][1]
+    return to_bounds(features @ layers[-1][0] + layers[-1][1], *bounds)
 
 
-def values_and_gradients(dense: Any, layers: Any, features: Any, cotangents: Any) -> Any:
+def make_bounds(count: int, logarithmic: str) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Of which none, every third or all are bounded in the logarithm."""
+    low = np.linspace(-3.0, 2.0, count)
+    mask = {"none": None, "some": np.arange(count) % 3 == 1, "all": np.ones(count, bool)}[logarithmic]
+    low = low if mask is None else np.where(mask, 0.01 + low**2, low)
+    return low, low + np.linspace(0.5, 40.0, count), mask
+
+
+def values_and_gradients(
+    dense: Any, layers: Any, features: Any, cotangents: Any, logarithmic: str = "some"
+) -> Any:
+    bounds = make_bounds(cotangents.shape[1], logarithmic)
+
     def run(layers: Any, features: Any) -> Any:
-        answers, reverse = jax.vjp(dense, layers, features)
+        answers, reverse = jax.vjp(lambda *given: dense(*given, *bounds), layers, features)
         return answers, reverse(cotangents)
 
     return jax.tree.map(np.asarray, jax.jit(run)(layers, features))
 
 
+@pytest.mark.parametrize("logarithmic", ["none", "some", "all"])
 @pytest.mark.parametrize("windows", [1, 5, 24, 64, 301])
 @pytest.mark.parametrize(
     "sizes", [(3, 2), (42, 64, 64, 13), (7, 1, 33, 5, 1), (0, 8, 4), (20, 200, 17)], ids=str
 )
-def test_values_and_gradients(sizes: tuple[int, ...], windows: int) -> None:
+def test_values_and_gradients(sizes: tuple[int, ...], windows: int, logarithmic: str) -> None:
     rng = np.random.default_rng(1)
     layers = make_layers(sizes)
     features = jnp.asarray(rng.normal(size=(windows, sizes[0])), jnp.float32)
     cotangents = jnp.asarray(rng.normal(size=(windows, sizes[-1])), jnp.float32)
     found, wanted = (
-        values_and_gradients(dense, layers, features, cotangents) for dense in (dense_layers, of_xla)
+        values_and_gradients(dense, layers, features, cotangents, logarithmic)
+        for dense in (bounded_layers, of_xla)
     )
     assert jax.tree.structure(found) == jax.tree.structure(wanted)
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
@@ -67,7 +82,7 @@ def test_values_and_gradients(sizes: tuple[int, ...], windows: int) -> None:
 def test_no_windows_have_no_gradient() -> None:
     layers = make_layers((3, 4, 2))
     nothing = jnp.zeros((0, 3), jnp.float32), jnp.zeros((0, 2), jnp.float32)
-    answers, (by_layers, by_features) = values_and_gradients(dense_layers, layers, *nothing)
+    answers, (by_layers, by_features) = values_and_gradients(bounded_layers, layers, *nothing)
     assert answers.shape == (0, 2)
     assert by_features.shape == (0, 3)
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(by_layers))
@@ -76,20 +91,34 @@ def test_no_windows_have_no_gradient() -> None:
 def test_a_window_that_is_not_finite_spoils_its_own_answer_only() -> None:
     features = np.random.default_rng(2).normal(size=(50, 6)).astype(np.float32)
     layers = make_layers((6, 9, 3))
-    sound = np.asarray(dense_layers(layers, features))
+    bounds = make_bounds(3, "some")
+    sound = np.asarray(bounded_layers(layers, features, *bounds))
     features[17, 2] = np.nan
-    answers = np.asarray(dense_layers(layers, features))
+    answers = np.asarray(bounded_layers(layers, features, *bounds))
     assert np.isnan(answers[17]).all()
     np.testing.assert_array_equal(np.delete(answers, 17, 0), np.delete(sound, 17, 0))
+
+
+def test_far_out_the_answers_rest_on_the_bounds() -> None:
+    low, high, _ = make_bounds(4, "some")
+    layers = [(jnp.ones((1, 4)), jnp.zeros(4))]
+    features = np.array([[-3e38], [-200.0], [200.0], [3e38]], np.float32)
+    answers, (by_layers, _) = values_and_gradients(
+        bounded_layers, layers, features, np.ones((4, 4), np.float32)
+    )
+    np.testing.assert_allclose(answers, np.float32([low, low, high, high]), rtol=1e-6)
+    assert (answers >= np.float32(low)).all()
+    assert (answers <= np.float32(high)).all()
+    assert not np.any(by_layers[0][1])
 
 
 def test_every_time_the_same_whichever_threads_take_part() -> None:
     rng = np.random.default_rng(3)
     features, cotangents = (rng.normal(size=(1000, size)).astype(np.float32) for size in (42, 13))
     layers = make_layers((42, 64, 64, 13))
-    first = values_and_gradients(dense_layers, layers, features, cotangents)
+    first = values_and_gradients(bounded_layers, layers, features, cotangents)
     for _ in range(50):
-        again = values_and_gradients(dense_layers, layers, features, cotangents)
+        again = values_and_gradients(bounded_layers, layers, features, cotangents)
         jax.tree.map(np.testing.assert_array_equal, again, first)
 
 
@@ -103,7 +132,7 @@ def test_a_network_of_parameters(members: int, rows: int) -> None:
     plain = ParameterMLP((16, 12), low, high, rows=rows, channels=5 if rows else 0, **settings)
     models = [
         network if members == 1 else Ensemble(network, members)
-        for network in (plain, plain.clone(dense=dense_layers))
+        for network in (plain, plain.clone(dense=bounded_layers))
     ]
     params, same = (model.init(jax.random.PRNGKey(5), features) for model in models)
     jax.tree.map(np.testing.assert_array_equal, params, same)
@@ -123,7 +152,7 @@ def test_a_network_of_parameters(members: int, rows: int) -> None:
 
 
 def test_double_precision_stays_with_xla() -> None:
-    network = ParameterMLP((4,), np.zeros(2), np.ones(2), dense=lambda layers, features: 1 / 0)
+    network = ParameterMLP((4,), np.zeros(2), np.ones(2), dense=lambda *args: 1 / 0)
     with jax.enable_x64(True):
         features = jnp.ones((3, 5), jnp.float64)
         params = jax.tree.map(

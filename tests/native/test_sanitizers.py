@@ -97,7 +97,12 @@ def test_code_for_all_models(checks: tuple[str, ...], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("right", "wrong", "checks", "said"),
     [
-        ("to + r * a.outputs, c, a.outputs", "to + r * a.outputs, c, width", BYTES, "AddressSanitizer"),
+        (
+            "answers + (row + r) * a.outputs, c, a.outputs",
+            "answers + (row + r) * a.outputs, c, width",
+            BYTES,
+            "AddressSanitizer",
+        ),
         ("control_rows + (start - 1)", "control_rows + start", BYTES, "AddressSanitizer"),
         ("while (progress.done < groups) PAUSE();", "", RACES, "data race"),
     ],

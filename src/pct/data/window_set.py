@@ -130,7 +130,8 @@ class WindowSet:
             past = _local_states(arrays.states, starts, before, 0, self.pose)
             parts.append(steps_of(past, [u[:-before] for u in controls], self.pose))
         acting = controls if self.acting is None else self.acting(controls)
-        begin = now.at[:, self.pose].set(0.0)
+        as_logged = self.acting is None and arrays.begin is None
+        begin = jnp.where(np.isin(np.arange(now.shape[-1]), self.pose), 0.0, now)
         if arrays.begin is not None:
             begin = arrays.begin[numbers]
             parts.append(begin[:, now.shape[-1] :])
@@ -139,7 +140,7 @@ class WindowSet:
             _stack([u[-before:] for u in acting]),
             begin,
             _stack([x[1:] for x in _local_states(arrays.states, starts, 0, self.horizon, self.pose)]),
-            rows=WindowRows(arrays.states, arrays.controls, starts) if self.acting is None else None,
+            rows=WindowRows(arrays.states, arrays.controls, starts) if as_logged else None,
         )
 
     def gather(self, numbers: Rows | None = None) -> FeatureDataset:

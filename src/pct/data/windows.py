@@ -17,6 +17,7 @@ import numpy as np
 from pct.errors import DataError
 from pct.types import (
     Array,
+    Bool,
     Controls,
     Features,
     InitialStates,
@@ -89,7 +90,7 @@ class WindowOrigin:
 
 
 class WindowRows(NamedTuple):
-    """Where windows lie among the rows of all recordings, in the frame of the map.
+    """Where windows, their first states included, lie among the rows of all recordings, in the map's frame.
 
     Attributes:
         states, controls: all rows, (N, S) and (N, C).
@@ -110,11 +111,12 @@ class FeatureDataset(NamedTuple):
         initial_states: state at the start, (B, S), or with hidden states last.
         targets: true state after each step, (B, T, S).
         weights: weight of each step in the loss, (B, T); None counts all as one.
+        counts: which windows count, (B,); None where weights tell.
         origin: where the windows come from; None in a batch.
         past: the rows before each window and its first, (H + 1, B) a state and (H, B) a control; None where
             nobody asked for them.
-        rows: where ``controls`` and ``targets`` come from, for an engine that reads them there; None where
-            they are not just these rows.
+        rows: where ``controls``, ``initial_states`` and ``targets`` come from, for an engine that reads them
+            there; None where they are not just these rows.
     """
 
     features: Features
@@ -125,6 +127,7 @@ class FeatureDataset(NamedTuple):
     origin: WindowOrigin | None = None
     past: WholeWindows | None = None
     rows: WindowRows | None = None
+    counts: Bool[Array, " B"] | None = None
 
     def repeated(self, times: int) -> FeatureDataset:
         """All windows this many times over, without their origin."""

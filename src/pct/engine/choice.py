@@ -25,8 +25,8 @@ class Engine(NamedTuple):
         rollout: as of `make_rollout`.
         train_loss, eval_loss: loss of a batch and its gradient by the answers in one call, for single
             precision; None where the loss is to be made of ``rollout``.
-        dense: ``dense(layers, features)``, the dense layers of a network of single precision, as of
-            `pct.native.network.dense_layers`; None where XLA is to compute them.
+        dense: the dense layers of a network of single precision and their bounds, as of
+            `pct.native.network.bounded_layers`; None where XLA is to compute them.
         context: state context of windows of single precision, as of `pct.native.context.state_context`; None
             where XLA is to compute it.
         fallback: why native code was asked for and is not used; empty where that is not so.
@@ -59,7 +59,7 @@ def make_engine(
     from pct.native.compiler import NoCompiler
     from pct.native.context import state_context
     from pct.native.graph import NotSupported
-    from pct.native.network import dense_layers
+    from pct.native.network import bounded_layers
     from pct.native.training import native_loss, native_rollout
 
     problem = spec, base_params, integrator_name, substeps
@@ -81,4 +81,4 @@ def make_engine(
         single = all(leaf.dtype == jnp.float32 for leaf in arrays)
         return (fast if single else plain)(initial_states, controls, learned)
 
-    return Engine(rollout, train_loss, eval_loss, dense_layers, state_context)
+    return Engine(rollout, train_loss, eval_loss, bounded_layers, state_context)

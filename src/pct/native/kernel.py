@@ -56,7 +56,7 @@ class Kernel(Code):
         self,
         answers: Array,
         fixed: Array,
-        start: Array,
+        start: Array | None,
         controls: Array,
         targets: Array,
         weights: Array,
@@ -69,18 +69,19 @@ class Kernel(Code):
         """Loss of each window, (B,), as `pct.dynamics.losses` has it, and gradient by the answers, (B, L).
 
         Args:
-            answers, fixed, start: as for `states`.
-            controls, targets: (B, T, C) and (B, T, S); with ``rows`` those of all recordings, (N, C) and
-                (N, S).
+            answers, fixed: as for `states`.
+            start, controls, targets: (B, X), (B, T, C) and (B, T, S); with ``rows`` no start, and those of
+                all recordings, (N, C) and (N, S).
             weights: (B, T).
             comparison: from `comparison`.
             substeps: equal parts of a time step.
-            rows: first row of each window, (B,); targets are then seen from the window's first pose.
+            rows: first row of each window, (B,); the window starts there, and is seen from its first pose.
             gradient: whether it is wanted.
         """
         windows = weights.shape[0]
         settings = np.array([substeps, rows is not None], np.int32)
         rows = np.zeros(0, np.int32) if rows is None else rows
+        start = np.zeros(0, np.float32) if start is None else start
         results = (
             jax.ShapeDtypeStruct((windows,), jnp.float32),
             jax.ShapeDtypeStruct(answers.shape if gradient else (0,), jnp.float32),

@@ -1,4 +1,5 @@
-// A network of dense layers with tanh between them, and its reverse: `pct_network` and `pct_network_reverse`.
+// A network of dense layers with tanh between them and answers within bounds, as `to_bounds` of
+// pct/optimization/bounds.py has them, and its reverse: `pct_network` and `pct_network_reverse`.
 //
 // Products are made of tiles, some rows and two vectors of columns, that stay in registers. Columns of a right
 // matrix are filled up with zeros to a multiple of WIDE.
@@ -76,24 +77,47 @@ INLINE void multiply(Left left, int64_t rows, int64_t inner, Right right, int64_
   for (; row < rows; row++) tile<1>(left, row, inner, right, column, begin, end);
 }
 
-// A matrix (inner, columns), by its steps in memory, in panels: WIDE columns of all its rows after each other.
-static void pack(const float* from, int64_t inner, int64_t columns, int64_t row, int64_t column, float* to) {
-  for (int64_t first = 0; first < columns; first += WIDE, to += inner * WIDE) {
-    const int64_t count = std::min<int64_t>(WIDE, columns - first);
-    const float* block = from + first * column;
-    if (column == 1) {
-      for (int64_t k = 0; k < inner; k++) {
-        if (count == WIDE)
-          memcpy(to + k * WIDE, block + k * row, WIDE * sizeof(float));
-        else
-          for (int64_t j = 0; j < WIDE; j++) to[k * WIDE + j] = j < count ? block[k * row + j] : 0.0f;
-      }
-    } else {
-      for (int64_t j = 0; j < WIDE; j++)
-        for (int64_t k = 0; k < inner; k++) to[k * WIDE + j] = j < count ? block[k * row + j * column] : 0.0f;
-    }
-  }
+// A matrix (inner, columns) in panels: WIDE columns of all its rows after each other.
+static void pack(const float* from, int64_t inner, int64_t columns, float* to) {
+  for (int64_t first = 0; first < columns; first += WIDE)
+    for (int64_t k = 0; k < inner; k++, to += WIDE)
+      for (int64_t c = 0; c < WIDE; c += LANES) store(load_part(from + k * columns, first + c, columns), to + c);
 }
+
+// The same of a matrix that lies turned in memory, (columns, inner).
+static void pack_turned(const float* from, int64_t inner, int64_t columns, float* to) {
+  for (int64_t first = 0; first < columns; first += WIDE, to += inner * WIDE)
+    for (int64_t c = 0; c < WIDE; c += LANES)
+      for (int64_t k = 0; k < inner; k += LANES) {
+        V rows[LANES];
+        for (int64_t i = 0; i < LANES; i++) {
+          const int64_t column = first + c + i;
+          rows[i] = column < columns ? load_part(from + column * inner, k, inner) : V{};
+        }
+        transpose(rows);
+        for (int64_t i = 0; i < std::min<int64_t>(LANES, inner - k); i++) store(rows[i], to + (k + i) * WIDE + c);
+      }
+}
+
+// Of the answers: rows of low, high, span (of the logarithms where these are bounded) and whether they are.
+struct Bounds {
+  const float* rows;
+  int64_t columns;
+
+  // The answers of the last layer's sums from a column on, and how they change with these.
+  std::pair<V, V> answer(V sum, int64_t c) const {
+    const V low = load(rows + c), high = load(rows + columns + c), span = load(rows + 2 * columns + c);
+    const M logarithmic = load(rows + 3 * columns + c) > 0.5f;
+    const V share = 1.0f / (1.0f + vexp(-sum));
+    V value = low + span * share, slope = span * share * (1.0f - share);
+    if (any(logarithmic)) {
+      value = vwhere(logarithmic, low * vexp(span * share), value);
+      slope = vwhere(logarithmic, value * slope, slope);
+    }
+    // Rounding may step over a bound by one unit in the last place.
+    return {vmin(high, vmax(low, value)), slope};
+  }
+};
 
 struct Layer {
   int64_t inputs, outputs;
@@ -112,7 +136,9 @@ INLINE int64_t padded_size(const std::vector<Layer>& layers) {
 struct Network {
   int64_t windows;
   const float* features;  // (B, inputs of the first layer)
+  const float* bounds;    // (4, outputs of the last layer), see `Bounds`
   float* answers;         // out (B, outputs of the last layer)
+  float* by_sums;         // out (B, padded outputs), change of the answers with the last layer's sums
   std::vector<Layer> layers;
 
   int64_t chunks() const { return (windows + CHUNK - 1) / CHUNK; }
@@ -122,27 +148,33 @@ struct Network {
     static thread_local Scratch scratch;
     float* packed = nullptr;
     for (int64_t part = progress.take(thread); part >= 0; part = progress.take(thread)) {
-      if (!packed) pack_all(packed = reinterpret_cast<float*>(scratch.take(padded_size(layers) / LANES)));
+      if (!packed) pack_all(packed = reinterpret_cast<float*>(scratch.take(size() / LANES)));
       forward(packed, part * CHUNK, std::min(CHUNK, windows - part * CHUNK));
     }
   }
 
  private:
+  // Memory: weights in panels and the padded bounds.
+  int64_t size() const { return padded_size(layers) + 4 * padded(layers.back().outputs); }
+
   void pack_all(float* to) const {
     for (const Layer& a : layers) {
-      pack(a.bias, 1, a.outputs, a.outputs, 1, to);
+      pack(a.bias, 1, a.outputs, to);
       to += padded(a.outputs);
-      pack(a.weights, a.inputs, a.outputs, a.outputs, 1, to);
+      pack(a.weights, a.inputs, a.outputs, to);
       to += a.inputs * padded(a.outputs);
     }
+    const int64_t columns = layers.back().outputs;
+    for (int64_t row = 0; row < 4; row++, to += padded(columns)) pack(bounds + row * columns, 1, columns, to);
   }
 
   void forward(const float* packed, int64_t row, int64_t rows) const {
+    const Bounds within{packed + padded_size(layers), padded(layers.back().outputs)};
     Left left{features + row * layers[0].inputs, layers[0].inputs, 1};
     for (const Layer& a : layers) {
       const int64_t width = padded(a.outputs);
       const float *bias = packed, *panel = packed + width;
-      float* const to = a.values ? a.values + row * width : answers + row * a.outputs;
+      float* const to = a.values ? a.values + row * width : nullptr;
       const auto begin = [=](int64_t, int64_t c) { return load(bias + c); };
       for (int64_t column = 0; column < width; column += WIDE, panel += a.inputs * WIDE) {
         if (a.values)
@@ -150,7 +182,11 @@ struct Network {
                    [=](int64_t r, int64_t c, V sum) { store(vtanh(sum), to + r * width + c); });
         else
           multiply(left, rows, a.inputs, {panel, WIDE}, column, begin,
-                   [=](int64_t r, int64_t c, V sum) { store_part(sum, to + r * a.outputs, c, a.outputs); });
+                   [&](int64_t r, int64_t c, V sum) {
+                     const auto [value, slope] = within.answer(sum, c);
+                     store_part(value, answers + (row + r) * a.outputs, c, a.outputs);
+                     store(slope, by_sums + (row + r) * width + c);
+                   });
       }
       packed = panel;
       left = {to, width, 1};
@@ -164,6 +200,7 @@ struct NetworkReverse {
   int64_t windows, groups;
   const float* features;    // (B, inputs of the first layer)
   const float* cotangents;  // (B, outputs of the last layer)
+  const float* by_sums;     // (B, padded outputs), of `Network`
   float* by_first;          // out (B, outputs of the first layer), the loss by its sums
   float* sums;              // out (groups, `padded_size`)
   std::vector<Layer> layers;
@@ -186,7 +223,7 @@ struct NetworkReverse {
     float* memory = nullptr;
     for (int64_t group = progress.take(thread); group >= 0; group = progress.take(thread)) {
       if (!memory) pack_all((memory = reinterpret_cast<float*>(scratch.take(size() / LANES))) + 2 * CHUNK * widest());
-      const int64_t begin = windows * group / groups, end = windows * (group + 1) / groups;
+      const int64_t begin = edge(group), end = edge(group + 1);
       int64_t row = begin;
       do {
         backward(memory, sums + group * padded_size(layers), row, std::min(CHUNK, end - row), row == begin);
@@ -195,16 +232,23 @@ struct NetworkReverse {
     }
     // Each group is done, or with a thread that runs.
     while (progress.done < groups) PAUSE();
-    const int64_t layer_count = layers.size();
-    for (int64_t i = progress.second++; i < layer_count; i = progress.second++) add_groups(i);
+    for (int64_t part = progress.second++; add_groups(part); part = progress.second++) continue;
   }
 
  private:
+  // Rows whose sums a thread adds at a time.
+  static constexpr int64_t ADDED = 16;
+
+  // First window of a group: whole tiles, as far as there are.
+  int64_t edge(int64_t group) const {
+    return std::min(windows, (windows + TALL - 1) / TALL * group / groups * TALL);
+  }
+
   // From the last layer to the second.
   void pack_all(float* to) const {
     for (size_t i = layers.size() - 1; i > 0; i--) {
       const Layer& a = layers[i];
-      pack(a.weights, a.outputs, a.inputs, 1, a.outputs, to);
+      pack_turned(a.weights, a.outputs, a.inputs, to);
       to += a.outputs * padded(a.inputs);
     }
   }
@@ -216,7 +260,9 @@ struct NetworkReverse {
     const Layer& last = layers.back();
     for (int64_t r = 0; r < rows; r++)
       for (int64_t c = 0; c < padded(last.outputs); c += LANES)
-        store(load_part(cotangents + (row + r) * last.outputs, c, last.outputs), slopes + r * padded(last.outputs) + c);
+        store(load_part(cotangents + (row + r) * last.outputs, c, last.outputs) *
+                  load(by_sums + (row + r) * padded(last.outputs) + c),
+              slopes + r * padded(last.outputs) + c);
     sum += padded_size(layers);
     for (size_t i = layers.size(); i-- > 0;) {
       const Layer& a = layers[i];
@@ -255,50 +301,55 @@ struct NetworkReverse {
                [=](int64_t r, int64_t c, V total) { store(total, sum + r * width + c); });
   }
 
-  void add_groups(int64_t layer) const {
-    const Layer& a = layers[layer];
-    const int64_t width = padded(a.outputs), size = padded_size(layers);
+  // Sums of the groups for a part of the rows, a layer's bias being its first; whether there are such rows.
+  bool add_groups(int64_t part) const {
+    const int64_t size = padded_size(layers);
     const float* sum = sums;
-    for (int64_t i = 0; i < layer; i++) sum += (1 + layers[i].inputs) * padded(layers[i].outputs);
-    for (int64_t r = 0; r <= a.inputs; r++, sum += width) {
-      float* const to = r ? a.by_weights + (r - 1) * a.outputs : a.by_bias;
-      for (int64_t c = 0; c < width; c += LANES) {
-        V total = load(sum + c);
-        for (int64_t group = 1; group < groups; group++) total += load(sum + group * size + c);
-        store_part(total, to, c, a.outputs);
+    int64_t row = 0;
+    for (const Layer& a : layers) {
+      const int64_t width = padded(a.outputs);
+      for (int64_t r = 0; r <= a.inputs; r++, row++, sum += width) {
+        if (row / ADDED != part) continue;
+        float* const to = r ? a.by_weights + (r - 1) * a.outputs : a.by_bias;
+        for (int64_t c = 0; c < width; c += LANES) {
+          V total = load(sum + c);
+          for (int64_t group = 1; group < groups; group++) total += load(sum + group * size + c);
+          store_part(total, to, c, a.outputs);
+        }
       }
     }
+    return part * ADDED < row;
   }
 };
 
-// (features, then weights and bias of each layer) -> (answers, then values of each layer but the last)
+// (features, bounds, then weights and bias of each layer) -> (answers, by sums, values of each layer but the last)
 extern "C" EXPORTED XLA_FFI_Error* pct_network(XLA_FFI_CallFrame* frame) {
   if (answers_metadata(frame)) return nullptr;
   const Arrays arrays{frame};
-  Network network{arrays.argument(0).dims[0], arrays.in(0), arrays.out(0), {}};
-  const int layers = static_cast<int>(frame->rets.size);
+  Network network{arrays.argument(0).dims[0], arrays.in(0), arrays.in(1), arrays.out(0), arrays.out(1), {}};
+  const int layers = static_cast<int>(frame->rets.size) - 1;
   for (int i = 0; i < layers; i++) {
-    const int64_t* shape = arrays.argument(2 * i + 1).dims;
-    Layer layer{shape[0], shape[1], arrays.in(2 * i + 1), arrays.in(2 * i + 2)};
-    if (i + 1 < layers) layer.values = arrays.out(i + 1);
+    const int64_t* shape = arrays.argument(2 * i + 2).dims;
+    Layer layer{shape[0], shape[1], arrays.in(2 * i + 2), arrays.in(2 * i + 3)};
+    if (i + 1 < layers) layer.values = arrays.out(i + 2);
     network.layers.push_back(layer);
   }
   run_on_pool(frame, network);
   return nullptr;
 }
 
-// (features, cotangents, weights of each layer, values of each layer but the last)
+// (features, cotangents, by sums, weights of each layer, values of each layer but the last)
 // -> (by the first layer's sums, groups' sums, then by weights and by bias of each layer)
 extern "C" EXPORTED XLA_FFI_Error* pct_network_reverse(XLA_FFI_CallFrame* frame) {
   if (answers_metadata(frame)) return nullptr;
   const Arrays arrays{frame};
   NetworkReverse network{arrays.argument(0).dims[0], arrays.result(1).dims[0], arrays.in(0), arrays.in(1),
-                         arrays.out(0), arrays.out(1), {}};
+                         arrays.in(2), arrays.out(0), arrays.out(1), {}};
   const int layers = static_cast<int>(frame->rets.size) / 2 - 1;
   for (int i = 0; i < layers; i++) {
-    const int64_t* shape = arrays.argument(2 + i).dims;
-    Layer layer{shape[0], shape[1], arrays.in(2 + i)};
-    if (i + 1 < layers) layer.values = const_cast<float*>(arrays.in(2 + layers + i));
+    const int64_t* shape = arrays.argument(3 + i).dims;
+    Layer layer{shape[0], shape[1], arrays.in(3 + i)};
+    if (i + 1 < layers) layer.values = const_cast<float*>(arrays.in(3 + layers + i));
     layer.by_weights = arrays.out(2 * i + 2);
     layer.by_bias = arrays.out(2 * i + 3);
     network.layers.push_back(layer);

@@ -3,17 +3,16 @@
 // Arrays of a call are row-major with windows first; inside a block every number is a vector over windows.
 // Lanes beyond the last window repeat it, and are not written.
 #include <algorithm>
-#include <utility>
 
 // One call. B windows of T steps; pointers that a call does not need are null.
 struct Call {
   int64_t windows, steps;
   int32_t substeps;
-  int32_t localise;         // targets are rows in a map's frame: see them from each window's start
+  int32_t localise;         // targets are rows in a map's frame: a window starts at its first one, seen from there
   int32_t shared;           // start, targets and weights are those of one window, for all
   const float* answers;     // (B, LEARNED)
   const float* fixed;       // (PARAMS + 1), the last is the length of a substep in s
-  const float* start;       // (B, STATES)
+  const float* start;       // (B, STATES); not read where targets are localised
   const float* controls;    // (rows, CONTROLS)
   const int32_t* rows;      // (B), first row of each window in controls and targets; null: windows in order
   const float* targets;     // (rows, SHOWN)
@@ -26,24 +25,6 @@ struct Call {
   float* by_start;          // out (B, STATES)
   float* by_controls;       // out (B, T, CONTROLS)
 };
-
-// Of each pair of lanes S apart, one goes to the other of a pair of vectors S apart.
-template <int S, size_t... I>
-INLINE void exchange(V* rows, std::index_sequence<I...>) {
-#pragma GCC unroll 16
-  for (int i = 0; i < LANES; i++) {
-    if (i & S) continue;
-    const V a = rows[i], b = rows[i + S];
-    rows[i] = SHUFFLE(a, b, (I & S ? I - S + LANES : I)...);
-    rows[i + S] = SHUFFLE(a, b, (I & S ? I + LANES : I + S)...);
-  }
-}
-
-template <int S = LANES / 2>
-INLINE void transpose(V* rows) {
-  exchange<S>(rows, std::make_index_sequence<LANES>());
-  if constexpr (S > 1) transpose<S / 2>(rows);
-}
 
 // `count` numbers of each lane, side by side in memory, to vectors over lanes.
 FUNCTION void load_lanes(const float* const* from, V* to, int64_t count) {
@@ -142,10 +123,7 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
     load_lanes(from, seeds, T * SHOWN);
   }
 
-  V state[2][STATES], *x = state[0], *y = state[1];
-  for (int lane = 0; lane < LANES; lane++) from[lane] = call.start + b.given(lane) * STATES;
-  load_lanes(from, x, STATES);
-
+  V state[2][STATES] = {}, *x = state[0], *y = state[1];
   V origin[SHOWN], cosine = splat(1.0f), sine = splat(0.0f);
   const bool localise = compares && call.localise;
   if (localise) {
@@ -153,6 +131,11 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
     load_lanes(from, origin, SHOWN);
     cosine = vcos(origin[POSE[2]]);
     sine = vsin(origin[POSE[2]]);
+    std::copy_n(origin, SHOWN, x);
+    for (int i : POSE) x[i] = splat(0.0f);
+  } else {
+    for (int lane = 0; lane < LANES; lane++) from[lane] = call.start + b.given(lane) * STATES;
+    load_lanes(from, x, STATES);
   }
 
   V loss = splat(0.0f);

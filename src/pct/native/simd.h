@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 #include <new>
+#include <utility>
 
 // Numbers in a register of this machine.
 #if defined(__AVX512F__)
@@ -179,6 +180,24 @@ INLINE V vlog(V x) {
   const V value = r + y + n * 0.693359375f;
   const V edge = vwhere(x == 0.0f, splat(-__builtin_inff()), vwhere(x < 0.0f, splat(__builtin_nanf("")), x));
   return vwhere((x > 0.0f) & (x < __builtin_inff()), value, edge);
+}
+
+// Of each pair of lanes S apart, one goes to the other of a pair of vectors S apart.
+template <int S, size_t... I>
+INLINE void exchange(V* rows, std::index_sequence<I...>) {
+#pragma GCC unroll 16
+  for (int i = 0; i < LANES; i++) {
+    if (i & S) continue;
+    const V a = rows[i], b = rows[i + S];
+    rows[i] = SHUFFLE(a, b, (I & S ? I - S + LANES : I)...);
+    rows[i + S] = SHUFFLE(a, b, (I & S ? I + LANES : I + S)...);
+  }
+}
+
+template <int S = LANES / 2>
+INLINE void transpose(V* rows) {
+  exchange<S>(rows, std::make_index_sequence<LANES>());
+  if constexpr (S > 1) transpose<S / 2>(rows);
 }
 
 // Memory of one thread, kept from call to call.

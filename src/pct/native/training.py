@@ -90,14 +90,15 @@ def native_loss(
 
     def loss(answers: Array, batch: Any, *, gradient: bool = True) -> tuple[Array, Array]:
         weights = jnp.ones(batch.targets.shape[:2], answers.dtype) if batch.weights is None else batch.weights
-        controls, targets, rows = batch.controls, batch.targets, None
+        start, controls, targets, rows = batch.initial_states, batch.controls, batch.targets, None
         if batch.rows is not None:
             # What is gathered in native code XLA need not gather.
+            start = None
             targets, controls, rows = batch.rows
         by_window, by_answers = kernel.loss(
             answers,
             fixed,
-            batch.initial_states,
+            start,
             controls,
             targets,
             weights,

@@ -196,8 +196,11 @@ class Epoch:
             counts = (place < self._batch) & (at < self._count)
             batch = self._windows.take(arrays, order[jnp.minimum(at, self._count - 1)])
             in_time = jnp.arange(self._windows.horizon) < self.horizon(state.step)
-            weights = (counts[:, None] & in_time).astype(batch.targets.dtype)
-            batch = batch._replace(weights=weights if batch.weights is None else weights * batch.weights)
+            weights = counts[:, None] * in_time.astype(batch.targets.dtype)
+            if batch.weights is None:
+                batch = batch._replace(weights=weights, counts=counts)
+            else:
+                batch = batch._replace(weights=weights * batch.weights)
             params, opt_state, loss, aux = self._step_fn(state.params, state.opt_state, batch.features, batch)
             windows = jnp.minimum(self._batch, self._count - state.position * self._batch)
             row = jnp.stack([loss / windows, aux["grad_norm"], aux["update_norm"]])

@@ -11,7 +11,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -38,7 +38,8 @@ class ParameterMLP(nn.Module):
         global_mask: which entries are one learned constant for all features, (P,); none when left out.
         rows: rows of history that the last features are, for a gated recurrent unit to read [1]; 0 for none.
         channels: values in each of these rows.
-        dense: computes all dense layers of single precision at once, of `pct.engine.choice.Engine.dense`.
+        dense: computes all dense layers and bounds of single precision at once, of
+            `pct.engine.choice.Engine.dense`.
 
     Calling it with features (B, F) returns parameters (B, P).
     """
@@ -53,7 +54,7 @@ class ParameterMLP(nn.Module):
     global_mask: Any = None
     rows: int = 0
     channels: int = 0
-    dense: Callable[[Sequence[tuple[Array, Array]], Array], Array] | None = None
+    dense: Callable[..., Array] | None = None
 
     @nn.compact
     def __call__(self, features: Features) -> FlatParams:
@@ -79,13 +80,17 @@ class ParameterMLP(nn.Module):
             kernel_init=nn.initializers.variance_scaling(1e-4, "fan_in", "normal"),
             bias_init=lambda _key, _shape, dtype: jnp.asarray(start, dtype),
         )
-        if self.dense is None or self.is_initializing() or hidden.dtype != jnp.float32:
-            for layer in layers:
-                hidden = nn.tanh(layer(hidden))
-            raw = answer(hidden)
-        else:
-            raw = self.dense([self._weights(number) for number in range(len(layers) + 1)], hidden)
-        if self.global_mask is not None and np.any(self.global_mask):
+        constant = self.global_mask is not None and np.any(self.global_mask)
+        if self.dense is not None and not self.is_initializing() and hidden.dtype == jnp.float32:
+            weights = [self._weights(number) for number in range(len(layers) + 1)]
+            if constant:
+                kernel, bias = weights[-1]
+                weights[-1] = jnp.where(np.asarray(self.global_mask), 0.0, kernel), bias
+            return self.dense(weights, hidden, low, high, self.log_mask)
+        for layer in layers:
+            hidden = nn.tanh(layer(hidden))
+        raw = answer(hidden)
+        if constant:
             _, constants = self._weights(len(layers))
             raw = jnp.where(np.asarray(self.global_mask), constants, raw)
         return to_bounds(raw, low, high, self.log_mask)

@@ -121,7 +121,7 @@ def make_network_step_fn(
     ) -> tuple[Any, Any, Array, dict[str, Array]]:
         answers, network_vjp = jax.vjp(lambda params: _by_member(apply_fn(params, batch_features)), params)
         loss, by_window = loss_and_gradient(answers, batch)
-        windows = answers.shape[1] if batch.weights is None else (batch.weights.max(axis=1) > 0).sum()
+        windows = _counted(batch)
         if math.isfinite(max_window_grad):
             by_window = by_window * clip(answers, by_window, windows)
         (gradient,) = network_vjp(by_window.astype(answers.dtype))
@@ -142,6 +142,13 @@ def make_network_step_fn(
         return params, opt_state, loss, {"grad_norm": norm, "update_norm": update_norm}
 
     return step_fn
+
+
+def _counted(batch: FeatureDataset) -> Array | int:
+    """Windows that count."""
+    if batch.counts is not None:
+        return batch.counts.sum()
+    return len(batch.targets) if batch.weights is None else (batch.weights.max(axis=1) > 0).sum()
 
 
 def _by_member(answers: Array) -> Float[Array, "E B P"]:
