@@ -7,8 +7,13 @@
 #include <vector>
 
 constexpr int TALL = 6, WIDE = 2 * LANES;
-// Rows that go through all layers together.
+// Most rows that go through all layers together.
 constexpr int64_t CHUNK = 4 * TALL;
+
+// First of the rows of a part: whole tiles, as far as there are.
+INLINE int64_t edge(int64_t rows, int64_t part, int64_t parts) {
+  return std::min(rows, (rows + TALL - 1) / TALL * part / parts * TALL);
+}
 
 INLINE int64_t panels(int64_t columns) { return (columns + WIDE - 1) / WIDE; }
 INLINE int64_t padded(int64_t columns) { return panels(columns) * WIDE; }
@@ -141,15 +146,16 @@ struct Network {
   float* by_sums;         // out (B, padded outputs), change of the answers with the last layer's sums
   std::vector<Layer> layers;
 
-  int64_t chunks() const { return (windows + CHUNK - 1) / CHUNK; }
-  int64_t parts() const { return chunks(); }
+  // An even number, as threads mostly come in twos.
+  int64_t parts() const { return 2 * ((windows + 2 * CHUNK - 1) / (2 * CHUNK)); }
 
   void run(Progress& progress, int64_t thread) const {
     static thread_local Scratch scratch;
     float* packed = nullptr;
     for (int64_t part = progress.take(thread); part >= 0; part = progress.take(thread)) {
       if (!packed) pack_all(packed = reinterpret_cast<float*>(scratch.take(size() / LANES)));
-      forward(packed, part * CHUNK, std::min(CHUNK, windows - part * CHUNK));
+      const int64_t row = edge(windows, part, parts());
+      forward(packed, row, edge(windows, part + 1, parts()) - row);
     }
   }
 
@@ -223,7 +229,7 @@ struct NetworkReverse {
     float* memory = nullptr;
     for (int64_t group = progress.take(thread); group >= 0; group = progress.take(thread)) {
       if (!memory) pack_all((memory = reinterpret_cast<float*>(scratch.take(size() / LANES))) + 2 * CHUNK * widest());
-      const int64_t begin = edge(group), end = edge(group + 1);
+      const int64_t begin = edge(windows, group, groups), end = edge(windows, group + 1, groups);
       int64_t row = begin;
       do {
         backward(memory, sums + group * padded_size(layers), row, std::min(CHUNK, end - row), row == begin);
@@ -238,11 +244,6 @@ struct NetworkReverse {
  private:
   // Rows whose sums a thread adds at a time.
   static constexpr int64_t ADDED = 16;
-
-  // First window of a group: whole tiles, as far as there are.
-  int64_t edge(int64_t group) const {
-    return std::min(windows, (windows + TALL - 1) / TALL * group / groups * TALL);
-  }
 
   // From the last layer to the second.
   void pack_all(float* to) const {
