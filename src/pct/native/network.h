@@ -108,16 +108,21 @@ static void pack_turned(const float* from, int64_t inner, int64_t columns, float
 struct Bounds {
   const float* rows;
   int64_t columns;
+  bool logarithmic = false;
+
+  Bounds(const float* rows, int64_t columns) : rows(rows), columns(columns) {
+    for (int64_t c = 0; c < columns; c++) logarithmic |= rows[3 * columns + c] > 0.5f;
+  }
 
   // The answers of the last layer's sums from a column on, and how they change with these.
   std::pair<V, V> answer(V sum, int64_t c) const {
     const V low = load(rows + c), high = load(rows + columns + c), span = load(rows + 2 * columns + c);
-    const M logarithmic = load(rows + 3 * columns + c) > 0.5f;
     const V share = 1.0f / (1.0f + vexp(-sum));
     V value = low + span * share, slope = span * share * (1.0f - share);
-    if (any(logarithmic)) {
-      value = vwhere(logarithmic, low * vexp(span * share), value);
-      slope = vwhere(logarithmic, value * slope, slope);
+    if (logarithmic) {
+      const M these = load(rows + 3 * columns + c) > 0.5f;
+      value = vwhere(these, low * vexp(span * share), value);
+      slope = vwhere(these, value * slope, slope);
     }
     // Rounding may step over a bound by one unit in the last place.
     return {vmin(high, vmax(low, value)), slope};
@@ -189,6 +194,7 @@ struct Network {
         else
           multiply(left, rows, a.inputs, {panel, WIDE}, column, begin,
                    [&](int64_t r, int64_t c, V sum) {
+                     if (c >= a.outputs) return store(V{}, by_sums + (row + r) * width + c);
                      const auto [value, slope] = within.answer(sum, c);
                      store_part(value, answers + (row + r) * a.outputs, c, a.outputs);
                      store(slope, by_sums + (row + r) * width + c);
