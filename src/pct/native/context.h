@@ -10,8 +10,8 @@ struct Context {
   std::vector<int64_t> moving;             // all of these but the pose
   float* features;                         // out (B, width)
 
-  // Windows that a thread takes at a time: a few microseconds of work.
-  static constexpr int64_t SHARE = 64;
+  // Windows that a thread takes at a time: a microsecond of work or two.
+  static constexpr int64_t SHARE = 32;
 
   int64_t parts() const { return (windows + SHARE - 1) / SHARE; }
   int64_t width() const { return moving.size() * (1 + means.size()) + 3 * means.size(); }
