@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -59,9 +60,9 @@ def test_windows_of_single_precision_use_it(double: bool) -> None:
         windows = make_window_set(store, np.arange(9, 99), spec, horizon=5, history=8, feature_mode="context")
         used = []
 
-        def context(*args: object) -> jax.Array:
+        def context(*args: Any) -> jax.Array:
             used.append(True)
-            return state_context(*args)  # type: ignore[arg-type]
+            return state_context(*args)
 
         found = dataclasses.replace(windows, context=context).take(windows.arrays, jnp.arange(80)).features
         wanted = windows.take(windows.arrays, jnp.arange(80)).features
