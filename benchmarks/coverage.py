@@ -24,15 +24,15 @@ import numpy as np
 from scipy.stats import t
 
 from pct.cli.folders import keep_compiled_code
-from pct.data.derive import model_columns
-from pct.data.trajectory import Trajectory
-from pct.data.window_set import WindowSet, make_window_set
-from pct.data.windows import WindowStore, window_starts
 from pct.dynamics import MODEL_SPECS, with_fixed
-from pct.optimization.identifiability import judge
-from pct.optimization.parameter_tuning import PRIOR, fit_errors
-from pct.optimization.rollout_errors import RolloutErrors, make_rollout_errors
+from pct.optimization.constants.errors import RolloutErrors, make_rollout_errors
+from pct.optimization.constants.estimate import PRIOR, fit_errors
+from pct.optimization.constants.verdicts import judge
+from pct.recordings.derive import model_columns
+from pct.recordings.trajectory import Trajectory
 from pct.simulation import simulate
+from pct.windows.batch import WindowStore, window_starts
+from pct.windows.window_set import WindowSet, make_window_set
 
 SPEC = with_fixed(MODEL_SPECS["singletrack-pacejka"], {"C_b": None})
 DT, HORIZON, HISTORY = 0.02, 50, 1

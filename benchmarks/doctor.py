@@ -25,7 +25,7 @@ from unittest import mock
 import numpy as np
 
 import pct.simulation.manoeuvres
-from pct.data.doctor import Finding, Recording, examine, examine_all
+from pct.doctor import Finding, Recording, examine, examine_all
 from pct.dynamics import MODEL_SPECS
 from pct.dynamics.vehicles import with_vehicle
 from pct.simulation import RESOLUTION, SENSOR_NOISE, simulate

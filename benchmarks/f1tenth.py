@@ -23,8 +23,8 @@ from typing import Any
 
 from pct.cli.fit import main as fit
 from pct.evaluation.evaluate import RUN, evaluate, measure_overlap
-from pct.evaluation.model import open_run
 from pct.evaluation.windows import load_test_windows
+from pct.runs.models import open_run
 
 SIGNALS = """preset = "f1tenth-gym-csv"
 faults = "cut"
@@ -55,7 +55,7 @@ def main() -> None:
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
         folders = [
-            prepare(log, Path(scratch) / log.stem) for log in sorted(args.data.glob("f1tenth/*_race.csv"))
+            prepare(log, Path(scratch) / log.stem) for log in sorted(args.data.glob("f1tenth/*_race.csv"))[:2]
         ]
         for train, test in (folders, folders[::-1]):
             found[f"{train.name} to {test.name}"] = judge(train, test, Path(scratch))

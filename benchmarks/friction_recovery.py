@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pct.analysis import load_network, load_windows
 from pct.cli.train import main as train
+from pct.evaluation.windows import load_windows
+from pct.runs.models import load_network
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -25,32 +25,32 @@ import numpy as np
 import polars as pl
 
 from pct.cli.folders import keep_compiled_code
-from pct.data.context import moving_channels
-from pct.data.window_set import WindowSet, make_window_set
-from pct.data.windows import WindowStore
 from pct.dynamics import MODEL_SPECS, with_fixed
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.dynamics.vehicles import with_vehicle
-from pct.engine.observer import make_history_rollout
-from pct.engine.rollout import make_rollout
 from pct.evaluation.baselines.arx import fit_ridge_arx
 from pct.evaluation.windows import with_history
-from pct.fitted import FittedModel
-from pct.integration import make_integrator
-from pct.observation import Measurement, with_measurement
+from pct.measurement.observation import Measurement, with_measurement
 from pct.optimization.bounds import bounds_slope, from_bounds, to_bounds
-from pct.optimization.epoch import Epoch, LoopSettings, init_state, make_evaluate_fn
-from pct.optimization.identifiability import judge
-from pct.optimization.network import ParameterMLP, fit_normalization, network_settings
-from pct.optimization.network_training import (
+from pct.optimization.constants.errors import bounds_of
+from pct.optimization.constants.estimate import Fit, fit_parameters
+from pct.optimization.constants.fitted import FittedModel
+from pct.optimization.constants.verdicts import judge
+from pct.optimization.network.epoch import Epoch, LoopSettings, init_state, make_evaluate_fn
+from pct.optimization.network.mlp import ParameterMLP, fit_normalization, network_settings
+from pct.optimization.network.observed import observe
+from pct.optimization.network.step import (
     make_network_step_fn,
     make_optimizer,
     make_predict_fn,
     make_window_loss_fn,
 )
-from pct.optimization.observed import observe
-from pct.optimization.parameter_tuning import Fit, fit_parameters
-from pct.optimization.rollout_errors import bounds_of
+from pct.rollout.history import make_history_rollout
+from pct.rollout.integration import make_integrator
+from pct.rollout.lanes import make_rollout
+from pct.windows.batch import WindowStore
+from pct.windows.context import moving_channels
+from pct.windows.window_set import WindowSet, make_window_set
 
 FIRST, SPLIT, DT, STEPS, HISTORY, STRIDE = 394, 6903, 0.04, 25, 25, 3
 JUDGED = {"vx": "vx", "vy": "vy", "yaw_rate": "psi_dot"}

@@ -36,13 +36,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from pct.cli.folders import keep_compiled_code
-from pct.data.window_set import WindowSet, make_window_set
-from pct.data.windows import WindowStore
 from pct.dynamics import MODEL_SPECS, with_fixed
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.vehicles import with_vehicle
-from pct.optimization.parameter_tuning import Fit, fit_errors
-from pct.optimization.rollout_errors import RolloutErrors, make_rollout_errors
+from pct.optimization.constants.errors import RolloutErrors, make_rollout_errors
+from pct.optimization.constants.estimate import Fit, fit_errors
+from pct.windows.batch import WindowStore
+from pct.windows.window_set import WindowSet, make_window_set
 
 DT = 0.02
 SHARES = (0.15, 0.2, 0.3, 0.5, 0.8)

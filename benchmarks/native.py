@@ -201,11 +201,11 @@ def operations(problem: Any) -> dict[str, float]:
 
 
 def mppi() -> dict[str, float]:
-    """Milliseconds of a call of `pct.native.rollout.Rollout` that gives costs, or the states of all steps."""
+    """Milliseconds of a call of a native `Rollout` that gives costs, or the states of all steps."""
     import numpy as np
 
     from pct.dynamics import MODEL_SPECS
-    from pct.native.rollout import Rollout
+    from pct.rollout.native.sampler import Rollout
 
     spec = MODEL_SPECS["singletrack-augmented"]
     car = Rollout(spec, dt=0.02)
@@ -255,14 +255,14 @@ def first_step() -> dict[str, float]:
     import jax.numpy as jnp
     import numpy as np
 
-    from pct.data.loading import load_window_store
-    from pct.data.window_set import make_window_set
-    from pct.data.windows import window_starts
     from pct.dynamics import MODEL_SPECS, flatten_bounds
-    from pct.engine.choice import make_engine
-    from pct.integration import integrate_rk4
-    from pct.optimization.network import ParameterMLP, fit_normalization, network_settings
-    from pct.optimization.network_training import make_network_step_fn, make_optimizer
+    from pct.optimization.network.mlp import ParameterMLP, fit_normalization, network_settings
+    from pct.optimization.network.step import make_network_step_fn, make_optimizer
+    from pct.rollout.engine import make_engine
+    from pct.rollout.integration import integrate_rk4
+    from pct.windows.batch import window_starts
+    from pct.windows.loading import load_window_store
+    from pct.windows.window_set import make_window_set
 
     imported = time.time() - started
     spec = MODEL_SPECS["singletrack-augmented"]

@@ -24,9 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from pct.data.trajectory import Trajectory, write_dataset
 from pct.dynamics import MODEL_SPECS
 from pct.dynamics.tires import magic_formula
+from pct.recordings.trajectory import Trajectory, write_dataset
 from pct.simulation import simulate
 
 SPEC = MODEL_SPECS["singletrack-pacejka"]

@@ -19,17 +19,20 @@ from typing import Any
 
 import numpy as np
 
-from pct.analysis import TrainedModel, load_network, load_windows, open_loop_errors, position_errors
 from pct.cli.train import main as train
-from pct.data.loading import load_feature_dataset_group
-from pct.data.recordings import read_folder
-from pct.data.trajectory import write_dataset
-from pct.data.windows import FeatureDataset
 from pct.dynamics import MODEL_SPECS
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.vehicles import with_vehicle
-from pct.integration import make_integrator
-from pct.optimization.network_training import make_predict_fn
+from pct.evaluation.scenarios import open_loop_errors, position_errors
+from pct.evaluation.windows import load_windows
+from pct.optimization.network.step import make_predict_fn
+from pct.optimization.network.trained import TrainedModel
+from pct.recordings.folder import read_folder
+from pct.recordings.trajectory import write_dataset
+from pct.rollout.integration import make_integrator
+from pct.runs.models import load_network
+from pct.windows.batch import FeatureDataset
+from pct.windows.loading import load_feature_dataset_group
 
 ROOT = Path(__file__).resolve().parents[1]
 DT, HORIZON, HISTORY = 5, 20, 20

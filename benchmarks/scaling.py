@@ -91,7 +91,7 @@ def measure(rows: int, horizon: int, hidden: int) -> dict[str, float]:
     """Train for some seconds after the first stretch."""
     import jax
 
-    from pct.optimization import epoch as epochs
+    from pct.optimization.network import epoch as epochs
 
     windows, trainer, state = build(rows, horizon, hidden)
     temporary = trainer.temporary_bytes(state)
@@ -125,14 +125,14 @@ def build(rows: int, horizon: int, hidden: int) -> tuple[Any, Any, Any]:
     import jax.numpy as jnp
     import numpy as np
 
-    from pct.data.window_set import make_window_set
-    from pct.data.windows import WindowStore, window_starts
     from pct.dynamics import MODEL_SPECS, flatten_bounds
-    from pct.engine.rollout import make_rollout
-    from pct.integration import integrate_rk4
-    from pct.optimization import epoch as epochs
-    from pct.optimization.network import ParameterMLP, fit_normalization, network_settings
-    from pct.optimization.network_training import make_network_step_fn, make_optimizer
+    from pct.optimization.network import epoch as epochs
+    from pct.optimization.network.mlp import ParameterMLP, fit_normalization, network_settings
+    from pct.optimization.network.step import make_network_step_fn, make_optimizer
+    from pct.rollout.integration import integrate_rk4
+    from pct.rollout.lanes import make_rollout
+    from pct.windows.batch import WindowStore, window_starts
+    from pct.windows.window_set import make_window_set
 
     spec = MODEL_SPECS["singletrack-augmented"]
     count = rows + HISTORY + horizon
@@ -181,9 +181,9 @@ def operations() -> tuple[int, int]:
     import jax.numpy as jnp
 
     from pct.dynamics import MODEL_SPECS
-    from pct.engine import fastmath
-    from pct.engine.kernels import count_operations
-    from pct.integration import RK4, explicit_step
+    from pct.rollout import fastmath
+    from pct.rollout.integration import RK4, explicit_step
+    from pct.rollout.kernels import count_operations
 
     spec = MODEL_SPECS["singletrack-augmented"]
     lane = jnp.ones(8, jnp.float32)

@@ -26,4 +26,4 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 EQUATIONS = ("dynamics", "engine")
 rooms = (path.stem for path in (ROOT / "src" / "pct").iterdir())
 checked = [f"pct.{room}" for room in rooms if not room.startswith("_") and room not in EQUATIONS]
-jaxtyping.install_import_hook([*checked, "pct.dynamics.losses", "pct.engine.rollout"], "beartype.beartype")
+jaxtyping.install_import_hook([*checked, "pct.dynamics.losses", "pct.rollout.lanes"], "beartype.beartype")

@@ -25,17 +25,16 @@ SLOW_TO_IMPORT = {"jax", "flax", "optax", "matplotlib", "polars", "scipy", "pint
 VIOLATIONS = [
     ("rooms", "utils.py", "X = 1"),
     ("rooms", "errors.py", "import pct.files"),
-    ("rooms", "optimization/loop.py", "from pct.runs import directory"),
-    ("rooms", "simulation.py", "import pct.optimization"),
-    ("rooms", "analysis.py", "from pct.evaluation import model"),
+    ("rooms", "optimization/network/loop.py", "from pct.runs import directory"),
+    ("rooms", "simulation/manoeuvres.py", "import pct.optimization"),
+    ("rooms", "runs/models.py", "from pct.evaluation import model"),
     ("models", "dynamics/singletrack.py", "from pct.dynamics import unicycle"),
-    ("integration", "integration.py", "from pct.dynamics import singletrack"),
-    ("tables", "data/windows.py", "from pct.integration import rollout"),
-    ("tables", "runs/directory.py", "from pct.dynamics import MODEL_SPECS"),
-    ("data", "plots/losses.py", "from pct.data.trajectory import Trajectory"),
+    ("integration", "rollout/integration.py", "from pct.dynamics import singletrack"),
+    ("tables", "windows/batch.py", "from pct.rollout.integration import rollout"),
+    ("tables", "plots/losses.py", "from pct.dynamics import MODEL_SPECS"),
     ("equations", "dynamics/singletrack.py", "import flax.linen"),
-    ("drawing", "optimization/loop.py", "import matplotlib.pyplot"),
-    ("tracking", "optimization/loop.py", "def log():\n    import wandb"),
+    ("drawing", "optimization/network/loop.py", "import matplotlib.pyplot"),
+    ("tracking", "optimization/network/loop.py", "def log():\n    import wandb"),
     ("pickle", "runs/checkpoint.py", "from pickle import loads"),
 ]
 
@@ -73,7 +72,7 @@ def test_every_contract_has_a_violation() -> None:
 
 def test_tables_load_without_slow_packages() -> None:
     """They are read for `pct --help`."""
-    code = "import pct.dynamics, pct.integration, pct.errors, pct.files, sys; print(*sys.modules)"
+    code = "import pct.dynamics, pct.rollout.integration, pct.errors, pct.files, sys; print(*sys.modules)"
     loaded = run_python("-c", code, path=PACKAGE.parent)
     assert loaded.returncode == 0, loaded.stderr
     assert SLOW_TO_IMPORT.isdisjoint(loaded.stdout.split())

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from pct.data.windows import FeatureDataset
 from pct.dynamics.core import unflatten_params
+from pct.windows.batch import FeatureDataset
 from peers.problem import LEARNING_RATE, TIMESTEP_HUNDREDTHS, WEIGHT_DECAY, Problem
 
 

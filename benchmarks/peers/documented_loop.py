@@ -16,10 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from pct.data.windows import FeatureDataset
 from pct.dynamics.core import unflatten_params
-from pct.integration import integrate_rk4
 from pct.optimization.batching import truncate_dataset_timesteps
+from pct.rollout.integration import integrate_rk4
+from pct.windows.batch import FeatureDataset
 from peers.problem import HORIZON, LEARNING_RATE, TIMESTEP_HUNDREDTHS, WEIGHT_DECAY, Problem
 
 

@@ -1,4 +1,4 @@
-"""PCT's own epoch with generated native code (`pct.native`)."""
+"""PCT's own epoch with generated native code (`pct.rollout.native`)."""
 
 from __future__ import annotations
 

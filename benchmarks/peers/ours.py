@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from pct.data.window_set import WindowSet, make_window_set
-from pct.engine.choice import Engine, EngineName, make_engine
-from pct.engine.rollout import make_rollout
-from pct.integration import integrate_rk4
-from pct.optimization import epoch as epochs
-from pct.optimization.network_training import make_network_step_fn, make_optimizer, make_window_loss_fn
+from pct.optimization.network import epoch as epochs
+from pct.optimization.network.step import make_network_step_fn, make_optimizer, make_window_loss_fn
+from pct.rollout.engine import Engine, EngineName, make_engine
+from pct.rollout.integration import integrate_rk4
+from pct.rollout.lanes import make_rollout
+from pct.windows.window_set import WindowSet, make_window_set
 from peers.compilations import Compilations
 from peers.problem import HISTORY, HORIZON, LEARNING_RATE, TIMESTEP_HUNDREDTHS, WEIGHT_DECAY, Problem
 

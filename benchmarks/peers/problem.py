@@ -11,13 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pct.data.loading import load_feature_dataset_group, load_window_store
-from pct.data.trajectory import write_dataset
-from pct.data.windows import FeatureDataset, WindowStore, window_starts
 from pct.dynamics import MODEL_SPECS, ModelSpec, flatten_bounds
-from pct.optimization.network import ParameterMLP, fit_normalization, network_settings
+from pct.optimization.network.mlp import ParameterMLP, fit_normalization, network_settings
+from pct.recordings.trajectory import write_dataset
 from pct.simulation import simulate
 from pct.types import Rows
+from pct.windows.batch import FeatureDataset, WindowStore, window_starts
+from pct.windows.loading import load_feature_dataset_group, load_window_store
 
 MODEL = "singletrack-augmented"
 WINDOWS, HORIZON, HISTORY = 20_000, 50, 20

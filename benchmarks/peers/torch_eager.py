@@ -18,7 +18,7 @@ from torch import Tensor
 from pct.dynamics.bicycle import RELAXATION_TIME
 from pct.dynamics.core import flatten_bounds
 from pct.dynamics.limits import GRAVITY
-from pct.optimization.network import CLIP
+from pct.optimization.network.mlp import CLIP
 from peers.problem import LEARNING_RATE, TIMESTEP_HUNDREDTHS, WEIGHT_DECAY, Problem
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from pct import plots
 from pct.cli.main import main
-from pct.data.trajectory import Trajectory, write_dataset
 from pct.dynamics import MODEL_SPECS
+from pct.recordings.trajectory import Trajectory, write_dataset
 from pct.simulation import simulate
 
 ROOT = Path(__file__).parents[2]

@@ -15,9 +15,9 @@ import jax
 import numpy as np
 import pytest
 
-from pct.analysis import load_network
-from pct.data.trajectory import read_dataset, write_dataset
+from pct.recordings.trajectory import read_dataset, write_dataset
 from pct.runs import checkpoint
+from pct.runs.models import load_network
 
 Train = Callable[..., tuple[int, Path | None]]
 

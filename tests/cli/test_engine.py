@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Train
-from native.windows import needs_compiler
-from pct.native.training import make_kernel
+from pct.rollout.native.training import make_kernel
+from rollout.native.windows import needs_compiler
 
 SAID = (
     "native code is not used: no C++ compiler was found (/nonexistent); "

@@ -15,16 +15,17 @@ import numpy as np
 import pytest
 
 from pct import plots
-from pct.analysis import load_network, load_windows, open_loop_errors
 from pct.cli.main import main
-from pct.data.loading import data_hashes
-from pct.data.splits import rows_of_windows, split_starts
-from pct.data.trajectory import Trajectory, read_dataset, write_dataset
 from pct.dynamics import MODEL_SPECS
 from pct.evaluation.baselines import parameters
 from pct.evaluation.overlap import FINGERPRINT
-from pct.evaluation.windows import load_training_windows
+from pct.evaluation.scenarios import open_loop_errors
+from pct.evaluation.windows import load_training_windows, load_windows
+from pct.recordings.trajectory import Trajectory, read_dataset, write_dataset
+from pct.runs.models import load_network
 from pct.simulation import simulate
+from pct.windows.loading import data_hashes
+from pct.windows.splits import rows_of_windows, split_starts
 
 BASELINES = [
     *("hold last value", "constant acceleration", "ridge ARX"),

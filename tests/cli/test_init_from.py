@@ -9,11 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pct.analysis import load_network, load_windows
 from pct.cli.main import main
-from pct.evaluation.model import open_run
-from pct.evaluation.windows import load_test_windows
-from pct.fitted import load_fit
+from pct.evaluation.windows import load_test_windows, load_windows
+from pct.runs.models import load_fit, load_network, open_run
 
 FIT = [
     *("--model", "unicycle", "--horizon", "3", "--history", "4", "--samples", "20", "--integrator", "euler"),

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pct.analysis import load_network
 from pct.cli.main import COMMANDS, main, run
 from pct.cli.stopping import Stopping
 from pct.runs import checkpoint
+from pct.runs.models import load_network
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pct.cli.progress import TrainingProgress
-from pct.optimization.epoch import LoopSettings
-from pct.optimization.loop import EpochReport, StepReport
+from pct.optimization.network.epoch import LoopSettings
+from pct.optimization.network.loop import EpochReport, StepReport
 
 SETTINGS = LoopSettings(
     epochs=2,

@@ -22,7 +22,7 @@ import pytest
 from pct import plots
 from pct.cli import progress
 from pct.cli.main import main
-from pct.optimization import epoch
+from pct.optimization.network import epoch
 from pct.runs import checkpoint
 
 EPOCHS = 6
@@ -40,7 +40,7 @@ STOP = 3 * STEPS + 2
 PROGRAM = """
 import os, sys
 from pct.cli import main, progress
-from pct.optimization import epoch
+from pct.optimization.network import epoch
 step, signal_number = int(sys.argv[1]), int(sys.argv[2])
 epoch.STRETCH = 1
 on_step = progress.TrainingProgress.on_step

@@ -14,16 +14,18 @@ import numpy as np
 import pytest
 from flax import serialization
 
-from pct import analysis
-from pct.analysis import load_network, load_windows
 from pct.cli.config import parse_args
 from pct.cli.train import main
 from pct.cli.train_flags import resolve_spec
-from pct.data.loading import load_window_store
 from pct.dynamics import MODEL_SPECS
 from pct.errors import PctError, UsageError
 from pct.evaluation.overlap import load_fingerprint, row_hashes
-from pct.optimization.network_training import make_eval_loss_fn
+from pct.evaluation.windows import load_windows
+from pct.optimization.network.step import make_eval_loss_fn
+from pct.optimization.network.trained import TrainedModel
+from pct.runs import models
+from pct.runs.models import load_network
+from pct.windows.loading import load_window_store
 
 ROOT = Path(__file__).parents[2]
 Train = Callable[..., tuple[int, Path]]
@@ -130,17 +132,17 @@ def test_the_walkthrough_works_word_for_word(tmp_path: Path, environment: dict[s
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> list[analysis.TrainedModel]:
+def kept(monkeypatch: pytest.MonkeyPatch) -> list[TrainedModel]:
     """Trained models as the command had them in memory."""
-    models: list[analysis.TrainedModel] = []
-    save = analysis.save_network
+    trained_models: list[TrainedModel] = []
+    save = models.save_network
     monkeypatch.setattr(
-        analysis, "save_network", lambda run, trained: (models.append(trained), save(run, trained))
+        models, "save_network", lambda run, trained: (trained_models.append(trained), save(run, trained))
     )
-    return models
+    return trained_models
 
 
-def test_a_run_leaves_every_file(train: Train, data: Path, kept: list[analysis.TrainedModel]) -> None:
+def test_a_run_leaves_every_file(train: Train, data: Path, kept: list[TrainedModel]) -> None:
     code, run = train(
         *("--val-dataset", data / "val", "--analysis", "--analysis-scenarios", 2, "--seed", 5),
         *("--history-fit", "--stride", 2),
@@ -219,9 +221,7 @@ def test_the_answer_names_unit_bounds_and_default(
     assert read(run / "DONE")["split"] == "training"
 
 
-def test_the_best_parameters_are_those_that_are_summarised(
-    train: Train, kept: list[analysis.TrainedModel]
-) -> None:
+def test_the_best_parameters_are_those_that_are_summarised(train: Train, kept: list[TrainedModel]) -> None:
     """At a rate that only makes things worse, the last parameters are not the best ones."""
     code, run = train("--epochs", 4, "--lr", 30)
     assert code == 0

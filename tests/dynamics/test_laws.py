@@ -9,7 +9,7 @@ import pytest
 
 from pct.dynamics import MODEL_SPECS, ModelSpec
 from pct.dynamics.core import flatten_params, unflatten_params
-from pct.integration import INTEGRATORS
+from pct.rollout.integration import INTEGRATORS
 
 POINTS = 300
 

@@ -9,7 +9,7 @@ import numpy as np
 from pct.dynamics import MODEL_SPECS
 from pct.dynamics.core import flatten_bounds
 from pct.dynamics.mlp_dynamics import mlp_default_params, mlp_param_bounds, mlp_param_shapes
-from pct.integration import integrate_rk4, rollout
+from pct.rollout.integration import integrate_rk4, rollout
 
 UNICYCLE = MODEL_SPECS["unicycle"]
 LINEAR = MODEL_SPECS["tv-linear"]

@@ -11,7 +11,7 @@ import pytest
 
 from pct.dynamics import MODEL_SPECS, ModelSpec, bicycle
 from pct.dynamics.vehicles import VEHICLES, with_vehicle
-from pct.integration import integrate_rk4
+from pct.rollout.integration import integrate_rk4
 
 G = 9.81
 SINGLETRACK = MODEL_SPECS["singletrack"]

@@ -12,7 +12,7 @@ import pytest
 
 from pct.dynamics import MODEL_SPECS, bicycle, singletrack_pacejka
 from pct.dynamics.vehicles import VEHICLES, with_vehicle
-from pct.integration import integrate_rk4
+from pct.rollout.integration import integrate_rk4
 
 G = 9.81
 PACEJKA = MODEL_SPECS["singletrack-pacejka"]

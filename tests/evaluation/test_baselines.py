@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-from pct.data.window_set import make_window_set
-from pct.data.windows import WindowStore, window_starts
 from pct.dynamics import MODEL_SPECS, ModelSpec
 from pct.errors import DataError
 from pct.evaluation.baselines.arx import STRENGTHS, fit_ridge_arx
@@ -12,6 +10,8 @@ from pct.evaluation.baselines.base import motion_channels, with_pose
 from pct.evaluation.baselines.history import ConstantAcceleration, HoldLast
 from pct.evaluation.conditions import conditions
 from pct.evaluation.windows import OpenLoopWindows, with_history
+from pct.windows.batch import WindowStore, window_starts
+from pct.windows.window_set import make_window_set
 
 DT = 0.05
 UNICYCLE, SINGLETRACK, PACEJKA = (

@@ -12,9 +12,9 @@ import pytest
 from pct import plots
 from pct.dynamics import MODEL_SPECS
 from pct.evaluation.fit_report import FitReport, curve_facts, fit_page, report_facts, save_fit_report
-from pct.fitted import FittedModel
-from pct.optimization.curves import Curve, Curves
-from pct.optimization.profile import Profile
+from pct.optimization.constants.curves import Curve, Curves
+from pct.optimization.constants.fitted import FittedModel
+from pct.optimization.constants.profile import Profile
 
 SPEC = MODEL_SPECS["singletrack-pacejka"]
 SCALARS = [name for name in SPEC.param_keys if not SPEC.full_shapes[name]]

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pct.data.windows import WindowStore
 from pct.errors import DataError
 from pct.evaluation.overlap import (
     FINGERPRINT,
@@ -14,6 +13,7 @@ from pct.evaluation.overlap import (
     load_fingerprint,
     row_hashes,
 )
+from pct.windows.batch import WindowStore
 
 POSE = (0, 1, 2)
 

@@ -9,17 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pct.analysis import NETWORK
 from pct.dynamics import MODEL_SPECS, ModelSpec, with_fixed
 from pct.dynamics.mlp_dynamics import mlp_default_params, mlp_param_bounds, mlp_param_shapes
 from pct.dynamics.vehicles import with_vehicle
 from pct.errors import DataError, UsageError
 from pct.export.c import make_program
 from pct.export.source import PREDICTED, from_model, from_run
-from pct.fitted import FittedModel, save_fit
-from pct.observation import Measurement, with_measurement
+from pct.measurement.observation import Measurement, with_measurement
+from pct.optimization.constants.fitted import FittedModel
 from pct.runs.directory import write_json
-from pct.stored_spec import spec_table
+from pct.runs.models import NETWORK, save_fit, spec_table
 
 
 def measured() -> ModelSpec:

@@ -13,21 +13,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pct.data.trajectory import write_dataset
-from pct.data.windows import FeatureDataset, GatheredWindows, WindowOrigin
 from pct.dynamics import MODEL_SPECS, ModelSpec, flatten_bounds
-from pct.engine.rollout import make_rollout
-from pct.integration import integrate_euler, rollout
-from pct.optimization.epoch import AXIS, Epoch, LoopSettings, TrainState, init_state, make_evaluate_fn
-from pct.optimization.loop import EpochReport, StepReport, TrainResult, train
-from pct.optimization.network import ParameterMLP, network_settings
-from pct.optimization.network_training import (
+from pct.optimization.network.epoch import AXIS, Epoch, LoopSettings, TrainState, init_state, make_evaluate_fn
+from pct.optimization.network.loop import EpochReport, StepReport, TrainResult, train
+from pct.optimization.network.mlp import ParameterMLP, network_settings
+from pct.optimization.network.step import (
     make_eval_loss_fn,
     make_network_step_fn,
     make_optimizer,
     make_window_loss_fn,
 )
+from pct.recordings.trajectory import write_dataset
+from pct.rollout.integration import integrate_euler, rollout
+from pct.rollout.lanes import make_rollout
 from pct.simulation import simulate
+from pct.windows.batch import FeatureDataset, GatheredWindows, WindowOrigin
 
 DT = 0.05
 SETTINGS = LoopSettings(
@@ -205,7 +205,7 @@ def recorder() -> Recorder:
 @pytest.fixture
 def short_stretches(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     """The host looks after every second step."""
-    monkeypatch.setattr("pct.optimization.epoch.STRETCH", 2 * SETTINGS.batch_size)
+    monkeypatch.setattr("pct.optimization.network.epoch.STRETCH", 2 * SETTINGS.batch_size)
     monkeypatch.setattr(problem, "epochs", {})
 
 

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pct.data.windows import FeatureDataset
 from pct.dynamics import MODEL_SPECS
 from pct.errors import UsageError
 from pct.optimization.batching import truncate_dataset_timesteps
+from pct.windows.batch import FeatureDataset
 
 UNICYCLE = MODEL_SPECS["unicycle"]
 

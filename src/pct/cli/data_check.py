@@ -14,7 +14,7 @@ import tyro
 from pct.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from pct.data.doctor import Finding, Recording
+    from pct.doctor import Finding, Recording
 
 # By worst severity; what cannot be read leaves with 3 as everywhere.
 EXIT_CODES = {"info": 0, "warning": 5, "error": 6}
@@ -63,10 +63,10 @@ def run(config: CheckConfig) -> str:
         DataError: a folder or file cannot be read or written.
     """
     from pct.cli.dataset_card import write_repaired_card
-    from pct.data.doctor import SEVERITIES, examine_all, read_recordings, write_repaired
-    from pct.data.importing.logs import AUTO
-    from pct.data.trajectory import MANIFEST
+    from pct.doctor import SEVERITIES, examine_all, read_recordings, write_repaired
     from pct.dynamics.core import MODEL_SPECS
+    from pct.mapping.maps import AUTO
+    from pct.recordings.trajectory import MANIFEST
 
     if not config.folders:
         raise UsageError("Expected a folder of logs, got none: pct data check FOLDER")

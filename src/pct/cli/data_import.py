@@ -19,8 +19,8 @@ import tyro
 from pct.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from pct.data.importing import Imported, Log, Settings
-    from pct.data.importing.file import Meanwhile, Summary
+    from pct.importing import Imported, Log, Settings
+    from pct.importing.file import Meanwhile, Summary
 
 # Files that the table on the screen names; all are in dataset.json.
 SHOWN = 40
@@ -95,7 +95,7 @@ class ImportConfig:
 
     def settings(self) -> Settings:
         """What the import of one file needs."""
-        from pct.data.importing import Settings
+        from pct.importing import Settings
 
         return Settings(
             dt=None if self.dt is None else self.dt / 100,
@@ -127,8 +127,8 @@ def run(config: ImportConfig) -> list[Imported]:
     """
     from importlib.metadata import version
 
-    from pct.data.importing import deal_out, find_logs, write_parts
     from pct.files import new_folder, write_output
+    from pct.importing import deal_out, find_logs, write_parts
 
     settings = config.settings()
     # Loaded while the logs are read, the library for figures costs no time.
@@ -205,8 +205,8 @@ def _imported(
     meanwhile: Meanwhile | None,
 ) -> Iterator[tuple[int, Imported]]:
     """Number of each log and what became of it, as they are done."""
-    from pct.data.card import FEWEST, MOST_SAMPLES
-    from pct.data.importing import Imported, import_file
+    from pct.importing import Imported, import_file
+    from pct.importing.card import FEWEST, MOST_SAMPLES
 
     # All together are more than the card shows, and no more than the memory bears.
     samples = max(FEWEST, 4 * MOST_SAMPLES // len(logs))

@@ -46,9 +46,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags, propose, and try the proposal."""
     args = tyro.cli(MapConfig, prog="pct data map", args=list(sys.argv[1:] if argv is None else argv))
     args.validate()
-    from pct.data.logs import FORMATS, is_log, read_log
-    from pct.data.mapping import propose
     from pct.files import write_output
+    from pct.logs.readers import FORMATS, is_log, read_log
+    from pct.mapping import propose
 
     for path in args.files:
         if not path.exists():
@@ -86,8 +86,8 @@ def _tried(path: Path, text: str, place: Path) -> str:
     """What becomes of a log with the map."""
     import tempfile
 
-    from pct.data.recordings import read_file
-    from pct.data.signals import read_map
+    from pct.logs.signals import read_map
+    from pct.recordings.folder import read_file
 
     try:
         # Beside where it will stand: paths in a map count from there.

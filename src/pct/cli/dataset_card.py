@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pct.data.card import Drives, Summary, card_facts, collect, fact_lines, put_together, stored_drives
-from pct.data.importing import Imported, Settings
-from pct.data.trajectory import MANIFEST
 from pct.evaluation.html import bullets, figure, heading, page, table
 from pct.files import write_output
+from pct.importing import Imported, Settings
+from pct.importing.card import Drives, Summary, card_facts, collect, fact_lines, put_together, stored_drives
 from pct.plots import plot_card
+from pct.recordings.trajectory import MANIFEST
 
 PARTS = {"train": "Training", "val": "Validation", "test": "Test"}
 HASH = 12

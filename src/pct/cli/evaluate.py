@@ -57,9 +57,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from pct.cli.evaluation_tables import print_evaluation
     from pct.evaluation.evaluate import evaluate, horizon_steps, measure_overlap
-    from pct.evaluation.model import open_run
     from pct.evaluation.report import save_evaluation
     from pct.evaluation.windows import load_test_windows
+    from pct.runs.models import open_run
 
     keep_compiled_code(jax)
     model = open_run(args.run)

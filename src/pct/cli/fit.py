@@ -13,7 +13,7 @@ import tyro
 
 from pct.cli.config import fixed_values, merge_repeated
 from pct.errors import DataError, PctError, UsageError
-from pct.observation import Measurement
+from pct.measurement.observation import Measurement
 
 # Stretches of driving below which their spread says little.
 FEW_BLOCKS = 6
@@ -121,8 +121,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     import jax
 
     from pct.cli.folders import default_results, keep_compiled_code, resolve_folder
-    from pct.data.loading import data_hashes, load_window_store
     from pct.runs.directory import create_run_directory, mark_done, mark_failed, write_provenance
+    from pct.windows.loading import data_hashes, load_window_store
 
     if args.compile_cache:
         keep_compiled_code(jax)
@@ -149,7 +149,7 @@ def measured_spec(args: FitConfig) -> Any:
     """
     from pct.dynamics import MODEL_SPECS, with_fixed
     from pct.dynamics.vehicles import with_vehicle
-    from pct.observation import with_measurement
+    from pct.measurement.observation import with_measurement
 
     if args.model not in MODEL_SPECS:
         raise UsageError(f"Unknown model '{args.model}'. Available models: {', '.join(sorted(MODEL_SPECS))}")
@@ -165,16 +165,17 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
 
     from pct.cli.fit_tables import print_lines, print_parameters, rounding_warning
     from pct.cli.summary import with_tables
-    from pct.data.window_set import make_window_set
-    from pct.data.windows import window_starts
     from pct.dynamics.core import unflatten_params
     from pct.evaluation.overlap import save_fingerprint
-    from pct.fitted import FittedModel, save_fit
-    from pct.integration import choose_substeps
-    from pct.optimization.identifiability import correlations, judge, with_profile
-    from pct.optimization.parameter_tuning import fit_parameters
-    from pct.optimization.profile import profile_fact, profile_table, require_scalar
+    from pct.optimization.constants.estimate import fit_parameters
+    from pct.optimization.constants.fitted import FittedModel
+    from pct.optimization.constants.profile import profile_fact, profile_table, require_scalar
+    from pct.optimization.constants.verdicts import correlations, judge, with_profile
+    from pct.rollout.integration import choose_substeps
     from pct.runs.directory import write_json
+    from pct.runs.models import save_fit
+    from pct.windows.batch import window_starts
+    from pct.windows.window_set import make_window_set
 
     for name in args.profile:
         require_scalar(spec, name)
@@ -306,8 +307,8 @@ def _profile(
     """Profile likelihood of a parameter, told point by point."""
     import numpy as np
 
-    from pct.optimization.profile import profile
-    from pct.optimization.rollout_errors import make_rollout_errors
+    from pct.optimization.constants.errors import make_rollout_errors
+    from pct.optimization.constants.profile import profile
 
     errors = make_rollout_errors(
         spec,

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from pct.dynamics.core import ModelSpec
-from pct.optimization.identifiability import advice_lines
-from pct.optimization.profile import ROUNDING
+from pct.optimization.constants.profile import ROUNDING
+from pct.optimization.constants.verdicts import advice_lines
 
 
 def print_parameters(

@@ -10,13 +10,13 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pct.optimization.epoch import LoopSettings
-from pct.optimization.loop import EpochReport, StepReport
+from pct.optimization.network.epoch import LoopSettings
+from pct.optimization.network.loop import EpochReport, StepReport
 from pct.runs.tracking import Tracker
 
 
 class TrainingProgress:
-    """Reporter of `pct.optimization.loop.train`; a context manager that owns the bar."""
+    """Reporter of `pct.optimization.network.loop.train`; a context manager that owns the bar."""
 
     def __init__(
         self, tracker: Tracker, settings: LoopSettings, num_samples: int, done: Sequence[StepReport] = ()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from pct.errors import UsageError
 
 if TYPE_CHECKING:
-    from pct.data.trajectory import Trajectory
     from pct.dynamics import ModelSpec
+    from pct.recordings.trajectory import Trajectory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,9 +76,9 @@ def run(config: SimulateConfig) -> None:
         DataError: the output folder exists or cannot be written.
         DivergedError: the simulated car left the range of finite numbers.
     """
-    from pct.data.trajectory import write_dataset
     from pct.dynamics import MODEL_SPECS
     from pct.dynamics.vehicles import with_vehicle
+    from pct.recordings.trajectory import write_dataset
     from pct.simulation import SENSOR_NOISE, simulate
 
     if config.model not in MODEL_SPECS:

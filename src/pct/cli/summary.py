@@ -13,15 +13,16 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from pct.analysis import TrainedModel, open_loop_errors, position_errors
 from pct.cli.config import TrainConfig
 from pct.cli.progress import epoch_metrics, step_metrics
-from pct.data.window_set import WindowSet
-from pct.data.windows import FeatureDataset
 from pct.dynamics.core import ModelSpec
-from pct.optimization.epoch import Epoch, TrainState
-from pct.optimization.loop import EpochReport, StepReport, TrainResult
+from pct.evaluation.scenarios import open_loop_errors, position_errors
+from pct.optimization.network.epoch import Epoch, TrainState
+from pct.optimization.network.loop import EpochReport, StepReport, TrainResult
+from pct.optimization.network.trained import TrainedModel
 from pct.runs.directory import write_json
+from pct.windows.batch import FeatureDataset
+from pct.windows.window_set import WindowSet
 
 
 def announce(

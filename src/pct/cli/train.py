@@ -21,7 +21,7 @@ from pct.errors import DataError, DivergedError
 from pct.files import cache_folder
 
 if TYPE_CHECKING:
-    from pct.data.window_set import HistoryFeatures
+    from pct.windows.window_set import HistoryFeatures
 
 log = logging.getLogger(__name__)
 
@@ -37,32 +37,30 @@ def main(argv: Sequence[str] | None = None) -> None:
     import jax
     import jax.numpy as jnp
 
-    from pct import analysis
     from pct.cli import processes, summary
     from pct.cli.progress import Silent, TrainingProgress
     from pct.cli.stopping import Stopping
-    from pct.data.context import moving_channels
-    from pct.data.loading import data_hashes, load_split_window_sets, load_window_set
     from pct.dynamics import flatten_bounds
-    from pct.engine.choice import make_engine
     from pct.evaluation.overlap import save_fingerprint
-    from pct.fitted import load_fit
-    from pct.integration import choose_substeps, make_integrator
-    from pct.optimization import epoch as epochs
-    from pct.optimization import network_training as optnet
+    from pct.evaluation.scenarios import generate_analysis_artifacts
     from pct.optimization.bounds import bounds_slope
-    from pct.optimization.divergence import make_explain_fn
-    from pct.optimization.history_fit import HistoryFit
-    from pct.optimization.loop import TrainResult, train
-    from pct.optimization.network import (
+    from pct.optimization.network import epoch as epochs
+    from pct.optimization.network import step as optnet
+    from pct.optimization.network.divergence import make_explain_fn
+    from pct.optimization.network.history_fit import HistoryFit
+    from pct.optimization.network.loop import TrainResult, train
+    from pct.optimization.network.mlp import (
         Ensemble,
         ParameterMLP,
         fit_normalization,
         network_settings,
     )
-    from pct.optimization.observed import observe
-    from pct.optimization.remembered import RememberedFeatures
-    from pct.runs import checkpoint
+    from pct.optimization.network.observed import observe
+    from pct.optimization.network.remembered import RememberedFeatures
+    from pct.optimization.network.trained import TrainedModel
+    from pct.rollout.engine import make_engine
+    from pct.rollout.integration import choose_substeps, make_integrator
+    from pct.runs import checkpoint, models
     from pct.runs.directory import (
         CONFIG,
         create_run_directory,
@@ -71,7 +69,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         write_json,
         write_provenance,
     )
+    from pct.runs.models import load_fit
     from pct.runs.tracking import open_tracker, read_metrics, write_metrics
+    from pct.windows.context import moving_channels
+    from pct.windows.loading import data_hashes, load_split_window_sets, load_window_set
 
     if args.compile_cache:
         keep_compiled_code(jax)
@@ -289,7 +290,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # 8) Checkpoints first, so that nothing learned is lost; then summaries and artifacts.
         save(result.state)
         state = jax.device_get(result.state)
-        trained = analysis.TrainedModel(
+        trained = TrainedModel(
             spec,
             model,
             state.best_params,
@@ -304,7 +305,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 "feature_names": dataset.feature_names,
             },
         )
-        analysis.save_network(output_dir, trained)
+        models.save_network(output_dir, trained)
         save_fingerprint(output_dir, dataset)
         checkpoint.save_params(output_dir / checkpoint.MODEL_PARAMS, state.params)
         checkpoint.save_params(output_dir / checkpoint.OPTIMIZER_STATE, state.opt_state)
@@ -331,7 +332,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.analysis:
             for label, windows in (("training", shown), ("validation", val_shown)):
                 if windows is not None:
-                    analysis.generate_analysis_artifacts(
+                    generate_analysis_artifacts(
                         label,
                         windows,
                         trained,

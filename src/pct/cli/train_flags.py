@@ -12,7 +12,7 @@ from pct.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from pct.dynamics import ModelSpec
-    from pct.fitted import FittedModel
+    from pct.optimization.constants.fitted import FittedModel
 
 log = logging.getLogger(__name__)
 

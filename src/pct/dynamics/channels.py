@@ -8,7 +8,9 @@ Limits are beyond any road vehicle, from a 1:43 model to a race car; they are th
 radians and km/h for m/s. Positions and heading have none: map coordinates and unwrapped headings grow.
 """
 
-from pct.dynamics.core import Channel
+from collections.abc import Mapping
+
+from pct.dynamics.core import MODEL_SPECS, Channel
 
 X = Channel("x", "x", "m", scale=0.1)
 Y = Channel("y", "y", "m", scale=0.1, odd=True)
@@ -39,3 +41,21 @@ SINGLE_TRACK_STATES = (X, Y, DELTA, V, PSI, PSI_DOT, BETA)
 """States of the single-track model in CommonRoad's order; the kinematic one has the first five."""
 
 STEERING_AND_DRIVE = (DELTA_DOT, ACCEL)
+
+# Beside the channels of the models, what logs hold and derivations take.
+LOGGED = (
+    Channel("vx", "v_x", "m/s", limit=120.0),
+    Channel("vy", "v_y", "m/s", odd=True, limit=120.0),
+    # What an accelerometer shows, along and across the vehicle.
+    Channel("ax", "a_x", "m/s^2", limit=100.0),
+    Channel("ay", "a_y", "m/s^2", odd=True, limit=100.0),
+    # Direction of travel of the reference point: heading plus slip angle.
+    Channel("course", r"\chi", "rad", angle=True, odd=True),
+    *PEDALS,
+)
+
+
+def known_channels() -> Mapping[str, Channel]:
+    """Every channel that a model reads or a derivation takes, by name."""
+    models = (channel for spec in MODEL_SPECS.values() for channel in (*spec.states, *spec.controls))
+    return {channel.name: channel for channel in (*models, *LOGGED)}

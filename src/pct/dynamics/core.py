@@ -121,7 +121,7 @@ class ModelSpec:
         train_loss_kwargs, eval_loss_kwargs: keyword arguments of ``loss_fn`` in training and validation.
         global_keys: names of those among ``param_keys`` that are one learned constant for all windows.
         hidden: states behind those of the table that no log holds; the equations have them last.
-        measurement: what stands between model and log, see `pct.observation`; None for nothing.
+        measurement: what stands between model and log, see `pct.measurement.observation`; None for nothing.
     """
 
     name: str

@@ -9,10 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pct.data.loading import data_hashes
-from pct.data.signals import MAP
-from pct.data.splits import rows_of_windows
-from pct.data.trajectory import MANIFEST
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.kinematic_singletrack import KINEMATIC_SINGLETRACK
 from pct.errors import DataError, DivergedError, UsageError
@@ -24,8 +20,12 @@ from pct.evaluation.model import Model
 from pct.evaluation.overlap import Overlap, find_overlap, load_fingerprint, row_hashes
 from pct.evaluation.scores import Errors, Score, compare, errors_of, growth, score, score_bin
 from pct.evaluation.windows import OpenLoopWindows, derived_channels, load_training_windows
-from pct.fitted import FittedModel
+from pct.logs.signals import MAP
+from pct.optimization.constants.fitted import FittedModel
+from pct.recordings.trajectory import MANIFEST
 from pct.runs.directory import data_of
+from pct.windows.loading import data_hashes
+from pct.windows.splits import rows_of_windows
 
 # Windows that the baselines are fitted to; more do not change them.
 TRAINING_WINDOWS = 20000

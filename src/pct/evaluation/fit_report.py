@@ -16,11 +16,11 @@ from pct.evaluation.html import bullets, figure, page, table
 from pct.evaluation.scores import errors_of
 from pct.evaluation.windows import OpenLoopWindows
 from pct.files import write_output
-from pct.fitted import FittedModel
-from pct.optimization.curves import NORMAL_95, Curve, Curves, curves_table, make_curves
-from pct.optimization.identifiability import advice_lines, correlations, strongest_pairs
-from pct.optimization.parameter_tuning import Fit
-from pct.optimization.profile import LIMIT, Profile, profile_fact
+from pct.optimization.constants.curves import NORMAL_95, Curve, Curves, curves_table, make_curves
+from pct.optimization.constants.estimate import Fit
+from pct.optimization.constants.fitted import FittedModel
+from pct.optimization.constants.profile import LIMIT, Profile, profile_fact
+from pct.optimization.constants.verdicts import advice_lines, correlations, strongest_pairs
 from pct.runs.directory import write_json
 
 FIGURES = "analysis"
@@ -32,7 +32,7 @@ class FitReport:
 
     Attributes:
         fitted: the model with its parameters.
-        verdicts: from `pct.optimization.identifiability.judge`.
+        verdicts: from `pct.optimization.constants.verdicts.judge`.
         facts: sentences on what was fitted to what.
         names, correlation: of the scalar parameters, (N, N).
         curves: None for a model without tyres.

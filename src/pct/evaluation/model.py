@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from pct.analysis import NETWORK, load_network
-from pct.data.window_set import WindowSet
-from pct.data.windows import FeatureDataset
 from pct.dynamics.core import ModelSpec
-from pct.errors import DataError
-from pct.fitted import FIT, load_fit
-from pct.integration import Integrator
+from pct.rollout.integration import Integrator
+from pct.windows.batch import FeatureDataset
+from pct.windows.window_set import WindowSet
 
 
 @runtime_checkable  # the annotations are checked while the tests run
 class Model(Protocol):
     """A dynamics model with learned parameters, constant or answered by a network.
 
-    Attributes are those of `pct.analysis.TrainedModel`, which is one.
+    Attributes are those of `pct.optimization.network.trained.TrainedModel`, which is one.
     """
 
     @property
@@ -70,20 +66,3 @@ class Model(Protocol):
     def predict_default(self, dataset: FeatureDataset, *, chunk_size: int = 1024) -> np.ndarray:
         """The same with the parameters before training."""
         ...
-
-
-def open_run(run: Path) -> Model:
-    """The model that a run folder holds.
-
-    Raises:
-        DataError: there is no such folder, nothing in it that can be judged, or it is damaged.
-    """
-    if (run / NETWORK).is_file():
-        return load_network(run)
-    if (run / FIT).is_file():
-        return load_fit(run)
-    found = "a folder without it" if run.is_dir() else "no folder"
-    raise DataError(
-        f"{run}: expected the folder of a finished run with {NETWORK} or {FIT}, found {found}: "
-        "give the folder that `pct train` or `pct fit` printed as 'run folder'"
-    )

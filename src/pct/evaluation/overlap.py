@@ -19,12 +19,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pct.data.splits import rows_of_windows
-from pct.data.window_set import WindowSet
-from pct.data.windows import WindowStore
 from pct.errors import DataError
 from pct.files import write_output
 from pct.types import Bool, Shaped
+from pct.windows.batch import WindowStore
+from pct.windows.splits import rows_of_windows
+from pct.windows.window_set import WindowSet
 
 FINGERPRINT = "training_rows.npy"
 KEPT = 16

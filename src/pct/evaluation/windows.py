@@ -6,20 +6,22 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from pct.analysis import load_windows_of
-from pct.data.loading import load_window_store
-from pct.data.recordings import read_folder
-from pct.data.splits import rows_of_windows, split_starts, spread, windows_within
-from pct.data.window_set import WindowSet, make_window_set
-from pct.data.windows import FeatureDataset, WindowStore, window_starts
 from pct.errors import DataError
 from pct.evaluation.model import Model
+from pct.optimization.network.history_fit import HistoryFit
+from pct.optimization.network.trained import TrainedModel
+from pct.recordings.folder import read_folder
 from pct.runs.directory import CONFIG
 from pct.types import Bool, Float, Int, WholeWindows
+from pct.windows.batch import FeatureDataset, WindowStore, window_starts
+from pct.windows.loading import load_window_set, load_window_store
+from pct.windows.splits import rows_of_windows, split_starts, spread, windows_within
+from pct.windows.window_set import WindowSet, make_window_set
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -136,3 +138,59 @@ def with_history(windows: WindowSet, prepared: WindowSet | None = None) -> OpenL
         history=windows.history,
         horizon=windows.horizon,
     )
+
+
+def load_windows(
+    trained: TrainedModel, paths: Sequence[Path], label: str, *, stride: int | None = None
+) -> FeatureDataset:
+    """Windows of dataset folders as the network was trained to read them; see `load_windows_of`."""
+    return trained.prepare(load_windows_of(trained, paths, label, stride=stride)).gather()
+
+
+def load_windows_of(
+    trained: Any,
+    paths: Sequence[Path],
+    label: str,
+    *,
+    stride: int | None = None,
+    horizon: int | None = None,
+) -> WindowSet:
+    """Windows of dataset folders with the features that the network was trained on.
+
+    Args:
+        trained: the network, or a fit; its settings say horizon, history and features.
+        paths: dataset or raw folders.
+        label: what the data is for, named in messages.
+        stride: steps from one window to the next; that of training when left out.
+        horizon: steps that are predicted; those of training when left out.
+
+    Raises:
+        DataError: the logs cannot be used, or hold other ``feature.*`` columns than those of training.
+    """
+    settings = trained.settings
+    fit = HistoryFit(trained.spec, trained.integrator_name, trained.substeps)
+    windows = load_window_set(
+        paths,
+        trained.spec,
+        None,
+        False,
+        None,
+        round(100 * trained.dt),
+        settings["feature_mode"],
+        label,
+        horizon=horizon or settings["horizon"],
+        history=settings["history"],
+        stride=stride or settings["stride"],
+        history_features=fit if settings["history_fit"] else None,
+        sequence=settings.get("encoder") == "gru",
+    )
+    found, expected = (
+        [name for name in names if name.startswith("feature.")]
+        for names in (windows.feature_names, settings["feature_names"])
+    )
+    if found != expected:
+        raise DataError(
+            f"{label} data: expected the columns that the network was trained on, "
+            f"{', '.join(expected) or 'no feature.*'}, found {', '.join(found) or 'none'}"
+        )
+    return windows

@@ -15,7 +15,7 @@ import numpy as np
 
 from pct.errors import PctError
 from pct.export.source import Source
-from pct.integration import TABLEAUS, explicit_step
+from pct.rollout.integration import TABLEAUS, explicit_step
 from pct.types import Float
 
 TOLERANCE = 1e-9

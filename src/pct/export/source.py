@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from pct.analysis import NETWORK
 from pct.dynamics.core import MODEL_SPECS, ModelSpec
 from pct.dynamics.vehicles import with_vehicle
 from pct.errors import DataError, UsageError
-from pct.fitted import FIT, load_fit
-from pct.stored_spec import spec_from_table
+from pct.runs.models import FIT, NETWORK, load_fit, spec_from_table
 
 PREDICTED = "pct_predicted_params.json"
 

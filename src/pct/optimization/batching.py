@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pct.data.windows import FeatureDataset
 from pct.errors import UsageError
+from pct.windows.batch import FeatureDataset
 
 
 def truncate_dataset_timesteps(dataset: FeatureDataset, timesteps: int) -> FeatureDataset:

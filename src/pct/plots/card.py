@@ -36,7 +36,7 @@ def card_figures(samples: Samples) -> dict[str, tuple[str, Callable[[], Figure]]
     """The figures that the samples allow.
 
     Args:
-        samples: as `pct.data.card.collect` gives them: ``x``, ``y`` in m, ``v`` in m/s, ``ax``, ``ay`` in
+        samples: as `importing.card.collect` gives them: ``x``, ``y`` in m, ``v`` in m/s, ``ax``, ``ay`` in
             m/s^2, ``beta``, ``delta`` in rad, as far as they are known; ``recording`` and ``seconds``.
 
     Returns:

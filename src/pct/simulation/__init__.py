@@ -23,10 +23,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pct.data.trajectory import Trajectory
 from pct.dynamics.core import MODEL_SPECS, ModelSpec
 from pct.errors import DivergedError, UsageError
-from pct.integration import integrate_rk4
+from pct.recordings.trajectory import Trajectory
+from pct.rollout.integration import integrate_rk4
 from pct.simulation.manoeuvres import Manoeuvres, draw_manoeuvres
 from pct.types import Array, Float
 

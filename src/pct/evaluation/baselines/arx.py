@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pct.data.splits import HELD_OUT, TRAINING, rows_of_windows, split_rows, windows_within
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError
 from pct.evaluation.baselines.base import motion_channels, motion_of, with_pose
 from pct.evaluation.windows import OpenLoopWindows
 from pct.types import Float
+from pct.windows.splits import HELD_OUT, TRAINING, rows_of_windows, split_rows, windows_within
 
 # Ridge strengths that are tried, for regressors of variance one [1].
 STRENGTHS = np.logspace(-7, 1, 17)

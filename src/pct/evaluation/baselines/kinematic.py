@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pct.data.loading import load_window_store
-from pct.data.window_set import make_window_set
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.kinematic_singletrack import KINEMATIC_SINGLETRACK
 from pct.evaluation.baselines.parameters import diverged_as_infinite
 from pct.evaluation.model import Model
 from pct.evaluation.windows import OpenLoopWindows, derived_channels
-from pct.integration import rollout
+from pct.rollout.integration import rollout
 from pct.types import Float
+from pct.windows.loading import load_window_store
+from pct.windows.window_set import make_window_set
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

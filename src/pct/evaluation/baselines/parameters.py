@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from pct.data.splits import spread
-from pct.data.window_set import make_window_set
 from pct.errors import DataError
 from pct.evaluation.model import Model
 from pct.evaluation.windows import OpenLoopWindows
-from pct.fitted import FittedModel
-from pct.optimization.parameter_tuning import fit_parameters
+from pct.optimization.constants.estimate import fit_parameters
+from pct.optimization.constants.fitted import FittedModel
 from pct.types import Float
+from pct.windows.splits import spread
+from pct.windows.window_set import make_window_set
 
 # More windows do not change the answer of the fit, but take longer.
 FITTED = 500

@@ -1,8 +1,8 @@
 """C99 of a model with its parameters baked in: rates, a step, and the derivatives of both.
 
-The rates and their derivatives are straight-line code from `pct.native`'s graph of the equations: parameters
-are constants in it, so what depends on them alone is computed here, and what they switch off is left out. A
-step and its derivatives are loops over these two functions.
+The rates and their derivatives are straight-line code from the graph of the equations (`pct.rollout.native`).
+Parameters are constants in it, so what depends on them alone is computed here, and what they switch off is
+left out. A step and its derivatives are loops over these two functions.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pct.export.source import Source
-from pct.native.graph import Node
+from pct.rollout.native.graph import Node
 
 # An expression that is used once stands where it is used, up to this length.
 INLINE = 64

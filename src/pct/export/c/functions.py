@@ -13,7 +13,7 @@ from pct.dynamics.core import Channel
 from pct.export.c.expressions import number, statements
 from pct.export.c.rates import Rates
 from pct.export.source import Source
-from pct.integration import TABLEAUS
+from pct.rollout.integration import TABLEAUS
 
 WIDTH = 110
 

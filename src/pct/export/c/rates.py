@@ -10,9 +10,9 @@ import numpy as np
 
 from pct.errors import UsageError
 from pct.export.source import Source
-from pct.native.graph import FOLD, MASKS, Graph, Node, NotSupported, behind
-from pct.native.reverse import active_nodes, pull_back
-from pct.native.trace import trace
+from pct.rollout.native.graph import FOLD, MASKS, Graph, Node, NotSupported, behind
+from pct.rollout.native.reverse import active_nodes, pull_back
+from pct.rollout.native.trace import trace
 
 
 class Rates(NamedTuple):

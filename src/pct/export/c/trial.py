@@ -19,8 +19,8 @@ from pct.export.c.functions import Program, heads
 from pct.export.c.rates import OPERATIONS, Rates
 from pct.export.check import Inputs, Outputs
 from pct.export.source import Source
-from pct.integration import TABLEAUS, explicit_step
-from pct.native.graph import Node, behind
+from pct.rollout.integration import TABLEAUS, explicit_step
+from pct.rollout.native.graph import Node, behind
 
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-std=c99", "-O1", "-fPIC", "-shared")

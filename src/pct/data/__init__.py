@@ -1,1 +1,0 @@
-"""Driving logs to trajectories, windows and features."""

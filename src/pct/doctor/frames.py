@@ -1,0 +1,428 @@
+"""Checks of frames: which way headings and velocities point, and what they are measured from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from pct.doctor.finding import Finding, Panel, confidence, evidence
+from pct.doctor.recording import Piece, Recording
+from pct.doctor.relations import (
+    change,
+    mean_rate,
+    middle,
+    pose_velocity,
+    span_rows,
+    tells,
+)
+from pct.doctor.statistics import (
+    DECISIVE,
+    MAD,
+    Column,
+    effective_rows,
+    improvement,
+    noise_of,
+)
+
+# A heading this far off the path, in rad, on a straight.
+OFF_PATH = 0.15
+# Rows that turn to one side, of a drive without a straight, and a slip angle in rad that it may have.
+ONE_SIDED = 0.95
+SLIPPING = 0.5
+
+
+class Turned(NamedTuple):
+    """A heading under one hypothesis: how well it follows the path, and by which constant it is off."""
+
+    scale: float
+    residual: float
+    offset: float
+
+
+def headings(recording: Recording) -> list[Finding]:
+    """A heading in degrees, clockwise, or from another zero: compared with the direction of the path."""
+    name = next((name for name in ("psi", "yaw", "course") if recording.has(name)), None)
+    if name is None:
+        return []
+    if not recording.has("x", "y"):
+        return _heading_by_range(recording, name)
+    course, raw, weights = _courses(recording, name)
+    if len(course) < 30:
+        return []
+    declared = recording.sources.get(name, ("", ""))[1]
+    # Degrees by the map may be radians, and the other way round.
+    deg, unit, other = (
+        (180 / np.pi, "rad", "degrees") if declared.startswith("deg") else (np.pi / 180, "deg", "radians")
+    )
+    tried = [_turned(course, raw, weights, scale) for scale in (1.0, -1.0, deg, -deg)]
+    plain = tried[0]
+    # On a straight nothing turns: a heading of zeros would do as well, and a unit that shrinks noise better.
+    straight = _turned(course, raw, weights, 0.0)
+    best = min(tried, key=lambda t: t.residual)
+    rows = effective_rows(np.sin(course - best.scale * raw - best.offset))
+    if improvement(plain.residual, best.residual, rows) < DECISIVE or best.residual > 0.5 * min(
+        plain.residual, straight.residual
+    ):
+        best = plain
+    # Reversing, a spin or a lost heading scatter; one constant must hold for most of the way.
+    if best.residual > 0.3:
+        return []
+    # A circle has no straight: there the slip angle itself is constant.
+    turns = np.diff(raw)
+    circle = max(np.mean(turns > 0), np.mean(turns < 0)) > ONE_SIDED
+    off = abs(best.offset) > (SLIPPING if circle else OFF_PATH)
+    if abs(best.offset) > np.pi - OFF_PATH and _reverses(recording):
+        # Heading and velocity both say that it goes backwards.
+        off = False
+    if best.scale == 1.0 and not off:
+        return []
+    found = []
+    evident = evidence(recording, np.array([0, len(recording) - 1]))
+    panels = (
+        Panel(
+            "row that moves",
+            "heading less direction of the path [rad]",
+            {
+                "as logged": (np.arange(len(course), dtype=float), _wrap(raw - course)),
+                "mended": (
+                    np.arange(len(course), dtype=float),
+                    _wrap(best.scale * raw + best.offset - course),
+                ),
+            },
+            points=True,
+        ),
+    )
+    before, after = float(np.sqrt(plain.residual)), float(np.sqrt(best.residual))
+    if abs(best.scale) != 1.0:
+        found.append(
+            Finding(
+                check="unit",
+                severity="error",
+                message=(
+                    f"{recording.called(name)} is in {'radians' if unit == 'rad' else 'degrees'}: taken so "
+                    f"it follows the path within {after:.2g} rad, as {other} within {before:.2g}"
+                ),
+                channels=(name,),
+                confidence=confidence(before / max(after, 1e-3), 1.4),
+                fix=f'[channels.{name}] unit = "{unit}"',
+                lines={f"channels.{name}.unit": unit},
+                mend=lambda r: r.scaled({name: abs(best.scale)}),
+                panels=panels,
+                **evident,
+            )
+        )
+    if best.scale < 0:
+        found.append(
+            Finding(
+                check="sign",
+                severity="error",
+                message=(
+                    f"{recording.called(name)} counts clockwise: reversed it follows the path within "
+                    f"{after:.2g} rad, "
+                    f"as it is within {before:.2g}"
+                ),
+                channels=(name,),
+                confidence=confidence(before / max(after, 1e-3), 1.4),
+                fix=f"[channels.{name}] sign = -1; or 'y' has the wrong sign",
+                lines={f"channels.{name}.sign": -1},
+                mend=lambda r: r.scaled({name: -1.0}),
+                panels=panels,
+                **evident,
+            )
+        )
+    if off:
+        found.append(
+            Finding(
+                check="heading_zero",
+                severity="error",
+                message=(
+                    f"{recording.called(name)} is {-best.offset:+.3f} rad off the direction of the path "
+                    "where the "
+                    "vehicle goes straight: it has another zero, or the vehicle reverses"
+                ),
+                channels=(name,),
+                confidence=confidence(abs(best.offset), OFF_PATH),
+                fix=(
+                    f"[channels.{name}] offset (a heading from north, clockwise: sign = -1, offset = -90 deg)"
+                ),
+                mend=lambda r: r.shifted(name, best.offset),
+                panels=panels,
+                **evident,
+            )
+        )
+    return found
+
+
+def _courses(recording: Recording, name: str) -> tuple[Column, Column, Column]:
+    """Direction of the path, the heading as logged, and weights, of the rows that move."""
+    courses, raws, weights = [], [], []
+    for piece in recording.pieces:
+        if not {"x", "y", name} <= set(piece.columns) or not tells(piece):
+            continue
+        x_dot, y_dot = change(piece.columns["x"], piece.dt), change(piece.columns["y"], piece.dt)
+        ahead = _ahead(piece)
+        backwards = ahead < 0 if np.mean(ahead < 0) < 0.5 else np.zeros(len(ahead), bool)
+        courses.append(np.arctan2(y_dot, x_dot) + np.pi * middle(backwards.astype(float), piece.dt))
+        raws.append(middle(piece.columns[name], piece.dt))
+        weights.append(np.hypot(x_dot, y_dot))
+    if not courses:
+        return np.zeros(0), np.zeros(0), np.zeros(0)
+    course, raw, weight = map(np.concatenate, (courses, raws, weights))
+    moving = weight > max(0.3 * np.quantile(weight, 0.95), 1e-6)
+    return course[moving], raw[moving], np.ones(int(moving.sum()))
+
+
+def _reverses(recording: Recording) -> bool:
+    return float(np.mean(np.concatenate([_ahead(piece) for piece in recording.pieces]) < 0)) > 0.5
+
+
+def _ahead(piece: Piece) -> Column:
+    """Speed along the vehicle as logged, ones where it is not."""
+    columns = piece.columns
+    if "vx" in columns:
+        return columns["vx"]
+    if "v" in columns:
+        return columns["v"] * np.cos(columns["beta"]) if "beta" in columns else columns["v"]
+    return np.ones(len(piece))
+
+
+def _turned(course: Column, raw: Column, weights: Column, scale: float) -> Turned:
+    apart = _wrap(course - scale * raw)
+    offset = float(np.angle(np.mean(np.exp(1j * apart))))
+    # The median of what is left: a slip angle is small most of the time.
+    offset += float(np.median(_wrap(apart - offset)))
+    left = _wrap(apart - offset)
+    return Turned(scale, float((MAD * np.median(np.abs(left))) ** 2) + 1e-6, offset)
+
+
+def _heading_by_range(recording: Recording, name: str) -> list[Finding]:
+    """Without positions: a heading whose full turns are of 360 is in degrees."""
+    column = recording.channels[name]
+    jumps = np.abs(np.diff(column[np.isfinite(column)]))
+    turns = jumps[jumps > 180]
+    if not len(turns) or abs(np.median(turns) - 360) > 20:
+        return []
+    return [
+        Finding(
+            check="unit",
+            severity="error",
+            message=(
+                f"{recording.called(name)} jumps by {np.median(turns):.0f} at a full turn: it is in degrees"
+            ),
+            channels=(name,),
+            confidence=0.95,
+            fix=f'[channels.{name}] unit = "deg"',
+            lines={f"channels.{name}.unit": "deg"},
+            mend=lambda r: r.scaled({name: np.pi / 180}),
+            **evidence(recording, np.array([0, len(column) - 1])),
+        )
+    ]
+
+
+def heading_is_course(recording: Recording) -> list[Finding]:
+    """A heading that is the direction of travel: it follows the path where the vehicle slips sideways.
+
+    Velocities of another point than that of the pose would show the same, but by a multiple of the yaw rate,
+    which is left free.
+    """
+    if not recording.has("x", "y", "psi") or not (recording.has("vx", "vy") or recording.has("v", "beta")):
+        return []
+    vy, across, along, turn = [], [], [], []
+    for piece in recording.pieces:
+        pose, sideways, psi = pose_velocity(piece), piece.get("vy"), piece.get("psi")
+        if pose is None or sideways is None or psi is None or not tells(piece):
+            continue
+        along.append(pose[0])
+        across.append(pose[1])
+        vy.append(mean_rate(sideways, piece.dt))
+        turn.append(change(psi, piece.dt))
+    if not vy:
+        return []
+    measured, shown, ahead, rate = map(np.concatenate, (vy, across, along, turn))
+    moving = ahead > 0.3 * np.quantile(ahead, 0.95)
+    if moving.sum() < 60:
+        return []
+    measured, shown, ahead, rate = (column[moving] for column in (measured, shown, ahead, rate))
+    as_heading = _left(measured, shown, rate)
+    as_course = _left(shown, np.zeros_like(shown), rate, free=False)
+    count = effective_rows(shown)
+    noise = np.median([noise_of(c) for p in recording.pieces if (c := p.get("vy")) is not None])
+    # What the slip angle shows must be more than its noise.
+    least = 9.0 * float(noise) ** 2 / (2 * span_rows(recording.dt) + 1)
+    if (
+        as_heading < least
+        or as_course > 0.5 * as_heading
+        or improvement(as_heading, as_course, count) < DECISIVE
+    ):
+        return []
+    index = np.arange(len(shown), dtype=float) * recording.dt
+    return [
+        Finding(
+            check="heading_is_course",
+            severity="error",
+            message=(
+                f"{recording.called('psi')} is the direction of travel and no heading: it follows the path "
+                f"within {np.sqrt(as_course) / np.median(ahead):.2g} rad while the slip angle is "
+                f"{MAD * np.median(np.abs(measured / ahead)):.2g} rad"
+            ),
+            channels=("psi",),
+            confidence=confidence(as_heading / as_course, 2.0),
+            fix="map the column to 'course', not to 'psi': the heading is derived from it and the slip angle",
+            mend=_renamed_to_course,
+            panels=(
+                Panel(
+                    "moving time [s]",
+                    "lateral velocity [m/s]",
+                    {"logged": (index, measured), "of the path beside the heading": (index, shown)},
+                ),
+            ),
+            **evidence(recording, np.array([0, len(recording) - 1])),
+        )
+    ]
+
+
+def _renamed_to_course(recording: Recording) -> Recording:
+    column = recording.channels["psi"]
+    renamed = recording.without("psi")
+    channels = {**renamed.channels, "course": column}
+    origins = {**recording.origins, "course": recording.origins.get("psi", "measured")}
+    return dataclasses.replace(renamed, channels=channels, origins=origins)
+
+
+def velocity_frame(recording: Recording) -> list[Finding]:
+    """Velocities along the map's axes, or with the lateral axis to the right, or backwards.
+
+    Velocities of another point than that of the pose differ by a multiple of the yaw rate, which is left
+    free, so
+    that a lever arm is not taken for a wrong sign.
+    """
+    if not recording.has("vx", "vy") or not recording.measured("vy"):
+        return []
+    rows = [row for piece in recording.pieces if (row := _frame_rows(piece)) is not None]
+    if not rows:
+        return []
+    vx, vy, along, across, turn, x_dot, y_dot = (np.concatenate(column) for column in zip(*rows, strict=True))
+    if np.std(along) + np.std(across) < 1e-9 or np.std(across) < 1e-9:
+        return []
+    plain = _left(vx, along, turn, free=False) + _left(vy, across, turn)
+    backwards = _left(vx, -along, turn, free=False) + _left(vy, -across, turn)
+    world = _left(vx, x_dot, turn, free=False) + _left(vy, y_dot, turn)
+    count = max(4.0, effective_rows(vx - along))
+    if world < 0.25 * min(plain, backwards) and improvement(min(plain, backwards), world, count) > DECISIVE:
+        return [
+            _frame_fault(
+                recording,
+                ("vx", "vy"),
+                "along the axes of the map and not of the vehicle",
+                "turn them by the heading before they are mapped, or leave both out: they are derived "
+                "from the pose",
+                lambda r: r.without("vx", "vy"),
+                (vy, across, y_dot),
+                plain / max(world, 1e-12),
+            )
+        ]
+    if backwards < 0.25 * plain and improvement(plain, backwards, count) > DECISIVE:
+        return [
+            _frame_fault(
+                recording,
+                ("vx", "vy"),
+                "backwards: both axes point the other way",
+                "[channels.vx] sign = -1; [channels.vy] sign = -1",
+                lambda r: r.scaled({"vx": -1.0, "vy": -1.0}),
+                (vy, across, -across),
+                plain / max(backwards, 1e-12),
+                {"channels.vx.sign": -1, "channels.vy.sign": -1},
+            )
+        ]
+    # The lateral axis alone. One without a lever arm explains more simply than one with.
+    same, flipped = _left(vy, across, turn), _left(vy, -across, turn)
+    exact, exact_flipped = _left(vy, across, turn, free=False), _left(vy, -across, turn, free=False)
+    count = effective_rows(vy + across)
+    best = min(same, flipped)
+    simple = improvement(exact_flipped, best, count) < DECISIVE < improvement(exact, exact_flipped, count)
+    if (simple and exact_flipped < 0.5 * exact) or (
+        exact_flipped < 0.5 * exact and flipped < 0.5 * same and improvement(same, flipped, count) > DECISIVE
+    ):
+        return [
+            _frame_fault(
+                recording,
+                ("vy",),
+                "positive to the right: reversed it agrees with the pose",
+                "[channels.vy] sign = -1",
+                lambda r: r.scaled({"vy": -1.0}),
+                (vy, across, -across),
+                exact / max(exact_flipped, 1e-12),
+                {"channels.vy.sign": -1},
+            )
+        ]
+    return []
+
+
+def _frame_rows(piece: Piece) -> tuple[Column, ...] | None:
+    pose = pose_velocity(piece)
+    if pose is None or not {"vx", "vy"} <= set(piece.columns) or not tells(piece):
+        return None
+    psi = piece.get("psi")
+    assert psi is not None
+    columns = piece.columns
+    return (
+        mean_rate(columns["vx"], piece.dt),
+        mean_rate(columns["vy"], piece.dt),
+        *pose,
+        change(psi, piece.dt),
+        change(columns["x"], piece.dt),
+        change(columns["y"], piece.dt),
+    )
+
+
+def _left(value: Column, reference: Column, turn: Column, *, free: bool = True) -> float:
+    """Robust variance that is left of a reading beside its reference, with a lever arm if free."""
+    apart = value - reference
+    if free:
+        strong = (
+            np.abs(apart - np.median(apart)) < 10 * MAD * np.median(np.abs(apart - np.median(apart))) + 1e-12
+        )
+        apart = apart - (apart[strong] @ turn[strong]) / max(turn[strong] @ turn[strong], 1e-12) * turn
+    return float((MAD * np.median(np.abs(apart))) ** 2) + 1e-12
+
+
+def _frame_fault(
+    recording: Recording,
+    channels: tuple[str, ...],
+    what: str,
+    fix: str,
+    mend: Callable[[Recording], Recording],
+    curves: tuple[Column, Column, Column],
+    ratio: float,
+    lines: Mapping[str, int] | None = None,
+) -> Finding:
+    value, before, after = curves
+    index = np.arange(len(value), dtype=float) * recording.dt
+    return Finding(
+        check="velocity_frame",
+        severity="error",
+        message=(
+            f"{' and '.join(map(recording.called, channels))}: velocities {what} "
+            f"(variance beside the pose {ratio:.3g} times smaller)"
+        ),
+        channels=channels,
+        confidence=confidence(ratio, 2.0),
+        fix=fix,
+        lines=lines or {},
+        mend=mend,
+        panels=(
+            Panel(
+                "moving time [s]",
+                "vy [m/s]",
+                {"logged": (index, value), "from the pose": (index, before), "mended": (index, after)},
+            ),
+        ),
+        **evidence(recording, np.array([0, len(recording) - 1])),
+    )
+
+
+def _wrap(angle: Column) -> Column:
+    return (angle + np.pi) % (2 * np.pi) - np.pi

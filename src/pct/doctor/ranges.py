@@ -1,0 +1,152 @@
+"""Checks of what a sensor can show: steps too coarse, and a range that ends too soon."""
+
+from __future__ import annotations
+
+from functools import partial
+from operator import methodcaller
+
+import numpy as np
+
+from pct.doctor.columns import KEPT, around, cut, is_noisy, lattice, resolution, runs, unit_of
+from pct.doctor.finding import Finding, confidence, evidence
+from pct.doctor.recording import Recording
+from pct.doctor.statistics import Column, noise_of
+from pct.recordings.trajectory import HEADINGS
+from pct.types import Bool
+
+# Chance of an equal run as long as the one found, over the whole recording.
+CHANCE = 1e-6
+# Fewer levels than these within the range of a signal hide what it does.
+LEVELS = 40
+# Moves that follow one another, of all moves: steps of a level come one by one where a signal mostly stands.
+RAMP = 0.7
+# A level repeated so often at the end of a range, beside what its neighbours hold.
+CLIPPED = 10.0
+CLIPPED_ROWS = 8
+# A signal without noise that settles at a value creeps there; one that is cut off runs into its end, its last
+# steps this many times what it can show.
+ABRUPT = 10.0
+
+
+def quantised(recording: Recording) -> list[Finding]:
+    """A channel on steps that are coarse beside what it does and beside its noise."""
+    found = []
+    for name, column in recording.channels.items():
+        if not recording.measured(name) or name.startswith(("feature.", "truth.")):
+            continue
+        good = column[np.isfinite(column)]
+        step = lattice(good)
+        if step == 0.0:
+            continue
+        low, high = np.quantile(good, [0.01, 0.99])
+        levels = (high - low) / step
+        moves = np.diff(good)
+        # White noise above half a step shows as moves of one step to and fro in most rows.
+        still = float(np.mean(moves == 0))
+        if not (2.0 <= levels < LEVELS and still > 0.5) or _ramps(moves, step):
+            continue
+        rows = np.flatnonzero(np.concatenate([[False], np.diff(column) != 0]))
+        found.append(
+            Finding(
+                check="quantised",
+                severity="warning",
+                message=(
+                    f"{recording.called(name)} moves in steps of {step:.3g} {unit_of(name)}, {levels:.0f} "
+                    "over its "
+                    f"range, and stands still in {still:.0%} of the rows"
+                ),
+                channels=(name,),
+                confidence=confidence(still, 0.5),
+                fix="log it with more digits, or weigh it less: its error is up to half a step",
+                mend=methodcaller("sparse", name),
+                panels=around(recording, name, rows[:1]),
+                **evidence(recording, rows),
+            )
+        )
+    return found
+
+
+def _ramps(moves: Column, step: float) -> bool:
+    """Whether all moves are of one size and follow one another: a servo at its full rate makes such steps."""
+    moved = moves != 0
+    alike = float(np.mean(np.abs(np.abs(moves[moved]) - step) < 0.1 * step))
+    return alike > 0.95 and float((moved[1:] & moved[:-1]).sum()) > RAMP * float(moved.sum())
+
+
+def clipped(recording: Recording) -> list[Finding]:
+    """A channel that stays at the end of its range again and again, as a sensor does beyond its range."""
+    found = []
+    for name, column in recording.channels.items():
+        if name in HEADINGS or name in ("x", "y") or name.startswith(("feature.", "truth.")):
+            continue
+        if not recording.measured(name):
+            continue
+        good = np.isfinite(column)
+        values = column[good]
+        if len(values) < 30 or np.ptp(values) == 0:
+            continue
+        step = max(lattice(values), 1e-9 * float(np.ptp(values)))
+        noise = noise_of(values)
+        if noise < 1e-9 * float(np.ptp(values)):
+            continue
+        noisy = is_noisy(values)
+        if not noisy and name in KEPT:
+            continue
+        ends = [
+            (end, at_end, expected)
+            for end in (float(values.max()), float(values.min()))
+            if (at_end := np.abs(column - end) < 0.5 * step).sum() >= CLIPPED_ROWS
+            and at_end.sum() < 0.5 * len(values)
+            and (longest := runs(at_end)[1].max()) >= 3
+            and (noisy or _runs_into(column, at_end))
+            # What a signal of this noise holds there by chance: as much as the levels beside it.
+            and (expected := _beside(column, at_end, end, step, noise)) > 0
+            and (at_end.sum() > CLIPPED * expected or longest > _longest_by_chance(column, at_end))
+        ]
+        if not ends:
+            continue
+        wrong = np.any([at_end for _, at_end, _ in ends], axis=0)
+        rows = np.flatnonzero(wrong)
+        expected = sum(share for *_, share in ends)
+        found.append(
+            Finding(
+                check="clipping",
+                # Steering has a stop; a sensor should have none.
+                severity="info" if name in ("delta", "delta_dot") else "warning",
+                message=(
+                    f"{recording.called(name)} is at {' or '.join(f'{end:.4g}' for end, *_ in ends)} "
+                    f"{unit_of(name)}, "
+                    f"the end of its range, in {len(rows)} rows, where the values beside let expect "
+                    f"{expected:.1f}"
+                ),
+                channels=(name,),
+                confidence=confidence(float(len(rows)), min(CLIPPED * expected, 0.5 * len(rows))),
+                fix="cut these rows: the value was beyond the range of the sensor",
+                mend=partial(cut, name=name, wrong=wrong),
+                panels=around(recording, name, rows),
+                **evidence(recording, rows),
+            )
+        )
+    return found
+
+
+def _runs_into(column: Column, at_end: Bool[np.ndarray, " _"]) -> bool:
+    """Whether a signal runs into the end of its range at full speed, most times that it comes there."""
+    first, _ = runs(at_end)
+    first = first[first >= 2]
+    before = np.abs(column[first - 1] - column[first - 2])
+    return len(first) > 0 and float(np.mean(before > ABRUPT * resolution(column[np.isfinite(column)]))) > 0.5
+
+
+def _longest_by_chance(column: Column, at_end: Bool[np.ndarray, " _"]) -> float:
+    """The longest run of one value that chance gives, by how often values repeat elsewhere."""
+    equal = (column[1:] == column[:-1])[~at_end[1:]]
+    share = float(np.clip(equal.mean(), 0.01, 0.97)) if len(equal) else 0.97
+    return float(np.log(CHANCE / len(column)) / np.log(share))
+
+
+def _beside(column: Column, at_end: Bool[np.ndarray, " _"], end: float, step: float, noise: float) -> float:
+    """Rows of a level near the end of a range, at least one half."""
+    width = max(2.0 * noise, 4.0 * step)
+    count = int((np.abs(column - end) < width).sum()) - int(at_end.sum())
+    return max(count / max(width / step - 1.0, 1.0), 0.5)

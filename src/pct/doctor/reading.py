@@ -1,0 +1,86 @@
+"""Folders to recordings as they stand: nothing is cut, filled or refused but what cannot be read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pct.doctor.recording import Recording
+from pct.errors import DataError
+from pct.logs.readers import FORMATS, is_log
+from pct.logs.signals import SignalMap, find_map
+from pct.mapping.maps import AUTO, find_logs
+from pct.recordings.folder import read_columns
+from pct.recordings.trajectory import MANIFEST, read_dataset
+
+
+def read_recordings(place: Path, signals: str | None = None) -> list[Recording]:
+    """The recordings of a dataset folder, or log files through a map.
+
+    Args:
+        place: a folder with ``dataset.json`` or with log files, or a log file.
+        signals: a ``signals.toml`` elsewhere, the name of a preset, or ``auto`` for a proposal; that beside
+            the logs when left out.
+
+    Raises:
+        DataError: there is no such place or map, or a file cannot be read.
+    """
+    if place.is_dir() and signals is None and (place / MANIFEST).is_file():
+        return _stored(place)
+    if signals == AUTO or not place.is_dir():
+        logs, _ = find_logs([place], signals)
+        return [_raw(log.path, log.signals) for log in logs]
+    table = find_map(place, signals)
+    files = [path for path in sorted(place.glob(table.files)) if is_log(path)]
+    if not files:
+        raise DataError(
+            f"{place}: expected log files ({table.files}, ending in {', '.join(FORMATS)}), found none: "
+            "check the path, or 'files' in the map"
+        )
+    return [_raw(path, table) for path in files]
+
+
+def _raw(path: Path, table: SignalMap) -> Recording:
+    # The doctor looks at faults; nothing is refused for them.
+    raw, table = read_columns(path, dataclasses.replace(table, faults="cut"))
+    return Recording(
+        name=path.stem,
+        where=str(path),
+        time=raw.columns[table.time] * table.time_factor,
+        channels={
+            name: signal.convert(raw.columns[signal.column]) for name, signal in table.channels.items()
+        },
+        origins={name: signal.origin for name, signal in table.channels.items()},
+        sources={name: (signal.column, signal.unit) for name, signal in table.channels.items()},
+        rows=np.asarray(raw.rows),
+        place=raw.place,
+        delays={name: signal.delay for name, signal in table.channels.items() if signal.delay},
+        raw=True,
+        gap=table.gap,
+    )
+
+
+def _stored(folder: Path) -> list[Recording]:
+    import polars as pl
+
+    recordings = []
+    for trajectory in read_dataset(folder):
+        path = folder / f"{trajectory.name}.parquet"
+        # The reader takes the time to be uniform; the doctor looks.
+        time = pl.read_parquet(path, columns=["t"])["t"].cast(pl.Float64).to_numpy()
+        channels: Mapping[str, np.ndarray] = trajectory.channels
+        recordings.append(
+            Recording(
+                name=trajectory.name,
+                where=str(path),
+                time=time,
+                channels=channels,
+                origins=trajectory.origins,
+                sources={name: (name, "") for name in channels},
+                rows=np.arange(len(time)),
+            )
+        )
+    return recordings

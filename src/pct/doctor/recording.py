@@ -1,0 +1,201 @@
+"""A log as it stands, before any repair, and the uniform pieces of it that the checks compare.
+
+A `Recording` keeps the rows of one file with the units and signs of its map; nothing is cut, filled or
+resampled. A fault that a check finds is mended in a new recording (`scaled`, `without`, ...), so that the
+next check does not trip over it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from pct.doctor.statistics import Column
+from pct.recordings.derive import derive
+from pct.recordings.trajectory import HEADINGS
+from pct.types import Bool, Int
+
+# A longer step than this many usual ones ends a piece.
+GAP = 3.0
+# Shorter pieces, in rows, tell nothing.
+ROWS = 30
+WHOLE_MS = 2e-3
+# A heading in radians that jumps by full turns stays within these.
+WRAPPED = 2 * np.pi + 0.1
+
+
+class Piece(NamedTuple):
+    """Uninterrupted rows on a uniform grid.
+
+    Attributes:
+        dt: time step in s.
+        start: time of the first row in s.
+        columns: values by channel name, SI, headings unwrapped, no value missing, (N,) each.
+    """
+
+    dt: float
+    start: float
+    columns: Mapping[str, Column]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def get(self, name: str) -> Column | None:
+        """A channel, logged or derived from logged ones."""
+        return derive(name, self.columns, self.dt)
+
+
+def unwrapped(heading: Column) -> Column:
+    """A heading without its jumps of a full turn, also where it may be in degrees; no value missing, (N,)."""
+    if np.abs(heading).max(initial=0.0) <= WRAPPED:
+        return np.unwrap(heading)
+    # It is unwrapped already, or no radians: then a fast turn must not be taken for a jump.
+    return np.unwrap(heading, period=360.0)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Recording:
+    """Rows of one file.
+
+    Attributes:
+        name: of the recording; the file's stem.
+        where: the file, for messages.
+        time: time stamps in s as logged, (N,).
+        channels: values by channel name, SI by the map, NaN where missing, (N,) each.
+        origins: ``measured``, ``command`` or ``derived`` by channel name.
+        sources: raw column and its declared unit by channel name.
+        rows: where each row stands in the file, (N,).
+        place: what ``rows`` counts: ``line`` or ``row``.
+        delays: by how many seconds a channel lags by the map.
+        breaks: indices before which a new piece starts, though the time goes on.
+        raw: whether it comes through a map, so that a line of it can mend something.
+        gap: a longer step than this many usual ones is a gap, by the map.
+    """
+
+    name: str
+    where: str
+    time: Column
+    channels: Mapping[str, Column]
+    origins: Mapping[str, str]
+    sources: Mapping[str, tuple[str, str]]
+    rows: Int[np.ndarray, " _"]
+    place: str = "row"
+    delays: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    breaks: tuple[int, ...] = ()
+    raw: bool = False
+    gap: float = 1.5
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @cached_property
+    def dt(self) -> float:
+        """Usual time step in s: the mean of those near the median one."""
+        steps = np.diff(self.time)
+        steps = steps[np.isfinite(steps) & (steps > 0)]
+        if not len(steps):
+            return 1.0
+        usual = float(np.median(steps))
+        mean = float(np.mean(steps[steps < self.gap * usual]))
+        whole = round(mean, 3)
+        return whole if whole > 0 and abs(mean - whole) < WHOLE_MS * whole else mean
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The recording between its gaps, resets and breaks, each part on a uniform grid."""
+        kept = np.flatnonzero(np.isfinite(self.time))
+        steps = np.diff(self.time[kept])
+        cuts = np.flatnonzero(~((steps > 0) & (steps <= GAP * self.dt))) + 1
+        cuts = np.union1d(cuts, np.searchsorted(kept, np.array(self.breaks, int)))
+        found = (self._piece(rows) for rows in np.split(kept, cuts.astype(int)) if len(rows) >= ROWS)
+        return tuple(piece for piece in found if piece is not None)
+
+    def _piece(self, rows: Int[np.ndarray, " _"]) -> Piece | None:
+        time = self.time[rows]
+        grid = time[0] + self.dt * np.arange(int((time[-1] - time[0]) / self.dt + 0.02) + 1)
+        columns = {}
+        for name, values in self.channels.items():
+            column = values[rows]
+            good = np.isfinite(column)
+            if good.mean() < 0.5:
+                continue
+            known = unwrapped(column[good]) if name in HEADINGS else column[good]
+            columns[name] = np.interp(grid + self.delays.get(name, 0.0), time[good], known)
+        return Piece(self.dt, float(time[0]), columns) if columns and len(grid) >= ROWS else None
+
+    def has(self, *names: str) -> bool:
+        """Whether all these channels are logged."""
+        return all(name in self.channels for name in names)
+
+    def measured(self, name: str) -> bool:
+        """Whether a channel says what happened, not what was asked for."""
+        return name in self.channels and self.origins.get(name) != "command"
+
+    def called(self, name: str) -> str:
+        """A channel as messages call it, with its raw column."""
+        column = self.sources.get(name, (name, ""))[0]
+        return f"'{name}'" if column in (name, "") else f"'{name}' (column '{column}')"
+
+    # The recording without a fault.
+
+    def scaled(self, factors: Mapping[str, float]) -> Recording:
+        """Channels multiplied by a factor each."""
+        changed = {name: self.channels[name] * factor for name, factor in factors.items()}
+        return dataclasses.replace(self, channels={**self.channels, **changed})
+
+    def shifted(self, name: str, offset: float) -> Recording:
+        """A constant added to a channel."""
+        return dataclasses.replace(self, channels={**self.channels, name: self.channels[name] + offset})
+
+    def without(self, *names: str) -> Recording:
+        """Channels left out."""
+        kept = {name: column for name, column in self.channels.items() if name not in names}
+        return dataclasses.replace(self, channels=kept)
+
+    def blanked(self, wrong: Mapping[str, Bool[np.ndarray, " _"]]) -> Recording:
+        """Single values taken as missing."""
+        changed = {name: np.where(rows, np.nan, self.channels[name]) for name, rows in wrong.items()}
+        return dataclasses.replace(self, channels={**self.channels, **changed})
+
+    def kept(self, rows: Bool[np.ndarray, " _"]) -> Recording:
+        """Some rows only."""
+        index = np.cumsum(rows) - rows
+        return dataclasses.replace(
+            self,
+            time=self.time[rows],
+            channels={name: column[rows] for name, column in self.channels.items()},
+            rows=self.rows[rows],
+            breaks=tuple(int(index[k]) for k in self.breaks),
+        )
+
+    def restamped(self, wrong: Bool[np.ndarray, " _"]) -> Recording:
+        """Stamps of some rows taken anew from those of their neighbours."""
+        index = np.arange(len(self))
+        time = np.interp(index, index[~wrong], self.time[~wrong])
+        return dataclasses.replace(self, time=time)
+
+    def sparse(self, name: str) -> Recording:
+        """Only the rows in which a channel changes; between them it is taken to go straight."""
+        column = self.channels[name]
+        same = np.concatenate([[False], column[1:] == column[:-1]])
+        return self.blanked({name: same})
+
+    def sharpened(self, names: tuple[str, ...], constant: float) -> Recording:
+        """Channels before a first-order low-pass of a time constant in s: value plus that times its rate."""
+        restored = {
+            name: self.channels[name] + constant * np.gradient(self.channels[name], self.dt) for name in names
+        }
+        return dataclasses.replace(self, channels={**self.channels, **restored})
+
+    def broken(self, before: Int[np.ndarray, " _"]) -> Recording:
+        """New pieces from these rows on."""
+        return dataclasses.replace(self, breaks=tuple(sorted({*self.breaks, *map(int, before)})))
+
+    def sooner(self, lags: Mapping[str, float]) -> Recording:
+        """Channels moved back by their lag in s."""
+        delays = {name: self.delays.get(name, 0.0) + lag for name, lag in lags.items()}
+        return dataclasses.replace(self, delays={**self.delays, **delays})

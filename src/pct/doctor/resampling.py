@@ -1,0 +1,265 @@
+"""Checks of resampling: a slower signal that was held, or drawn out straight, between its own samples."""
+
+from __future__ import annotations
+
+from operator import methodcaller
+from typing import NamedTuple
+
+import numpy as np
+
+from pct.doctor.columns import around, lattice, moving_rows, unit_of, unwrapped_column
+from pct.doctor.finding import Finding, confidence, evidence
+from pct.doctor.recording import Recording
+from pct.doctor.statistics import Column
+from pct.types import Bool, Float
+
+# Rows that repeat the row before, of those that move.
+HELD_SHARE = 0.05
+# Share of the times between two changes that must be one of two neighbours, and the variance of the repeats
+# in equal blocks over that of chance.
+REGULAR = 0.85
+EVEN = 0.3
+# A line of a spectrum this far above its surroundings has a chance of e^-12 a bin: worth a closer look.
+LINE = 12.0
+# So many of the strongest lines are looked at; one reaches over so many bins to either side.
+LINES, NEIGHBOURS = 2, 3
+# Bins to either side that say what surrounds a line, and the slowest beat in cycles a row: below it the drive
+# itself comes and goes.
+AROUND = 50
+SLOWEST = 0.02
+# Pieces hardly longer than a row go through any signal: in rows.
+SHORTEST = 1.1
+# Straight pieces at about the right times leave less than this part of what others of their length leave,
+# and at the right times next to nothing, or the rounding of the log (0.29 of its steps), both in
+# proportion to what the knots leave free.
+STRAIGHT = 0.25
+NOTHING = 0.05
+ROUNDING = 0.4
+# Where rounding explains what is left, pieces at other times must leave so many steps.
+CLEAR = 2.0
+# Rows that straight pieces are fitted to at once: their times must not drift against the log's in these.
+BLOCK = 120
+# Times within a piece that are tried, and how often the best one is looked for more closely.
+TIMES = 24
+CLOSER = 14
+# Fewer bends tell no beat.
+LEAST_BENDS = 300
+
+
+def held(recording: Recording) -> list[Finding]:
+    """Channels that were resampled by holding: values repeat in a beat of the two rates."""
+    found = []
+    moving = moving_rows(recording)
+    for name, column in recording.channels.items():
+        if not recording.measured(name) or name.startswith(("feature.", "truth.")):
+            continue
+        good = column[np.isfinite(column)]
+        if len(good) < 100 or not moving.any():
+            continue
+        equal = np.concatenate([[False], column[1:] == column[:-1]])
+        changes = np.flatnonzero(~equal & moving)
+        share = float(equal[moving].mean())
+        spacing = np.diff(changes)
+        spacing = spacing[spacing < 50]
+        if len(spacing) < 50 or share < HELD_SHARE or share > 0.95:
+            continue
+        # A source of its own rate changes every m or m + 1 rows, without exception, so that its repeats are
+        # spread evenly; repeats by chance are spread as a binomial number.
+        usual = int(np.floor(spacing.mean()))
+        regular = float(np.mean((spacing == usual) | (spacing == usual + 1)))
+        block = max(10, round(4.0 / share))
+        whole = len(equal) // block * block
+        counts, busy = (flags[:whole].reshape(-1, block).sum(axis=1) for flags in (equal, moving))
+        counts = counts[busy == block]
+        if len(counts) < 20:
+            continue
+        evenness = float(np.var(counts)) / (block * share * (1.0 - share))
+        # The variance of as many binomial numbers over its mean, at a chance of 1e-6 (Wilson and Hilferty).
+        part = 2.0 / (9.0 * (len(counts) - 1))
+        if regular < REGULAR or evenness > min(EVEN, max(1.0 - part - 4.75 * np.sqrt(part), 0.0) ** 3):
+            continue
+        rows = np.flatnonzero(equal & moving)
+        rate = 1.0 / (spacing.mean() * recording.dt)
+        found.append(
+            Finding(
+                check="held",
+                severity="warning",
+                message=(
+                    f"{recording.called(name)} repeats in {share:.0%} of the moving rows, evenly "
+                    "spaced: a signal of "
+                    f"about {rate:.3g} Hz held in a log of {1 / recording.dt:.3g} Hz"
+                ),
+                channels=(name,),
+                confidence=confidence(regular, REGULAR),
+                fix="log the channel with its own time stamps, or bring the log to the slower rate (--dt)",
+                mend=methodcaller("sparse", name),
+                panels=around(recording, name, rows[:1]),
+                **evidence(recording, rows),
+            )
+        )
+    return found
+
+
+def interpolated(recording: Recording) -> list[Finding]:
+    """Channels that were drawn out straight between the samples of a slower signal.
+
+    Such a signal bends at its own samples only, so that the size of its second differences beats with the two
+    rates. A vibration beats as well, so straight pieces between samples of that rate must leave next to
+    nothing of the signal, and those at other times of the same rate far more.
+    """
+    busy = moving_rows(recording) & _going_on(recording)
+    found = []
+    for name in recording.channels:
+        if not recording.measured(name) or name.startswith(("feature.", "truth.")):
+            continue
+        column = unwrapped_column(recording, name)
+        # A beat faster than half the log's rate looks slower, and may be twice the beat of the two rates.
+        lengths = [
+            twice / cycles
+            for frequency in _beats(column, busy)
+            for twice in (1, 2)
+            for cycles in (frequency, 1.0 - frequency)
+        ]
+        long = (rows for rows in lengths if rows > SHORTEST)
+        tried = (pieces for rows in long if (pieces := _pieces(column, busy, rows)) is not None)
+        step = lattice(column[np.isfinite(column)])
+        likely = [pieces for pieces in tried if pieces.ratio() < STRAIGHT and pieces.elsewhere > step]
+        closer = (_closer(column, busy, pieces) for pieces in likely)
+        fitting = [pieces for pieces in closer if pieces.explain(step)]
+        if not fitting:
+            continue
+        # What goes straight over some rows does so over half as many.
+        best = max(fitting, key=lambda pieces: pieces.length)
+        unit, seconds = unit_of(name), best.length * recording.dt
+        found.append(
+            Finding(
+                check="interpolated",
+                severity="warning",
+                message=(
+                    f"{recording.called(name)} goes straight between times {seconds:.3g} s apart, within "
+                    f"{best.left:.2g} {unit} where such pieces at other times leave {best.elsewhere:.2g}: "
+                    f"a signal of about {1 / seconds:.3g} Hz interpolated to {1 / recording.dt:.3g} Hz"
+                ),
+                channels=(name,),
+                confidence=confidence(1.0 / max(best.ratio(), 1e-9), 1.0 / STRAIGHT),
+                fix="log the channel with its own time stamps, or bring the log to the slower rate (--dt)",
+                panels=around(recording, name, np.flatnonzero(busy)[:1]),
+                **evidence(recording, np.flatnonzero(busy)),
+            )
+        )
+    return found
+
+
+def _going_on(recording: Recording) -> Bool[np.ndarray, " _"]:
+    """Rows that follow the one before by the usual step: where rows are left out, a signal bends."""
+    steps = np.diff(recording.time, prepend=recording.time[0] - recording.dt)
+    usual = np.abs(steps - recording.dt) < 0.5 * recording.dt
+    usual[list(recording.breaks)] = False
+    return usual
+
+
+def _beats(column: Column, busy: Bool[np.ndarray, " _"]) -> list[float]:
+    """The frequencies, in cycles a row, with which bends come and go; none where they come by chance."""
+    from scipy.ndimage import median_filter, uniform_filter1d
+
+    bends = np.abs(np.diff(column, 2))
+    good = np.isfinite(bends) & busy[1:-1] & busy[2:]
+    if good.sum() < LEAST_BENDS:
+        return []
+    first, last = np.flatnonzero(good)[[0, -1]]
+    bends, good = np.where(good, bends, 0.0)[first : last + 1], good[first : last + 1]
+    # Noise comes and goes with the drive; single large bends say nothing.
+    known = np.maximum(uniform_filter1d(good.astype(float), 2 * AROUND), 0.1)
+    usual = uniform_filter1d(bends, 2 * AROUND) / known
+    size = np.minimum(bends / np.maximum(usual, 1e-300), 3.0)
+    size = np.where(good, size - size[good].mean(), 0.0)
+    power = np.abs(np.fft.rfft(size)) ** 2
+    # The median of an exponential distribution is ln 2 of its mean.
+    level = median_filter(power, 2 * AROUND + 1, mode="reflect") / np.log(2.0)
+    line = power / np.maximum(level, 1e-300)
+    frequencies = np.fft.rfftfreq(len(size))
+    line[frequencies < SLOWEST] = 0.0
+    found = []
+    for _ in range(LINES):
+        k = int(np.argmax(line))
+        if line[k] > LINE:
+            found.append(float(frequencies[k]))
+        line[max(0, k - NEIGHBOURS) : k + NEIGHBOURS + 1] = 0.0
+    return found
+
+
+class Pieces(NamedTuple):
+    """How well straight pieces explain a channel.
+
+    Attributes:
+        length: of a piece in rows.
+        left: what pieces at the best times leave, root mean square.
+        elsewhere: what they leave at other times.
+        shares: the best times: where in a piece each block starts, (B,).
+    """
+
+    length: float
+    left: float
+    elsewhere: float
+    shares: Column
+
+    def ratio(self) -> float:
+        """What the best times leave of what others leave."""
+        return self.left / max(self.elsewhere, 1e-300)
+
+    def explain(self, step: float) -> bool:
+        """Whether they leave nothing but the rounding of a log to steps of this size."""
+        free = 1.0 - 1.0 / self.length
+        if self.left < NOTHING * free * self.elsewhere:
+            return True
+        return self.left < ROUNDING * free**0.5 * step and free * self.elsewhere > CLEAR * step
+
+
+def _pieces(column: Column, busy: Bool[np.ndarray, " _"], length: float) -> Pieces | None:
+    """Straight pieces of a length in rows, fitted by block: medians over blocks; None without a block."""
+    blocks = _blocks(column, busy)
+    if blocks is None:
+        return None
+    shares = np.linspace(0.0, 1.0, TIMES, endpoint=False)
+    left = np.array([_left(blocks, length, share) for share in shares])
+    best, usual = np.min(left, axis=0), np.median(left, axis=0)
+    return Pieces(length, float(np.median(best)), float(np.median(usual)), shares[np.argmin(left, axis=0)])
+
+
+def _closer(column: Column, busy: Bool[np.ndarray, " _"], pieces: Pieces) -> Pieces:
+    """The same with the best length and times near those found; ``left`` holds in four of five blocks."""
+    blocks = _blocks(column, busy)
+    assert blocks is not None
+    left, lengths = [], []
+    for block, share in zip(blocks.T, pieces.shares, strict=True):
+        best = float(_left(block[:, None], pieces.length, share)[0]), pieces.length, float(share)
+        # Over a block the pieces may drift by half a step of the times.
+        longer, later = 0.5 * pieces.length**2 / BLOCK / TIMES, 0.5 / TIMES
+        for _ in range(CLOSER):
+            tried = [(best[1] + a * longer, best[2] + b * later) for a in (-1, 0, 1) for b in (-1, 0, 1)]
+            best = min([best, *((float(_left(block[:, None], *one)[0]), *one) for one in tried)])
+            longer, later = 0.65 * longer, 0.65 * later
+        left.append(best[0])
+        lengths.append(best[1])
+    return pieces._replace(left=float(np.quantile(left, 0.8)), length=float(np.median(lengths)))
+
+
+def _blocks(column: Column, busy: Bool[np.ndarray, " _"]) -> Float[np.ndarray, "R B"] | None:
+    """Some blocks of rows that go on, less their means; None where there is none."""
+    good = np.isfinite(column) & busy
+    starts = [k for k in range(0, len(column) - BLOCK + 1, BLOCK) if good[k : k + BLOCK].all()]
+    if not starts:
+        return None
+    blocks = np.stack([column[k : k + BLOCK] for k in starts[:: max(1, len(starts) // 8)]], axis=1)
+    return blocks - blocks.mean(axis=0)
+
+
+def _left(blocks: Float[np.ndarray, "R B"], length: float, share: float) -> Float[np.ndarray, " B"]:
+    """Root mean square of what straight pieces leave of each block."""
+    rows = np.arange(float(BLOCK))
+    knots = np.arange(-length * (share % 1.0), BLOCK + length, length)
+    hats = np.maximum(1.0 - np.abs(rows[:, None] - knots) / length, 0.0)
+    # A knot that hardly any row sees must not upset the others.
+    normal = hats.T @ hats + 1e-9 * np.eye(len(knots))
+    straight = hats @ np.linalg.solve(normal, hats.T @ blocks)
+    return np.sqrt(np.mean((blocks - straight) ** 2, axis=0))

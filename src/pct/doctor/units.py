@@ -1,0 +1,312 @@
+"""Checks of units and signs: a factor that makes two readings agree.
+
+A slope of a channel on what it is compared with is too small where the other side is noisy, and its inverse
+too large where the channel is; the truth lies between the two whatever the noise. A unit is wrong only
+where both of them are far from one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from pct.doctor.finding import Finding, Panel, confidence, evidence
+from pct.doctor.recording import Piece, Recording
+from pct.doctor.relations import (
+    RATES,
+    RELATIONS,
+    VELOCITIES,
+    Relation,
+    compare,
+    mean_rate,
+    pair_step,
+)
+from pct.doctor.statistics import (
+    DECISIVE,
+    Agreement,
+    Column,
+    Pair,
+    improvement,
+)
+from pct.dynamics.channels import known_channels
+from pct.logs.units import USUAL_UNITS
+from pct.recordings.checks import WHEELBASES
+
+# Two readings of one quantity differ by no more than this by calibration, tyres or slip.
+CALIBRATION = 1.6
+# A usual unit explains a factor this near to its own.
+NEAR = 0.08
+NEAR_ACCELERATION = 0.3
+# Another constant factor is one where it is beyond what a slow sensor takes from a signal.
+ODD_FACTOR = 3.0
+# Independent rows, and correlation, that a verdict needs.
+ROWS = 8.0
+CORRELATION = 0.5
+# A road wheel turns no further, in rad; of a log in degrees the usual angles are beyond it.
+STEEPEST = 1.1
+
+# Units beside those that a map may name often.
+MORE_UNITS = {"m/s": {"knot": 3600 / 1852}, "rad/s": {"rev/s": 1 / (2 * np.pi)}}
+
+
+def steering_unit(recording: Recording) -> list[Finding]:
+    """A steering angle beyond what a road wheel turns, or one that makes an impossible wheelbase."""
+    if not recording.has("delta"):
+        return []
+    column = recording.channels["delta"]
+    usual = float(np.nanquantile(np.abs(column), 0.9))
+    length = wheelbase(recording)
+    steep = usual > STEEPEST
+    odd = length is not None and not WHEELBASES[0] <= abs(length) <= WHEELBASES[1]
+    if not (steep or odd):
+        return []
+    implied = (
+        "" if length is None else f"; with yaw rate and speed it makes a wheelbase of {abs(length):.3g} m"
+    )
+    declared = recording.sources.get("delta", ("", ""))[1]
+    if declared.startswith("deg"):
+        return [_steering_wheel(recording, column, usual, implied, length)]
+    return [
+        Finding(
+            check="unit",
+            severity="error",
+            message=(
+                f"{recording.called('delta')} is beyond {usual:.3g} rad in a tenth of the rows{implied}: "
+                "degrees, or the angle of the steering wheel"
+            ),
+            channels=("delta",),
+            confidence=confidence(usual / STEEPEST if steep else abs(length or 0.0) / WHEELBASES[1], 1.0),
+            fix='[channels.delta] unit = "deg"',
+            lines={"channels.delta.unit": "deg"},
+            mend=lambda r: r.scaled({"delta": np.pi / 180}),
+            **evidence(recording, np.flatnonzero(np.abs(column) >= usual)),
+        )
+    ]
+
+
+def _steering_wheel(
+    recording: Recording, column: Column, usual: float, implied: str, length: float | None
+) -> Finding:
+    """An angle in degrees by its map that is still none of road wheels."""
+    odd = length is not None and abs(length) > WHEELBASES[1]
+    ratio = f"{abs(length):.3g} over the wheelbase in m" if odd and length is not None else "such as 15"
+    return Finding(
+        check="unit",
+        severity="error",
+        message=(
+            f"{recording.called('delta')} is beyond {usual:.3g} rad in a tenth of the rows{implied}: "
+            "the angle of the steering wheel, or no degrees"
+        ),
+        channels=("delta",),
+        confidence=confidence(abs(length) / WHEELBASES[1] if odd and length else usual / STEEPEST, 1.0),
+        fix=f'[channels.delta] unit = "deg/R", R the ratio of the steering, {ratio}; or unit = "rad"',
+        mend=lambda r: r.without("delta"),
+        **evidence(recording, np.flatnonzero(np.abs(column) >= usual)),
+    )
+
+
+def _curvature_sides(piece: Piece) -> Pair | None:
+    delta, psi_dot, v = (piece.get(name) for name in ("delta", "psi_dot", "v"))
+    if delta is None or psi_dot is None or v is None:
+        return None
+    return mean_rate(delta * v, piece.dt), mean_rate(psi_dot, piece.dt)
+
+
+# Speed times steering angle over yaw rate is the wheelbase.
+STEERING = Relation("delta", "the yaw rate", (), _curvature_sides)
+
+
+def wheelbase(recording: Recording) -> float | None:
+    """The wheelbase that delta·v over the yaw rate implies, in m, or None where they do not agree."""
+    compared = compare(recording, STEERING)
+    found = compared and compared[0]
+    if found is None or found.rows < ROWS or abs(found.correlation) < CORRELATION:
+        return None
+    return found.gain
+
+
+def steering_delay(recording: Recording) -> list[Finding]:
+    """How long the vehicle takes to answer its steering: longer where the angle is a command."""
+    compared = compare(recording, STEERING)
+    if compared is None:
+        return []
+    found, pairs = compared
+    late = -found.lag
+    if found.rows < ROWS or found.correlation < 0.8 or late < 0.05 + 3 * found.lag_error:
+        return []
+    return [
+        Finding(
+            check="steering_delay",
+            severity="info",
+            message=(
+                f"the yaw rate follows {recording.called('delta')} {late:.3f} ± {found.lag_error:.3f} s "
+                f"later (correlation {found.correlation:.3f}): tyres and inertia take part of it, a "
+                "servo the rest where the angle is a command"
+            ),
+            channels=("delta",),
+            confidence=confidence(late / max(found.lag_error, 1e-6), 3.0),
+            fix=f'if it is a command: [channels.delta] origin = "command", delay = {-late:.2f} or less',
+            panels=both_sides(recording, STEERING, pairs, "rad·m/s", found.lag),
+            **evidence(recording, np.array([0, len(recording) - 1])),
+        )
+    ]
+
+
+def units_and_signs(recording: Recording) -> list[Finding]:
+    """Velocities that follow what they are compared with by a constant factor or with the wrong sign."""
+    return _units_and_signs(recording, VELOCITIES)
+
+
+def units_and_signs_of_rates(recording: Recording) -> list[Finding]:
+    """The same of accelerations and the steering rate.
+
+    Runs once the velocities are right that they are compared with.
+    """
+    return _units_and_signs(recording, RATES)
+
+
+def _units_and_signs(recording: Recording, names: Collection[str]) -> list[Finding]:
+    found: list[Finding] = []
+    told: set[str] = set()
+    for relation in RELATIONS:
+        if relation.name in told or relation.name not in names:
+            continue
+        compared = compare(recording, relation)
+        if compared is None:
+            continue
+        agreed, pairs = compared
+        if agreed.rows < ROWS or abs(agreed.correlation) < CORRELATION:
+            continue
+        low, high = sorted((abs(agreed.low), abs(agreed.high)))
+        signed = agreed.gain < 0 and relation.name != "v"
+        if signed and improvement(1.0, 1.0 - agreed.correlation**2, agreed.rows) < DECISIVE:
+            continue
+        if signed and agreed.lag != 0.0 and agreed.correlation_now > -CORRELATION:
+            # Half a period late looks like a wrong sign; only a plain one is.
+            continue
+        wrong_unit = high < 1 / CALIBRATION or low > CALIBRATION
+        if wrong_unit:
+            unit = _unit_fault(recording, relation, agreed, pairs)
+            if unit is None:
+                continue
+            found.append(unit)
+            told.update(unit.channels)
+            assert unit.mend is not None
+            recording = unit.mend(recording)
+        if signed:
+            sign = _sign_fault(recording, relation, agreed, pairs)
+            found.append(sign)
+            told.add(relation.name)
+            assert sign.mend is not None
+            recording = sign.mend(recording)
+    return found
+
+
+def _unit_fault(
+    recording: Recording, relation: Relation, agreed: Agreement, pairs: list[Pair]
+) -> Finding | None:
+    gain = abs(agreed.gain)
+    si = known_channels()[relation.name].unit if relation.name in known_channels() else "m/s^2"
+    blamed: tuple[str, ...] = (relation.name,)
+    unit, factor = "", gain
+    options: list[tuple[tuple[str, ...], str, float]] = [((relation.name,), si, gain)]
+    if relation.needs == ("x", "y"):
+        options.append((("x", "y"), "m", 1 / gain))
+    elif relation.needs == ("psi",):
+        options.append((("psi",), "rad", 1 / gain))
+    for names, of, ratio in options:
+        declared = recording.sources.get(names[0], ("", ""))[1]
+        known = {of: 1.0, **USUAL_UNITS.get(of, {}), **MORE_UNITS.get(of, {})}
+        raw = ratio * known.get(declared, 1.0)
+        # An accelerometer shows part of the weight as well, as the body rolls and pitches.
+        close = NEAR_ACCELERATION if of == "m/s^2" else NEAR
+        near = [u for u, f in known.items() if abs(np.log(raw / f)) < close and u != (declared or of)]
+        if near:
+            blamed, factor = names, ratio
+            unit = min(near, key=lambda u: abs(np.log(raw / known[u])))
+            factor = known[unit] / known.get(declared, 1.0)
+            break
+    if not unit and abs(np.log(gain)) < np.log(ODD_FACTOR):
+        return None
+    si = "m" if blamed[0] == "x" else "rad" if blamed[0] == "psi" else si
+    if unit:
+        what, fix = f"it is in {unit}", unit
+    else:
+        what, fix = "no usual unit: revolutions of a motor or wheel, or a raw count", f"{si}/{factor:.4g}"
+    means = {"x": "the speed", "psi": "the yaw rate"}.get(blamed[0], relation.means)
+    return Finding(
+        check="unit",
+        severity="error",
+        message=(
+            f"{' and '.join(map(recording.called, blamed))} {'are' if len(blamed) > 1 else 'is'} "
+            f"{factor:.4g} times what {means} says (correlation {abs(agreed.correlation):.3f}): {what}"
+        ),
+        channels=blamed,
+        confidence=confidence(abs(np.log(gain)), np.log(CALIBRATION)),
+        fix="; ".join(f'[channels.{name}] unit = "{fix}"' for name in blamed),
+        lines={f"channels.{name}.unit": fix for name in blamed},
+        mend=lambda r: r.scaled(dict.fromkeys(blamed, 1 / factor)),
+        panels=both_sides(recording, relation, pairs, si),
+        **evidence(recording, np.array([0, len(recording) - 1])),
+    )
+
+
+def _sign_fault(recording: Recording, relation: Relation, agreed: Agreement, pairs: list[Pair]) -> Finding:
+    name = relation.name
+    return Finding(
+        check="sign",
+        severity="error",
+        message=(
+            f"{recording.called(name)} has the wrong sign: its correlation with {relation.means} is "
+            f"{agreed.correlation:.3f}"
+        ),
+        channels=(name,),
+        confidence=confidence(abs(agreed.correlation), CORRELATION),
+        fix=f"[channels.{name}] sign = -1",
+        lines={f"channels.{name}.sign": -1},
+        mend=lambda r: r.scaled({name: -1.0}),
+        panels=both_sides(
+            recording, relation, pairs, known_channels()[name].unit if name in known_channels() else ""
+        ),
+        **evidence(recording, np.array([0, len(recording) - 1])),
+    )
+
+
+def steering_sign(recording: Recording) -> list[Finding]:
+    """Steering to the left that turns the vehicle right."""
+    compared = compare(recording, STEERING)
+    if compared is None:
+        return []
+    found, pairs = compared
+    if found.rows < ROWS or found.correlation > -0.6 or found.correlation_now > -CORRELATION:
+        return []
+    if improvement(1.0, 1.0 - found.correlation**2, found.rows) < DECISIVE:
+        return []
+    return [_sign_fault(recording, STEERING, found, pairs)]
+
+
+def both_sides(
+    recording: Recording, relation: Relation, pairs: list[Pair], unit: str, lag: float = 0.0
+) -> tuple[Panel, ...]:
+    """Channel and reference against time, and against each other."""
+    a, b = pairs[int(np.argmax([len(a) for a, _ in pairs]))]
+    near = _busiest(b, round(15.0 / recording.dt / pair_step(recording)))
+    seconds = np.arange(len(a))[near] * recording.dt * pair_step(recording)
+    label = f"{relation.name} [{unit}]" if unit else relation.name
+    curves = {"logged": (seconds, a[near]), relation.means: (seconds, b[near])}
+    if lag:
+        curves[f"logged, {lag:.3g} s sooner"] = (seconds - lag, a[near])
+    return (
+        Panel("time of the piece [s]", label, curves),
+        Panel(f"{relation.means} [SI]", label, {"rows": (b, a)}, points=True),
+    )
+
+
+def _busiest(values: Column, rows: int) -> slice:
+    """The stretch of so many rows in which a signal moves most."""
+    if len(values) <= rows:
+        return slice(0, len(values))
+    total = np.concatenate([[0.0], np.cumsum((values - values.mean()) ** 2)])
+    start = int(np.argmax(total[rows:] - total[:-rows]))
+    return slice(start, start + rows)

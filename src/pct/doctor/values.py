@@ -1,0 +1,219 @@
+"""Checks of single values: missing, spikes, frozen."""
+
+from __future__ import annotations
+
+from functools import partial
+from operator import methodcaller
+
+import numpy as np
+
+from pct.doctor.columns import (
+    KEPT,
+    around,
+    blank,
+    cut,
+    is_noisy,
+    median,
+    moving_rows,
+    resolution,
+    runs,
+    unit_of,
+    unwrapped_column,
+)
+from pct.doctor.finding import Finding, confidence, evidence
+from pct.doctor.recording import Recording
+from pct.doctor.relations import RELATIONS, pairs_of, pose_velocity
+from pct.doctor.statistics import Column, noise_of
+from pct.recordings.outliers import STEPS, find_spikes
+from pct.types import Bool
+
+# More such rows than this share are the signal.
+SPIKE_SHARE = 0.02
+# A channel that stands still for so many seconds while the vehicle moves.
+FROZEN_SECONDS = 0.5
+# What a driver may hold still.
+HELD_STILL = ("delta", "delta_dot", "accel")
+# Chance of an equal run as long as the one found, over the whole recording.
+CHANCE = 1e-6
+# A sensor without noise that stood still has to catch up: its step then is this many times those around.
+CATCHES_UP = 4.0
+AROUND = 5
+# It stopped on the way where its last steps are this many times what it can show.
+ON_THE_WAY = 10.0
+# A constant is true where others say the same but for this share of it.
+SAME = 0.03
+
+
+def missing(recording: Recording) -> list[Finding]:
+    """Values that are not finite."""
+    found = []
+    for name, column in recording.channels.items():
+        rows = np.flatnonzero(~np.isfinite(column))
+        if not len(rows):
+            continue
+        share = len(rows) / len(column)
+        found.append(
+            Finding(
+                check="missing",
+                severity="warning" if share < 0.5 else "error",
+                message=f"{recording.called(name)} has no value in {len(rows)} rows ({share:.1%})",
+                channels=(name,),
+                confidence=1.0,
+                fix=(
+                    'cut the rows: faults = "cut" in signals.toml; or log the channel at the rate of '
+                    "the others"
+                ),
+                lines={"faults": "cut"} if share < 0.05 else {},
+                mend=None,
+                panels=around(recording, name, rows),
+                **evidence(recording, rows),
+            )
+        )
+    return found
+
+
+def spikes(recording: Recording) -> list[Finding]:
+    """Values that leave their neighbours and come back within two rows, see `find_spikes`."""
+    found = []
+    for name in recording.channels:
+        if not recording.measured(name):
+            continue
+        column = unwrapped_column(recording, name)
+        wrong = find_spikes(name, column)
+        rows = np.flatnonzero(wrong)
+        if not len(rows) or wrong.mean() > SPIKE_SHARE:
+            continue
+        apart = np.abs(column - median(column, 7))[rows]
+        usual = max(float(np.quantile(np.abs(np.diff(column[~wrong])), 0.98)), 1e-300)
+        found.append(
+            Finding(
+                check="spikes",
+                severity="warning",
+                message=(
+                    f"{recording.called(name)} jumps away and back in {len(rows)} rows, by up to "
+                    f"{np.nanmax(apart):.3g} {unit_of(name)} where 98 % of its steps are below {usual:.3g}"
+                ),
+                channels=(name,),
+                confidence=confidence(float(np.nanmax(apart)), STEPS * usual),
+                fix='leave the rows out; beyond the limits of a vehicle faults = "cut" in signals.toml does',
+                mend=partial(blank, name=name, wrong=wrong),
+                panels=around(recording, name, rows),
+                **evidence(recording, rows),
+            )
+        )
+    return found
+
+
+def frozen(recording: Recording) -> list[Finding]:
+    """A measured channel that repeats one value while the vehicle moves.
+
+    How often a value repeats by chance is taken from the channel itself: with share p of rows that equal the
+    row before, a run of n has the chance p^n.
+    """
+    found = []
+    moving = moving_rows(recording)
+    for name, column in recording.channels.items():
+        if name.startswith(("feature.", "truth.")) or not recording.measured(name):
+            continue
+        good = column[np.isfinite(column)]
+        if len(good) < 30:
+            continue
+        if np.ptp(good) == 0:
+            found.append(
+                Finding(
+                    check="frozen",
+                    # A manoeuvre may hold the steering still; all else moves with the vehicle.
+                    severity="info" if name in HELD_STILL or _is_true(recording, name) else "warning",
+                    message=(
+                        f"{recording.called(name)} is {good[0]:.4g} {unit_of(name)} in all {len(good)} rows"
+                    ),
+                    channels=(name,),
+                    confidence=1.0,
+                    fix=(
+                        f"leave it out: {name} = false under [channels]; see whether the sensor was connected"
+                    ),
+                    mend=methodcaller("without", name),
+                    panels=around(recording, name, np.arange(0)),
+                    **evidence(recording, np.array([0, len(column) - 1])),
+                )
+            )
+            continue
+        equal = np.concatenate([[False], column[1:] == column[:-1]])
+        start, length = runs(equal & moving)
+        if not len(length):
+            continue
+        others = _share_without_longest(equal & moving, start, length, moving)
+        allowed = max(FROZEN_SECONDS / recording.dt, np.log(CHANCE / len(column)) / np.log(min(others, 0.97)))
+        if name in HELD_STILL:
+            continue
+        long = length > allowed
+        if long.any() and not is_noisy(good):
+            # Without noise a drive at rest in a bend repeats its values as well.
+            told = _catches_up(column, start - 1, start + length)
+            long &= told & ((start + length < len(column)) | (name not in KEPT))
+        if not long.any():
+            continue
+        rows = np.concatenate(
+            [np.arange(s - 1, s + n) for s, n in zip(start[long], length[long], strict=True)]
+        )
+        wrong = np.zeros(len(column), bool)
+        wrong[rows] = True
+        found.append(
+            Finding(
+                check="frozen",
+                severity="warning",
+                message=(
+                    f"{recording.called(name)} does not change for {length.max() * recording.dt:.3g} s "
+                    "while the "
+                    f"vehicle moves ({long.sum()} times; elsewhere {others:.1%} of its rows repeat)"
+                ),
+                channels=(name,),
+                confidence=confidence(float(length.max()), float(allowed)),
+                fix="cut these rows: the sensor or its driver stopped",
+                mend=partial(cut, name=name, wrong=wrong),
+                panels=around(recording, name, rows),
+                **evidence(recording, rows),
+            )
+        )
+    return found
+
+
+def _is_true(recording: Recording, name: str) -> bool:
+    """Whether others say as well that a channel is constant."""
+    sides = [relation.sides for relation in RELATIONS if relation.name == name]
+    if name == "vy":
+        sides = [lambda piece: (pose := pose_velocity(piece)) and (piece.columns["vy"], pose[1])]
+    value = float(np.nanmedian(recording.channels[name]))
+    said = [other for side in sides for _, other in pairs_of(recording, side)[0]]
+    if not said:
+        return False
+    others = np.concatenate(said)
+    apart = float(np.quantile(np.abs(others - value), 0.9))
+    return apart < max(SAME * abs(value), 3.0 * noise_of(others), 1e-3)
+
+
+def _catches_up(column: Column, first: np.ndarray, after: np.ndarray) -> Bool[np.ndarray, " _"]:
+    """Whether a signal that stood still from ``first`` on jumps to where it would be, at ``after``.
+
+    Where the recording ends before, whether it stopped on its way.
+    """
+    steps = np.abs(np.diff(column))
+    least = ON_THE_WAY * resolution(column[np.isfinite(column)])
+    told = np.zeros(len(first), bool)
+    for k, (start, stop) in enumerate(zip(first, after, strict=True)):
+        before, later = steps[max(start - AROUND, 0) : start], steps[stop : stop + AROUND]
+        if stop < len(column):
+            usual = np.nanmax(np.concatenate([before, later]), initial=0.0)
+            told[k] = steps[stop - 1] > max(CATCHES_UP * usual, least)
+        else:
+            told[k] = len(before) > 0 and np.nanmedian(before) > least
+    return told
+
+
+def _share_without_longest(
+    equal: Bool[np.ndarray, " _"], start: np.ndarray, length: np.ndarray, moving: Bool[np.ndarray, " _"]
+) -> float:
+    """How often a row repeats, without the runs in question (the longest twentieth of them)."""
+    long = np.argsort(-length)[: max(1, len(length) // 20)]
+    rest = max(int(moving.sum()) - int(length[long].sum()), 1)
+    return max(float(equal.sum() - length[long].sum()) / rest, 1.0 / len(equal))

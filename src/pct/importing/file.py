@@ -1,0 +1,304 @@
+"""One log file to recordings of a dataset: mended, cut, smoothed, resampled, split and written."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import shutil
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from pct.errors import DataError
+from pct.files import sha256
+from pct.importing.card import Summary, summarise
+from pct.logs.readers import RawLog
+from pct.logs.signals import SignalMap
+from pct.recordings.folder import Repairs, mend, read_columns
+from pct.recordings.segments import (
+    TRAIN,
+    Segment,
+    find_laps,
+    moving_stretches,
+    split_blocks,
+    split_laps,
+)
+from pct.recordings.trajectory import Trajectory, recording_row, resample, write_recording
+
+if TYPE_CHECKING:
+    from pct.importing.delays import Delay
+
+Meanwhile: TypeAlias = Callable[[list[tuple[str, Summary]]], object]
+
+SMOOTHERS = ("none", "savgol", "rts")
+SPLITS = ("none", "recording", "lap", "block")
+
+
+class Settings(NamedTuple):
+    """How logs are imported.
+
+    Attributes:
+        dt: time step of the dataset in s; that of each log when None.
+        gap: sound samples at most this far apart, in s, are bridged; at longer gaps a recording is cut.
+        spikes: whether spikes are taken for gaps.
+        smoother: how rates are derived, one of `SMOOTHERS`; ``none`` leaves it to who reads the dataset.
+        standstill: standstills of more seconds than that are left out.
+        shortest: recordings of fewer seconds than that are left out.
+        split: what is held out, one of `SPLITS`.
+        val, test: shares that are held out.
+        split_gap: seconds between the parts that are in none.
+    """
+
+    dt: float | None = None
+    gap: float = 0.1
+    spikes: bool = True
+    smoother: str = "none"
+    standstill: float = 5.0
+    shortest: float = 2.0
+    split: str = "none"
+    val: float = 0.2
+    test: float = 0.0
+    split_gap: float = 2.0
+
+
+class Stored(NamedTuple):
+    """A recording that was written.
+
+    Attributes:
+        part: of the dataset: train, val or test.
+        row: of ``dataset.json``.
+        seconds, metres: its length.
+        summary: for the card.
+    """
+
+    part: str
+    row: dict[str, Any]
+    seconds: float
+    metres: float
+    summary: Summary
+
+
+@dataclasses.dataclass(frozen=True)
+class Imported:
+    """What became of a log file.
+
+    Attributes:
+        file: the path, for messages.
+        name: what its recordings are called.
+        sha256: of its content.
+        error: why it could not be used; empty where it could.
+        rows: of the file.
+        cut: rows that are in no recording because of faults.
+        left_out: further rows that are in none: standstill, too short, or between two parts.
+        spikes, bridged: samples by channel.
+        seams: where it was cut because the positions jump.
+        delays: of the answers to commands.
+        laps: that were found.
+        columns: unit and origin by channel.
+        stored: recordings that were written.
+    """
+
+    file: str
+    name: str
+    sha256: str = ""
+    error: str = ""
+    rows: int = 0
+    cut: int = 0
+    left_out: int = 0
+    spikes: dict[str, int] = dataclasses.field(default_factory=dict)
+    bridged: dict[str, int] = dataclasses.field(default_factory=dict)
+    seams: int = 0
+    delays: dict[str, Delay] = dataclasses.field(default_factory=dict)
+    laps: int = 0
+    columns: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    stored: list[Stored] = dataclasses.field(default_factory=list)
+
+
+def import_file(
+    path: Path,
+    name: str,
+    signals: SignalMap,
+    settings: Settings,
+    folder: Path,
+    samples: int | None = None,
+    meanwhile: Meanwhile | None = None,
+) -> Imported:
+    """Import one log file.
+
+    Args:
+        path: a log.
+        name: what its recordings are called, unique within the dataset.
+        signals: its map.
+        settings: see there.
+        folder: for its recordings alone, made anew.
+        samples: of each recording that are kept for the card; see `summarise`.
+        meanwhile: is called with the part and summary of all recordings while the last ones are hashed.
+
+    Returns:
+        What became of it; a file that cannot be used is told of in ``error``.
+    """
+    # A process that was killed may have begun it.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        return _import(path, name, signals, settings, folder, samples, meanwhile)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except DataError as error:
+        reason = str(error)
+    except BaseException as error:  # whatever a library trips over, the other files are imported
+        reason = f"{path}: cannot use it ({type(error).__name__}: {str(error).splitlines()[:1]})"
+    # Part of it may be written already.
+    shutil.rmtree(folder)
+    return Imported(str(path), name, error=reason)
+
+
+class _Pending(NamedTuple):
+    """A recording that is being written.
+
+    Attributes:
+        part: of the dataset.
+        file: once it is written.
+        row: of ``dataset.json``, once that is known.
+        seconds: its length.
+        summary: for the card.
+    """
+
+    part: str
+    file: Future[Path]
+    row: Future[dict[str, Any]]
+    seconds: float
+    summary: Summary
+
+
+def _import(
+    path: Path,
+    name: str,
+    signals: SignalMap,
+    settings: Settings,
+    folder: Path,
+    samples: int | None,
+    meanwhile: Meanwhile | None,
+) -> Imported:
+    # What is wrong is cut out and told of, whatever the map asks of those who train on the logs directly.
+    signals = dataclasses.replace(signals, faults="cut")
+    with ThreadPoolExecutor(1) as beside, ThreadPoolExecutor(1) as writing:
+        raw, signals = read_columns(path, signals)
+        # Reading keeps all cores busy, and leaves the file in the system's memory; what follows keeps one.
+        digest = beside.submit(_hash, path)
+        # Nothing here holds the columns of a long log once they are written.
+        imported, pending = _cut_up(path, name, raw, signals, settings, folder, samples, writing)
+        del raw
+        if meanwhile is not None and pending:
+            # Python writes as well as draws, and one would wait for the other. Disk and hash need none.
+            wait([one.file for one in pending])
+            meanwhile([(one.part, one.summary) for one in pending])
+    if not pending:
+        raise DataError(
+            f"{path}: expected a drive of {settings.shortest:g} s or more, found none in "
+            f"{imported.rows} rows: see --shortest and --standstill"
+        )
+    stored = [
+        Stored(one.part, one.row.result(), one.seconds, one.summary.sums["metres"], one.summary)
+        for one in pending
+    ]
+    return dataclasses.replace(imported, sha256=digest.result(), stored=stored)
+
+
+def _cut_up(
+    path: Path,
+    name: str,
+    raw: RawLog,
+    signals: SignalMap,
+    settings: Settings,
+    folder: Path,
+    samples: int | None,
+    writing: ThreadPoolExecutor,
+) -> tuple[Imported, list[_Pending]]:
+    """Mend a log and cut it into recordings, which are handed on to be written."""
+    content = mend(path, raw, signals, Repairs(settings.gap, settings.spikes, stray=True, seams=True))
+    several = len(content.trajectories) > 1
+    laps, used = 0, 0
+    columns: dict[str, tuple[str, str]] = {}
+    pending = []
+    for number, whole in enumerate(content.trajectories):
+        stretches = moving_stretches(whole, settings.standstill)
+        for count, (start, stop) in enumerate(stretches):
+            drive = _prepared(whole.slice(start, stop), settings)
+            crossings = cache(partial(find_laps, drive))
+            title = _numbered(_numbered(name, number, several), count, len(stretches) > 1)
+            segments = _split(drive, crossings, settings)
+            for index, segment in enumerate(segments):
+                label = _numbered(title, index, len(segments) > 1)
+                part = drive.slice(segment.start, segment.stop, label)
+                seconds = len(part) * part.dt
+                if seconds < settings.shortest:
+                    continue
+                file = writing.submit(write_recording, folder, part)
+                row = writing.submit(_row, file, part)
+                pending.append(_Pending(segment.part, file, row, seconds, summarise(part, samples)))
+                used += round(seconds / whole.dt)
+            laps += max(len(crossings()) - 1, 0)
+            columns = {key: (drive.units[key], drive.origins[key]) for key in drive.units}
+    # It takes a while to load; now there is other work for the second core.
+    from pct.importing.delays import response_delays
+
+    imported = Imported(
+        file=str(path),
+        name=name,
+        rows=content.rows,
+        cut=content.cut,
+        left_out=sum(map(len, content.trajectories)) - used,
+        spikes=content.spikes,
+        bridged=content.bridged,
+        seams=content.seams,
+        delays=response_delays(content.trajectories),
+        laps=laps,
+        columns=columns,
+    )
+    return imported, pending
+
+
+def _row(file: Future[Path], part: Trajectory) -> dict[str, Any]:
+    return recording_row(file.result(), part)
+
+
+def _numbered(name: str, number: int, several: bool) -> str:
+    return f"{name}_{number:02d}" if several else name
+
+
+def _prepared(drive: Trajectory, settings: Settings) -> Trajectory:
+    """A drive with its derived channels, on the time step that is wanted."""
+    if settings.smoother != "none":
+        from pct.importing.smoothing import smooth
+
+        drive = smooth(drive, settings.smoother)
+    if settings.dt is None:
+        return drive
+    if settings.dt < drive.dt * (1 - 1e-6):
+        raise DataError(
+            f"{drive.source}: expected a step of {settings.dt:g} s or finer, found {drive.dt:g} s: pass --dt "
+            f"{drive.dt * 100:g} or more, or leave it out"
+        )
+    return resample(drive, settings.dt)
+
+
+def _split(drive: Trajectory, crossings: Callable[[], list[int]], settings: Settings) -> list[Segment]:
+    """Parts of a drive; where whole recordings are dealt out, all of it."""
+    gap = round(settings.split_gap / drive.dt)
+    shares = {"val": settings.val, "test": settings.test}
+    if settings.split == "lap" and len(crossings()) > 2:
+        return split_laps(crossings(), len(drive), gap=gap, **shares)
+    if settings.split in ("block", "lap"):
+        return split_blocks(len(drive), gap=gap, **shares)
+    return [Segment(TRAIN, 0, len(drive))]
+
+
+def _hash(path: Path) -> str:
+    """Hash of a file, or of the files of a bag's folder in the order of their names."""
+    if path.is_file():
+        return sha256(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return hashlib.sha256("".join(f"{file.name} {sha256(file)}\n" for file in files).encode()).hexdigest()

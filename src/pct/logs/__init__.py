@@ -1,0 +1,1 @@
+"""Log files of many formats to named columns in SI units."""

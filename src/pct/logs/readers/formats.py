@@ -1,0 +1,57 @@
+"""The table of formats, by file name ending; a new format is one file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from pct.errors import DataError
+from pct.logs.readers.base import RawLog
+from pct.logs.readers.csv import read_csv
+from pct.logs.readers.json import read_json
+from pct.logs.readers.mdf import read_mdf
+from pct.logs.readers.npz import read_npz
+from pct.logs.readers.parquet import read_parquet
+from pct.logs.readers.rosbag import read_bag
+
+Reader = Callable[[Path, Sequence[str] | None, Mapping[str, str]], RawLog]
+
+FORMATS: dict[str, Reader] = {
+    ".csv": read_csv,
+    ".tsv": read_csv,
+    ".json": read_json,
+    ".jsonl": read_json,
+    ".npz": read_npz,
+    ".parquet": read_parquet,
+    ".bag": read_bag,
+    ".db3": read_bag,
+    ".mcap": read_bag,
+    ".mf4": read_mdf,
+}
+# A ROS 2 bag is a folder that holds this file.
+BAG_FOLDER = "metadata.yaml"
+
+
+def read_log(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
+    """Raw columns of a file.
+
+    Args:
+        path: a file with an ending of `FORMATS`, or the folder of a ROS 2 bag.
+        names: columns to read; None for all that hold numbers.
+        options: of the format, see its reader.
+
+    Raises:
+        DataError: the file cannot be read, or lacks a column; names the place.
+    """
+    reader = read_bag if path.is_dir() else FORMATS[path.suffix.lower()]
+    try:
+        return reader(path, names, options)
+    except OSError as error:
+        raise DataError(f"{path}: cannot read it ({error.strerror or error})") from None
+    except MemoryError:
+        raise DataError(f"{path}: not enough memory to read it: split it into shorter recordings") from None
+
+
+def is_log(path: Path) -> bool:
+    """Whether a path ends like a format, or is the folder of a ROS 2 bag."""
+    return path.suffix.lower() in FORMATS if path.is_file() else (path / BAG_FOLDER).is_file()

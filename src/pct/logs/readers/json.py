@@ -1,0 +1,98 @@
+"""JSON: one list of numbers a signal, or one object a sample; nested as the recorder likes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pct.errors import DataError
+from pct.logs.readers.base import RawLog, check_size, columns_from_arrays
+
+# Rows of a list of objects that tell its keys.
+FIRST_ROWS = 1000
+
+
+def read_json(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
+    """Read signals by their key; ``a.b`` is key ``b`` of the object under ``a``, ``null`` is missing.
+
+    A list of objects is a table with one object a row, at the top (``pose.x``) or under a key
+    (``log.pose.x``); so are the lines of a ``.jsonl`` file. A key that a row lacks is a missing value.
+
+    Args:
+        path: the file.
+        names: keys to read; None for all that hold numbers.
+        options: none.
+
+    Raises:
+        DataError: the file is no JSON or lacks a key; a value is no number.
+    """
+    try:
+        content = path.read_bytes()
+        lines = path.suffix.lower() == ".jsonl"
+        found = (
+            [json.loads(line) for line in content.splitlines() if line.strip()]
+            if lines
+            else json.loads(content)
+        )
+    except (ValueError, RecursionError) as error:
+        reason = "too many brackets" if isinstance(error, RecursionError) else error
+        raise DataError(f"{path}: expected JSON, found {reason}: is the file whole?") from None
+    if isinstance(found, list) and not _is_table(found):
+        raise DataError(
+            f"{path}: expected an object of lists or a list of objects, found a list of something else"
+        )
+    if not isinstance(found, list | dict):
+        raise DataError(
+            f"{path}: expected an object of lists or a list of objects, found {type(found).__name__}"
+        )
+    return columns_from_arrays(path, names, lambda key: _look_up(found, key), _keys(path, found))
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+def _look_up(found: Any, key: str) -> Any:
+    """What stands under a dotted key; of a list of objects, that of each row."""
+    if isinstance(found, dict) and key in found:
+        return found[key]
+    if _is_table(found):
+        values = [_look_up(row, key) for row in found]
+        return (
+            None if all(value is None for value in values) else [np.nan if v is None else v for v in values]
+        )
+    first, _, rest = key.partition(".")
+    inner = found.get(first) if isinstance(found, dict) else None
+    return _look_up(inner, rest) if rest and inner is not None else None
+
+
+def _keys(path: Path, found: Any, prefix: str = "", depth: int = 0) -> list[str]:
+    """Dotted keys of all lists; those of a list of objects by its first rows: sensors wake up one by one."""
+    if _is_table(found):
+        inner = dict.fromkeys(leaf for row in found[:FIRST_ROWS] for leaf in _leaves(row))
+        # A key that a row lacks takes nothing in the file.
+        check_size(path, 8 * len(found) * len(inner))
+        return [f"{prefix}{name}" for name in inner]
+    keys: list[str] = []
+    for name, value in found.items():
+        nested = isinstance(value, dict) or _is_table(value)
+        keys += (
+            _keys(path, value, f"{prefix}{name}.", depth + 1)
+            if nested and depth < 20
+            else [f"{prefix}{name}"]
+        )
+    return keys
+
+
+def _leaves(row: Mapping[str, Any], depth: int = 0) -> list[str]:
+    leaves: list[str] = []
+    for name, value in row.items():
+        if isinstance(value, dict) and depth < 20:
+            leaves += [f"{name}.{leaf}" for leaf in _leaves(value, depth + 1)]
+        else:
+            leaves.append(name)
+    return leaves

@@ -1,0 +1,326 @@
+"""`signals.toml`, which maps raw columns of a log to channels: column, unit, sign, delay, origin.
+
+The format is described in ``docs/data.md``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pct.dynamics.channels import known_channels
+from pct.errors import DataError
+from pct.logs.units import USUAL_UNITS
+from pct.types import Column
+
+MAP = "signals.toml"
+ORIGINS = ("measured", "derived", "command")
+FAULTS = ("refuse", "cut")
+# Frames with the lateral axis to the right, and angles and rates positive to the right.
+FRAMES = {"ISO 8855": 1, "SAE": -1, "Unity": -1}
+# Prefixes of columns that are no channel of a model, see DESIGN.md.
+FREE_PREFIXES = ("feature.", "truth.")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Signal:
+    """How one raw column becomes one channel: SI = sign · (raw + offset) in ``unit``, ``delay`` earlier.
+
+    Attributes:
+        column: raw column.
+        unit: of the raw column; when left out what the file says of it, else SI.
+        sign: 1, or -1 where the log counts the other way.
+        offset: added to the raw value first, in the raw column's unit.
+        delay: by how many seconds the column lags behind the other ones; negative for a command that acts
+            later than it is logged.
+        angle: whether the value jumps by a full turn; headings do anyway.
+        origin: ``measured``, ``derived`` or ``command``.
+        time: raw column of its own time; that of the log, or what the file says, when left out.
+        si: unit of the channel.
+        factor: how many of it one raw unit is.
+    """
+
+    column: str
+    unit: str = ""
+    sign: int = 1
+    offset: float = 0.0
+    delay: float = 0.0
+    angle: bool = False
+    origin: str = "measured"
+    time: str = ""
+    si: str = "1"
+    factor: float = 1.0
+
+    def convert(self, column: Column) -> Column:
+        """Raw samples in SI units, jumps of a full turn and all; the same array where they are already."""
+        moved = column + self.offset if self.offset else column
+        return moved if self.plain else self.sign * self.factor * moved
+
+    @property
+    def plain(self) -> bool:
+        """Whether raw samples are in SI units already."""
+        return not self.offset and self.sign * self.factor == 1
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SignalMap:
+    """The content of a ``signals.toml``, its preset merged in.
+
+    Attributes:
+        path: the file, for messages.
+        channels: the signal of each channel.
+        time: raw column of the time.
+        time_unit: its unit; when left out what the file says of it, else s.
+        time_factor: how many seconds one of its unit is.
+        gap: a longer time step than this many usual ones is a fault.
+        vehicle: what drove.
+        reference_ahead: distance of the logged point ahead of the centre of gravity in m.
+        frame: axes that the log counts in; the signs of its channels have it in them already.
+        faults: ``refuse`` or ``cut``.
+        files: pattern of the files' names.
+        format: options of the format's reader.
+    """
+
+    path: Path
+    channels: Mapping[str, Signal]
+    time: str
+    time_unit: str = ""
+    time_factor: float = 1.0
+    gap: float = 1.5
+    vehicle: str = ""
+    reference_ahead: float = 0.0
+    frame: str = "ISO 8855"
+    faults: str = "refuse"
+    files: str = "*"
+    format: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def read_map(path: Path) -> SignalMap:
+    """Read a ``signals.toml`` and the preset that it starts from.
+
+    Raises:
+        DataError: no TOML, an unknown key, preset or channel, or a value of the wrong kind.
+    """
+    return _make_map(path, _read_toml(path))
+
+
+def _make_map(path: Path, content: dict[str, Any]) -> SignalMap:
+    """The map of a file's content."""
+    preset = content.pop("preset", None)
+    if preset is not None:
+        if preset not in presets():
+            raise DataError(f"{path}: unknown preset '{preset}'. Known presets: {', '.join(presets())}")
+        text = resources.files("pct.logs").joinpath("presets", f"{preset}.toml").read_text()
+        content = _merge(tomllib.loads(text), content)
+    tables = {"channels": {}, "time": {}, "format": {}} | content
+    channels, time, options = tables.pop("channels"), tables.pop("time"), tables.pop("format")
+    for name, table in (("channels", channels), ("time", time), ("format", options)):
+        _expect(path, name, table, dict, "a table")
+    _known_keys(path, tables, ("preset", "vehicle", "reference_ahead", "frame", "faults", "files"), "")
+    _known_keys(path, time, ("column", "unit", "gap"), "time.")
+    _known_keys(path, options, ("comment", "separator", "msg_path"), "format.")
+    for key, kind, word in (
+        ("vehicle", str, "a text"),
+        ("reference_ahead", (int, float), "a number in m"),
+        ("files", str, "a text"),
+    ):
+        _expect(path, key, tables.get(key, kind() if kind is str else 0), kind, word)
+    for key, value in options.items():
+        _expect(path, f"format.{key}", value, str, "a text")
+    for key, allowed in (("faults", FAULTS), ("frame", tuple(FRAMES))):
+        if tables.get(key, allowed[0]) not in allowed:
+            raise DataError(
+                f"{path}: expected {key} to be one of {', '.join(allowed)}, found {tables[key]!r}"
+            )
+    for key, place in (
+        ("files", tables.get("files", "*")),
+        ("format.msg_path", options.get("msg_path", ".")),
+    ):
+        if not place or Path(place).is_absolute() or ".." in Path(place).parts:
+            raise DataError(f"{path}: expected {key} to stay in the folder of the map, found {place!r}")
+    if "msg_path" in options:
+        options = {**options, "msg_path": str(path.parent / options["msg_path"])}
+    _expect(path, "time.column", time.get("column"), str, "the raw column of the time")
+    _expect(path, "time.unit", time.get("unit", "s"), str, "a text")
+    gap = time.get("gap", 1.5)
+    _expect(path, "time.gap", gap, (int, float), "a number of steps")
+    if gap <= 1:
+        raise DataError(f"{path}: expected time.gap above 1 step, found {gap}")
+    signals = {
+        name: _read_signal(path, name, table, FRAMES[tables.get("frame", "ISO 8855")])
+        for name, table in channels.items()
+        if table is not False
+    }
+    if not signals:
+        raise DataError(f'{path}: expected channels, found none: write [channels.x] column = "..." and so on')
+    return SignalMap(
+        path=path,
+        channels=signals,
+        time=time["column"],
+        time_unit=time.get("unit", ""),
+        time_factor=_to_si(path, "time", time.get("unit", "s"), "s")[1],
+        gap=gap,
+        format=options,
+        **tables,
+    )
+
+
+def find_map(folder: Path, given: str | None) -> SignalMap:
+    """The map of a folder of logs.
+
+    Args:
+        folder: with a ``signals.toml``, if none is given.
+        given: another ``signals.toml``, or the name of a preset.
+
+    Raises:
+        DataError: there is none, or it cannot be used.
+    """
+    if given is None:
+        if not (folder / MAP).is_file():
+            raise DataError(
+                f"{folder}: expected {MAP} beside the logs, found none: pass --map with a file or a preset "
+                f"({', '.join(presets())}), or let `pct data map` propose one"
+            )
+        return read_map(folder / MAP)
+    if given in presets():
+        return _make_map(folder / MAP, {"preset": given})
+    if not Path(given).is_file():
+        raise DataError(
+            f"--map {given}: expected a {MAP} or a preset, found neither. Presets: {', '.join(presets())}"
+        )
+    return read_map(Path(given))
+
+
+def with_units(path: Path, signals: SignalMap, units: Mapping[str, str]) -> SignalMap:
+    """The map with the units that a file gives for its columns, where the map gives none.
+
+    What stands behind a name need not be a unit; but where it is one of another quantity, something is wrong.
+
+    Raises:
+        DataError: it is a unit that does not convert to the channel's.
+    """
+    channels = dict(signals.channels)
+    for name, signal in channels.items():
+        unit, known = units.get(signal.column, ""), known_channels().get(name)
+        if unit and not signal.unit and known and _is_unit(unit):
+            where = f"column '{signal.column}', channels.{name}"
+            si, factor = _to_si(path, where, unit, known.unit)
+            channels[name] = dataclasses.replace(signal, unit=unit, si=si, factor=factor)
+    unit = units.get(signals.time, "")
+    if signals.time_unit or not unit or not _is_unit(unit):
+        return dataclasses.replace(signals, channels=channels)
+    factor = _to_si(path, f"column '{signals.time}', time", unit, "s")[1]
+    return dataclasses.replace(signals, channels=channels, time_factor=factor)
+
+
+def presets() -> list[str]:
+    """Names of the ready-made maps."""
+    folder = resources.files("pct.logs").joinpath("presets")
+    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot read it ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: expected TOML, found an error: {error}") from None
+
+
+def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of ``over`` in place of those of ``base``, table by table."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _read_signal(path: Path, name: str, table: Any, side: int) -> Signal:
+    """A channel's table; ``side`` is -1 in a frame that counts to the right."""
+    if name not in known_channels() and not name.startswith(FREE_PREFIXES):
+        raise DataError(
+            f"{path}: unknown channel '{name}'. Known channels: {', '.join(known_channels())}; "
+            f"others begin with {' or '.join(FREE_PREFIXES)}"
+        )
+    where = f"channels.{name}"
+    _expect(path, where, table, dict, "a table")
+    _known_keys(path, table, [field.name for field in dataclasses.fields(Signal)][:-2], f"{where}.")
+    _expect(path, f"{where}.column", table.get("column"), str, "the name of a raw column")
+    for key in ("unit", "time"):
+        _expect(path, f"{where}.{key}", table.get(key, ""), str, "a text")
+    for key in ("offset", "delay"):
+        _expect(path, f"{where}.{key}", table.get(key, 0.0), (int, float), "a number")
+    _expect(path, f"{where}.angle", table.get("angle", False), bool, "true or false")
+    if repr(table.get("sign", 1)) not in ("1", "-1"):
+        raise DataError(f"{path}: expected {where}.sign to be 1 or -1, found {table['sign']!r}")
+    if table.get("origin", "measured") not in ORIGINS:
+        raise DataError(
+            f"{path}: expected {where}.origin to be one of {', '.join(ORIGINS)}, found {table['origin']!r}"
+        )
+    known = known_channels().get(name)
+    si, factor = _to_si(
+        path, where, table.get("unit", known.unit if known else "1"), known.unit if known else None
+    )
+    sign = table.get("sign", 1) * (side if known and known.odd else 1)
+    return Signal(**{**table, "sign": sign}, si=si, factor=factor)
+
+
+def _to_si(path: Path, where: str, unit: str, si: str | None) -> tuple[str, float]:
+    """The SI unit of a channel, and how many of it one raw unit is.
+
+    Args:
+        path, where: the map and the key, for messages.
+        unit: of the raw column.
+        si: unit of the channel; None where the channel is free to have any.
+    """
+    if unit == (si or "1"):
+        return unit, 1.0
+    # A g is a gram to a library of units, but not in a driving log.
+    written = "g_0" if unit.lower() == "g" else unit
+    try:
+        quantity = _units().Quantity(written)
+        base = quantity.to(si) if si else quantity.to_base_units()
+        return si or f"{base.units:~}".replace(" ", "") or "1", float(base.magnitude)
+    except Exception:  # the library lets through whatever its parser trips over
+        examples = ", ".join([si, *USUAL_UNITS.get(si, {})]) if si else "m/s, km/h, deg, N"
+        raise DataError(
+            f"{path}: expected {where}.unit to be a unit{f' that converts to {si}' if si else ''} "
+            f"such as {examples}, found '{unit}'"
+        ) from None
+
+
+def _is_unit(text: str) -> bool:
+    try:
+        _units().Quantity("g_0" if text.lower() == "g" else text)
+    except Exception:  # as above
+        return False
+    return True
+
+
+@cache
+def _units() -> Any:
+    import pint
+
+    units: Any = pint.UnitRegistry()
+    units.define("kmph = kilometer / hour")
+    return units
+
+
+def _known_keys(path: Path, table: Mapping[str, Any], known: Iterable[str], prefix: str) -> None:
+    for key in table:
+        if key not in known:
+            raise DataError(f"{path}: unknown key '{prefix}{key}'. Known keys: {', '.join(known)}")
+
+
+def _expect(path: Path, key: str, value: Any, kind: type | tuple[type, ...], words: str) -> None:
+    # In Python a truth value is an integer; in a map it is a mistake.
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        found = "nothing" if value is None else repr(value)
+        raise DataError(f"{path}: expected {key} to be {words}, found {found}")

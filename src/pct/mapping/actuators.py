@@ -1,0 +1,181 @@
+"""Steering, pedals and wheels of a log."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from pct.logs.units import USUAL_UNITS
+from pct.mapping.evidence import Likeness
+from pct.mapping.log import Log
+from pct.mapping.motion import speed_rate
+from pct.mapping.names import axle_of, is_command, turning_unit
+from pct.mapping.proposal import Line
+from pct.mapping.relate import DEGREES, beside, called_so, unless
+from pct.recordings.checks import WHEELBASES
+from pct.types import Column, Float
+
+# The largest angle of front wheels in rad.
+LOCK = 1.3
+# Pedals and drive commands, and whether the vehicle gets faster with them.
+DRIVES = {"throttle": 1, "brake": -1, "drive": 1}
+# A correlation with the rate of the speed that confirms them: hills, gears and drag have their part in it.
+FELT, PLAIN = 0.3, 0.6
+# Full pedals: as a share, in percent, and of a byte; a little more is noise.
+FULL = {"1": 1.0, "percent": 100.0, "1/255": 255.0}
+MARGIN = 1.05
+# Rad/s in each unit of turning.
+TURNING = {"rad/s": 1.0, **{unit: 1 / factor for unit, factor in USUAL_UNITS["rad/s"].items()}}
+# Radii of wheels in m, from a 1:43 car's to a truck's.
+RADII = (0.008, 0.6)
+
+
+def find_steering(log: Log) -> list[Line]:
+    """The angle of the front wheels: its tangent goes with the curvature of the path."""
+    named = log.named("delta")
+    curvature = np.where(log.moving, log.turning / np.maximum(log.speed, 1e-6), np.nan)
+    best: tuple[float, Line] | None = None
+    for name in named or log.nameless():
+        column = log.sound(name)
+        high = float(np.quantile(np.abs(column[np.isfinite(column)]), 0.99))
+        if not named and (high > LOCK or log.is_known(name)):
+            continue
+        stated = log.units.get(name, "")
+        unit = stated or ("deg" if high > LOCK else "rad")
+        factor = math.pi / 180 if unit in DEGREES else 1.0
+        like = _bent(log, factor * column, curvature)
+        if like is not None and not WHEELBASES[0] <= abs(like.ratio) <= WHEELBASES[1]:
+            # The other unit, where that makes a vehicle.
+            other = 1.0 if factor != 1.0 else math.pi / 180
+            again = _bent(log, other * column, curvature) if other * high <= LOCK else None
+            if again is not None and WHEELBASES[0] <= abs(again.ratio) <= WHEELBASES[1]:
+                like, factor = again, other
+        if like is None or (not named and not (abs(like.correlation) > 0.9)):
+            if named and best is None:
+                best = (
+                    -1.0,
+                    Line(
+                        "delta",
+                        name,
+                        "low",
+                        "so called; too little to compare it with",
+                        {} if stated else unless("unit", unit, "rad"),
+                    ),
+                )
+            continue
+        base = abs(like.ratio)
+        sound = WHEELBASES[0] <= base <= WHEELBASES[1]
+        close = abs(like.correlation) > 0.85 and sound
+        steady = named and sound and like.spread < 0.5
+        sure = "high" if close and named else "medium" if close or steady else "low"
+        unit = "deg" if factor != 1.0 else "rad"
+        keys = (
+            {} if unit == ("deg" if stated in DEGREES else stated) else unless("unit", unit, stated or "rad")
+        )
+        goes = "goes" if abs(like.correlation) > 0.5 else "does not go"
+        reason = (
+            f"{called_so(bool(named))}; {goes} with the curvature of the path (correlation "
+            f"{abs(like.correlation):.2f}), which makes a wheelbase of {base:.3g} m"
+        )
+        if not sound and base > WHEELBASES[1]:
+            ratio = f"{base:.3g} over the vehicle's wheelbase in m"
+            reason += (
+                f': the steering wheel\'s, perhaps? Divide by its ratio, {ratio}: unit = "{unit}/15" for 15'
+            )
+        reason, sure = beside(log, name, unit, reason, sure)
+        if like.ratio < 0:
+            keys["sign"] = -1
+        if is_command(name):
+            keys["origin"] = "command"
+        if like.lag < -1.5 * log.windows.step:
+            reason += (
+                f"; the path follows {-like.lag:.2g} s later: a command that acts later has a negative delay"
+            )
+        line = Line("delta", name, sure, reason, keys)
+        # Of two that are called steering the measured one; of two without a name the input.
+        rank = abs(like.correlation) - 0.3 * (not sound) + (-0.05 if named else 0.05) * is_command(name)
+        if best is None or rank > best[0] + 0.02:
+            best = (rank, line)
+    return [best[1]] if best else []
+
+
+def _bent(log: Log, delta: Column, curvature: Float[np.ndarray, " W"]) -> Likeness | None:
+    """How the tangent of a steering angle goes with the curvature of the path."""
+    # Beyond the lock it is no angle of road wheels, but in proportion to it.
+    high = float(np.quantile(np.abs(delta[np.isfinite(delta)]), 0.99))
+    tangent = np.tan(np.clip(delta, -LOCK, LOCK)) if high <= LOCK else delta
+    return log.windows.compare(log.windows.means(tangent), curvature, log.moving)
+
+
+def find_drives(log: Log, lines: Mapping[str, Line]) -> list[Line]:
+    """Pedals and drive commands: full at one, and the speed follows.
+
+    Most models need none of them, so that only what the motion confirms is proposed.
+    """
+    rate = np.where(log.moving, speed_rate(log, lines), np.nan)
+    found: dict[str, Line] = {}
+    for channel, way in DRIVES.items():
+        best = 0.0
+        for name in log.named(channel):
+            like = log.windows.compare(log.windows.means(log.sound(name)), rate, log.moving)
+            felt = way * like.correlation if like is not None else 0.0
+            unit = _share(log, name)
+            if not unit:
+                log.notes.append(
+                    f"{name}: neither a share nor percent: left out; for one that is 80 when full write "
+                    f'[channels.{channel}] unit = "1/80"'
+                )
+            elif felt < FELT:
+                log.notes.append(f"{name}: so called, but the speed does not follow it: left out")
+            elif felt > best:
+                best = felt
+                keys = {**unless("unit", unit, "1"), **({"origin": "command"} if is_command(name) else {})}
+                slower = "slower" if way < 0 else "faster"
+                reason = f"so called; the vehicle gets {slower} with it (correlation {felt:.2f})"
+                found[channel] = Line(channel, name, "high" if felt > PLAIN else "medium", reason, keys)
+    if {"throttle", "brake"} <= set(found):
+        found.pop("drive", None)
+    log.used |= {line.column for line in found.values()}
+    return list(found.values())
+
+
+def _share(log: Log, name: str) -> str:
+    """The unit in which a full pedal is one; empty where its values are none of a pedal."""
+    column = log.sound(name)
+    high = float(np.quantile(np.abs(column[np.isfinite(column)]), 0.999))
+    stated = log.units.get(name, "")
+    if stated in ("%", "percent"):
+        return "percent" if high <= MARGIN * FULL["percent"] else ""
+    if stated not in ("", "1"):
+        return ""
+    return next((unit for unit, full in FULL.items() if high <= MARGIN * full), "")
+
+
+def find_wheels(log: Log) -> list[Line]:
+    """Speeds of the axles' wheels, where they turn: others need the radius of a wheel."""
+    found: dict[str, tuple[tuple[int, float], Line]] = {}
+    for name in log.columns:
+        axle, unit = axle_of(name), log.units.get(name) or turning_unit(name)
+        si = TURNING.get(unit)
+        if not axle or si is None or not log.varies(name):
+            continue
+        like = log.windows.compare(
+            log.windows.means(log.sound(name)) * si, np.where(log.moving, log.speed, np.nan), log.moving
+        )
+        if like is None or not like.agrees or not RADII[0] < 1 / abs(like.ratio) < RADII[1]:
+            continue
+        whole = axle.endswith("axle")
+        channel = f"omega_{axle[0]}"
+        reason = (
+            f"so called; goes with the speed of the positions, on a radius of {1 / abs(like.ratio):.3g} m"
+        )
+        reason += "" if whole else "; one wheel of the axle, which differs from both in curves"
+        keys: dict[str, str | int | float] = {**unless("unit", unit, log.units.get(name) or "rad/s")}
+        if like.ratio < 0:
+            keys["sign"] = -1
+        rank = int(whole), abs(like.correlation)
+        if channel not in found or rank > found[channel][0]:
+            found[channel] = rank, Line(channel, name, "high" if whole else "medium", reason, keys)
+    return [line for _, line in found.values()]

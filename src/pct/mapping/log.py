@@ -1,0 +1,127 @@
+"""The log that a map is made for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pct.logs.readers.base import RawLog
+from pct.mapping.evidence import Windows, without_spikes
+from pct.mapping.names import NAMES, from_unity, means
+from pct.mapping.proposal import Line, factor
+from pct.types import Column
+
+# Columns that are tried for a channel where no name helps.
+MOST_NAMELESS = 24
+TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+
+
+class Log:
+    """Columns on the rows of the time, and what is known of the motion so far.
+
+    Attributes:
+        columns: by name, shape (N,); the clocks are not among them.
+        units: that the file states, by column.
+        windows: over the time.
+        uncovered: columns of other clocks, NaN where these do not reach.
+        used: columns that have become a channel.
+        unity: whether the axes are those of Unity: y is up, z ahead and x to the right.
+        notes: on columns that are left out.
+        course: direction of travel over each window in rad, and ``moving``: where there is one.
+        speed: of the positions over each window in m/s.
+        heading: in rad, shape (N,), where one was found; ``turning``: its rate over each window in rad/s.
+        slip: angle from the heading to the direction of travel over each window in rad.
+    """
+
+    def __init__(self, raw: RawLog, time: Line) -> None:
+        scale = TIME_UNITS[str(time.keys.get("unit", "s"))]
+        self.units = raw.units
+        seconds = raw.columns[time.column] * scale
+        clock = raw.clocks.get(time.column, time.column)
+        self.columns: dict[str, Column] = {}
+        self.uncovered: set[str] = set()
+        for name, column in raw.columns.items():
+            ticks = raw.columns[raw.clocks.get(name, clock)]
+            own = raw.clocks.get(name, clock) == clock
+            if name == time.column or name in raw.clocks.values():
+                continue
+            if own and len(column) >= len(seconds) - 1:
+                self.columns[name] = column[: len(seconds)]
+            elif not own and len(ticks) == len(column):
+                self.columns[name] = np.interp(seconds, ticks * scale, column, left=np.nan, right=np.nan)
+                # Rows that a clock does not cover are no fault.
+                self.uncovered.add(name)
+        rows = min(len(seconds), *(len(column) for column in self.columns.values())) if self.columns else 0
+        self.time = seconds[:rows]
+        self.columns = {name: column[:rows] for name, column in self.columns.items()}
+        self.windows = Windows(self.time)
+        self.used: set[str] = set()
+        self.unity = False
+        self.notes: list[str] = []
+        self.heading: Column | None = None
+        self._sound: dict[str, Column] = {}
+
+    def sound(self, name: str) -> Column:
+        """A column without its spikes and short holes, to compare with others."""
+        if name not in self._sound:
+            self._sound[name] = without_spikes(self.columns[name], self.windows.step)
+        return self._sound[name]
+
+    def named(self, channel: str) -> list[str]:
+        """Columns with a name for a channel, in the axes of the log."""
+        turned = self.unity and channel not in ("x", "y", "psi")
+        return [
+            name
+            for name in self.columns
+            if means(from_unity(name) if turned else name, channel) and self.varies(name, 2)
+        ]
+
+    def nameless(self) -> list[str]:
+        """Columns whose names say nothing, where no name says anything."""
+        free = [
+            name
+            for name in self.columns
+            if name not in self.used
+            and self.varies(name)
+            and not any(means(name, channel) for channel in NAMES)
+        ]
+        return free[:MOST_NAMELESS] if len(free) <= 4 * MOST_NAMELESS else []
+
+    def is_known(self, name: str) -> bool:
+        """Whether a column is that of another channel once more."""
+        column = np.nan_to_num(self.columns[name])
+        others = [np.nan_to_num(self.columns[other]) for other in self.used]
+        return any(abs(np.corrcoef(column, other)[0, 1]) > 0.995 for other in others)
+
+    def varies(self, name: str, values: int = 5) -> bool:
+        finite = self.columns[name][np.isfinite(self.columns[name])]
+        return len(finite) > 0.5 * len(self.columns[name]) and len(np.unique(finite)) >= values
+
+    def head_along(self, heading: Column) -> None:
+        self.heading = heading
+        self.turning = self.windows.changes(heading) / (self.windows.rows * self.windows.step)
+
+    def place(self, lines: Mapping[str, Line]) -> None:
+        """Keep what the pose says of the motion."""
+        x, y = (self.sound(lines[name].column) * factor(lines[name]) for name in ("x", "y"))
+        w = self.windows
+        self.used = {line.column for line in lines.values()}
+        self.pose = (x, y)
+        self.course, self.moving = w.direction(x, y)
+        span = w.rows * w.step
+        if "psi" in lines:
+            line = lines["psi"]
+            finite = self.sound(line.column) + float(line.keys.get("offset", 0.0))
+            heading = np.unwrap(np.nan_to_num(finite * factor(line) * int(line.keys.get("sign", 1))))
+            self.head_along(heading)
+            middle = w.means(heading)
+        else:
+            middle = self.course
+            half = max(1, w.rows // 2)
+            turned = np.angle(np.exp(1j * (self.course[half:] - self.course[:-half]))) / (half * w.step)
+            self.turning = np.concatenate([turned, np.full(half, np.nan)])
+        self.slip = np.angle(np.exp(1j * (self.course - middle)))
+        # The path is an arc over each chord.
+        half_turn = np.clip(np.abs(np.nan_to_num(self.turning)) * span / 2, 1e-6, 1.5)
+        self.speed = np.hypot(w.changes(x), w.changes(y)) / span * half_turn / np.sin(half_turn)

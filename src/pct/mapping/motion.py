@@ -1,0 +1,174 @@
+"""Speeds, yaw rate and accelerations of a log: the columns that go with the motion of the pose."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from pct.logs.units import USUAL_UNITS
+from pct.mapping.log import Log
+from pct.mapping.names import is_wheel, partners
+from pct.mapping.proposal import Line
+from pct.mapping.relate import compared, in_si, is_wild, rank_of, without_delay
+from pct.types import Float
+
+# Accelerometers show part of the weight as well, as the body rolls and pitches.
+NEAR_ACCELERATION = 1.5
+# A correlation that shows an acceleration.
+CONFIRMED = 0.8
+# More wheels than any vehicle has.
+MOST_WHEELS = 12
+
+
+def find_speed(log: Log) -> list[Line]:
+    """The speed: the column that goes with the speed of the positions."""
+    found = []
+    for channel in ("vx", "v"):
+        for name in log.named(channel):
+            found.append((channel, name, True))
+    found += [] if found else [("vx", name, False) for name in log.nameless()]
+    best = None
+    for channel, name, called in found:
+        line = compared(
+            log, channel, name, log.speed, log.moving, called, "the speed of the positions", "m/s"
+        )
+        if line is not None and (best is None or rank_of(log, line, log.pose) > rank_of(log, best, log.pose)):
+            best = line
+    if best is not None and best.sure == "low" and _along_map(log, best.column):
+        best = None
+    best = best or _wheel_speed(log)
+    if best is None:
+        return []
+    log.used.add(best.column)
+    known = USUAL_UNITS["m/s"].keys() | {"m/s"}
+    if best.channel == "v" and best.keys.get("unit", "m/s") not in known:
+        # A motor turns with the wheels, which roll along the vehicle.
+        best = dataclasses.replace(best, channel="vx")
+    return [best]
+
+
+def _wheel_speed(log: Log) -> Line | None:
+    """The speed of one wheel, where the log has no other."""
+    best = None
+    # The rear wheels are not steered.
+    names = sorted(filter(is_wheel, log.columns), key=lambda name: name.lower().rstrip("lr")[-1:] == "f")
+    for name in names if len(names) <= MOST_WHEELS else ():
+        line = compared(log, "vx", name, log.speed, log.moving, True, "the speed of the positions", "m/s")
+        if line is not None and line.sure != "low" and best is None:
+            reason = f"the speed of one wheel, which differs from the vehicle's in curves; {line.reason}"
+            best = dataclasses.replace(line, sure="medium", reason=reason.replace("so called; ", ""))
+    return best
+
+
+def _along_map(log: Log, name: str) -> bool:
+    """Whether a velocity is one along the axes of the map; it is noted."""
+    mean = log.windows.means(log.sound(name))
+    for part in (np.cos(log.course), np.sin(log.course)):
+        like = log.windows.compare(mean, np.where(log.moving, log.speed * part, np.nan), log.moving)
+        if like is not None and like.agrees:
+            log.notes.append(f"{name}: a velocity along the map's axes, not the vehicle's: left out")
+            return True
+    return False
+
+
+def find_side_speed(log: Log) -> list[Line]:
+    """The velocity across the vehicle: the column that goes with the slip angle of the positions."""
+    if log.heading is None:
+        return []
+    reference = log.speed * np.sin(log.slip)
+    best = None
+    named = log.named("vy")
+    for name in named or log.nameless():
+        # A velocity whose forward part has spikes is no better sideways.
+        partner = next((other for other in log.named("vx") if partners(other, name)), name)
+        if is_wild(log, name) or is_wild(log, partner):
+            if named:
+                log.notes.append(f"{name}: left out for its spikes; vy is derived from the pose")
+            continue
+        line = compared(
+            log, "vy", name, reference, log.moving, bool(named), "the sideways speed of the positions", "m/s"
+        )
+        if line is None or (
+            best is not None and rank_of(log, line, log.pose) <= rank_of(log, best, log.pose)
+        ):
+            continue
+        if line.sure == "low" and _along_map(log, name):
+            continue
+        best = line
+    if best is None:
+        return []
+    log.used.add(best.column)
+    return [best]
+
+
+def find_yaw_rate(log: Log) -> list[Line]:
+    """The yaw rate: the column that goes with the rate of the heading."""
+    named = log.named("psi_dot")
+    best = None
+    for name in named or log.nameless():
+        line = compared(
+            log,
+            "psi_dot",
+            name,
+            log.turning,
+            log.windows.whole,
+            bool(named),
+            "the rate of the heading",
+            "rad/s",
+        )
+        if line is not None and log.heading is None:
+            # The slip angle turns the path sooner than the vehicle: that is no lag of the sensor.
+            line = without_delay(line)
+        others = () if log.heading is None else (log.heading,)
+        if line is not None and (best is None or rank_of(log, line, others) > rank_of(log, best, others)):
+            best = line
+    if best is None:
+        return []
+    log.used.add(best.column)
+    return [best]
+
+
+def find_accelerations(log: Log, lines: Mapping[str, Line]) -> list[Line]:
+    """What an accelerometer shows: the rate of the speed, and speed times yaw rate.
+
+    A model needs none of them, so that only what the motion confirms is proposed.
+    """
+    w = log.windows
+    speed, across, rate = log.speed, np.zeros_like(log.speed), speed_rate(log, lines)
+    if "vy" in lines and lines["vy"].sure != "low":
+        across = w.changes(in_si(log, lines["vy"])) / (w.rows * w.step)
+        rate = rate - w.means(in_si(log, lines["vy"])) * log.turning
+    found = []
+    for channel, reference, what in (
+        ("ax", rate, "the rate of the speed"),
+        ("ay", speed * log.turning + across, "speed times yaw rate"),
+    ):
+        best = None
+        for name in log.named(channel):
+            like = w.compare(w.means(log.sound(name)), np.where(log.moving, reference, np.nan), log.moving)
+            line = compared(log, channel, name, reference, log.moving, True, what, "m/s^2", NEAR_ACCELERATION)
+            if line is None or like is None or abs(like.correlation) < CONFIRMED:
+                log.notes.append(f"{name}: so called, but it does not show {what}: left out")
+                continue
+            # Which part of a lag is the sideways velocity's is hard to tell.
+            line = without_delay(line)
+            if best is None or rank_of(log, line, log.pose) > rank_of(log, best, log.pose):
+                best = line
+        if best is not None:
+            log.used.add(best.column)
+            found.append(best)
+    return found
+
+
+def speed_rate(log: Log, lines: Mapping[str, Line]) -> Float[np.ndarray, " W"]:
+    """Rate of the forward speed over each window in m/s^2: of the logged one, else of the positions'."""
+    w = log.windows
+    forward = lines.get("vx", lines.get("v"))
+    if forward is not None and forward.sure != "low":
+        return w.changes(in_si(log, forward)) / (w.rows * w.step)
+    half = max(1, w.rows // 2)
+    rate = np.full_like(log.speed, np.nan)
+    rate[half:-half] = (log.speed[2 * half :] - log.speed[: -2 * half]) / (2 * half * w.step)
+    return rate

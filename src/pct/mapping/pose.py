@@ -1,0 +1,164 @@
+"""Positions and heading of a log: the columns of which one points where the others go."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+
+from pct.errors import DataError
+from pct.logs.units import USUAL_UNITS
+from pct.mapping.evidence import WINDOWS
+from pct.mapping.log import Log
+from pct.mapping.names import other_axis, partners
+from pct.mapping.proposal import Line, factor
+from pct.mapping.relate import NEAR, beside, called_so, stated_unit, written
+
+
+def find_pose(path: Path, log: Log) -> list[Line]:
+    """Positions and heading: the three columns of which the third points where the first two go.
+
+    Names tell whether the axes are those of Unity.
+    """
+    firsts, seconds = log.named("x"), log.named("y")
+    pairs = [(x, y) for x in firsts for y in seconds if x != y]
+    pairs = [pair for pair in pairs if partners(*pair)] or pairs
+    ahead = [(z, x) for x in firsts if (z := _ahead(log, x))]
+    log.unity = bool(ahead)
+    pairs = ahead or pairs
+    called = bool(pairs)
+    if not pairs:
+        names = log.nameless()
+        pairs = [(x, y) for x in names for y in names if x != y]
+    headings = log.named("psi")
+    units = (("rad", 1.0), ("deg", math.pi / 180))
+    pointers = {
+        (name, unit): np.exp(1j * scale * log.sound(name))
+        for name in headings or log.nameless()
+        for unit, scale in units
+    }
+    best: tuple[float, tuple[str, str], str, str, int, float] | None = None
+    for pair in pairs[:600]:
+        course, moving = log.windows.direction(log.sound(pair[0]), log.sound(pair[1]))
+        # On a straight line anything that stands still points the right way.
+        straight = moving.any() and abs(np.exp(1j * course[moving]).mean()) > 0.95
+        if not moving.any() or (straight and not called):
+            continue
+        for (name, unit), turned in pointers.items():
+            if name in pair:
+                continue
+            for side in (1, -1) if called else (1,):
+                how, apart = log.windows.pointing(course, moving, turned if side == 1 else np.conj(turned))
+                # Without a name the plain reading has to hold; columns that come first go first.
+                if (not headings or not called) and (side == -1 or abs(apart) > 0.3):
+                    continue
+                rank = how - 0.02 * (unit == "deg") - 0.02 * (side == -1) - 0.05 * (abs(apart) > 0.3)
+                if best is None or rank > best[0] + 0.01:
+                    best = (rank, pair, name, unit, side, apart)
+    if best is None or best[0] < 0.7:
+        if not called:
+            raise DataError(
+                f"{path}: expected columns of positions, found none by name, and none with a heading that "
+                "points where they go: write the map by hand (docs/data.md)"
+            )
+        pair = pairs[0]
+        lines = [
+            _position(log, name, column, "medium", "so called")
+            for name, column in zip("xy", pair, strict=True)
+        ]
+        if headings:
+            reason = "so called, but it does not point where the positions go"
+            lines.append(Line("psi", headings[0], "low", reason, stated_unit(log, headings[0], "rad")))
+        return lines
+    rank, pair, name, unit, side, apart = best
+    quarter = round(apart / (math.pi / 2)) * 90
+    sure = "high" if rank > 0.9 and called and abs(apart - math.radians(quarter)) < 0.3 else "medium"
+    where = f"{called_so(called)}; '{name}' points where they go (concentration {rank:.2f})"
+    lines = [_position(log, channel, column, sure, where) for channel, column in zip("xy", pair, strict=True)]
+    keys = written(log.units, name, unit, "rad")
+    if side == -1:
+        keys["sign"] = -1
+    if quarter:
+        keys["offset"] = side * (float(quarter) if unit == "deg" else round(math.radians(quarter), 6))
+    reason = (
+        f"{called_so(bool(headings))}; points where the positions go (concentration {rank:.2f}) in {unit}"
+    )
+    reason += f", counted the other way round from {quarter} deg" if side == -1 else ""
+    reason, sure = beside(log, name, unit, reason, sure if headings else "medium")
+    return [*lines, Line("psi", name, sure, reason, keys)]
+
+
+def _position(log: Log, channel: str, column: str, sure: str, reason: str) -> Line:
+    return Line(channel, column, sure, reason, stated_unit(log, column, "m"))
+
+
+def _ahead(log: Log, x: str) -> str:
+    """The position ahead in Unity, where y is up, beside the one to the right; empty in other axes."""
+    up, ahead = other_axis(x, "x", "y"), other_axis(x, "x", "z")
+    if ahead not in log.columns or not log.varies(ahead):
+        return ""
+    level = up not in log.columns or not log.varies(up, 2) or _flat(log, up, ahead)
+    return ahead if level else ""
+
+
+def with_length(log: Log, lines: dict[str, Line]) -> dict[str, Line]:
+    """The positions in mm or cm, where a speed of another name says so."""
+    if "unit" in lines["x"].keys or log.units.get(lines["x"].column):
+        return lines
+    for name in (*log.named("vx"), *log.named("v")):
+        like = log.windows.compare(
+            log.windows.means(log.sound(name)), np.where(log.moving, log.speed, np.nan), log.moving
+        )
+        if like is None or not like.agrees:
+            continue
+        for unit in ("mm", "cm"):
+            ratio = abs(like.ratio) * USUAL_UNITS["m"][unit]
+            if any(1 / NEAR < ratio / usual < NEAR for usual in (1.0, USUAL_UNITS["m/s"]["km/h"])):
+                for channel in ("x", "y"):
+                    line = lines[channel]
+                    reason = f"{line.reason}; '{name}' makes it {unit}"
+                    lines[channel] = dataclasses.replace(line, reason=reason, keys={"unit": unit})
+                log.place(lines)
+                return lines
+    return lines
+
+
+def _flat(log: Log, name: str, other: str) -> bool:
+    """Whether a column varies far less than another, as a height does."""
+    spans = [float(np.ptp(c[np.isfinite(c)])) for c in (log.columns[name], log.columns[other])]
+    return spans[0] < 0.1 * spans[1]
+
+
+def with_course(log: Log, lines: dict[str, Line]) -> dict[str, Line]:
+    """The lines with the heading as direction of travel, where the slip angle explains nothing of it."""
+    if log.heading is None or not {"vx", "vy"} <= set(lines):
+        return lines
+    speeds = []
+    for name in ("vx", "vy"):
+        line = lines[name]
+        late = max(0, round(float(line.keys.get("delay", 0.0)) / log.windows.step))
+        column = log.sound(line.column) * factor(line) * int(line.keys.get("sign", 1))
+        speeds.append(np.append(column[late:], np.full(late, np.nan)))
+    moves = np.abs(speeds[0]) > 0.3 * np.nanquantile(np.abs(speeds[0]), 0.9)
+    beta = np.where(moves, np.arctan2(speeds[1], speeds[0]), np.nan)
+    window = log.windows.means(beta)
+    used = log.moving & (np.abs(window) < 0.5)
+    if used.sum() < WINDOWS:
+        return lines
+    used &= np.abs(window) >= np.median(np.abs(window[used]))
+    as_course, as_heading = (float(np.median(np.abs(log.slip[used] - part))) for part in (0.0, window[used]))
+    if as_course > 0.5 * as_heading:
+        return lines
+    log.head_along(log.heading - np.nan_to_num(beta))
+    lines["psi"] = dataclasses.replace(
+        lines["psi"],
+        channel="course",
+        reason=f"{lines['psi'].reason}; it is the direction of travel, {as_course:.3f} rad from that of the "
+        f"positions (median) and {as_heading:.3f} rad once the slip angle is taken off",
+    )
+    if lines["vy"].sure == "low":
+        reason = "so called; the direction of travel and the positions cannot tell"
+        lines["vy"] = dataclasses.replace(lines["vy"], sure="medium", reason=reason)
+    return {line.channel: line for line in lines.values()}

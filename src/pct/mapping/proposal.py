@@ -1,0 +1,67 @@
+"""What a proposed map holds, and how it is written down."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+
+from pct.logs.units import USUAL_UNITS
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One channel of a proposed map.
+
+    Attributes:
+        channel: the channel.
+        column: raw column.
+        sure: ``high``, ``medium`` or ``low``.
+        reason: why.
+        keys: further keys of the channel: unit, sign, offset, delay, origin.
+    """
+
+    channel: str
+    column: str
+    sure: str
+    reason: str
+    keys: Mapping[str, str | int | float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Proposal:
+    """A proposed map.
+
+    Attributes:
+        time: the column of the time, its only key the unit.
+        lines: of the channels.
+        head: keys before the first table.
+        notes: what the log does not tell.
+    """
+
+    time: Line
+    lines: tuple[Line, ...]
+    head: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    def to_toml(self) -> str:
+        """The map as ``signals.toml``, each table with how sure it is and why."""
+        blocks = [f"{key} = {json.dumps(value)}" for key, value in self.head.items()]
+        blocks += [f"# {note}" for note in self.notes]
+        text = "\n".join(blocks)
+        for line in (self.time, *self.lines):
+            table = "time" if line is self.time else f"channels.{line.channel}"
+            keys = {"column": line.column, **line.keys}
+            rows = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items()]
+            text += "\n\n" + "\n".join([f"# {line.sure}: {line.reason}", f"[{table}]", *rows])
+        return text.lstrip("\n") + "\n"
+
+
+def factor(line: Line) -> float:
+    """How many SI units one raw unit is, of the units that are proposed."""
+    unit = str(line.keys.get("unit", ""))
+    for usual in USUAL_UNITS.values():
+        if unit in usual:
+            return 1 / usual[unit]
+    _, slash, number = unit.rpartition("/")
+    return 1 / float(number) if slash and number.replace(".", "").isdigit() else 1.0

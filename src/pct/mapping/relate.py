@@ -1,0 +1,135 @@
+"""How a column relates to what the motion says of it, as a line of a map: unit, sign, delay and surety."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pct.logs.units import USUAL_UNITS
+from pct.mapping.evidence import Likeness, is_difference
+from pct.mapping.log import Log
+from pct.mapping.proposal import Line, factor
+from pct.types import Bool, Column, Float
+
+# A ratio within this factor of a unit's is taken for the unit.
+NEAR = 1.2
+DEGREES = {"deg", "°", "degree", "degrees"}
+# A value this many times what 99 of 100 rows show is a spike.
+SPIKE = 8.0
+
+
+def compared(
+    log: Log,
+    channel: str,
+    name: str,
+    reference: Float[np.ndarray, " W"],
+    used: Bool[np.ndarray, " W"],
+    called: bool,
+    means_what: str,
+    si: str,
+    near: float = NEAR,
+) -> Line | None:
+    """A channel's line by its column beside a reference in SI; None where neither it nor the name fits."""
+    like = log.windows.compare(log.windows.means(log.sound(name)), np.where(used, reference, np.nan), used)
+    stated = log.units.get(name, "")
+    if like is None or abs(like.correlation) < 0.5:
+        if not called:
+            return None
+        reason = (
+            f"so called; too little in common with {means_what}"
+            if like
+            else "so called; nothing to compare it with"
+        )
+        return Line(channel, name, "low" if like else "medium", reason, stated_unit(log, name, si))
+    if not called and not (abs(like.correlation) > 0.9 and 1 / NEAR < like.ratio < NEAR):
+        return None
+    unit, known = unit_of(abs(like.ratio), si, like, near)
+    keys = written(log.units, name, unit, si)
+    if like.ratio < 0:
+        keys["sign"] = -1
+    if abs(like.lag) >= 0.75 * log.windows.step and abs(like.correlation) > 0.9:
+        keys["delay"] = round(like.lag, 3)
+    sure = "high" if called and known and like.agrees else "medium" if known or like.agrees else "low"
+    sure = sure if called else "medium"
+    reason = (
+        f"{called_so(called)}; {abs(like.ratio):.4g} times {means_what} in {si} "
+        f"(correlation {abs(like.correlation):.2f}"
+        f"{f', {like.lag:.2g} s behind' if 'delay' in keys else ''})"
+    )
+    if known and stated in {si, *USUAL_UNITS[si]}:
+        reason, sure = beside(log, name, unit, reason, sure)
+    return Line(channel, name, sure, reason, keys)
+
+
+def unit_of(ratio: float, si: str, like: Likeness, near: float = NEAR) -> tuple[str, bool]:
+    """The unit that explains a ratio, and whether it is a usual one."""
+    for unit, usual in {si: 1.0, **USUAL_UNITS[si]}.items():
+        if 1 / near < ratio / usual < near:
+            return unit, True
+    if 1 / 3 < ratio < 3 or not like.agrees:
+        return si, False
+    return f"{si}/{float(f'{ratio:.3g}'):g}", False
+
+
+def beside(log: Log, name: str, unit: str, reason: str, sure: str) -> tuple[str, str]:
+    """Reason and surety of a unit beside what the file states."""
+    stated = log.units.get(name, "")
+    if not stated or stated == unit or {stated, unit} <= DEGREES:
+        return reason, sure
+    return f"{reason}; the file says {stated}", "medium" if sure == "high" else sure
+
+
+def in_si(log: Log, line: Line) -> Column:
+    """The column of a line in SI, sooner by its delay."""
+    column = log.sound(line.column) * factor(line) * int(line.keys.get("sign", 1))
+    late = round(float(line.keys.get("delay", 0.0)) / log.windows.step)
+    return np.roll(column, -late)
+
+
+def without_delay(line: Line) -> Line:
+    """The line without the delay that a comparison found."""
+    return dataclasses.replace(line, keys={key: value for key, value in line.keys.items() if key != "delay"})
+
+
+def rank_of(log: Log, line: Line, others: Sequence[Column]) -> tuple[float, float]:
+    """Which of two columns to take: the one that says something of its own, then the surer."""
+    sure = {"high": 2.0, "medium": 1.0, "low": 0.0}[line.sure]
+    own = -1.0 * is_wild(log, line.column) - 0.5 * _differenced(log, line.column)
+    return own + (sure > 0), sure
+
+
+def _differenced(log: Log, name: str) -> bool:
+    """Whether a column is a plain difference of the pose."""
+    column, step = log.columns[name], log.windows.step
+    if log.heading is None:
+        return False
+    return is_difference(column, log.heading, step)
+
+
+def is_wild(log: Log, name: str) -> bool:
+    """Whether a column has spikes: values far beyond those of nearly all rows."""
+    size = np.abs(log.columns[name][np.isfinite(log.columns[name])])
+    return bool(size.max() > SPIKE * np.quantile(size, 0.99))
+
+
+def stated_unit(log: Log, name: str, si: str) -> dict[str, str | int | float]:
+    """The unit that the file states, where it is not SI."""
+    stated = log.units.get(name, "")
+    return {"unit": stated} if stated and stated != si and stated in USUAL_UNITS.get(si, {}) else {}
+
+
+def written(units: Mapping[str, str], name: str, unit: str, si: str) -> dict[str, str | int | float]:
+    """The unit of a column, but for one in SI of which the file says nothing else."""
+    return {} if unit == si == (units.get(name) or si) else {"unit": unit}
+
+
+def unless(key: str, value: str, usual: str) -> dict[str, str | int | float]:
+    """A key of a map, where its value is not the usual one."""
+    return {} if value == usual else {key: value}
+
+
+def called_so(called: bool) -> str:
+    """Whether a column was found by its name, in words."""
+    return "so called" if called else "not by its name"

@@ -1,0 +1,1 @@
+"""Constant parameters of a whole log: errors, descent, covariance, verdicts, curves."""

@@ -1,0 +1,331 @@
+"""Curves that a fit tells, with bands: side force of each axle, handling, and drive force.
+
+They stay meaningful where the numbers of a formula do not: another B with another C may give the same force
+at every slip angle that was driven. The bands are the fit's covariance carried over to the curve (delta
+method), as 95 % intervals of a normal distribution.
+
+References:
+    [1] R. Rajamani, "Vehicle Dynamics and Control", 2nd ed., Springer, 2012, section 3.3: understeer
+        gradient.
+    [2] H. Pacejka, "Tire and Vehicle Dynamics", 3rd ed., Butterworth-Heinemann, 2012, section 1.3: handling
+        diagram.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pct.dynamics.core import ModelSpec
+from pct.dynamics.limits import GRAVITY
+from pct.dynamics.singletrack_pacejka import longitudinal_force
+from pct.dynamics.tires import lateral_force, magic_formula
+from pct.measurement.observation import vehicle_motion
+from pct.optimization.constants.estimate import Fit
+from pct.types import Array, Float
+
+NORMAL_95 = 1.96
+POINTS = 101
+# Steps of differences: as a share of a parameter's range, and of slip angle in rad.
+STEP, SLIP_STEP = 1e-5, 1e-5
+# The handling diagram ends at this share of what both axles can hold.
+SHY = 0.95
+# A curve is drawn so far beyond what was reached.
+BEYOND = 1.5
+# Shares of the driven rows that count as reached: one glitch reaches nothing.
+REACHED = (0.01, 0.99)
+AXLES = ("front", "rear")
+
+
+class Curve(NamedTuple):
+    """A curve with its standard error.
+
+    Attributes:
+        x: where, increasing, (K,).
+        value, std: in the curve's unit, (K,) each.
+        reached: lowest and highest x of the drive.
+    """
+
+    x: Float[np.ndarray, " K"]
+    value: Float[np.ndarray, " K"]
+    std: Float[np.ndarray, " K"]
+    reached: tuple[float, float]
+
+    @property
+    def inside(self) -> np.ndarray:
+        """Which points the drive reached, (K,)."""
+        return (self.x >= self.reached[0]) & (self.x <= self.reached[1])
+
+
+class Curves(NamedTuple):
+    """What is known of a car, whatever its formulas.
+
+    Attributes:
+        side_force: side force of each axle over its slip angle in rad, both positive to the left.
+        force_unit: of ``side_force``: ``N``; ``1``, per static axle load, where the mass was learned, since
+            then motion shows forces over mass only.
+        handling: slip angle in front less that behind, in rad, over lateral acceleration in m/s^2; None where
+            the axles' forces share no range.
+        understeer_gradient: its slope where there is no force, and the standard error, in rad s^2/m.
+        drive_force: force along the car in N over its speed in m/s by drive command; empty without one.
+    """
+
+    side_force: dict[str, Curve]
+    force_unit: str
+    handling: Curve | None
+    understeer_gradient: tuple[float, float]
+    drive_force: dict[float, Curve]
+
+
+class Tyres(NamedTuple):
+    """Tyres of a model.
+
+    Attributes:
+        force: ``force(axle, slip, p, xp)``: side force of an axle in N under its static load, positive to the
+            left, at a slip angle in rad, positive where that turns the force to the left.
+        physical: ``physical(states, p)``: the states, by name, behind those that the sensors show.
+    """
+
+    force: Callable[[str, Array, Any, Any], Array]
+    physical: Callable[[Mapping[str, Any], Any], Mapping[str, Any]] = lambda states, p: states
+
+
+def make_curves(
+    fit: Fit, spec: ModelSpec, states: Float[np.ndarray, "... S"], controls: Float[np.ndarray, "... C"]
+) -> Curves | None:
+    """The curves of a fit.
+
+    Args:
+        fit: from `pct.optimization.constants.estimate.fit_parameters`.
+        spec: the model that was fitted.
+        states: rows that the fitted model goes through; rather than the logged ones, which are noisy.
+        controls: what is logged of the controls.
+
+    Returns:
+        None for a model without tyres, or where the drive never left the speeds at which the model rolls.
+    """
+    tyres = TYRES.get(spec.name)
+    if tyres is None:
+        return None
+    carried = _carrier(fit, spec)
+    p = SimpleNamespace(**{**spec.default_params, **fit.params(spec)})
+    columns = dict(zip(spec.state_names, np.moveaxis(np.asarray(states, float), -1, 0), strict=True))
+    moving = _vehicle_states(spec, tyres, columns, p)
+    slips = _slip_angles(moving, p)
+    if slips is None:
+        return None
+    relative = "m" in spec.param_keys
+    side_force, grids = {}, {}
+    for axle, slip in zip(AXLES, slips, strict=True):
+        low, high = (float(end) for end in np.quantile(slip, REACHED))
+        most = BEYOND * max(abs(low), abs(high))
+        grids[axle] = np.linspace(-most, most, POINTS)
+
+        def force(p: Any, axle: str = axle) -> Array:
+            newtons = tyres.force(axle, grids[axle], p, np)
+            return newtons / _static_load(axle, p) if relative else newtons
+
+        side_force[axle] = Curve(grids[axle], *carried(force), (low, high))
+    value, std = carried(lambda p: np.atleast_1d(_understeer_gradient(tyres, p)))
+    return Curves(
+        side_force,
+        "1" if relative else "N",
+        _handling(tyres, carried, p, grids, moving),
+        (float(value[0]), float(std[0])),
+        _drive_forces(spec, carried, moving, controls),
+    )
+
+
+def curves_table(curves: Curves) -> dict[str, Any]:
+    """All numbers by name, for a JSON file."""
+    gradient, error = curves.understeer_gradient
+    table: dict[str, Any] = {
+        "side_force": {
+            axle: _curve_table(curve, "slip_angle", "rad", curves.force_unit)
+            for axle, curve in curves.side_force.items()
+        },
+        "understeer_gradient": {"value": gradient, "std": error, "unit": "rad s^2/m"},
+    }
+    if curves.handling is not None:
+        table["handling"] = _curve_table(curves.handling, "lateral_acceleration", "m/s^2", "rad")
+    if curves.drive_force:
+        table["drive_force"] = {
+            f"{drive:.3g}": _curve_table(curve, "speed", "m/s", "N")
+            for drive, curve in curves.drive_force.items()
+        }
+    return table
+
+
+def _curve_table(curve: Curve, over: str, x_unit: str, unit: str) -> dict[str, Any]:
+    return {
+        over: {"values": curve.x, "unit": x_unit, "reached": curve.reached},
+        "value": curve.value,
+        "std": curve.std,
+        "low_95": curve.value - NORMAL_95 * curve.std,
+        "high_95": curve.value + NORMAL_95 * curve.std,
+        "unit": unit,
+    }
+
+
+Carrier = Callable[[Callable[[Any], Any]], tuple[np.ndarray, np.ndarray]]
+
+
+def _carrier(fit: Fit, spec: ModelSpec) -> Carrier:
+    """Value (K,) and standard error (K,) of a function of the parameters, by differences."""
+    place, places = 0, {}
+    for key in spec.param_keys:
+        if not spec.full_shapes[key]:
+            places[key] = place
+        place += int(np.prod(spec.full_shapes[key]))
+    slope = fit.deviations(spec) / np.sqrt(np.diag(fit.covariance))
+    numbers = list(places.values())
+    covariance = (fit.covariance * np.outer(slope, slope))[np.ix_(numbers, numbers)]
+    values = {**spec.default_params, **fit.params(spec)}
+
+    def carried(function: Callable[[Any], Any]) -> tuple[np.ndarray, np.ndarray]:
+        def at(key: str, shift: float) -> np.ndarray:
+            return np.asarray(function(SimpleNamespace(**{**values, key: values[key] + shift})), float)
+
+        slopes = []
+        for key in places:
+            low, high = spec.param_bounds[key]
+            step = STEP * (high - low)
+            slopes.append((at(key, step) - at(key, -step)) / (2 * step))
+        variance = np.einsum("pk,pq,qk->k", slopes, covariance, slopes)
+        return np.asarray(function(SimpleNamespace(**values)), float), np.sqrt(np.maximum(variance, 0.0))
+
+    return carried
+
+
+def _vehicle_states(
+    spec: ModelSpec, tyres: Tyres, states: Mapping[str, Any], p: Any
+) -> dict[str, np.ndarray]:
+    """``vx, vy, psi_dot, delta`` of the car itself where it is fast enough to slip, (N,) each.
+
+    Behind sensors with a steering ratio or a lever arm these are undone; lags and biases, which are small
+    beside the range of a drive, are not.
+    """
+    columns = {name: np.asarray(values) for name, values in tyres.physical(states, p).items()}
+    if "vx" not in columns:
+        columns["vx"] = columns["v"] * np.cos(columns["beta"])
+        columns["vy"] = columns["v"] * np.sin(columns["beta"])
+    if spec.measurement is not None:
+        columns |= vehicle_motion(spec.measurement, p, columns, np)
+    fast = columns["vx"] >= float(p.v_blend_high)
+    return {name: columns[name][fast] for name in ("vx", "vy", "psi_dot", "delta")}
+
+
+def _slip_angles(moving: Mapping[str, np.ndarray], p: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """Slip angles in front and behind in rad; None where the car never slipped."""
+    if not moving["vx"].size:
+        return None
+    lf, lr = float(p.lf), float(p.lr)
+    front = moving["delta"] - np.arctan((moving["vy"] + lf * moving["psi_dot"]) / moving["vx"])
+    rear = np.arctan((lr * moving["psi_dot"] - moving["vy"]) / moving["vx"])
+    return front, rear
+
+
+def _static_load(axle: str, p: Any) -> Array:
+    """Load of an axle at rest in N."""
+    return p.m * GRAVITY * (p.lr if axle == "front" else p.lf) / (p.lf + p.lr)
+
+
+def _understeer_gradient(tyres: Tyres, p: Any) -> Array:
+    """m / L (lr / C_f - lf / C_r) with the axles' slopes at zero slip, in rad s^2/m [1]."""
+    ends = np.array([-SLIP_STEP, SLIP_STEP])
+    slopes = [np.diff(tyres.force(axle, ends, p, np))[0] / (2 * SLIP_STEP) for axle in AXLES]
+    return p.m / (p.lf + p.lr) * (p.lr / slopes[0] - p.lf / slopes[1])
+
+
+def _handling(
+    tyres: Tyres,
+    carried: Carrier,
+    p: Any,
+    grids: Mapping[str, np.ndarray],
+    moving: Mapping[str, np.ndarray],
+) -> Curve | None:
+    """The handling diagram [2]: both axles' slip angles at the same lateral acceleration, steady."""
+
+    def acceleration(axle: str, slip: Array, p: Any) -> Array:
+        return GRAVITY * tyres.force(axle, slip, p, np) / _static_load(axle, p)
+
+    rising = {}
+    for axle, slip in grids.items():
+        at = acceleration(axle, slip, p)
+        middle = slip.size // 2
+        # From zero slip to both sides up to the peaks: beyond them the slip angle is not unique.
+        low, high = int(np.argmin(at[: middle + 1])), middle + int(np.argmax(at[middle:]))
+        if high - low < 2:
+            return None
+        rising[axle] = slip[low : high + 1], (at[low], at[high])
+    low = max(ends[0] for _, ends in rising.values())
+    high = min(ends[1] for _, ends in rising.values())
+    if low >= high:
+        return None
+    # At the peaks a little force takes any slip angle.
+    x = (low + high) / 2 + SHY * (high - low) / 2 * np.linspace(-1, 1, POINTS)
+
+    def difference(p: Any) -> Array:
+        front, rear = (np.interp(x, acceleration(axle, slip, p), slip) for axle, (slip, _) in rising.items())
+        return front - rear
+
+    reached = np.quantile(moving["vx"] * moving["psi_dot"], REACHED)
+    return Curve(x, *carried(difference), (float(reached[0]), float(reached[1])))
+
+
+def _drive_forces(
+    spec: ModelSpec, carried: Carrier, moving: Mapping[str, np.ndarray], controls: np.ndarray
+) -> dict[float, Curve]:
+    """Force along the car over speed at the strongest braking that was commanded, coasting and full drive."""
+    columns = dict(zip(spec.control_names, np.moveaxis(np.asarray(controls, float), -1, 0), strict=True))
+    if spec.measurement is not None and spec.measurement.pedals:
+        columns["drive"] = columns["throttle"] - columns["brake"]
+    if "drive" not in columns:
+        return {}
+    low, high = (float(end) for end in np.quantile(columns["drive"], REACHED))
+    slow, fast = (float(end) for end in np.quantile(moving["vx"], REACHED))
+    speed = np.linspace(0.0, BEYOND * fast, POINTS)
+    curves = {}
+    for command in dict.fromkeys((high, 0.0, low)):
+
+        def force(p: Any, command: float = command) -> Array:
+            return longitudinal_force(speed, 1.0, command, p, np)
+
+        curves[command] = Curve(speed, *carried(force), (slow, fast))
+    return curves
+
+
+def _linear(axle: str, slip: Array, p: Any, xp: Any) -> Array:
+    stiffness = p.C_Sf if axle == "front" else p.C_Sr
+    return p.mu * stiffness * _static_load(axle, p) * slip
+
+
+def _magic(axle: str, slip: Array, p: Any, xp: Any) -> Array:
+    B, C, D, E, S_h, S_v = (getattr(p, f"{name}{axle[0]}") for name in ("B_", "C_", "D_", "E_", "S_h", "S_v"))
+    return magic_formula(slip + S_h, B, C, D, E, xp) + S_v
+
+
+def _combined(axle: str, slip: Array, p: Any, xp: Any) -> Array:
+    return lateral_force(-slip, _static_load(axle, p), p, xp)
+
+
+def _behind_sensors(states: Mapping[str, Any], p: Any) -> dict[str, Any]:
+    shown = {"delta", "psi_dot", "beta"}
+    return {
+        name: float(getattr(p, f"alpha_{name}")) * values + float(getattr(p, f"beta_{name}"))
+        if name in shown
+        else values
+        for name, values in states.items()
+    }
+
+
+TYRES: Mapping[str, Tyres] = {
+    "singletrack": Tyres(_linear),
+    "singletrack-augmented": Tyres(_linear, _behind_sensors),
+    "singletrack-pacejka": Tyres(_magic),
+    "singletrack-drift": Tyres(_combined),
+}
+"""Tyres by model, read from the model's own parameters."""

@@ -1,0 +1,210 @@
+"""Levenberg-Marquardt over the rollouts of windows: the way to the parameters that meet the log best.
+
+`best_way` goes a few steps from every start and on with those that come far; `descend` goes to the end.
+What is minimised weighs each channel by what is left of its errors, so its unit changes along the way.
+Starts that are free are eliminated window by window (`without_starts`).
+
+References:
+    K. Levenberg, Quarterly of Applied Mathematics 2 (1944); D. Marquardt, SIAM J. Appl. Math. 11 (1963).
+    H. Bock, "Recent advances in parameter identification techniques for O.D.E.", 1983: multiple shooting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from pct.optimization.constants.errors import AllWindows, NormalEquations, RolloutErrors
+from pct.windows.window_set import WindowSet
+
+# An error that is smaller than this share of the channel's scale is as good as none.
+FLOOR = 1e-7
+# An iteration that gains less than this share of the cost gains nothing.
+TOLERANCE = 1e-4
+# In a channel's usual error, one beyond so many times the median counts like that: first, and later.
+FIRST_CLIPPED, CLIPPED = 1.0, 10.0
+# So many iterations in a row that gain less end it.
+PATIENCE = 2
+FIRST_DAMPING, LEAST_DAMPING, LARGEST_DAMPING = 1e-2, 1e-7, 1e8
+# Spread of further starts on the unbounded axis.
+SPREAD = 0.7
+# Iterations from every start, and how many of them go on; iterations before the best goes on alone.
+COARSE_ITERATIONS, CONTINUED, FIRST_ITERATIONS = 8, 3, 30
+# A window with an error beyond so many of its channel's usual ones is broken and left out, up to a share.
+REJECTED = 50.0
+MOST_REJECTED = 0.3
+
+
+class Point(NamedTuple):
+    """Raw parameters (P,), offsets of the starts (K, W), and the errors there (C, T, W)."""
+
+    raw: np.ndarray
+    offsets: np.ndarray
+    error: np.ndarray
+
+
+class Path(NamedTuple):
+    """Where a descent is, which windows it keeps, (W,), and the cost after each of its iterations."""
+
+    point: Point
+    kept: np.ndarray
+    cost: tuple[float, ...]
+
+
+class Problem:
+    """What is minimised, by point.
+
+    Args:
+        errors: of the model.
+        windows: of the logs.
+        numbers: which of them.
+        centre: of the prior on the unbounded axis, (P,).
+        prior: its standard deviation.
+        huber: an error beyond so many of its channel's counts by its size.
+    """
+
+    def __init__(
+        self,
+        errors: RolloutErrors,
+        windows: WindowSet,
+        numbers: np.ndarray,
+        centre: np.ndarray,
+        prior: float | np.ndarray,
+        huber: float,
+    ) -> None:
+        self.centre, self.prior, self._huber = centre, prior, huber
+        self._count = len(numbers)
+        self._all = AllWindows(errors, windows, numbers)
+        self._free = errors.free
+        self._least = FLOOR * errors.spec.scales[list(errors.channels)]
+        # Each row is in so many windows.
+        strides = np.diff(np.asarray(windows.arrays.starts)[numbers])
+        stride = np.median(strides) if strides.size else windows.horizon
+        self.overlap = max(1.0, windows.horizon / max(1.0, float(stride)))
+
+    def at(self, raw: np.ndarray, offsets: np.ndarray | None = None) -> Point:
+        """The errors; starts are as they are logged when left out."""
+        if offsets is None:
+            offsets = np.zeros((self._free, self._count))
+        return Point(raw, offsets, self._all.errors(raw, offsets))
+
+    def start(self, point: Point) -> Path:
+        """A descent that has not begun."""
+        return Path(point, np.ones(self._count, bool), ())
+
+    def typical(self, path: Path, clipped: float) -> np.ndarray:
+        """Root mean square error by channel, one beyond so many times the median error counted like that."""
+        size = np.abs(path.point.error[..., path.kept])
+        most = clipped * np.median(size, axis=(1, 2), keepdims=True)
+        return np.maximum(np.sqrt(np.mean(np.minimum(size, most) ** 2, axis=(1, 2))), self._least)
+
+    def broken(self, path: Path) -> np.ndarray:
+        """Which windows have an error far beyond the usual ones, (W,)."""
+        usual = self.typical(path, FIRST_CLIPPED)[:, None, None]
+        return (np.abs(path.point.error) / usual).max(axis=(0, 1)) > REJECTED
+
+    def cost(self, path: Path, sigma: np.ndarray) -> float:
+        """Half the weighted sum of squares, large errors by their size, and the prior."""
+        size = np.abs(path.point.error[..., path.kept]) / sigma[:, None, None]
+        huber = self._huber
+        data = np.where(size > huber, huber * size - huber**2 / 2, size**2 / 2).sum()
+        away = (path.point.raw - self.centre) / self.prior
+        return float(data / self.overlap + 0.5 * np.sum(away**2))
+
+    def normal(self, path: Path, sigma: np.ndarray, among: np.ndarray | None = None) -> NormalEquations:
+        """Normal equations of the data, of the kept windows or of those among them, (W,)."""
+        chosen = path.kept if among is None else path.kept & among
+        return self._all.normal(path.point.raw, path.point.offsets, sigma, chosen, self._huber)
+
+    def move(self, path: Path, equations: NormalEquations, damping: float) -> Path:
+        """A step of Levenberg and Marquardt."""
+        reduced = without_starts(equations, damping)
+        weight = self.overlap / self.prior**2
+        matrix = reduced.matrix + (1 + damping) * weight * np.eye(self.centre.size)
+        gradient = reduced.gradient.sum(axis=1) + weight * (path.point.raw - self.centre)
+        step = -np.linalg.solve(matrix, gradient)
+        offsets = np.zeros_like(path.point.offsets)
+        offsets[:, path.kept] = -(reduced.starts + np.einsum("pkb,p->kb", reduced.follow, step))
+        share = 1 / max(1.0, np.abs(step).max())
+        return path._replace(
+            point=self.at(path.point.raw + share * step, path.point.offsets + share * offsets)
+        )
+
+
+def best_way(
+    problem: Problem, first: Point, starts: int, iterations: int, report: Callable[[float], None]
+) -> Path:
+    """Few steps from every start, more from those that came far, and the best of them."""
+    rng = np.random.default_rng(0)
+    paths = [problem.start(first)]
+    for _ in range(starts - 1):
+        point = problem.at(problem.centre + SPREAD * rng.standard_normal(problem.centre.size))
+        if np.isfinite(point.error).all():
+            paths.append(problem.start(point))
+    for most, left in ((COARSE_ITERATIONS, CONTINUED), (FIRST_ITERATIONS, 1)):
+        if len(paths) > left or left == 1:
+            paths = [descend(problem, path, min(most, iterations), FIRST_CLIPPED, report) for path in paths]
+            paths.sort(key=lambda path: float(np.log(problem.typical(path, FIRST_CLIPPED)).sum()))
+            paths = paths[:left]
+    return paths[0]
+
+
+def descend(problem: Problem, path: Path, most: int, clipped: float, report: Callable[[float], None]) -> Path:
+    """Levenberg-Marquardt until so many iterations have been made in all, or none gains any more."""
+    damping, idle = FIRST_DAMPING, 0
+    while len(path.cost) < most:
+        sigma = problem.typical(path, clipped)
+        here = problem.cost(path, sigma)
+        equations = problem.normal(path, sigma)
+        gain = 0.0
+        while damping < LARGEST_DAMPING:
+            moved = problem.move(path, equations, damping)
+            gain = here - problem.cost(moved, sigma)
+            if gain > 0:
+                path, damping = moved, max(damping / 6, LEAST_DAMPING)
+                break
+            damping *= 4
+        path = path._replace(cost=(*path.cost, here - max(gain, 0.0)))
+        report(path.cost[-1])
+        idle = 0 if gain > TOLERANCE * here else idle + 1
+        if idle == PATIENCE or not gain > 0:
+            broken = problem.broken(path)
+            if not (broken & path.kept).any() or broken.mean() > MOST_REJECTED:
+                break
+            path, damping, idle = path._replace(kept=~broken), FIRST_DAMPING, 0
+    return path
+
+
+class Reduced(NamedTuple):
+    """Normal equations of the parameters alone, and how the starts follow them.
+
+    Attributes:
+        matrix: (P, P).
+        gradient: by window, (P, B).
+        starts: what the starts move by where the parameters stay, (K, B), negative.
+        follow: what they move by with each parameter, (P, K, B), negative.
+    """
+
+    matrix: np.ndarray
+    gradient: np.ndarray
+    starts: np.ndarray
+    follow: np.ndarray
+
+
+def without_starts(equations: NormalEquations, damping: float = 0.0) -> Reduced:
+    """Eliminate the starts, window by window (the Schur complement)."""
+    matrix, gradient, cross, block, start_gradient = equations
+    count = len(start_gradient)
+    # Where errors are beyond measure their weights are zero; what is divided by is not.
+    blocks = block.transpose(2, 0, 1) * (1 + damping * np.eye(count)) + 1e-200 * np.eye(count)
+    right = np.concatenate([cross, start_gradient[None]]).transpose(2, 1, 0)  # (B, K, P + 1)
+    solved = np.linalg.solve(blocks, right).transpose(2, 1, 0)
+    follow, starts = solved[:-1], solved[-1]
+    return Reduced(
+        matrix * (1 + damping * np.eye(len(matrix))) - np.einsum("pkb,qkb->pq", cross, follow),
+        gradient - np.einsum("pkb,kb->pb", cross, starts),
+        starts,
+        follow,
+    )

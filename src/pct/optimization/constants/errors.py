@@ -1,0 +1,225 @@
+"""Errors of rollouts over windows and their derivatives, compiled once for a model and any data.
+
+`make_rollout_errors` fixes the model, the integration and what is compared; data come as arguments, so that
+one compilation serves all logs, starts and seeds of the same shape. `AllWindows` evaluates them over a log.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pct.dynamics.core import ModelSpec, flatten_bounds, flatten_params, unflatten_params
+from pct.errors import UsageError
+from pct.optimization.bounds import to_bounds
+from pct.rollout.history import make_history_rollout
+from pct.types import Array, Float, WholeWindows
+from pct.windows.window_set import WindowSet
+
+# Windows whose derivatives are in memory at once, and a multiple that vector units like.
+CHUNK, LANES = 256, 32
+
+
+class NormalEquations(NamedTuple):
+    """Sums of weighted products of derivatives; K counts the free states of a window's start.
+
+    Attributes:
+        matrix: of the parameters, over all windows, (P, P).
+        gradient: of the parameters by window, (P, B).
+        cross: of the parameters with each window's start, (P, K, B).
+        block: of each window's start, (K, K, B).
+        start_gradient: of each window's start, (K, B).
+    """
+
+    matrix: Float[Array, "P P"]
+    gradient: Float[Array, "P B"]
+    cross: Float[Array, "P K B"]
+    block: Float[Array, "K K B"]
+    start_gradient: Float[Array, "K B"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RolloutErrors:
+    """Compiled functions of raw parameters (P,), offsets of the starts (K, B) and `WholeWindows`.
+
+    Attributes:
+        spec: the model.
+        channels: positions of the compared states.
+        free: number of free states of a start, K: none, or all that are compared.
+        errors: ``errors(raw, offsets, windows)``: of the compared channels in their unit, (C, T, B); where
+            starts are free, the first row is how far they are from what is logged.
+        normal: ``normal(raw, offsets, windows, sigma, huber, keep)``: `NormalEquations` of errors in units of
+            ``sigma`` (C,), weighted as Huber's loss is and by ``keep``, 1 or 0, (B,).
+    """
+
+    spec: ModelSpec
+    channels: tuple[int, ...]
+    free: int
+    errors: Callable[..., Float[Array, "C T B"]]
+    normal: Callable[..., NormalEquations]
+
+
+def make_rollout_errors(
+    spec: ModelSpec,
+    base_params: Mapping[str, Any],
+    history: int,
+    *,
+    integrator: str = "rk4",
+    substeps: int = 1,
+    compare: Sequence[str] = (),
+    free_start: bool = False,
+) -> RolloutErrors:
+    """Errors of a model's rollouts.
+
+    Args:
+        spec: the model, with its bounds.
+        base_params: all parameters and ``dt``, from `ModelSpec.build_base_params`.
+        history: rows before a window's start.
+        integrator, substeps: how a time step is integrated.
+        compare: names of the states whose errors count; all when left out.
+        free_start: whether the compared states are unknown at each window's start, too.
+
+    Raises:
+        UsageError: ``compare`` names no state, or free starts with an observer, which finds them itself.
+    """
+    if unknown := set(compare) - set(spec.state_names):
+        raise UsageError(f"--compare {unknown.pop()}: expected some of {', '.join(spec.state_names)}")
+    if free_start and spec.measurement is not None and spec.measurement.observer:
+        raise UsageError("--free-start: the observer finds the starts; add --no-observer")
+    keys, shapes = spec.param_keys, spec.full_shapes
+    low, high, log_mask = bounds_of(spec)
+    channels = tuple(i for i, name in enumerate(spec.state_names) if not compare or name in compare)
+    free = channels if free_start else ()
+    roll = make_history_rollout(spec, base_params, integrator, substeps, history)
+
+    def params_of(raw: Array) -> dict[str, Array]:
+        return unflatten_params(to_bounds(raw, low, high, log_mask), keys, shapes)
+
+    def moved(offsets: Array, windows: WholeWindows) -> WholeWindows:
+        """Windows whose starts are so far from what is logged."""
+        states = list(windows.states)
+        for offset, i in zip(offsets, free, strict=True):
+            states[i] = states[i].at[history].add(offset)
+        return windows._replace(states=tuple(states))
+
+    def residual(states: Sequence[Array], offsets: Array, windows: WholeWindows) -> Array:
+        rows = []
+        for i in channels:
+            error = states[i] - windows.states[i][history + 1 :]
+            rows.append(jnp.arctan2(jnp.sin(error), jnp.cos(error)) if spec.angle_mask[i] else error)
+        ahead = jnp.stack(rows)
+        return jnp.concatenate([offsets[:, None], ahead], axis=1) if free else ahead
+
+    @jax.jit
+    def errors(raw: Array, offsets: Array, windows: WholeWindows) -> Array:
+        return residual(roll.states(params_of(raw), moved(offsets, windows))[1], offsets, windows)
+
+    @jax.jit
+    def normal(
+        raw: Array, offsets: Array, windows: WholeWindows, sigma: Array, huber: Array, keep: Array
+    ) -> NormalEquations:
+        size, count = raw.size, raw.size + len(free)
+        unit = jnp.eye(count, dtype=raw.dtype)
+        directions = jax.vmap(lambda d: jax.jvp(params_of, (raw,), (d,))[1])(unit[:, :size])
+        none = jnp.zeros((count, 1), raw.dtype)
+        along_start = tuple(
+            unit[:, size + free.index(i), None] if i in free else none for i in range(len(spec.states))
+        )
+        states, change = roll.sensitivities(params_of(raw), directions, moved(offsets, windows), along_start)
+        error = residual(states, offsets, windows) / sigma[:, None, None]
+        weight = keep * jnp.minimum(1.0, huber / jnp.maximum(jnp.abs(error), huber))
+        jacobian = jnp.stack([change[i] for i in channels])  # (C, T, P + K, B)
+        if free:
+            first = jnp.broadcast_to(unit[size:, None, :, None], (len(free), 1, count, error.shape[2]))
+            jacobian = jnp.concatenate([first, jacobian], axis=1)
+        jacobian = jacobian / sigma[:, None, None, None]
+        weighted = jacobian * weight[:, :, None]
+        gradient = jnp.einsum("ctpb,ctb->pb", weighted, error)
+        by_start = jnp.einsum("ctpb,ctkb->pkb", weighted, jacobian[:, :, size:])
+        return NormalEquations(
+            matrix=jnp.einsum("ctpb,ctqb->pq", weighted[:, :, :size], jacobian[:, :, :size]),
+            gradient=gradient[:size],
+            cross=by_start[:size],
+            block=by_start[size:],
+            start_gradient=gradient[size:],
+        )
+
+    return RolloutErrors(spec, channels, len(free), errors, normal)
+
+
+class AllWindows:
+    """Errors of all windows of a fit, in parts of equal size; what goes in and comes out is on the host."""
+
+    def __init__(self, errors: RolloutErrors, windows: WindowSet, numbers: np.ndarray) -> None:
+        self._functions, self._count = errors, len(numbers)
+        few = self._count <= LANES
+        size = self._count if few else min(CHUNK, LANES * -(-self._count // (2 * LANES)))
+        self._padding = -self._count % size
+        padded = np.resize(numbers, self._count + self._padding).reshape(-1, size)
+        self._parts = [windows.whole(part) for part in padded]
+        self._dtype = self._parts[0].states[0].dtype
+
+    def errors(self, raw: np.ndarray, offsets: np.ndarray) -> Float[np.ndarray, "C T W"]:
+        """Errors at raw parameters (P,) and offsets of the starts (K, W)."""
+        parts = self._map(self._functions.errors, raw, self._split(offsets))
+        return np.concatenate(parts, axis=-1)[..., : self._count]
+
+    def normal(
+        self, raw: np.ndarray, offsets: np.ndarray, sigma: np.ndarray, kept: np.ndarray, huber: float
+    ) -> NormalEquations:
+        """Normal equations of the kept windows, (W,)."""
+        # Of the windows that fill the last part up, none is.
+        kept = np.pad(kept, (0, self._padding)).reshape(len(self._parts), -1)
+        given = (jnp.asarray(sigma, self._dtype), jnp.asarray(huber, self._dtype))
+        needed = kept.any(axis=1)
+        parts = self._map(
+            lambda raw, offsets, windows, keep: self._functions.normal(raw, offsets, windows, *given, keep),
+            raw,
+            self._split(offsets),
+            kept,
+            needed=needed,
+        )
+        matrices, *by_window = zip(*parts, strict=True)
+        chosen = kept[needed].ravel()
+        return NormalEquations(
+            sum(matrices), *(np.concatenate(part, axis=-1)[..., chosen] for part in by_window)
+        )
+
+    def _split(self, offsets: np.ndarray) -> list[np.ndarray]:
+        return np.split(np.pad(offsets, ((0, 0), (0, self._padding))), len(self._parts), axis=-1)
+
+    def _map(
+        self,
+        function: Callable[..., Any],
+        raw: np.ndarray,
+        *by_part: Any,
+        needed: Any = None,
+    ) -> list[Any]:
+        """A compiled function of all parts or those needed; two at a time, since each runs on one core."""
+        place = partial(jnp.asarray, dtype=self._dtype)
+
+        def job(windows: WholeWindows, offsets: np.ndarray, *given: np.ndarray) -> Any:
+            result = function(place(raw), place(offsets), windows, *map(place, given))
+            return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), result)
+
+        parts: Any = zip(self._parts, *by_part, strict=True)
+        if needed is not None:
+            parts = itertools.compress(parts, needed)
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            return list(pool.map(lambda part: job(*part), parts))
+
+
+def bounds_of(spec: ModelSpec) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lower and upper bounds and logarithmic entries of the flat vector, (P,) each."""
+    keys, shapes = spec.param_keys, spec.full_shapes
+    low, high = flatten_bounds(keys, spec.param_bounds, shapes)
+    log = {key: float(spec.parameter(key).log) for key in keys}
+    return low, high, flatten_params(log, keys, shapes) > 0

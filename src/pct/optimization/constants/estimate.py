@@ -1,0 +1,214 @@
+"""Constant parameters of a whole log by Levenberg-Marquardt over rollouts, with errors of the estimates.
+
+All learned parameters of the model, those of the measurement and the observer's gains included, are moved
+until the rollouts meet the log: begun by the rows before each window, then open loop over its horizon. An
+error counts in units of what is left of its channel's errors, which is found along the way, so no channel has
+to be weighted by hand. Rows that windows share count once.
+
+Where starts are free, the state at each window's start is unknown, too, and its logged row is one reading
+among the others: with noise in the readings alone, that is maximum likelihood.
+
+The covariance is that of the jackknife over blocks of windows [1], to first order: how far the answer moves
+when a block is left out. It holds where residuals are correlated along a drive and where the model is not
+quite the car, and, unlike the plain sandwich estimate, where each of a few blocks has drawn the answer
+towards itself.
+
+References:
+    P. Huber, "The behavior of maximum likelihood estimates under nonstandard conditions", 1967; K.-Y. Liang,
+    S. Zeger, "Longitudinal data analysis using generalized linear models", Biometrika 73 (1986).
+    [1] J. MacKinnon, M. Nielsen, M. Webb, "Fast and reliable jackknife and bootstrap methods for
+        cluster-robust inference", Journal of Applied Econometrics 38 (2023): CV3.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
+from pct.errors import DivergedError
+from pct.optimization.bounds import bounds_slope, from_bounds, to_bounds
+from pct.optimization.constants.descent import CLIPPED, Path, Problem, best_way, descend, without_starts
+from pct.optimization.constants.errors import RolloutErrors, bounds_of, make_rollout_errors
+from pct.windows.window_set import WindowSet
+
+# Standard deviation of the prior about the defaults, on the unbounded axis (1 is 27 to 73 % of the range).
+PRIOR = 1.0
+# An error beyond so many of its channel's counts by its size, not its square.
+HUBER = 3.0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fit:
+    """What `fit_parameters` found.
+
+    Attributes:
+        values: each learned parameter, the flat vector of `ModelSpec.param_keys`, (P,).
+        raw: the same on the unbounded axis, (P,).
+        covariance: of ``raw``, (P, P), the prior included.
+        information: of ``raw`` from the data alone, (P, P), as if the model were right.
+        sigma: what is left of each compared channel's error in its unit, (C,).
+        cost: what is minimised, by iteration; its unit changes with the usual errors.
+        kept: which windows were not rejected, (W,).
+        blocks: number of blocks that the covariance rests on; with few it is not to be trusted.
+    """
+
+    values: np.ndarray
+    raw: np.ndarray
+    covariance: np.ndarray
+    information: np.ndarray
+    sigma: np.ndarray
+    cost: tuple[float, ...]
+    kept: np.ndarray
+    blocks: int = 0
+
+    def params(self, spec: ModelSpec) -> dict[str, Any]:
+        """The values by name."""
+        return unflatten_params(self.values, spec.param_keys, spec.full_shapes)
+
+    def deviations(self, spec: ModelSpec) -> np.ndarray:
+        """Standard error of each value in its unit, (P,)."""
+        low, high, log_mask = bounds_of(spec)
+        # d value / d raw, by the chain of both maps.
+        share = 1 / (1 + np.exp(-self.raw))
+        slope = np.asarray(bounds_slope(jnp.asarray(self.values), low, high, log_mask)) * share * (1 - share)
+        return np.sqrt(np.diag(self.covariance)) * slope
+
+
+def fit_parameters(
+    windows: WindowSet,
+    numbers: np.ndarray,
+    spec: ModelSpec,
+    base_params: Mapping[str, Any],
+    *,
+    integrator: str = "rk4",
+    substeps: int = 1,
+    compare: Sequence[str] = (),
+    free_start: bool = False,
+    **options: Any,
+) -> Fit:
+    """Fit one value of each learned parameter to all windows, within the bounds.
+
+    Args:
+        windows: of the logs.
+        numbers: which of them, in their order along the drives.
+        spec, base_params, integrator, substeps, compare, free_start: see
+            `pct.optimization.constants.errors.make_rollout_errors`.
+        options: see `fit_errors`.
+
+    Raises:
+        DivergedError: the rollouts at the start are not finite.
+        UsageError: ``compare`` names no state, or free starts with an observer.
+    """
+    errors = make_rollout_errors(
+        spec,
+        base_params,
+        windows.history,
+        integrator=integrator,
+        substeps=substeps,
+        compare=compare,
+        free_start=free_start,
+    )
+    return fit_errors(errors, windows, numbers, **options)
+
+
+def fit_errors(
+    errors: RolloutErrors,
+    windows: WindowSet,
+    numbers: np.ndarray,
+    *,
+    start: Mapping[str, Any] | None = None,
+    prior: float | np.ndarray = PRIOR,
+    huber: float = HUBER,
+    iterations: int = 50,
+    starts: int = 1,
+    report: Callable[[int, float], None] = lambda iteration, cost: None,
+) -> Fit:
+    """`fit_parameters` with errors that were made before, for many logs or starts without compiling again.
+
+    Args:
+        errors: of the model; its defaults are the centre of the prior.
+        windows: of the logs, with the history that ``errors`` were made for.
+        numbers: which of them, in their order along the drives.
+        start: values to begin at, by name; the defaults when left out.
+        prior: standard deviation of the prior on the unbounded axis; one for all, or of each entry, (P,).
+        huber: see `HUBER`.
+        iterations: most iterations, those from other starts not counted.
+        starts: points to begin at; those after the first are drawn about the defaults.
+        report: called after each iteration with its number and the cost.
+
+    Raises:
+        DivergedError: the rollouts at the start are not finite.
+    """
+    spec = errors.spec
+    problem = Problem(errors, windows, numbers, _raw(spec, spec.default_params), prior, huber)
+    first = problem.at(_raw(spec, {**spec.default_params, **(start or {})}))
+    if not np.isfinite(first.error).all():
+        raise DivergedError(
+            f"{spec.name}: rollouts with the {'values to start at' if start else 'default parameters'} are "
+            "not finite: shorten the horizon or raise the number of substeps"
+        )
+    iteration = itertools.count(1)
+
+    def told(cost: float) -> None:
+        report(next(iteration), cost)
+
+    # First where few large errors weigh little, to find the way; then where they weigh as much as they are.
+    path = best_way(problem, first, starts, iterations, told)
+    return _result(
+        spec, problem, descend(problem, path, iterations, CLIPPED, told), _blocks(windows, numbers)
+    )
+
+
+def _result(spec: ModelSpec, problem: Problem, path: Path, blocks: np.ndarray) -> Fit:
+    """Values and covariance where a descent has ended."""
+    raw, sigma = path.point.raw, problem.typical(path, CLIPPED)
+    whole = without_starts(problem.normal(path, sigma))
+    prior = np.eye(raw.size) / problem.prior**2
+    information = whole.matrix / problem.overlap
+    bread = np.linalg.inv(information + prior)
+    chosen = [blocks == number for number in np.unique(blocks[path.kept])]
+    low, high, log_mask = bounds_of(spec)
+
+    def shift(block: np.ndarray) -> np.ndarray:
+        """How far the answer moves without a block."""
+        part = without_starts(problem.normal(path, sigma, block))
+        rest = information + prior - part.matrix / problem.overlap
+        return np.linalg.solve(rest, part.gradient.sum(axis=1) / problem.overlap)
+
+    if len(chosen) > 1:
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            shifts = np.stack(list(pool.map(shift, chosen)))
+        # The prior is one more reading, and its spread is known.
+        covariance = shifts.T @ shifts * (1 - 1 / len(chosen)) + bread @ prior @ bread
+    else:
+        covariance = bread
+    return Fit(
+        values=np.asarray(to_bounds(jnp.asarray(raw), low, high, log_mask), np.float64),
+        raw=raw,
+        covariance=covariance,
+        information=information,
+        sigma=sigma,
+        cost=path.cost,
+        kept=path.kept,
+        blocks=len(chosen),
+    )
+
+
+def _blocks(windows: WindowSet, numbers: np.ndarray) -> np.ndarray:
+    """Number of the block of each window, (W,); no block shares a row with the next but one."""
+    starts = np.asarray(windows.arrays.starts)[numbers]
+    length = 2 * (windows.history + windows.horizon)
+    recording = windows.store.recording[starts]
+    return recording * (starts.max() // length + 2) + starts // length
+
+
+def _raw(spec: ModelSpec, values: Mapping[str, Any]) -> np.ndarray:
+    """Values by name on the unbounded axis, (P,)."""
+    return from_bounds(flatten_params(values, spec.param_keys, spec.full_shapes), *bounds_of(spec))

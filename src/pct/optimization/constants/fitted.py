@@ -1,0 +1,109 @@
+"""A model whose parameters were fitted as constants, and its predictions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pct.dynamics.core import ModelSpec
+from pct.rollout.history import make_history_rollout
+from pct.rollout.integration import Integrator, make_integrator
+from pct.types import WholeWindows
+from pct.windows.batch import FeatureDataset
+from pct.windows.window_set import WindowSet
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FittedModel:
+    """A model with constant parameters, and what a dataset must be loaded with.
+
+    Attributes:
+        spec: the model with its measurement; its defaults are the values before the fit.
+        params: value of each learned parameter by name.
+        deviations: standard error of each by name.
+        dt: time step of the rollout in s.
+        integrator_name, substeps: how a time step is integrated.
+        settings: horizon, history, stride and what else `TrainedModel.settings` has.
+        remaining_error: what was left of each compared state's error in its unit.
+    """
+
+    spec: ModelSpec
+    params: Mapping[str, Any]
+    deviations: Mapping[str, Any]
+    dt: float
+    integrator_name: str
+    substeps: int
+    settings: Mapping[str, Any]
+    remaining_error: Mapping[str, float]
+
+    @property
+    def integrator(self) -> Integrator:
+        """The integrator with its substeps bound."""
+        return make_integrator(self.integrator_name, self.substeps)
+
+    @property
+    def base_params(self) -> dict[str, Any]:
+        """Every parameter at its value before the fit, and ``dt`` in s."""
+        return self.spec.build_base_params(round(100 * self.dt))
+
+    def spec_to_train(self) -> ModelSpec:
+        """The model for a network on top: its vehicle's parameters begin at the fitted values, those of the
+        measurement stay there; errors count in units of what the fit left, and those not compared not at all.
+        """
+        spec = self.spec
+        left = [self.remaining_error.get(name, np.inf) for name in spec.state_names]
+        own = {"scales": np.array(left)}
+        return dataclasses.replace(
+            spec,
+            default_params={**spec.default_params, **self.params},
+            param_keys=tuple(key for key in spec.param_keys if key not in spec.global_keys),
+            global_keys=(),
+            train_loss_kwargs={**spec.train_loss_kwargs, **own},
+            eval_loss_kwargs={**spec.eval_loss_kwargs, **own},
+        )
+
+    def prepare(self, windows: WindowSet) -> WindowSet:
+        """The windows as they are: a fit reads their past."""
+        return windows
+
+    def predict_states(self, dataset: FeatureDataset, *, chunk_size: int = 1024) -> np.ndarray:
+        """States of all windows with the fitted parameters, (B, T, S); the windows need their past."""
+        return self._predict(self.spec, self.params, dataset, chunk_size)
+
+    def predict_default(self, dataset: FeatureDataset, *, chunk_size: int = 1024) -> np.ndarray:
+        """The same with the values before the fit, begun at the window's first row."""
+        measurement = self.spec.measurement
+        spec = dataclasses.replace(
+            self.spec, measurement=measurement and dataclasses.replace(measurement, observer=False)
+        )
+        return self._predict(
+            spec, {key: spec.default_params[key] for key in spec.param_keys}, dataset, chunk_size
+        )
+
+    def _predict(
+        self, spec: ModelSpec, params: Mapping[str, Any], dataset: FeatureDataset, chunk_size: int
+    ) -> np.ndarray:
+        assert dataset.past is not None, "windows of a fitted model need the rows before them"
+        history = dataset.past.controls[0].shape[0]
+        roll = make_history_rollout(spec, self.base_params, self.integrator_name, self.substeps, history)
+        compiled = jax.jit(lambda params, windows: jnp.stack(roll.states(params, windows)[1]))
+        values = {key: jnp.asarray(value, dataset.targets.dtype) for key, value in params.items()}
+        whole = WholeWindows(
+            _joined(dataset.past.states, dataset.targets), _joined(dataset.past.controls, dataset.controls)
+        )
+        total = dataset.targets.shape[0]
+        parts = []
+        for start in range(0, total, chunk_size):
+            rows = np.minimum(np.arange(start, start + chunk_size), total - 1)
+            parts.append(np.asarray(compiled(values, jax.tree.map(lambda x, rows=rows: x[:, rows], whole))))
+        return np.concatenate(parts, axis=2)[:, :, :total].transpose(2, 1, 0)
+
+
+def _joined(past: tuple[Any, ...], ahead: Any) -> tuple[Any, ...]:
+    """Rows of history and horizon, one array a channel."""
+    return tuple(jnp.concatenate([row, ahead[:, :, i].T]) for i, row in enumerate(past))

@@ -1,0 +1,231 @@
+"""Profile likelihood: how much worse the fit becomes where one parameter is held elsewhere.
+
+At each point all others are fitted anew. The errors count as Gaussian with a size of its own by channel,
+which is fitted, too: what is lost is the number of rows times the logarithm of how much larger they are.
+Errors along a drive are correlated, so rows are worth less than their number: what is lost is scaled by
+the ratio of the parameter's variance without that to that of the fit, which takes whole stretches [2].
+Where it stays below the 95 % quantile of chi square with one degree of freedom, the drive cannot tell the
+values apart [1].
+
+References:
+    [1] A. Raue et al., "Structural and practical identifiability analysis of partially observed dynamical
+        models by exploiting the profile likelihood", Bioinformatics 25 (2009).
+    [2] R. Chandler, S. Bate, "Inference for clustered data using the independence loglikelihood", Biometrika
+        94 (2007): vertical scaling.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from pct.dynamics.core import ModelSpec, flatten_params
+from pct.errors import UsageError
+from pct.optimization.bounds import from_bounds, to_bounds
+from pct.optimization.constants.errors import RolloutErrors, bounds_of
+from pct.optimization.constants.estimate import HUBER, PRIOR, Fit, fit_errors
+from pct.types import Float
+from pct.windows.window_set import WindowSet
+
+# 95 % quantile of chi square with one degree of freedom.
+LIMIT = 3.841
+# Points to each side, in standard errors of the fit on the unbounded axis; the last beyond the limit ends it.
+POINTS = (0.8, 1.6, 2.4, 3.5, 5.0, 8.0, 14.0, 30.0, 100.0)
+# A prior that holds a parameter.
+HELD = 1e-4
+# An error below this share of the channel's scale is rounding.
+ROUNDING = 1e-4
+# The furthest on the unbounded axis: 0.7 % of the range from a bound.
+FURTHEST = 5.0
+
+
+class Profile(NamedTuple):
+    """Profile likelihood of one parameter.
+
+    Attributes:
+        name: of the parameter.
+        values: at which it was held, increasing, in its unit, (K,).
+        excess: twice the log likelihood that is lost against the best, (K,).
+        interval: ends of the 95 % interval; None where the profile stays below the limit as far as it goes.
+        scale: what the loss was multiplied by for the correlation along the drive; below one.
+        converged: whether no point is better than the fit by more than the limit.
+    """
+
+    name: str
+    values: Float[np.ndarray, " K"]
+    excess: Float[np.ndarray, " K"]
+    interval: tuple[float | None, float | None]
+    scale: float
+    converged: bool = True
+
+    @property
+    def verdict(self) -> str:
+        """What it says of the parameter."""
+        if not self.converged:
+            return "rough: the fit had not converged, raise --iterations"
+        if self.interval == (None, None):
+            return "flat: not identified"
+        if None in self.interval:
+            return f"open {'below' if self.interval[0] is None else 'above'}: bounded from one side only"
+        return "closed"
+
+
+def profile(
+    name: str,
+    fit: Fit,
+    errors: RolloutErrors,
+    windows: WindowSet,
+    numbers: np.ndarray,
+    *,
+    prior: float = PRIOR,
+    huber: float = HUBER,
+    iterations: int = 20,
+    report: Callable[[float, float], None] = lambda value, excess: None,
+) -> Profile:
+    """Hold a parameter at points about its fitted value and fit the others anew, from the neighbour's answer.
+
+    To each side it goes on until the limit is passed, or the parameter is nearly at its bound.
+
+    Args:
+        name: a scalar parameter that was fitted.
+        fit: of these windows.
+        errors: of the model, compiled once for all points.
+        windows, numbers: as the fit got them; windows that it rejected are left out.
+        prior, huber: those of the fit.
+        iterations: most iterations at a point.
+        report: called after each point with the value and what is lost there against the best so far.
+
+    Raises:
+        UsageError: there is no such parameter among the fitted ones, or it is an array.
+    """
+    spec = errors.spec
+    require_scalar(spec, name)
+    sizes = [int(np.prod(spec.full_shapes[key])) for key in spec.param_keys]
+    place = sum(sizes[: spec.param_keys.index(name)])
+    numbers = numbers[fit.kept]
+    # What is left to gain by all parameters must not look like a gain by this one.
+    fit = fit_errors(
+        errors,
+        windows,
+        numbers,
+        start=fit.params(spec),
+        prior=prior,
+        huber=huber,
+        iterations=3 * iterations,
+    )
+    rows = _rows_counted_once(windows, numbers)
+    naive = np.linalg.inv(fit.information + np.eye(fit.raw.size) / prior**2)
+    scale = min(1.0, float(naive[place, place] / fit.covariance[place, place]))
+    deviation = float(np.sqrt(fit.covariance[place, place]))
+    priors = np.full(fit.raw.size, prior)
+    priors[place] = HELD
+    # An error that is rounding alone says nothing, in whatever ratio it changes.
+    real = fit.sigma > ROUNDING * spec.scales[list(errors.channels)]
+    others = np.delete(np.arange(fit.raw.size), place)
+    centre = _raw_of(errors, spec.default_params)
+
+    def lost(found: Fit) -> float:
+        """Twice the negative log likelihood, the prior of the other parameters included."""
+        away = (found.raw - centre)[others] / prior
+        return 2 * rows * float(np.log(found.sigma[real]).sum()) + float(np.sum(away**2))
+
+    held = {float(fit.raw[place]): lost(fit)}
+    for side in (-1, 1):
+        start: Mapping[str, Any] = fit.params(spec)
+        for point in POINTS:
+            raw = float(np.clip(fit.raw[place] + side * point * deviation, -FURTHEST, FURTHEST))
+            if raw in held:
+                break
+            value = float(_values_at(errors, fit.raw, place, raw)[place])
+            here = dataclasses.replace(
+                errors, spec=dataclasses.replace(spec, default_params={**spec.default_params, name: value})
+            )
+            found = fit_errors(
+                here,
+                windows,
+                numbers,
+                start={**start, name: value},
+                prior=priors,
+                huber=huber,
+                iterations=iterations,
+            )
+            start = found.params(spec)
+            held[raw] = lost(found)
+            excess = scale * (held[raw] - min(held.values()))
+            report(value, excess)
+            if excess > LIMIT:
+                break
+    points = np.array(sorted(held))
+    losses = scale * np.array([held[point] for point in points])
+    excess = losses - losses.min()
+    values = np.array([_values_at(errors, fit.raw, place, point)[place] for point in points])
+    ends = (_crossing(points[::-1], excess[::-1]), _crossing(points, excess))
+    interval = tuple(None if e is None else float(_values_at(errors, fit.raw, place, e)[place]) for e in ends)
+    converged = bool(scale * held[float(fit.raw[place])] - losses.min() <= LIMIT)
+    return Profile(name, values, excess, (interval[0], interval[1]), scale, converged)
+
+
+def require_scalar(spec: ModelSpec, name: str) -> None:
+    """Refuse what cannot be profiled.
+
+    Raises:
+        UsageError: there is no such parameter among the fitted ones, or it is an array.
+    """
+    scalars = [key for key in spec.param_keys if not spec.full_shapes[key]]
+    if name not in scalars:
+        raise UsageError(f"--profile {name}: expected a fitted scalar parameter, one of {', '.join(scalars)}")
+
+
+def profile_table(found: Profile, unit: str) -> dict[str, Any]:
+    """All numbers by name, for a JSON file."""
+    return {
+        "values": found.values,
+        "twice_log_likelihood_lost": found.excess,
+        "limit_95": LIMIT,
+        "interval_95": found.interval,
+        "scale_for_autocorrelation": found.scale,
+        "unit": unit,
+        "verdict": found.verdict,
+    }
+
+
+def profile_fact(found: Profile, unit: str) -> str:
+    """A profile in words."""
+    ends = [f"{value:.4g}" if value is not None else "open" for value in found.interval]
+    return f"{found.name}: profile {found.verdict}; 95 % interval {ends[0]} to {ends[1]} {unit}."
+
+
+def _crossing(points: np.ndarray, excess: np.ndarray) -> float | None:
+    """Where the excess first passes the limit on the way from its least to the last point; in its root.
+
+    The root is nearly straight on both sides, so that lines between few points serve.
+    """
+    root = np.sqrt(excess)
+    limit = np.sqrt(LIMIT)
+    for k in range(int(np.argmin(excess)), points.size - 1):
+        if root[k] <= limit < root[k + 1]:
+            share = (limit - root[k]) / (root[k + 1] - root[k])
+            return float(points[k] + share * (points[k + 1] - points[k]))
+    return None
+
+
+def _rows_counted_once(windows: WindowSet, numbers: np.ndarray) -> int:
+    """Rows that some window predicts."""
+    starts = np.asarray(windows.arrays.starts)[numbers]
+    return np.unique(starts[:, None] + np.arange(1, windows.horizon + 1)).size
+
+
+def _raw_of(errors: RolloutErrors, values: Mapping[str, Any]) -> np.ndarray:
+    spec = errors.spec
+    return from_bounds(flatten_params(values, spec.param_keys, spec.full_shapes), *bounds_of(spec))
+
+
+def _values_at(errors: RolloutErrors, raw: np.ndarray, place: int, point: float) -> np.ndarray:
+    """Values with one raw entry set, (P,)."""
+    moved = raw.copy()
+    moved[place] = point
+    return np.asarray(to_bounds(jnp.asarray(moved), *bounds_of(errors.spec)), float)

@@ -1,0 +1,154 @@
+"""Did the drive tell a parameter? A verdict on each, from the fit's covariance.
+
+The covariance of the fit is compared with the prior's: what the data did not narrow, they did not tell. Where
+they told only a combination, the parameters of it are strongly correlated. With each parameter that they did
+not tell comes the manoeuvre that would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pct.dynamics.core import ModelSpec
+from pct.optimization.constants.estimate import Fit
+from pct.optimization.constants.manoeuvres import settles
+from pct.optimization.constants.profile import Profile
+from pct.types import Float
+
+# A standard error above this share of the prior's: the data said next to nothing.
+NOT_EXCITED = 0.7
+# A standard error above this share of the value (or, near zero, of a tenth of the range) is weak.
+WEAK = 0.15
+# Correlation from which two parameters are traded off, where neither is known well.
+TRADED_OFF = 0.9
+# Distance to a bound, as a share of the range, below which the value rests on it.
+AT_BOUND = 0.02
+# Correlation from which a pair is worth telling.
+TOLD = 0.5
+
+
+def judge(fit: Fit, spec: ModelSpec, prior: float) -> dict[str, dict[str, Any]]:
+    """Verdict on each scalar parameter by name.
+
+    Args:
+        fit: from `pct.optimization.constants.estimate.fit_parameters`.
+        spec: the model that was fitted.
+        prior: standard deviation of the prior that it was fitted with.
+
+    Returns:
+        ``{"verdict": ..., "with": name or None, "prior_share": ..., "advice": ...}`` by name; the verdict
+        is one of ``identified``, ``weak``, ``traded off with NAME``, ``at bound`` and ``not excited``, which
+        says to keep the nominal value; ``prior_share`` is the standard error over the prior's; ``advice`` is
+        a sentence of what would settle it, None where it is identified.
+    """
+    spread = np.sqrt(np.diag(fit.covariance))
+    correlation = fit.covariance / np.outer(spread, spread)
+    deviations = fit.deviations(spec)
+    names, scalars = _places(spec)
+    verdicts = {}
+    for n in scalars:
+        key = names[n]
+        low, high = (float(end) for end in spec.param_bounds[key])
+        value, share = float(fit.values[n]), float(spread[n] / prior)
+        among = [(abs(correlation[n, m]), m) for m in scalars if m != n]
+        strength, other = max(among, default=(0.0, n))
+        size = max(abs(value), 0.1 * (high - low))
+        partner = None
+        position = 1 / (1 + np.exp(-fit.raw[n]))  # on the axis on which it is bounded
+        near = min(position, 1 - position)
+        if near < AT_BOUND and _share_beside_bound(fit, prior, n, near) < NOT_EXCITED:
+            verdict = "at bound"
+        elif share > NOT_EXCITED:
+            verdict = "not excited"
+        elif deviations[n] < WEAK * size:
+            verdict = "identified"
+        elif strength > TRADED_OFF:
+            partner = names[other]
+            verdict = f"traded off with {partner}"
+        else:
+            verdict = "weak"
+        verdicts[key] = {
+            "verdict": verdict,
+            "with": partner,
+            "prior_share": share,
+            "advice": _advice(key, verdict, partner),
+        }
+    return verdicts
+
+
+def with_profile(verdict: dict[str, Any], name: str, profile: Profile) -> dict[str, Any]:
+    """A verdict that gains from the profile: what is not bounded on both sides is not identified."""
+    said = verdict["verdict"]
+    if profile.converged and profile.interval == (None, None):
+        said = "not excited"
+    elif profile.converged and None in profile.interval and said == "identified":
+        said = "weak"
+    changed = {} if said == verdict["verdict"] else {"verdict": said, "advice": _advice(name, said, None)}
+    return {**verdict, **changed, "profile": profile.verdict}
+
+
+def advice_lines(verdicts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What would settle the parameters that are not identified; one line for those with the same advice.
+
+    Examples:
+        >>> advice_lines({"C_f": {"advice": "Drive."}, "m": {"advice": None}, "E_f": {"advice": "Drive."}})
+        ['C_f, E_f: Drive.']
+    """
+    advised = {name: entry["advice"] for name, entry in verdicts.items() if entry["advice"]}
+    return [
+        f"{', '.join(name for name in advised if advised[name] == advice)}: {advice}"
+        for advice in dict.fromkeys(advised.values())
+    ]
+
+
+def correlations(fit: Fit, spec: ModelSpec) -> tuple[list[str], Float[np.ndarray, "N N"]]:
+    """Names of the scalar parameters, and the correlations of their errors."""
+    names, scalars = _places(spec)
+    covariance = fit.covariance[np.ix_(scalars, scalars)]
+    spread = np.sqrt(np.diag(covariance))
+    return [names[n] for n in scalars], covariance / np.outer(spread, spread)
+
+
+def strongest_pairs(
+    names: Sequence[str], correlation: Float[np.ndarray, "N N"], most: int = 5
+) -> list[tuple[str, str, float]]:
+    """The pairs with the strongest correlations, strongest first; none weaker than `TOLD`.
+
+    Examples:
+        >>> strongest_pairs(["a", "b", "c"], np.array([[1, -0.9, 0.1], [-0.9, 1, 0.6], [0.1, 0.6, 1]]))
+        [('a', 'b', -0.9), ('b', 'c', 0.6)]
+    """
+    pairs = zip(*np.triu_indices(len(names), 1), strict=True)
+    ranked = sorted(pairs, key=lambda pair: -abs(correlation[pair]))[:most]
+    told = ((int(i), int(j), float(correlation[i, j])) for i, j in ranked)
+    return [(names[i], names[j], strength) for i, j, strength in told if abs(strength) >= TOLD]
+
+
+def _places(spec: ModelSpec) -> tuple[list[str], list[int]]:
+    """Name of each entry of the flat parameter vector, and which entries are scalar parameters."""
+    names = [key for key in spec.param_keys for _ in range(int(np.prod(spec.full_shapes[key])))]
+    return names, [n for n, key in enumerate(names) if not spec.full_shapes[key]]
+
+
+def _share_beside_bound(fit: Fit, prior: float, n: int, near: float) -> float:
+    """Standard error over the prior's as if the unbounded axis were as steep here as in the middle.
+
+    At a bound nothing moves on that axis, so there the plain share is one whatever the data say.
+    """
+    steepness = np.ones(len(fit.raw))
+    steepness[n] = 4 * near * (1 - near)
+    information = fit.information / np.outer(steepness, steepness)
+    covariance = np.linalg.inv(information + np.eye(len(fit.raw)) / prior**2)
+    return float(np.sqrt(covariance[n, n]) / prior)
+
+
+def _advice(name: str, verdict: str, partner: str | None) -> str | None:
+    """What settles a parameter that is not identified."""
+    if verdict == "identified":
+        return None
+    if verdict == "at bound":
+        return "A bound stops it: widen the bound, or look for what the model lacks."
+    return (f"Hold {partner}, or: " if partner else "") + settles(name)

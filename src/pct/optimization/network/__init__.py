@@ -1,0 +1,1 @@
+"""A network that predicts parameters: its layers, step, epoch and loop."""

@@ -1,0 +1,126 @@
+"""What the history says of the parameters: a Gauss-Newton fit before each window, as features.
+
+A network that reads raw rows has to find the physics in them by itself and needs far more data for it.
+So the history is also put to the model itself: the parameters, and the state at its first row, are moved
+until the rollout over the history meets the measurements. The estimate and its uncertainty are features;
+the network learns how far to trust them and what else there is to see.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pct.dynamics.core import ModelSpec, flatten_bounds, flatten_params, unflatten_params
+from pct.dynamics.losses import channel_residual
+from pct.optimization.bounds import from_bounds, to_bounds
+from pct.rollout.integration import choose_substeps, make_integrator, rollout
+from pct.types import Array, Float
+
+ITERATIONS = 2
+# Precision of the prior that draws each unbounded parameter to its default. A channel's scale is some
+# ten times its noise, so this stands for a standard deviation of about one on the unbounded axis.
+PRIOR = 1e-2
+# Longest move of an unbounded value in one iteration.
+LONGEST_MOVE = 1.5
+CHUNK = 512
+
+
+class HistoryFit:
+    """Features from the rows before a window; `pct.windows.window_set.HistoryFeatures`.
+
+    Array parameters (matrices of learned models) stay at their defaults: they are too many for a
+    history to tell.
+
+    Attributes:
+        names: name of each feature.
+    """
+
+    def __init__(self, spec: ModelSpec, integrator_name: str, substeps: int | None) -> None:
+        self._spec = spec
+        self._keys = tuple(key for key in spec.param_keys if not spec.full_shapes[key])
+        self._integrator_name, self._substeps = integrator_name, substeps
+        # Compiled once for training and validation data.
+        self._compiled_fit = jax.jit(self._fit, static_argnames="dt")
+        self.names = tuple(
+            f"{part}_fit.{what}{key}"
+            for part in ("history", "recent")
+            for what in ("", "log_std.")
+            for key in self._keys
+        )
+
+    def __call__(
+        self, states: Float[Array, "B L S"], controls: Float[Array, "B H C"], dt: float
+    ) -> Float[np.ndarray, "B K"]:
+        """Fit every history, once whole and once its later half, which sees a change of surface first.
+
+        Args:
+            states: rows of the history and the window's first row, L = H + 1, in one frame a window.
+            controls: control over each step of the history.
+            dt: time step in s.
+
+        Returns:
+            Estimate of each scalar parameter on the unbounded axis, then the logarithm of its standard
+            deviation there, of the whole history and of its later half; the default where a history
+            cannot be fitted.
+        """
+        if not self._keys:
+            return np.zeros((states.shape[0], 0), np.float32)
+        fit = partial(self._compiled_fit, dt=dt)
+        later = controls.shape[1] // 2
+        total = states.shape[0]
+        parts = []
+        for start in range(0, total, CHUNK):
+            # The last chunk is filled up, so that every call has the shape that is compiled already.
+            rows = np.minimum(np.arange(start, start + CHUNK), total - 1)
+            x, u = states[rows], controls[rows]
+            parts.append(np.concatenate([fit(x, u), fit(x[:, later:], u[:, later:])], axis=-1))
+        return np.concatenate(parts)[:total]
+
+    def _fit(self, states: Array, controls: Array, *, dt: float) -> Array:
+        """Gauss-Newton with a prior on all windows at once."""
+        spec, keys = self._spec, self._keys
+        shapes = {key: spec.full_shapes[key] for key in keys}
+        integrator = make_integrator(self._integrator_name, choose_substeps(dt, self._substeps))
+        low, high = flatten_bounds(keys, spec.param_bounds, shapes)
+        log_mask = flatten_params({key: float(spec.parameter(key).log) for key in keys}, keys, shapes) > 0
+        start = from_bounds(flatten_params(spec.default_params, keys, shapes), low, high, log_mask)
+        scales = jnp.asarray(spec.scales, states.dtype)
+        batch, _, size = states.shape
+        unknowns = size + len(keys)
+
+        def residual(z: Array) -> Array:
+            """Misfit of the first row's correction and of the rollout, in units of each scale."""
+            offset = z[:, :size]
+            values = to_bounds(z[:, size:], low, high, log_mask)
+            params: dict[str, Any] = {**spec.default_params, **unflatten_params(values, keys, shapes)}
+            first = states[:, 0] + offset * scales
+            predicted = rollout(spec.dynamics_fn, integrator, first, controls, params, dt)
+            misfit = channel_residual(predicted, states[:, 1:], spec.angle_mask) / scales
+            return jnp.concatenate([offset[:, None], misfit], axis=1).reshape(batch, -1)
+
+        prior = jnp.concatenate([jnp.zeros(size), jnp.full(len(keys), PRIOR)]).astype(states.dtype)
+        centre = jnp.concatenate([jnp.zeros(size), jnp.asarray(start)]).astype(states.dtype)
+        directions = jnp.broadcast_to(
+            jnp.eye(unknowns, dtype=states.dtype)[:, None], (unknowns, batch, unknowns)
+        )
+
+        def iterate(z: Array, _: None) -> tuple[Array, Array]:
+            along = jax.vmap(lambda direction: jax.jvp(residual, (z,), (direction,)), out_axes=(None, 0))
+            misfit, jacobian = along(directions)
+            matrix = jnp.einsum("kbr,lbr->bkl", jacobian, jacobian) + jnp.diag(prior)
+            gradient = jnp.einsum("kbr,br->bk", jacobian, misfit) + prior * (z - centre)
+            move = -jnp.linalg.solve(matrix, gradient[..., None])[..., 0]
+            # A history that cannot be fitted (a spin, an impact) keeps its value instead of spoiling it.
+            move = jnp.where(jnp.isfinite(move).all(axis=1, keepdims=True), move, 0.0)
+            return z + jnp.clip(move, -LONGEST_MOVE, LONGEST_MOVE), matrix
+
+        z, matrices = jax.lax.scan(iterate, jnp.broadcast_to(centre, (batch, unknowns)), length=ITERATIONS)
+        variance = jnp.diagonal(jnp.linalg.inv(matrices[-1]), axis1=1, axis2=2)[:, size:]
+        sound = jnp.isfinite(variance) & (variance > 0)
+        log_std = 0.5 * jnp.log(jnp.where(sound, variance, 1.0 / PRIOR))
+        return jnp.concatenate([z[:, size:], log_std], axis=1)

@@ -1,0 +1,1 @@
+"""Recordings: columns to uninterrupted trajectories, derived channels, checks."""

@@ -1,0 +1,251 @@
+"""Checks that refuse a recording whose values contradict each other or no vehicle can show.
+
+A wrong unit or sign in a log's map trains a network without any error, so each channel is compared with what
+other channels say of it: yaw rate with heading, speed with positions, and so on. A check speaks only
+where the evidence is plain: a ratio far from one that most rows agree on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sys
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from pct.dynamics.channels import known_channels
+from pct.errors import DataError
+from pct.logs.blocks import blocks
+from pct.logs.units import USUAL_UNITS
+from pct.recordings.derive import derive
+from pct.recordings.trajectory import OtherColumn, Trajectory
+from pct.types import Column
+
+# Two figures for one quantity may differ by this factor before a check speaks.
+TOLERANCE = 3.0
+# And only where the middle half of the ratios lies within this factor.
+AGREEMENT = 2.0
+# On how many rows at least.
+ROWS = 20
+# And on so many at most.
+COMPARED_ROWS = 500_000
+# Rates are compared by what they add up to over this time in s: long against noise, short against a turn.
+SPAN = 0.4
+# Slower than this, in m/s, positions show no direction.
+WALK = 0.2
+# Wheelbases that a log may imply, in m: from a 1:43 car with room for error, to a truck.
+WHEELBASES = (0.02, 10.0)
+
+
+def check_trajectory(
+    trajectory: Trajectory, where: str, columns: Mapping[str, tuple[str, str]] | None = None
+) -> None:
+    """Refuse a recording that cannot be what it says.
+
+    Args:
+        trajectory: the recording.
+        where: what to call it in messages: file, and rows where it is a part of one.
+        columns: raw column and unit by channel, where the recording comes through a map.
+
+    Raises:
+        DataError: a value is not finite or beyond its channel's limit, or a channel contradicts others in
+            unit or sign; says the evidence and the likely fix.
+    """
+    check_values(trajectory, where)
+    check_agreement(trajectory, where, columns)
+
+
+def check_values(trajectory: Trajectory, where: str) -> None:
+    """Refuse values that are not finite or beyond their limits; arguments as in `check_trajectory`."""
+    known = known_channels()
+    for name, column in trajectory.channels.items():
+        limit = known[name].limit if name in known else math.inf
+        if all_within(column, limit):
+            continue
+        wrong = ~(np.isfinite(column) & (np.abs(column) <= limit))
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            expected = f"within {limit:g} {known[name].unit}" if math.isfinite(limit) else "finite"
+            raise DataError(
+                f"{where}: expected '{name}' {expected}, found {column[row]:g} in row {row}: "
+                "correct the recording, or cut it there"
+            )
+
+
+def check_agreement(
+    trajectory: Trajectory, where: str, columns: Mapping[str, tuple[str, str]] | None = None
+) -> None:
+    """Refuse channels that contradict each other in unit or sign; arguments as in `check_trajectory`."""
+    # What is wrong with a unit or sign is so from the start.
+    trajectory = trajectory.slice(0, COMPARED_ROWS) if len(trajectory) > COMPARED_ROWS else trajectory
+    _check_heading(trajectory, where)
+    for comparison in COMPARISONS:
+        if comparison.name in trajectory.channels:
+            _compare(trajectory, comparison, where, columns or {})
+
+
+def all_within(column: Column, limit: float) -> bool:
+    """Whether all values are finite and within a limit to either side."""
+    least = min(limit, sys.float_info.max)
+    # Not so where one is no number.
+    return all(
+        -least <= column[start:stop].min() and column[start:stop].max() <= least
+        for start, stop in blocks(len(column))
+    )
+
+
+def unit_hint(name: str, unit: str, declared: str = "") -> str:
+    """What a value that is too large may be, beside what the map says, and the map line for it; or empty."""
+    usual = [other for other, factor in USUAL_UNITS.get(unit, {}).items() if factor > 1 and other != declared]
+    return f'Is it {" or ".join(usual)}? Then write [channels.{name}] unit = "{usual[0]}". ' if usual else ""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Comparison:
+    """A channel and what others say of it.
+
+    Attributes:
+        name: the channel.
+        means: what it is compared with, for messages.
+        needs: the channels that this takes, logged or derivable.
+        function: ``function(dt, channel, *needs)`` gives both sides of the comparison.
+        allowed: the ratio of the two must lie within.
+        explained: a unit explains a wrong ratio where it brings it to within.
+        suspects: other channels whose unit may be wrong instead; the ratio then is the inverse.
+    """
+
+    name: str
+    means: str
+    needs: tuple[str, ...]
+    function: Callable[..., tuple[OtherColumn, OtherColumn]]
+    allowed: tuple[float, float] = (1 / TOLERANCE, TOLERANCE)
+    explained: tuple[float, float] = (0.7, 1.4)
+    suspects: tuple[str, ...] = ()
+
+
+def _changes(dt: float, rate: Column, column: Column) -> tuple[OtherColumn, OtherColumn]:
+    """What a rate adds up to over `SPAN`, and the change that its integral shows: noise hides in neither."""
+    return _added_up(dt, rate), _changed(dt, column)
+
+
+def _distances(dt: float, v: Column, x: Column, y: Column) -> tuple[OtherColumn, OtherColumn]:
+    covered = np.hypot(_changed(dt, x), _changed(dt, y))
+    moving = covered > WALK * SPAN
+    return _added_up(dt, np.abs(v))[moving], covered[moving]
+
+
+def _curvatures(dt: float, delta: Column, psi_dot: Column, v: Column) -> tuple[OtherColumn, OtherColumn]:
+    # At walking pace yaw rate over speed is noise.
+    moving = np.abs(v) > 0.3 * np.quantile(np.abs(v), 0.95)
+    return np.tan(delta[moving]), psi_dot[moving] / v[moving]
+
+
+def _added_up(dt: float, rate: Column) -> OtherColumn:
+    total = np.concatenate([[0.0], np.cumsum(rate) * dt])
+    return total[_span(dt) : -1] - total[: -_span(dt) - 1]
+
+
+def _changed(dt: float, column: Column) -> OtherColumn:
+    return column[_span(dt) :] - column[: -_span(dt)]
+
+
+def _span(dt: float) -> int:
+    return max(1, round(SPAN / dt))
+
+
+COMPARISONS = (
+    Comparison(
+        "psi_dot",
+        "the rate of the heading 'psi'",
+        ("psi",),
+        lambda dt, psi_dot, psi: _changes(dt, psi_dot, np.unwrap(psi)),
+        suspects=("psi",),
+    ),
+    Comparison("v", "the speed of the positions", ("x", "y"), _distances, suspects=("x", "y")),
+    Comparison("vx", "the speed of the positions", ("x", "y"), _distances, suspects=("x", "y")),
+    Comparison(
+        "delta",
+        "the curvature psi_dot/v, as a wheelbase in m",
+        ("psi_dot", "v"),
+        _curvatures,
+        allowed=WHEELBASES,
+        explained=WHEELBASES,
+    ),
+    Comparison("delta_dot", "the rate of 'delta'", ("delta",), _changes, suspects=("delta",)),
+    Comparison("accel", "the rate of the speed", ("v",), _changes),
+)
+
+
+def _compare(
+    trajectory: Trajectory, comparison: Comparison, where: str, columns: Mapping[str, tuple[str, str]]
+) -> None:
+    name = comparison.name
+    # What was asked for is not what happened.
+    if trajectory.origins[name] == "command":
+        return
+    others = [derive(need, trajectory.channels, trajectory.dt) for need in comparison.needs]
+    if any(column is None for column in others) or len(trajectory) < ROWS + _span(trajectory.dt):
+        return
+    value, reference = comparison.function(trajectory.dt, trajectory.channels[name], *others)
+    if len(reference) < ROWS:
+        return
+    # Only where much happens: near zero a ratio is noise.
+    strong = np.abs(reference) > max(np.median(np.abs(reference)) * 0.999, 1e-6)
+    if strong.sum() < ROWS:
+        return
+    low, ratio, high = np.quantile(value[strong] / reference[strong], [0.25, 0.5, 0.75])
+    if low * high <= 0 or max(low / high, high / low) > AGREEMENT:
+        return
+    if comparison.allowed[0] <= ratio <= comparison.allowed[1]:
+        return
+    column = columns.get(name, ("", ""))[0]
+    what = f"'{name}'{f' (column {column!r})' if column else ''}"
+    evidence = (
+        f"{where}: expected {what} to agree with {comparison.means}, found it {ratio:.4g} times that "
+        f"(half of {strong.sum()} rows between {min(low, high):.3g} and {max(low, high):.3g})"
+    )
+    wrong = "sign" if ratio < 0 else "unit"
+    fixes = (
+        [f"[channels.{name}] sign = -1"]
+        if ratio < 0
+        else [
+            f'[channels.{suspect}] unit = "{fix}"'
+            for suspect, factor in ((name, ratio), *((other, 1 / ratio) for other in comparison.suspects))
+            for fix in _looks_like(suspect, factor, columns.get(suspect, ("", ""))[1], comparison.explained)
+        ]
+    )
+    fix = " or ".join(fixes) or f"look up the unit of {what}"
+    raise DataError(f"{evidence}: the {wrong} is wrong.\nFix in the map of the log: {fix}")
+
+
+def _looks_like(name: str, ratio: float, declared: str, explained: tuple[float, float]) -> list[str]:
+    """Units that explain why a channel declared in another one is ``ratio`` times too large."""
+    si = known_channels()[name].unit
+    factors = {si: 1.0, **USUAL_UNITS.get(si, {})}
+    raw = ratio * factors.get(declared, 1.0)
+    return [unit for unit, factor in factors.items() if explained[0] <= raw / factor <= explained[1]]
+
+
+def _check_heading(trajectory: Trajectory, where: str) -> None:
+    """Refuse a heading that is not where the vehicle goes."""
+    x, y, psi = (trajectory.channels.get(name) for name in ("x", "y", "psi"))
+    v = derive("v", trajectory.channels, trajectory.dt)
+    if x is None or y is None or psi is None or v is None:
+        return
+    rows = _span(trajectory.dt)
+    if len(v) <= rows:
+        return
+    dx, dy = _changed(trajectory.dt, x), _changed(trajectory.dt, y)
+    covered = np.hypot(dx, dy)
+    moving = (covered > max(0.3 * np.quantile(covered, 0.95), SPAN * WALK)) & (v[rows:] > 0) & (v[:-rows] > 0)
+    if moving.sum() < ROWS:
+        return
+    apart = np.arctan2(dy, dx)[moving] - 0.5 * (psi[rows:] + psi[:-rows])[moving]
+    median = float(np.median(np.abs((apart + math.pi) % (2 * math.pi) - math.pi)))
+    if median > 1.0:
+        raise DataError(
+            f"{where}: expected the heading 'psi' to point where the positions go, found {median:.2f} rad "
+            "between them (median of the moving rows): wrong unit, sign or zero.\n"
+            'Fix: [channels.psi] unit = "deg"; for a heading from north, clockwise: sign = -1, offset = -90'
+        )

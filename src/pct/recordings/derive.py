@@ -1,0 +1,280 @@
+"""Channels that a log does not hold, derived from those that it does.
+
+`model_columns` gives a model's states and controls in its order. `DERIVATIONS` is the table that it
+works from: each row says how one channel follows from others, and the first row whose inputs can be had
+is taken. A logged channel is never replaced.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pct.dynamics.core import Channel
+from pct.errors import DataError
+from pct.recordings.trajectory import HEADINGS, HELD, Trajectory
+from pct.types import Array, Column, Float
+
+if TYPE_CHECKING:
+    from pct.dynamics.core import ModelSpec
+
+# Below this speed, in m/s, the direction of travel is noise.
+STANDSTILL = 0.1
+# Span of a smoothed derivative, in s, and the least number of rows.
+DERIVATIVE_SPAN = 0.2
+DERIVATIVE_ROWS = 5
+
+
+def model_columns(trajectory: Trajectory, spec: ModelSpec) -> tuple[Float[Array, "N S"], Float[Array, "N C"]]:
+    """States and controls of a recording in a model's channel order, headings unwrapped.
+
+    Controls that the log lacks are forward differences: the control of row k, held over the step, leads
+    from the sampled state of row k to that of row k + 1. The noise of one step is undone by the next,
+    whereas the error of a smoothed or central difference would add up along a rollout that starts at any row.
+    The last row repeats the one before.
+
+    Args:
+        trajectory: the recording, already at the rollout's time step.
+        spec: the model.
+
+    Returns:
+        States (N, S) and controls (N, C), float64, in the units of the model's tables.
+
+    Raises:
+        DataError: a channel is neither logged nor derivable, or logged in another unit.
+    """
+    states = with_channels(trajectory, spec.states)
+    controls = with_channels(trajectory, spec.controls, held=True)
+    return (
+        np.stack([states.channels[channel.name] for channel in spec.states], axis=-1).astype(np.float64),
+        np.stack([controls.channels[channel.name] for channel in spec.controls], axis=-1).astype(np.float64),
+    )
+
+
+def with_channels(trajectory: Trajectory, channels: tuple[Channel, ...], *, held: bool = False) -> Trajectory:
+    """The recording with these channels added where they are missing, their origin ``derived``.
+
+    Args:
+        trajectory: the recording.
+        channels: rows of a model's table.
+        held: whether the channels are inputs that a rollout holds over a step.
+
+    Raises:
+        DataError: a channel is neither logged nor derivable, or logged in another unit.
+    """
+    added: dict[str, Column] = {}
+    for channel in channels:
+        unit = trajectory.units.get(channel.name)
+        if unit not in (None, channel.unit):
+            raise DataError(
+                f"{trajectory.name}: expected channel '{channel.name}' in {channel.unit}, found {unit}"
+                f"{_from(trajectory)}: convert it where the log is mapped"
+            )
+        column = derive(channel.name, trajectory.channels, trajectory.dt, held=held)
+        if column is None:
+            raise DataError(_missing(channel, trajectory))
+        added[channel.name] = np.unwrap(column) if channel.name in HEADINGS else column
+    new = [channel for channel in channels if channel.name not in trajectory.channels]
+    return dataclasses.replace(
+        trajectory,
+        channels={**trajectory.channels, **added},
+        units={**trajectory.units, **{channel.name: channel.unit for channel in new}},
+        origins={**trajectory.origins, **{channel.name: "derived" for channel in new}},
+    )
+
+
+def derive(
+    name: str,
+    logged: Mapping[str, Column],
+    dt: float,
+    *,
+    held: bool = False,
+    tried: frozenset[str] = frozenset(),
+) -> Column | None:
+    """A channel of a log: logged, or derived, or None where neither can be.
+
+    Args:
+        name: the channel.
+        logged: values by channel name, SI, each of shape (N,).
+        dt: time step in s.
+        held: take a rate as forward difference, see `model_columns`.
+        tried: channels that are being derived already, which guards against circles.
+    """
+    if name in logged:
+        return logged[name]
+    for row in DERIVATIONS:
+        if row.name != name or tried & set(row.needs):
+            continue
+        inputs = [derive(need, logged, dt, tried=tried | {name}) for need in row.needs]
+        if all(column is not None for column in inputs):
+            difference = forward_difference if held or name in HELD else smooth_derivative
+            return row.function(partial(difference, dt=dt), *inputs)
+    return None
+
+
+def forward_difference(column: Column, dt: float) -> Column:
+    """Rate that leads from each row to the next, per s; the last row repeats the one before.
+
+    Examples:
+        >>> print(forward_difference(np.array([0.0, 1.0, 3.0]), 0.5))
+        [2. 4. 4.]
+    """
+    if len(column) < 2:
+        return np.zeros_like(column)
+    rate = np.diff(column) / dt
+    return np.append(rate, rate[-1])
+
+
+def smooth_derivative(column: Column, dt: float) -> Column:
+    """Derivative of the local least-squares parabola, per s.
+
+    Args:
+        column: samples, shape (N,).
+        dt: time step in s.
+
+    References:
+        A. Savitzky, M. Golay, "Smoothing and differentiation of data by simplified least squares
+        procedures", Anal. Chem. 36 (1964).
+    """
+    rows = max(DERIVATIVE_ROWS, round(DERIVATIVE_SPAN / dt) // 2 * 2 + 1)
+    if len(column) < DERIVATIVE_ROWS:
+        return np.gradient(column, dt) if len(column) > 1 else np.zeros_like(column)
+    return local_parabola(column, min(rows, (len(column) - 1) // 2 * 2 + 1), derivative=1) / dt
+
+
+def local_parabola(column: Column, rows: int, *, derivative: int) -> Column:
+    """Value or slope per row of the least-squares parabola over the rows around each.
+
+    Args:
+        column: samples, at least ``rows``.
+        rows: of a window, odd; at the ends the outermost window goes on.
+        derivative: 0 for the value, 1 for the slope.
+
+    Examples:
+        >>> print(local_parabola(np.arange(1.0, 7.0) ** 2, 5, derivative=1).round(9))
+        [ 2.  4.  6.  8. 10. 12.]
+    """
+    half = rows // 2
+    at, fit = _window(rows)
+    found = np.empty(len(column))
+    found[half : len(column) - half] = np.correlate(column, fit[derivative], "valid")
+    powers = np.stack([0 * at, 0 * at + 1, 2 * at] if derivative else [0 * at + 1, at, at * at], axis=-1)
+    found[:half] = (powers @ (fit @ column[:rows]))[:half]
+    found[len(column) - half :] = (powers @ (fit @ column[-rows:]))[half + 1 :]
+    return found
+
+
+@cache
+def _window(rows: int) -> tuple[Float[np.ndarray, " W"], Float[np.ndarray, "3 W"]]:
+    """The rows of a window from its middle, and what gives value, slope and half the curvature there."""
+    at = np.arange(-(rows // 2), rows // 2 + 1.0)
+    return at, np.linalg.pinv(np.stack([np.ones(rows), at, at * at], axis=-1))
+
+
+def speed(vx: Column, vy: Column) -> Column:
+    """Speed in m/s, negative in reverse; see `travel_direction`.
+
+    Examples:
+        >>> print(speed(np.array([3.0, -3.0]), np.array([0.0, 0.0])))
+        [ 3. -3.]
+    """
+    return travel_direction(vx, vy) * np.hypot(vx, vy)
+
+
+def slip_angle(vx: Column, vy: Column) -> Column:
+    """Angle from the heading to the direction of travel in rad, fading to zero at standstill.
+
+    In reverse it is counted from the tail, so that vx = v cos(beta) and vy = v sin(beta) with the signed
+    `speed`. Below `STANDSTILL` the direction of travel is noise.
+
+    Examples:
+        >>> print(slip_angle(np.array([10.0, 10.0, 0.0]), np.array([0.0, 1.0, 0.01])).round(3))
+        [0.  0.1 0. ]
+        >>> print(slip_angle(np.array([-10.0, -10.0]), np.array([0.0, -1.0])).round(3))
+        [0.  0.1]
+    """
+    direction = travel_direction(vx, vy)
+    fade = 1.0 / (1.0 + (STANDSTILL / np.maximum(np.hypot(vx, vy), 1e-6)) ** 4)
+    # Adding zero turns -0 into 0, whose angle is not half a turn.
+    return fade * np.arctan2(direction * vy + 0.0, direction * vx + 0.0)
+
+
+def travel_direction(vx: Column, vy: Column) -> Column:
+    """1 forward, -1 in reverse, of shape (N,).
+
+    A vehicle reverses by passing through standstill. One that spins comes to face against its travel
+    at speed: its direction stays, and its slip angle goes beyond a quarter turn.
+
+    Examples:
+        >>> travel_direction(np.array([1.0, 0.3, -0.3]), np.array([0.0, 0.0, 0.0]))
+        array([ 1.,  1., -1.])
+        >>> travel_direction(np.array([1.0, 0.3, -0.3]), np.array([3.0, 3.2, 3.1]))
+        array([1., 1., 1.])
+    """
+    sign = np.where(vx < 0, -1.0, 1.0)
+    turned = sign[1:] != sign[:-1]
+    sideways = np.minimum(np.abs(vy[1:]), np.abs(vy[:-1])) > np.abs(np.diff(vx))
+    spins = np.concatenate([[0], np.cumsum(turned & sideways)])
+    # A standstill ends a spin.
+    still = np.hypot(vx, vy) < STANDSTILL
+    spins = spins - np.maximum.accumulate(np.where(still, spins, 0))
+    return sign * np.where(spins % 2, -1.0, 1.0)
+
+
+Difference = Callable[[Column], Column]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Derivation:
+    """One way to derive a channel.
+
+    Attributes:
+        name: the channel that it gives.
+        needs: the channels that it takes.
+        function: ``function(difference, *needs)``; ``difference`` gives a column's rate per s.
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    function: Callable[..., Column]
+
+
+def _body_velocity(difference: Difference, x: Column, y: Column, psi: Column) -> tuple[Column, Column]:
+    x_dot, y_dot = difference(x), difference(y)
+    cos, sin = np.cos(psi), np.sin(psi)
+    return x_dot * cos + y_dot * sin, y_dot * cos - x_dot * sin
+
+
+DERIVATIONS = (
+    Derivation("yaw", ("psi",), lambda d, psi: psi),
+    Derivation("psi", ("yaw",), lambda d, yaw: yaw),
+    Derivation("psi", ("course", "beta"), lambda d, course, beta: np.unwrap(course) - beta),
+    Derivation("psi_dot", ("psi",), lambda d, psi: d(np.unwrap(psi))),
+    Derivation("vx", ("v", "beta"), lambda d, v, beta: v * np.cos(beta)),
+    Derivation("vy", ("v", "beta"), lambda d, v, beta: v * np.sin(beta)),
+    Derivation("vx", ("x", "y", "psi"), lambda d, *pose: _body_velocity(d, *pose)[0]),
+    Derivation("vy", ("x", "y", "psi"), lambda d, *pose: _body_velocity(d, *pose)[1]),
+    Derivation("v", ("vx", "vy"), lambda d, vx, vy: speed(vx, vy)),
+    Derivation("beta", ("vx", "vy"), lambda d, vx, vy: slip_angle(vx, vy)),
+    Derivation("delta_dot", ("delta",), lambda d, delta: d(delta)),
+    Derivation("accel", ("v",), lambda d, v: d(v)),
+    Derivation("drive", ("throttle", "brake"), lambda d, throttle, brake: throttle - brake),
+)
+
+
+def _missing(channel: Channel, trajectory: Trajectory) -> str:
+    ways = " or ".join("+".join(row.needs) for row in DERIVATIONS if row.name == channel.name)
+    return (
+        f"{trajectory.name}: expected channel '{channel.name}' in {channel.unit}"
+        f"{f', or {ways} to derive it from' if ways else ''}; the log has: "
+        f"{', '.join(trajectory.channels)}{_from(trajectory)}.\n"
+        f'Map it in signals.toml, e.g. [channels.{channel.name}] column = "...", unit = "{channel.unit}"'
+    )
+
+
+def _from(trajectory: Trajectory) -> str:
+    return f" ({trajectory.source})" if trajectory.source else ""

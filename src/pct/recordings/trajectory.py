@@ -1,0 +1,326 @@
+"""Trajectory: one uninterrupted recording in SI units, and the dataset folder that stores it.
+
+`read_dataset` and `write_dataset` are each other's inverse, `resample` changes the time step.
+
+A dataset folder holds ``*.parquet``, one file a recording with the column ``t`` and one column a channel,
+and ``dataset.json``, which says of every column its unit and origin. Columns named ``feature.*`` are
+exogenous features, ``truth.*`` are known parameters of simulated drives.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+import polars as pl
+
+from pct.errors import DataError
+from pct.files import new_folder, sha256, wait_for_disk, write_atomic
+from pct.logs.spool import Spool
+from pct.types import Column, Float
+
+FORMAT = 1
+MANIFEST = "dataset.json"
+# Rows of a long recording that are written at a time.
+SINK_ROWS = 50_000
+# Noise hardly packs, however long one tries: zstd makes files 10 to 20 % smaller and takes twice as long.
+# Nobody asks for a part of a recording by its values.
+PACKED: Any = {"compression": "snappy", "statistics": False}
+
+# Channels that wrap at half a turn, and inputs that a rollout holds over a step.
+HEADINGS = frozenset({"psi", "yaw", "course"})
+HELD = frozenset({"delta_dot", "accel", "drive", "throttle", "brake"})
+
+
+# On another time step, or with rows left out.
+OtherColumn: TypeAlias = Float[np.ndarray, " M"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trajectory:
+    """One uninterrupted recording on a uniform time grid.
+
+    Attributes:
+        name: unique within its dataset; the file's stem.
+        dt: time step in s.
+        channels: values by channel name, SI, each of shape (N,).
+        units: unit by channel name.
+        origins: ``measured``, ``derived`` or ``command`` (``truth`` where simulated) by channel name.
+        source: what it came from, e.g. the path of the raw file.
+        start: time of the first row in s.
+    """
+
+    name: str
+    dt: float
+    channels: Mapping[str, Column]
+    units: Mapping[str, str]
+    origins: Mapping[str, str]
+    source: str = ""
+    start: float = 0.0
+
+    def __len__(self) -> int:
+        if isinstance(self.channels, Spool):
+            return self.channels.rows()
+        return len(next(iter(self.channels.values())))
+
+    def slice(self, start: int, stop: int, name: str | None = None) -> Trajectory:
+        """Rows start to stop (exclusive) as a recording of its own."""
+        return dataclasses.replace(
+            self,
+            name=name or f"{self.name}_{start}_{stop}",
+            channels=(
+                self.channels.cut(start, stop)
+                if isinstance(self.channels, Spool)
+                else {key: column[start:stop] for key, column in self.channels.items()}
+            ),
+            start=self.start + start * self.dt,
+        )
+
+
+def read_dataset(folder: Path) -> list[Trajectory]:
+    """Read a dataset folder and verify it against its ``dataset.json``.
+
+    Args:
+        folder: a folder that `write_dataset` made.
+
+    Returns:
+        The recordings in the order of ``dataset.json``.
+
+    Raises:
+        DataError: a file is missing, unreadable or changed, or a column has no unit or origin.
+    """
+    path = folder / MANIFEST
+    manifest = _read_manifest(path)
+    try:
+        columns = {name: (row["unit"], row["origin"]) for name, row in manifest["columns"].items()}
+        recordings = [
+            (folder / row["file"], row["sha256"], int(row["rows"]), float(row["dt"]), str(row["source"]))
+            for row in manifest["recordings"]
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"{path}: expected 'columns' and 'recordings' as `pct simulate` writes them, "
+            f"found a bad or missing entry ({error}): write the folder again"
+        ) from None
+    strange = next((row[0] for row in recordings if row[0].parent != folder or row[0].name == ".."), None)
+    if strange is not None:
+        raise DataError(f"{path}: expected the names of files in its folder, found {strange}: write it again")
+    if not recordings:
+        raise DataError(f"{path}: expected at least one recording, found none: write the folder again")
+    return [_read_recording(*recording, columns=columns) for recording in recordings]
+
+
+def resample(trajectory: Trajectory, dt: float) -> Trajectory:
+    """The same drive on another uniform time step.
+
+    Sampled signals are sliced where ``dt`` is a multiple of the old step, else interpolated: headings
+    unwrapped, ``feature.*`` and ``truth.*`` by their previous value, so that none looks ahead. What a
+    rollout holds over a step (commands, ``delta_dot``, ``accel``) becomes its mean over the new step:
+    integrating it still gives the same change of angle or speed, which one of several samples does not.
+
+    Args:
+        trajectory: the recording.
+        dt: new time step in s.
+
+    Returns:
+        The recording from the same first row on, at most as long.
+
+    Examples:
+        >>> fine = Trajectory("a", 0.1, {"v": np.arange(5.0)}, {"v": "m/s"}, {"v": "measured"})
+        >>> resample(fine, 0.2).channels["v"]
+        array([0., 2., 4.])
+    """
+    if abs(dt - trajectory.dt) < 1e-6 * dt:
+        return trajectory
+    rows = len(trajectory)
+    # The small allowance keeps the last row where a multiple falls just short of it.
+    at = np.arange(int((rows - 1) * trajectory.dt / dt + 1e-6) + 1) * (dt / trajectory.dt)
+    whole = np.abs(at - np.rint(at)).max() < 1e-6
+    before = np.rint(at).astype(int) if whole else np.floor(at + 1e-6).astype(int)
+
+    def convert(name: str, column: Column) -> OtherColumn:
+        if name in HELD or trajectory.origins[name] == "command":
+            return _mean_over_steps(column, at, dt / trajectory.dt)
+        if whole or name.startswith(("feature.", "truth.")):
+            return column[before]
+        return np.interp(at, np.arange(rows), np.unwrap(column) if name in HEADINGS else column)
+
+    channels = {name: convert(name, column) for name, column in trajectory.channels.items()}
+    return dataclasses.replace(trajectory, dt=dt, channels=channels)
+
+
+def _mean_over_steps(column: Column, at: OtherColumn, length: float) -> OtherColumn:
+    """Mean of a held signal over [at, at + length), in rows; the last step ends with the recording."""
+    total = np.concatenate([[0.0], np.cumsum(column)])
+    edges = np.arange(len(total))
+    end = np.minimum(at + length, edges[-1])
+    return (np.interp(end, edges, total) - np.interp(at, edges, total)) / (end - at)
+
+
+def write_dataset(
+    folder: Path,
+    trajectories: Sequence[Trajectory],
+    *,
+    vehicle: str,
+    reference_point: str = "centre of gravity",
+    notes: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a dataset folder, whole or not at all.
+
+    Args:
+        folder: the new folder; it must not exist.
+        trajectories: recordings with unique names and the same channels.
+        vehicle: what drove.
+        reference_point: the point that positions and velocities belong to.
+        notes: further JSON-able facts for ``dataset.json``, e.g. the simulator's settings.
+
+    Raises:
+        DataError: the folder exists or cannot be written.
+    """
+    with new_folder(folder) as building:
+        rows = [recording_row(write_recording(building, one), one) for one in trajectories]
+        first = trajectories[0]
+        write_manifest(
+            building,
+            rows,
+            columns={name: (first.units[name], first.origins[name]) for name in first.units},
+            vehicle=vehicle,
+            reference_point=reference_point,
+            notes=notes,
+        )
+
+
+def write_manifest(
+    folder: Path,
+    recordings: Sequence[Mapping[str, Any]],
+    *,
+    columns: Mapping[str, tuple[str, str]],
+    vehicle: str,
+    reference_point: str = "centre of gravity",
+    notes: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the ``dataset.json`` of a folder that holds recordings.
+
+    Args:
+        folder: where the recordings are.
+        recordings: `recording_row` of each.
+        columns: unit and origin of each channel.
+        vehicle, reference_point, notes: see `write_dataset`.
+    """
+    manifest = {
+        "format": FORMAT,
+        "vehicle": vehicle,
+        "frame": "ISO 8855: x forward, y left, z up; radians, positive left",
+        "reference_point": reference_point,
+        "columns": {
+            "t": {"unit": "s", "origin": "measured"},
+            **{name: {"unit": unit, "origin": origin} for name, (unit, origin) in columns.items()},
+        },
+        "recordings": list(recordings),
+        "notes": dict(notes or {}),
+    }
+    write_atomic(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
+
+
+def write_recording(folder: Path, trajectory: Trajectory) -> Path:
+    """Write a recording into a folder, whole or not at all; gives its file, which the disk may lack still."""
+    path = folder / f"{trajectory.name}.parquet"
+    if isinstance(trajectory.channels, Spool):
+        write_atomic(path, lambda file: _sink(trajectory, file), wait=False)
+    else:
+        table = _table(trajectory, 0, len(trajectory))
+        write_atomic(path, lambda file: table.write_parquet(file, **PACKED), wait=False)
+    return path
+
+
+def recording_row(path: Path, trajectory: Trajectory) -> dict[str, Any]:
+    """The row of ``dataset.json`` for a recording that was written, once the disk has it."""
+    wait_for_disk(path)
+    return {
+        "file": path.name,
+        "sha256": sha256(path),
+        "rows": len(trajectory),
+        "dt": trajectory.dt,
+        "source": trajectory.source,
+    }
+
+
+def _table(trajectory: Trajectory, start: int, stop: int) -> pl.DataFrame:
+    """Some rows of a recording as they are stored."""
+    part = trajectory.slice(start, stop)
+    time = part.start + part.dt * np.arange(stop - start)
+    table = pl.DataFrame({"t": time, **{name: part.channels[name] for name in part.units}})
+    # Sensors need no double precision, but what grows over a drive does, as an unwrapped heading lap by lap.
+    return table.with_columns(pl.exclude("t", "x", "y", *HEADINGS).cast(pl.Float32))
+
+
+def _sink(trajectory: Trajectory, file: BinaryIO) -> None:
+    """Write a recording that is too long for the memory, some rows after others."""
+    from polars.io.plugins import register_io_source
+
+    rows = len(trajectory)
+
+    def tables(*_: object) -> Iterator[pl.DataFrame]:
+        for start in range(0, rows, SINK_ROWS):
+            yield _table(trajectory, start, min(start + SINK_ROWS, rows))
+
+    schema = _table(trajectory, 0, 1).schema
+    register_io_source(tables, schema=schema).sink_parquet(file, row_group_size=SINK_ROWS, **PACKED)
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text())
+    except OSError as error:
+        raise DataError(f"{path}: cannot read it ({error.strerror}): is this a dataset folder?") from None
+    except ValueError as error:
+        raise DataError(f"{path}: expected JSON, found {error}: write the folder again") from None
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if found != FORMAT:
+        raise DataError(
+            f"{path}: expected format {FORMAT}, found {found}: "
+            "write the folder again, or read it with the version of pct that wrote it"
+        )
+    return manifest
+
+
+def _read_recording(
+    path: Path, digest: str, rows: int, dt: float, source: str, *, columns: Mapping[str, tuple[str, str]]
+) -> Trajectory:
+    if not path.is_file():
+        raise DataError(
+            f"{path}: expected this recording, named in {MANIFEST}, found no such file: restore it"
+        )
+    if sha256(path) != digest:
+        raise DataError(
+            f"{path}: the file changed since {MANIFEST} was written (its sha256 differs): "
+            "restore it or write the folder again"
+        )
+    try:
+        table = pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path}: expected a parquet file, found {reason}: write the folder again") from None
+    names = [name for name in table.columns if name != "t"]
+    if set(columns) != set(table.columns) or "t" not in columns:
+        wrong = ", ".join(sorted(set(columns) ^ set(table.columns))) or "t"
+        raise DataError(
+            f"{path}: expected the columns of {MANIFEST}, found a difference in: {wrong}: "
+            "write the folder again"
+        )
+    if len(table) != rows:
+        raise DataError(f"{path}: expected {rows} rows, found {len(table)}: write the folder again")
+    values = {name: table[name].cast(pl.Float64).to_numpy() for name in table.columns}
+    return Trajectory(
+        name=path.stem,
+        dt=dt,
+        channels={name: values[name] for name in names},
+        units={name: columns[name][0] for name in names},
+        origins={name: columns[name][1] for name in names},
+        source=source,
+        start=float(values["t"][0]) if rows else 0.0,
+    )

@@ -1,0 +1,1 @@
+"""Rollouts of a model: integration, lanes, histories, generated native code."""

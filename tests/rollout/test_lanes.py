@@ -1,0 +1,181 @@
+"""The engine's rollout: states and gradients of the plain one, for every model, integrator and precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pct.dynamics import MODEL_SPECS, ModelSpec
+from pct.rollout import lanes as rollout
+from pct.rollout.integration import INTEGRATORS
+from pct.rollout.lanes import lane_rollout, make_rollout, plain_rollout
+
+WINDOWS, STEPS, DT = 24, 4, 0.02
+# Ranges of states and controls, from standstill and reverse to a spin.
+SIZES = {
+    "x": 0.5, "y": 0.5, "psi": 0.5, "yaw": 0.5, "delta": 0.4, "psi_dot": 3.0, "beta": 0.5, "vy": 3.0,
+    "omega_f": 40.0, "omega_r": 40.0, "delta_dot": 3.0, "accel": 8.0, "drive": 1.0,
+}  # fmt: skip
+Data = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]
+
+
+@cache
+def data(spec: ModelSpec, seed: int = 0) -> Data:
+    """States, controls and parameters of windows; numbers that single precision holds.
+
+    The first window stands still with all at zero, the next three stand still, then some go backwards.
+    """
+    rng = np.random.default_rng(seed)
+    speed = np.concatenate([np.zeros(4), np.linspace(-3.0, 15.0, WINDOWS - 4)])
+
+    def column(name: str, *shape: int) -> np.ndarray:
+        if name in ("v", "vx"):
+            return speed
+        return rng.uniform(-SIZES[name], SIZES[name], (WINDOWS, *shape))
+
+    x = np.stack([column(name) for name in spec.state_names], axis=-1)
+    u = np.stack([column(name, STEPS) for name in spec.control_names], axis=-1)
+    x[0], u[0] = 0.0, 0.0
+    learned = {
+        key: rng.uniform(*spec.param_bounds[key], (WINDOWS, *shape))
+        for key, shape in spec.full_shapes.items()
+    }
+    return jax.tree.map(lambda leaf: leaf.astype(np.float32).astype(np.float64), (x, u, learned))
+
+
+def outcome(spec: ModelSpec, roll: Callable[..., Any]) -> Callable[..., Any]:
+    """``outcome(x, u, learned)``: the loss against targets that are some scales off, states and gradient."""
+    rng = np.random.default_rng(1)
+    off = 10.0 * spec.scales * rng.standard_normal((WINDOWS, STEPS, len(spec.states)))
+
+    def loss(x: Any, u: Any, learned: Any) -> Any:
+        states = roll(x, u, learned)
+        targets = jax.lax.stop_gradient(x)[:, None] + off.astype(x.dtype)
+        return spec.loss_fn(states, targets, **spec.train_loss_kwargs), states
+
+    return jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2), has_aux=True))
+
+
+@cache
+def expected(spec: ModelSpec, integrator: str, substeps: int) -> Any:
+    """The plain rollout's outcome, in double precision.
+
+    A substep is a step of its own whose result is left out: the same numbers, and a third to compile.
+    """
+    short = plain_rollout(spec, {**spec.default_params, "dt": DT / substeps}, integrator, 1)
+
+    def roll(x: Any, u: Any, learned: Any) -> Any:
+        return short(x, jnp.repeat(u, substeps, axis=1), learned)[:, substeps - 1 :: substeps]
+
+    return jax.tree.map(np.asarray, outcome(spec, roll)(*data(spec)))
+
+
+def assert_same(spec: ModelSpec, found: Any, wanted: Any, tolerance: float) -> None:
+    """Equal to a relative tolerance: states by window and channel, gradients by window in units of bounds."""
+    ((loss, states), gradient), ((expected_loss, expected_states), expected_gradient) = found, wanted
+    np.testing.assert_allclose(loss, expected_loss, rtol=tolerance)
+    size = np.abs(expected_states).max(axis=1) + spec.scales
+    error = np.abs(states - expected_states).max(axis=1)
+    assert (error <= tolerance * size).all(), (error / size).max(axis=0)
+    ranges = {key: np.subtract(*spec.param_bounds[key][::-1]) for key in spec.param_keys}
+    scales = spec.scales, 1.0, {key: np.broadcast_to(r, spec.full_shapes[key]) for key, r in ranges.items()}
+    for part, expected_part, scale in zip(gradient, expected_gradient, scales, strict=True):
+        one, other = (
+            np.concatenate(
+                [
+                    np.reshape(leaf * factor, (WINDOWS, -1))
+                    for leaf, factor in zip(jax.tree.leaves(tree), jax.tree.leaves(scale), strict=True)
+                ],
+                axis=1,
+            )
+            for tree in (part, expected_part)
+        )
+        assert np.isfinite(one).all()
+        assert np.isfinite(other).all()
+        error, length = (np.abs(value).max(axis=1) for value in (one - other, other))
+        assert (error <= tolerance * length + 1e-30).all(), (error / length).max()
+
+
+def engine(spec: ModelSpec, integrator: str = "euler", substeps: int = 3) -> Callable[..., Any]:
+    return outcome(spec, lane_rollout(spec, {**spec.default_params, "dt": DT}, integrator, substeps))
+
+
+every_model = pytest.mark.parametrize("spec", MODEL_SPECS.values(), ids=MODEL_SPECS.keys())
+
+
+@every_model
+def test_it_is_the_plain_rollout(spec: ModelSpec) -> None:
+    run = engine(spec)
+    assert_same(spec, jax.tree.map(np.asarray, run(*data(spec))), expected(spec, "euler", 3), 1e-10)
+    # Other numbers are no other program.
+    run(*data(spec, seed=1))
+    assert run._cache_size() == 1
+
+
+@every_model
+def test_it_is_the_plain_rollout_in_single_precision(spec: ModelSpec) -> None:
+    """Against double precision, fast functions and all, so that rounding is all there."""
+    with jax.enable_x64(False):
+        single = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), data(spec))
+        found = jax.tree.map(np.asarray, engine(spec)(*single))
+    assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {np.dtype("float32")}
+    assert_same(spec, found, expected(spec, "euler", 3), 3e-5)
+
+
+@pytest.mark.parametrize("substeps", [1, 3])
+@pytest.mark.parametrize("integrator", sorted(INTEGRATORS))
+def test_all_integrators_and_substeps(integrator: str, substeps: int) -> None:
+    spec = MODEL_SPECS["kinematic-singletrack"]
+    found = jax.tree.map(np.asarray, engine(spec, integrator, substeps)(*data(spec)))
+    assert_same(spec, found, expected(spec, integrator, substeps), 1e-10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["double", "single"])
+@pytest.mark.parametrize("substeps", [1, 3])
+@pytest.mark.parametrize("integrator", sorted(INTEGRATORS))
+@every_model
+def test_all_of_all(spec: ModelSpec, integrator: str, substeps: int, precision: str) -> None:
+    """Each against the plain rollout of the same precision, compiled as it stands."""
+    base_params = {**spec.default_params, "dt": DT}
+    with jax.enable_x64(precision == "double"):
+        dtype = jnp.float64 if precision == "double" else jnp.float32
+        arguments = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), data(spec))
+        found, wanted = (
+            jax.tree.map(np.asarray, outcome(spec, make(spec, base_params, integrator, substeps))(*arguments))
+            for make in (lane_rollout, plain_rollout)
+        )
+    assert_same(spec, found, wanted, 1e-10 if precision == "double" else 1e-5)
+
+
+def test_the_gradient_is_the_same_whoever_asks_for_it() -> None:
+    """Controls and states, which training does not ask for, leave that of the parameters alone."""
+    spec = MODEL_SPECS["unicycle"]
+    roll = lane_rollout(spec, {**spec.default_params, "dt": DT}, "heun", 2)
+    x, u, learned = data(spec)
+
+    def total(x: Any, u: Any, learned: Any) -> Any:
+        return (roll(x, u, learned) ** 2).sum()
+
+    everything = jax.jit(jax.grad(total, argnums=(0, 1, 2)))(x, u, learned)
+    for i in range(3):
+        alone = jax.jit(jax.grad(total, argnums=i))(x, u, learned)
+        for found, leaf in zip(jax.tree.leaves(alone), jax.tree.leaves(everything[i]), strict=True):
+            np.testing.assert_allclose(found, leaf, rtol=1e-12)
+
+
+def test_the_engine_s_own_is_for_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("lane_rollout", "plain_rollout"):
+        monkeypatch.setattr(rollout, name, lambda *arguments, name=name: name)
+    arguments = MODEL_SPECS["unicycle"], {"dt": DT}, "rk4", 1
+    make_unchecked = make_rollout.__wrapped__
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    assert make_unchecked(*arguments) == "lane_rollout"
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert make_unchecked(*arguments) == "plain_rollout"

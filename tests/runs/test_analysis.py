@@ -1,0 +1,325 @@
+"""A trained network rolled out: errors by their formulas, baselines, plots' data, and its rebuilding."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pct import plots
+from pct.dynamics import MODEL_SPECS, ModelSpec, flatten_bounds, with_fixed
+from pct.errors import DataError
+from pct.evaluation.scenarios import generate_analysis_artifacts, open_loop_errors, position_errors
+from pct.evaluation.windows import load_windows
+from pct.optimization.network.mlp import ParameterMLP, network_settings
+from pct.optimization.network.trained import TrainedModel
+from pct.recordings.trajectory import Trajectory, write_dataset
+from pct.rollout.integration import integrate_euler, rollout
+from pct.runs import models
+from pct.runs.checkpoint import BEST_PARAMS, MODEL_PARAMS, save_params
+from pct.runs.models import load_network, save_network
+from pct.windows.batch import FeatureDataset, WindowOrigin
+
+UNICYCLE = MODEL_SPECS["unicycle"]
+COUNT, STEPS, DT = 10, 4, 0.1
+
+
+@pytest.fixture(autouse=True)
+def single_precision() -> Iterator[None]:
+    """As the program runs: a network comes back digit for digit in the precision that it was trained in."""
+    with jax.enable_x64(False):
+        yield
+
+
+def make_trained(spec: ModelSpec = UNICYCLE, *, shift: float = 0.3, features: int = 2) -> TrainedModel:
+    """A network that nobody trained, moved so that every window gets its own answer."""
+    low, high = flatten_bounds(spec.param_keys, spec.param_bounds, spec.full_shapes)
+    rng = np.random.default_rng(0)
+    network = ParameterMLP(
+        (4,),
+        low,
+        high,
+        feature_mean=rng.standard_normal(features),
+        feature_std=rng.uniform(0.5, 2.0, features),
+        **network_settings(spec),
+    )
+    params = network.init(jax.random.PRNGKey(0), jnp.zeros((1, features)))
+    params = jax.tree.map(lambda leaf: leaf + shift, params)
+    settings = {
+        "horizon": STEPS,
+        "history": 2,
+        "stride": 3,
+        "feature_mode": "context",
+        "history_fit": False,
+        "feature_names": ["a", "b"],
+    }
+    return TrainedModel(spec, network, params, DT, "euler", 1, settings)
+
+
+def make_windows(spec: ModelSpec = UNICYCLE) -> FeatureDataset:
+    """Windows of two recordings whose targets are noise around a straight drive."""
+    rng = np.random.default_rng(1)
+    size = len(spec.states)
+    start = np.zeros((COUNT, size), np.float32)
+    start[:, spec.state_indices["v"]] = 2.0
+    targets = start[:, None] + 0.1 * rng.standard_normal((COUNT, STEPS, size)).astype(np.float32)
+    recording = np.repeat([0, 1], COUNT // 2)
+    return FeatureDataset(
+        features=jnp.asarray(rng.standard_normal((COUNT, 2)), jnp.float32),
+        controls=jnp.asarray(rng.standard_normal((COUNT, STEPS, spec.control_dim)), jnp.float32),
+        initial_states=jnp.asarray(start),
+        targets=jnp.asarray(targets),
+        origin=WindowOrigin(
+            recording=recording,
+            times=5.0 + DT * np.tile(np.arange(COUNT // 2), 2),
+            truth={"alpha_accel": np.ones(COUNT)},
+            recordings=("drive/0", "drive/1"),
+            feature_names=("a", "b"),
+            dt=DT,
+        ),
+    )
+
+
+# Predictions and their errors.
+
+
+def test_the_network_s_answers_drive_the_rollout() -> None:
+    trained, windows = make_trained(), make_windows()
+    answers = trained.predict_parameters(windows)
+    assert set(answers) == set(UNICYCLE.param_keys)
+    expected = rollout(
+        UNICYCLE.dynamics_fn, integrate_euler, windows.initial_states, windows.controls, answers, DT
+    )
+    np.testing.assert_allclose(trained.predict_states(windows), expected, rtol=1e-5, atol=1e-6)
+    assert np.ptp(answers["alpha_accel"]) > 0
+
+
+def test_the_default_is_the_rollout_of_the_defaults() -> None:
+    spec = with_fixed(UNICYCLE, {"beta_accel": 1.0})
+    trained, windows = make_trained(spec), make_windows(spec)
+    expected = rollout(
+        spec.dynamics_fn,
+        integrate_euler,
+        windows.initial_states,
+        windows.controls,
+        spec.default_params,
+        DT,
+    )
+    np.testing.assert_allclose(trained.predict_default(windows), expected, rtol=1e-5, atol=1e-6)
+    # What is held is held for the network, too.
+    drift = trained.predict_states(windows)[:, 0, 3] - 2.0
+    answers = trained.predict_parameters(windows)
+    accel = answers["alpha_accel"] * np.asarray(windows.controls)[:, 0, 1] + 1.0
+    np.testing.assert_allclose(drift, DT * accel, atol=1e-5)
+
+
+def test_errors_are_root_mean_squares_by_step_and_state() -> None:
+    windows = make_windows()
+    predicted = np.asarray(windows.targets).copy()
+    predicted[..., 0] += 0.3
+    predicted[..., 1] -= 0.4
+    predicted[: COUNT // 2, 2, 3] += 2.0
+    # A heading that is a full turn off is right.
+    predicted[..., 2] += 2 * np.pi
+    errors = open_loop_errors(predicted, windows, UNICYCLE)
+    expected = np.zeros((STEPS, 4))
+    expected[:, :2] = 0.3, 0.4
+    expected[2, 3] = 2.0 / np.sqrt(2.0)
+    np.testing.assert_allclose(errors, expected, atol=1e-5)
+    np.testing.assert_allclose(position_errors(predicted, windows, UNICYCLE), 0.5, atol=1e-6)
+
+
+# Plots.
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    """What the plots are given, by the stem of their file."""
+    calls: dict[str, dict[str, Any]] = {}
+    for name in ("plot_error_growth", "plot_parameters", "plot_scenario"):
+        monkeypatch.setattr(
+            plots, name, lambda path, _name=name, **data: calls.update({path.stem: data | {"plot": _name}})
+        )
+    return calls
+
+
+def test_the_plots_get_truth_prediction_and_baseline(
+    tmp_path: Path, drawn: dict[str, dict[str, Any]]
+) -> None:
+    trained, windows = make_trained(), make_windows()
+    files = generate_analysis_artifacts("training", windows, trained, tmp_path / "analysis", scenarios=3)
+    assert [file.stem for file in files] == list(drawn)
+    assert {file.parent for file in files} == {tmp_path / "analysis"}
+    predicted, default = trained.predict_states(windows), trained.predict_default(windows)
+
+    growth = drawn["training_error_growth"]
+    assert (growth["plot"], growth["dt"]) == ("plot_error_growth", DT)
+    np.testing.assert_allclose(
+        growth["errors"]["trained"], open_loop_errors(predicted, windows, UNICYCLE), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        growth["errors"]["default parameters"], open_loop_errors(default, windows, UNICYCLE), rtol=1e-5
+    )
+
+    along = drawn["training_parameters"]
+    assert set(along["values"]) == set(UNICYCLE.param_keys)
+    assert set(along["truth"]) == {"alpha_accel"}
+    np.testing.assert_array_equal(along["times"], windows.origin.times)
+    np.testing.assert_array_equal(along["recording"], windows.origin.recording)
+
+    scenarios = [data for data in drawn.values() if data["plot"] == "plot_scenario"]
+    assert len(scenarios) == 3
+    end = np.asarray(windows.targets)[:, -1]
+    distances = np.hypot(*(predicted[:, -1] - end)[:, :2].T)
+    shown = []
+    for data in scenarios:
+        (row,) = np.flatnonzero((np.asarray(windows.controls) == data["controls"]).all(axis=(1, 2)))
+        np.testing.assert_array_equal(data["true_states"][0], windows.initial_states[row])
+        np.testing.assert_array_equal(data["true_states"][1:], windows.targets[row])
+        np.testing.assert_array_equal(data["predicted_states"][1:], predicted[row])
+        np.testing.assert_array_equal(data["baseline_states"][1:], default[row])
+        np.testing.assert_allclose(data["times"], DT * np.arange(STEPS + 1), atol=1e-6)
+        origin = windows.origin
+        assert f"'drive/{origin.recording[row]}' from {origin.times[row]:.2f} s" in data["title"]
+        shown.append(distances[row])
+    # From a good one to a bad one.
+    assert shown == sorted(shown)
+    assert shown[0] < np.median(distances) < shown[-1]
+
+
+@pytest.mark.parametrize("scenarios", [0, 1])
+def test_few_scenarios(tmp_path: Path, drawn: dict[str, dict[str, Any]], scenarios: int) -> None:
+    generate_analysis_artifacts("val", make_windows(), make_trained(), tmp_path, scenarios=scenarios)
+    names = {"val_error_growth", "val_parameters"}
+    assert set(drawn) == names | ({"val_scenario_50th_percentile"} if scenarios else set())
+
+
+def test_the_plots_are_drawn(tmp_path: Path) -> None:
+    files = generate_analysis_artifacts("val", make_windows(), make_trained(), tmp_path, scenarios=1)
+    assert len(files) == 3
+    assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
+
+
+# A run folder gives its network back.
+
+
+def save(run: Path, trained: TrainedModel, *, best: bool = True) -> Path:
+    run.mkdir()
+    save_network(run, trained)
+    save_params(run / MODEL_PARAMS, trained.params)
+    if best:
+        save_params(run / BEST_PARAMS, trained.params)
+    return run
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        with_fixed(MODEL_SPECS["singletrack-augmented"], {"C_Sf": 5.0, "C_Sr": None}),
+        dataclasses.replace(UNICYCLE, param_bounds={**UNICYCLE.param_bounds, "alpha_accel": (0.5, 1.1)}),
+        MODEL_SPECS["tv-linear"],
+        MODEL_SPECS["mlp-dynamics"],
+    ],
+    ids=lambda spec: spec.name,
+)
+def test_a_network_comes_back_from_its_folder(tmp_path: Path, spec: ModelSpec) -> None:
+    trained = make_trained(spec, shift=0.1)
+    loaded = load_network(save(tmp_path / "run", trained))
+    for name in ("param_keys", "param_shapes", "full_shapes", "name"):
+        assert getattr(loaded.spec, name) == getattr(spec, name), name
+    for name in ("param_bounds", "default_params"):
+        found, expected = getattr(loaded.spec, name), getattr(spec, name)
+        assert set(found) == set(expected)
+        for key in expected:
+            np.testing.assert_array_equal(found[key], expected[key], err_msg=f"{name} {key}")
+    assert (loaded.dt, loaded.integrator_name, loaded.substeps) == (DT, "euler", 1)
+    assert loaded.settings == trained.settings
+    features = jnp.asarray(np.random.default_rng(2).standard_normal((5, 2)), jnp.float32)
+    np.testing.assert_array_equal(
+        loaded.network.apply(loaded.params, features), trained.network.apply(trained.params, features)
+    )
+
+
+def test_the_best_parameters_go_before_the_last(tmp_path: Path) -> None:
+    best, last = make_trained(shift=0.1), make_trained(shift=0.2)
+    run = save(tmp_path / "run", last, best=False)
+
+    def bias() -> float:
+        return float(load_network(run).params["params"]["Dense_0"]["bias"][0])
+
+    assert bias() == pytest.approx(0.2)
+    save_params(run / BEST_PARAMS, best.params)
+    assert bias() == pytest.approx(0.1)
+
+
+def cut(run: Path) -> None:
+    path = run / "network.json"
+    path.write_text(path.read_text()[:100])
+
+
+def edit(**changes: Any) -> Callable[[Path], None]:
+    def write(run: Path) -> None:
+        path = run / "network.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda run: (run / "network.json").unlink(), "network.json: expected the description of a trained"),
+        (cut, "network.json: expected the description"),
+        (edit(model="bicycle"), "network.json: .*bicycle"),
+        (edit(param_bounds=3), "network.json: expected the description"),
+        (lambda run: (run / "network.json").write_text("[]"), "network.json: expected the description"),
+        (edit(hidden_sizes=[5]), "best_params.msgpack: leaf .*: expected float32"),
+        (lambda run: (run / BEST_PARAMS).write_bytes(b"\x80"), "best_params.msgpack"),
+    ],
+)
+def test_a_damaged_folder_is_refused(tmp_path: Path, damage: Callable[[Path], Any], message: str) -> None:
+    run = save(tmp_path / "run", make_trained())
+    damage(run)
+    with pytest.raises(DataError, match=message) as error:
+        load_network(run)
+    assert len(str(error.value).splitlines()) <= 2
+
+
+def test_windows_are_loaded_as_the_network_reads_them(tmp_path: Path) -> None:
+    rows = 30
+    t = DT / 2 * np.arange(rows)
+    channels = {"x": 2.0 * t, "y": 0.0 * t, "psi": 0.0 * t, "v": 2.0 + 0.0 * t}
+    units = {"x": "m", "y": "m", "psi": "rad", "v": "m/s"}
+    lap = Trajectory("lap", DT / 2, channels, units, dict.fromkeys(channels, "measured"))
+    write_dataset(tmp_path / "data", [lap], vehicle="test car")
+    windows = load_windows(make_trained(), [tmp_path / "data"], "test")
+    assert windows.origin.dt == DT
+    # 15 rows at the network's step, less 4 of horizon and 2 of history, every third.
+    assert windows.targets.shape == (3, STEPS, 4)
+    assert load_windows(make_trained(), [tmp_path / "data"], "test", stride=1).targets.shape[0] == 9
+
+
+def test_unknown_feature_columns_are_refused(tmp_path: Path) -> None:
+    t = DT * np.arange(20)
+    channels = {"x": 2.0 * t, "y": 0.0 * t, "psi": 0.0 * t, "v": 2.0 + 0.0 * t, "feature.heat": t}
+    units = {"x": "m", "y": "m", "psi": "rad", "v": "m/s", "feature.heat": "K"}
+    lap = Trajectory("lap", DT, channels, units, dict.fromkeys(channels, "measured"))
+    write_dataset(tmp_path / "data", [lap], vehicle="test car")
+    trained = make_trained()
+    trained = dataclasses.replace(trained, settings={**trained.settings, "feature_mode": "full"})
+    with pytest.raises(DataError, match=r"no feature\.\*, found feature\.heat"):
+        load_windows(trained, [tmp_path / "data"], "test")
+
+
+def test_the_run_folder_holds_valid_json(tmp_path: Path) -> None:
+    run = save(tmp_path / "run", make_trained(MODEL_SPECS["singletrack"]))
+    saved = json.loads((run / models.NETWORK).read_text())
+    assert saved["model"] == "singletrack"
+    assert saved["settings"]["horizon"] == STEPS
