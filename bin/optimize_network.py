@@ -4,9 +4,9 @@
 import sys
 
 from pct.cli.main import run
-from pct.cli.train import main, parse_args
+from pct.cli.train import CONFIG, main, parse_args
 
 __all__ = ["main", "parse_args"]
 
 if __name__ == "__main__":
-    run(main, debug="--debug" in sys.argv)
+    run(main, CONFIG, debug="--debug" in sys.argv)

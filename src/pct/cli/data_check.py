@@ -46,6 +46,9 @@ class CheckConfig:
     """Show the traceback of an error."""
 
 
+CONFIG = CheckConfig
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags and run; leaves with the exit code of the worst finding."""
     config = tyro.cli(CheckConfig, prog="pct data check", args=argv)

@@ -111,6 +111,9 @@ class ImportConfig:
         )
 
 
+CONFIG = ImportConfig
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags and run; leaves with 3 where a file could not be used."""
     config = tyro.cli(ImportConfig, prog="pct data import", args=argv)

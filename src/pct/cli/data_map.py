@@ -42,6 +42,9 @@ class MapConfig:
             raise UsageError(f"--output {self.output}: the file exists; pass --force to overwrite it.")
 
 
+CONFIG = MapConfig
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags, propose, and try the proposal."""
     args = tyro.cli(MapConfig, prog="pct data map", args=list(sys.argv[1:] if argv is None else argv))

@@ -48,6 +48,9 @@ class EvaluateConfig:
             raise UsageError(f"--stride must be a positive number, got {self.stride}.")
 
 
+CONFIG = EvaluateConfig
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags and judge."""
     arguments = merge_repeated(list(sys.argv[1:] if argv is None else argv), ("--dataset", "--at"))

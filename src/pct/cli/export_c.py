@@ -50,6 +50,9 @@ class ExportConfig:
             raise UsageError(f"--substeps must be a positive number, got {self.substeps}.")
 
 
+CONFIG = ExportConfig
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags and export."""
     args = tyro.cli(ExportConfig, prog="pct export c", args=argv)

@@ -113,6 +113,9 @@ class FitConfig:
             )
 
 
+CONFIG = FitConfig
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags and fit."""
     arguments = merge_repeated(list(sys.argv[1:] if argv is None else argv), LISTS)

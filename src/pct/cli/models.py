@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from pct.cli.flags import DebugFlags, parse
 from pct.dynamics import MODEL_SPECS, Channel, ModelSpec
 from pct.dynamics.vehicles import VEHICLES
 from pct.errors import UsageError
@@ -18,16 +20,28 @@ WIDTH = 100
 """Columns of the output where there is no terminal to ask."""
 
 
+@dataclasses.dataclass(frozen=True)
+class ModelsConfig:
+    """Print the channels and parameters of one model, or of all, and the named vehicles.
+
+    Example: pct models singletrack
+    """
+
+    model: tyro.conf.Positional[str | None] = None
+    """Name of one model, e.g. singletrack; all models when left out."""
+    common: tyro.conf.OmitArgPrefixes[DebugFlags] = dataclasses.field(default_factory=DebugFlags)
+
+
+CONFIG = ModelsConfig
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the model's name, if any, and print."""
-    tyro.cli(run, prog="pct models", args=argv)
+    run(parse(ModelsConfig, argv, prog="pct models").model)
 
 
-def run(model: tyro.conf.Positional[str | None] = None) -> None:
+def run(model: str | None = None) -> None:
     """Print the tables of one model, or of all, and the named vehicles.
-
-    Args:
-        model: name of one model, e.g. singletrack; all models when left out.
 
     Raises:
         UsageError: an unknown model, with the known ones.

@@ -61,6 +61,9 @@ class SimulateConfig:
     """Show the traceback of an error."""
 
 
+CONFIG = SimulateConfig
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags and run; leaves with exit code 2 and a message where they cannot be read."""
     import tyro

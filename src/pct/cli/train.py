@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 SHOWN = 65536
 
 
+CONFIG = TrainConfig
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags and train: the eight steps, top to bottom."""
     # 1) Configure and seed.

@@ -1,0 +1,6 @@
+"""`python -m pct` is `pct`."""
+
+from pct.cli.main import main
+
+if __name__ == "__main__":
+    main()
