@@ -61,9 +61,7 @@ def main() -> None:
     drives = simulate(
         SPEC, recordings=args.seeds, duration=args.duration, dt=DT, mu=(0.9,), fixed=TRUTH, noise=0.0
     )
-    errors = make_rollout_errors(
-        SPEC, SPEC.build_base_params(round(100 * DT)), HISTORY, compare=COMPARED, free_start=True
-    )
+    errors = make_rollout_errors(SPEC, SPEC.base_params(DT), HISTORY, compare=COMPARED, free_start=True)
     result: dict[str, Any] = {}
     for kind, time_constant in TIME_CONSTANTS.items():
         begin = time.perf_counter()

@@ -172,7 +172,7 @@ def fitted(
     spec: ModelSpec, windows: WindowSet, train: np.ndarray, test: np.ndarray, seed: int
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]], Fit]:
     """Scores of a fit, its parameters, and itself."""
-    base_params = spec.build_base_params(round(100 * DT))
+    base_params = spec.base_params(DT)
     begin = time.perf_counter()
     fit = fit_parameters(
         windows,
@@ -245,7 +245,7 @@ def on_top(
     optimizer = make_optimizer(1e-3)
     init, shuffle = jax.random.split(jax.random.PRNGKey(seed))
     params = network.init(init, features[:1])
-    base_params = spec.build_base_params(round(100 * DT))
+    base_params = spec.base_params(DT)
     rollout_fn = make_rollout(spec, base_params, "rk4", 2)
     step_fn = make_network_step_fn(
         network.apply,

@@ -84,7 +84,7 @@ def main() -> None:
         # The pose of the first row is missing.
         exact, own, inputs = log["dstates"][:6].T[1:], log["states"].T[1:], log["inputs"].T[1:]
     spec = learned()
-    make = partial(make_rollout_errors, spec, spec.build_base_params(round(100 * DT)), 1, compare=COMPARED)
+    make = partial(make_rollout_errors, spec, spec.base_params(DT), 1, compare=COMPARED)
     euler = make(integrator="euler")
     free = make(integrator="euler", free_start=True)
     result: dict[str, dict[str, float]] = {"FTHD": FTHD}

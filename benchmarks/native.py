@@ -276,7 +276,7 @@ def first_step() -> dict[str, float]:
     network = ParameterMLP((64, 64), low, high, feature_mean=mean, feature_std=std, **network_settings(spec))
     params = jax.jit(network.init)(jax.random.PRNGKey(0), batch.features)
     optimizer = make_optimizer(1e-3)
-    base_params = spec.build_base_params(round(100 * store.dt))
+    base_params = spec.base_params(store.dt)
     made = make_engine("native", spec, base_params, "rk4", 1)
     step = make_network_step_fn(
         network.clone(dense=made.dense).apply,

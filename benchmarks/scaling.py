@@ -157,7 +157,7 @@ def build(rows: int, horizon: int, hidden: int) -> tuple[Any, Any, Any]:
     )
     params = network.init(jax.random.PRNGKey(0), jnp.zeros((1, features.shape[1])))
     optimizer = make_optimizer(1e-3)
-    base_params = spec.build_base_params(round(100 * DT))
+    base_params = spec.base_params(DT)
     step_fn = make_network_step_fn(
         network.apply,
         lambda *states, **weights: spec.loss_fn(*states, **spec.train_loss_kwargs, **weights),

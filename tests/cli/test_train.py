@@ -369,13 +369,16 @@ def test_another_vehicle_sets_bounds_and_defaults() -> None:
         ("--min-lr -1", "--min-lr must not be negative"),
         ("--model-hidden 8 0", "--model-hidden sizes must be positive"),
         ("--fixed alpha_accel=much", "--fixed alpha_accel=much: expected NAME or NAME=NUMBER"),
-        ("--fixed drag", "has no parameter 'drag'. It has: alpha_psi_dot, beta_psi_dot"),
+        ("--fixed drag", "unknown parameter 'drag' of model 'unicycle'. Known: alpha_psi_dot, beta_psi_dot"),
         ("--fixed alpha_accel=7", "expected a value within [0.0, 2.0] 1"),
         (
             "--fixed alpha_psi_dot beta_psi_dot alpha_accel beta_accel",
             "holds every parameter of 'unicycle': nothing is left to learn",
         ),
-        ("--model bicycle", "Unknown model 'bicycle'. Available models: kinematic-singletrack, mlp-dynamics"),
+        (
+            "--model bicycle",
+            "unknown model 'bicycle': did you mean 'unicycle'? Known: kinematic-singletrack, mlp-dynamics",
+        ),
         ("--vehicle tank", "bmw-320i"),
         ("--val-split 1", "--val-split must be 0 or more and less than 1, got 1.0"),
         ("--val-split 0.5 --val-dataset x", "pass one of them"),

@@ -468,7 +468,7 @@ def test_a_dataset_folder_is_examined_and_mended(tmp_path: Path) -> None:
         (["missing"], 3, "expected a log or a folder of logs"),
         (["."], 3, "expected signals.toml beside the logs"),
         ([".", "--map", "no-such"], 3, "Presets: "),
-        ([".", "--model", "no-such"], 2, "Unknown model"),
+        ([".", "--model", "no-such"], 2, "unknown model"),
         ([], 2, "Expected a folder"),
         ([".", "--map", "auto", "--fix", "mended"], 2, "write one with `pct data map`"),
     ],

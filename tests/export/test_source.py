@@ -92,7 +92,7 @@ def test_what_cannot_be_exported_is_told(tmp_path: Path) -> None:
 
 
 def test_unknown_names_list_the_known() -> None:
-    with pytest.raises(UsageError, match=r"Unknown model 'bike'\. Available models: kinematic"):
+    with pytest.raises(UsageError, match=r"unknown model 'bike'\. Known: kinematic"):
         from_model("bike")
-    with pytest.raises(UsageError, match="Unknown vehicle 'tank'"):
+    with pytest.raises(UsageError, match="unknown vehicle 'tank'"):
         from_model("unicycle", "tank")

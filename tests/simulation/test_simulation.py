@@ -172,7 +172,7 @@ def test_features_tell_little_about_friction() -> None:
         ({"grip": 1.5}, "grip"),
         ({"launches": 2.0}, "launches"),
         ({"noise": -1.0}, "noise"),
-        ({"vary": {"mass": (1.0, 2.0)}}, "no parameter 'mass'"),
+        ({"vary": {"mass": (1.0, 2.0)}}, "unknown parameter 'mass'"),
         ({"vary": {"m": (1.0, 99.0)}}, r"m=1.0:99.0: expected within .* kg"),
         ({"fixed": {"mu": 0.5}}, "friction has its own option"),
     ],
@@ -214,7 +214,11 @@ def test_dataset_says_how_it_was_made(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "error", "message"),
     [
-        ({"model": "bicycle"}, UsageError, "Unknown model 'bicycle'. Available models: .*singletrack"),
+        (
+            {"model": "bicycle"},
+            UsageError,
+            "unknown model 'bicycle': did you mean 'unicycle'\\? Known: .*singletrack",
+        ),
         ({"vary": ("m=3",)}, UsageError, "--vary m=3: expected NAME=LOW:HIGH"),
         ({"set": ("h=tall",)}, UsageError, "--set h=tall: expected NAME=VALUE"),
         ({"output": Path(__file__).parent, "duration": 1.0}, DataError, "existing one"),

@@ -67,13 +67,13 @@ def run(config: CheckConfig) -> str:
     """
     from pct.cli.dataset_card import write_repaired_card
     from pct.doctor import SEVERITIES, examine_all, read_recordings, write_repaired
-    from pct.dynamics.core import MODEL_SPECS
+    from pct.dynamics import get_model
     from pct.mapping.maps import AUTO
     from pct.recordings.trajectory import MANIFEST
 
     if not config.folders:
         raise UsageError("Expected a folder of logs, got none: pct data check FOLDER")
-    _check_model(config.model, MODEL_SPECS)
+    get_model(config.model)
     if config.fix is not None and (config.map == AUTO or not all(map(Path.is_dir, config.folders))):
         raise UsageError(
             "--fix mends a folder with a signals.toml: write one with `pct data map`, or a dataset with "
@@ -99,13 +99,6 @@ def run(config: CheckConfig) -> str:
     else:
         _print(examined, mended, figures)
     return worst
-
-
-def _check_model(name: str, known: Any) -> None:
-    import pct.dynamics  # noqa: F401  registers the models
-
-    if name not in known:
-        raise UsageError(f"Unknown model '{name}'. Available models: {', '.join(known)}")
 
 
 Examined = Sequence[tuple["Recording", list["Finding"]]]

@@ -150,13 +150,11 @@ def measured_spec(args: FitConfig) -> Any:
     Raises:
         UsageError: an unknown model, vehicle, parameter or channel.
     """
-    from pct.dynamics import MODEL_SPECS, with_fixed
+    from pct.dynamics import get_model, with_fixed
     from pct.dynamics.vehicles import with_vehicle
     from pct.measurement.observation import with_measurement
 
-    if args.model not in MODEL_SPECS:
-        raise UsageError(f"Unknown model '{args.model}'. Available models: {', '.join(sorted(MODEL_SPECS))}")
-    spec = MODEL_SPECS[args.model]
+    spec = get_model(args.model)
     if args.vehicle is not None:
         spec = with_vehicle(spec, args.vehicle)
     return with_fixed(with_measurement(spec, args.measurement), fixed_values(args.fixed))
@@ -188,7 +186,7 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
     windows = make_window_set(store, starts, spec, feature_mode="context", **shape)
     save_fingerprint(run, windows)
     substeps = choose_substeps(store.dt, args.substeps)
-    base_params = spec.build_base_params(round(100 * store.dt))
+    base_params = spec.base_params(store.dt)
     print(
         f"{spec.name}: {len(windows)} windows from {len(store.recordings)} recordings, "
         f"{args.horizon} steps of {store.dt:g} s ({args.integrator}, {substeps} substeps), "

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from pct.cli.flags import DebugFlags, parse
-from pct.dynamics import MODEL_SPECS, Channel, ModelSpec
+from pct.dynamics import MODEL_SPECS, Channel, ModelSpec, get_model
+from pct.dynamics.registry import load_installed_models
 from pct.dynamics.vehicles import VEHICLES
-from pct.errors import UsageError
 
 WIDTH = 100
 """Columns of the output where there is no terminal to ask."""
@@ -46,12 +46,12 @@ def run(model: str | None = None) -> None:
     Raises:
         UsageError: an unknown model, with the known ones.
     """
-    if model is not None and model not in MODEL_SPECS:
-        raise UsageError(f"Unknown model '{model}'. Available models: {', '.join(sorted(MODEL_SPECS))}")
+    load_installed_models()
+    names = sorted(MODEL_SPECS) if model is None else [get_model(model).name]
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = WIDTH
-    for name in sorted(MODEL_SPECS) if model is None else [model]:
+    for name in names:
         _print_model(console, MODEL_SPECS[name])
     table = _table("vehicle", "what it is")
     for name, vehicle in VEHICLES.items():

@@ -79,14 +79,12 @@ def run(config: SimulateConfig) -> None:
         DataError: the output folder exists or cannot be written.
         DivergedError: the simulated car left the range of finite numbers.
     """
-    from pct.dynamics import MODEL_SPECS
+    from pct.dynamics import get_model
     from pct.dynamics.vehicles import with_vehicle
     from pct.recordings.trajectory import write_dataset
     from pct.simulation import SENSOR_NOISE, simulate
 
-    if config.model not in MODEL_SPECS:
-        raise UsageError(f"Unknown model '{config.model}'. Available models: {', '.join(MODEL_SPECS)}")
-    spec = MODEL_SPECS[config.model]
+    spec = get_model(config.model)
     if config.vehicle is not None:
         spec = with_vehicle(spec, config.vehicle)
     trajectories = simulate(

@@ -157,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         dataset = observe(dataset, spec, args.integrator, substeps)
         if val_dataset is not None:
             val_dataset = observe(val_dataset, spec, args.integrator, substeps)
-        base_params = spec.build_base_params(dt)
+        base_params = spec.base_params(dataset.store.dt)
         integrator = make_integrator(args.integrator, substeps)
         engine = make_engine(args.engine, spec, base_params, args.integrator, substeps)
         if engine.fallback and first:

@@ -8,9 +8,12 @@ argument, so that JAX, NumPy, CasADi and a code generator read one source.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import difflib
+import functools
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -58,7 +61,7 @@ class Parameter:
         low, high, default: bounds and start in ``unit``; a scalar, or an array of ``shape``.
         doc: one line that says what it is.
         shape: axes of an array parameter, ``()`` for a scalar.
-        scope: ``context``: the network answers with it; ``global``: one learned constant;
+        scope: ``context``: the network predicts it; ``global``: one learned constant;
             ``fixed``: known, never learned.
         log: whether the range spans decades, so that bounds are mapped in the logarithm.
         odd: sign of the parameter under the swap of left and right is -1; a scalar or an array of
@@ -92,13 +95,27 @@ class Parameter:
         """Low, high and default."""
         return self.low, self.high, self.default
 
+    def in_force(self, low: Any, high: Any, default: Any, shape: Shape) -> Parameter:
+        """The row with other values; not checked, since a fitted default may lie on its bound but for
+        rounding.
+        """
+        row = copy.copy(self)
+        for field, value in (("low", low), ("high", high), ("default", default), ("shape", shape)):
+            object.__setattr__(row, field, value)
+        return row
+
+
+# A field that holds what the tables say unless another value is given.
+FROM_TABLES: Any = None
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ModelSpec:
-    """A registered dynamics model.
+    """A dynamics model: its tables, its equations, and the values in force.
 
-    The tables say what each name means. The dictionaries hold the values in force: `dataclasses.replace`
-    may patch them (another vehicle, another hidden size), and every reader takes values from them.
+    The tables say what each name means. The other fields begin as the tables say, and `dataclasses.replace`
+    may patch them (another vehicle, another hidden size) or the tables themselves: a row that is new brings
+    its values with it. Names, indices and vector functions follow from the tables.
 
     Attributes:
         name: key in `MODEL_SPECS`.
@@ -107,21 +124,17 @@ class ModelSpec:
         pose: names of the channels for position along x, along y and heading.
         pose_invariant: whether the equations look the same from every position and heading; where not,
             they hold in the frame of the window's first pose.
+        hidden: states behind those of the table that no log holds; the equations have them last.
+        measurement: the sensor and actuator errors between model and log, see
+            `pct.measurement.observation`; None for none.
         param_keys: names of the learned parameters, ``context`` and ``global``, in the network's order.
+        global_keys: names of those among ``param_keys`` that are one learned constant for all windows.
         param_shapes: shape of each array parameter; scalars may be left out.
         param_bounds: ``(low, high)`` by name, for every parameter.
         default_params: default by name, for every parameter, ``fixed`` ones included.
-        state_indices: position of each state channel in the state vector.
-        dynamics_module: import path of the file that holds the equations.
         dynamics_fn: ``dynamics_fn(x_and_u, params)``, the derivative on stacked vectors.
-        lane_rates: ``lane_rates(x, u, params, xp)``, the derivative on one array a state and control.
         loss_fn: loss of predicted against true states, see `pct.dynamics.losses`.
-        control_dim: number of controls.
-        state_names, control_names: channel names in order.
         train_loss_kwargs, eval_loss_kwargs: keyword arguments of ``loss_fn`` in training and validation.
-        global_keys: names of those among ``param_keys`` that are one learned constant for all windows.
-        hidden: states behind those of the table that no log holds; the equations have them last.
-        measurement: what stands between model and log, see `pct.measurement.observation`; None for nothing.
     """
 
     name: str
@@ -129,34 +142,88 @@ class ModelSpec:
     controls: tuple[Channel, ...]
     parameters: tuple[Parameter, ...]
     derivative: Callable[..., Any]
-    pose: tuple[str, str, str]
-    pose_invariant: bool
-    param_keys: tuple[str, ...]
-    param_shapes: Mapping[str, Shape]
-    param_bounds: Mapping[str, Bounds]
-    default_params: Mapping[str, Any]
-    state_indices: Mapping[str, int]
-    dynamics_module: str
-    dynamics_fn: Callable[..., Array]
-    lane_rates: Callable[..., tuple[Array, ...]]
-    loss_fn: Callable[..., Array]
-    control_dim: int
-    state_names: tuple[str, ...]
-    control_names: tuple[str, ...]
-    train_loss_kwargs: Mapping[str, Any]
-    eval_loss_kwargs: Mapping[str, Any]
-    global_keys: tuple[str, ...] = ()
+    pose: tuple[str, str, str] = ("x", "y", "psi")
+    pose_invariant: bool = True
     hidden: tuple[Channel, ...] = ()
     measurement: Any = None
+    param_keys: tuple[str, ...] = FROM_TABLES
+    global_keys: tuple[str, ...] = FROM_TABLES
+    param_shapes: Mapping[str, Shape] = FROM_TABLES
+    param_bounds: Mapping[str, Bounds] = FROM_TABLES
+    default_params: Mapping[str, Any] = FROM_TABLES
+    dynamics_fn: Callable[..., Array] = FROM_TABLES
+    loss_fn: Callable[..., Array] = yaw_normalized_loss
+    train_loss_kwargs: Mapping[str, Any] = FROM_TABLES
+    eval_loss_kwargs: Mapping[str, Any] = FROM_TABLES
+
+    def __post_init__(self) -> None:
+        rows = self.parameters
+        shapes, bounds, defaults = (
+            given or {} for given in (self.param_shapes, self.param_bounds, self.default_params)
+        )
+        fields: dict[str, Any] = {
+            "param_shapes": {row.name: shapes.get(row.name, row.shape) for row in rows},
+            "param_bounds": {row.name: bounds.get(row.name, (row.low, row.high)) for row in rows},
+            "default_params": {row.name: defaults.get(row.name, row.default) for row in rows},
+        }
+        fields["param_shapes"] = {name: shape for name, shape in fields["param_shapes"].items() if shape}
+        if self.param_keys is FROM_TABLES:
+            fields["param_keys"] = tuple(row.name for row in rows if row.scope != "fixed")
+        if self.global_keys is FROM_TABLES:
+            fields["global_keys"] = tuple(row.name for row in rows if row.scope == "global")
+        loss_kwargs = {"angle_mask": self.angle_mask, "scales": self.scales}
+        for field in ("train_loss_kwargs", "eval_loss_kwargs"):
+            fields[field] = {**loss_kwargs, **(getattr(self, field) or {})}
+        # Equations that somebody put in place of the model's own stay.
+        stacked = StackedRates(self.lane_rates)
+        if self.dynamics_fn is FROM_TABLES or isinstance(self.dynamics_fn, StackedRates):
+            fields["dynamics_fn"] = self.dynamics_fn if self.dynamics_fn == stacked else stacked
+        for field, value in fields.items():
+            object.__setattr__(self, field, value)
+
+    @functools.cached_property
+    def state_names(self) -> tuple[str, ...]:
+        """Names of the states of the table, in order."""
+        return tuple(channel.name for channel in self.states)
+
+    @functools.cached_property
+    def control_names(self) -> tuple[str, ...]:
+        """Names of the controls, in order."""
+        return tuple(channel.name for channel in self.controls)
+
+    @functools.cached_property
+    def state_indices(self) -> Mapping[str, int]:
+        """Position of each state of the table in the state vector."""
+        return {name: i for i, name in enumerate(self.state_names)}
+
+    @property
+    def control_dim(self) -> int:
+        """Number of controls."""
+        return len(self.controls)
+
+    @property
+    def dynamics_module(self) -> str:
+        """Import path of the module that holds the equations."""
+        return self.derivative.__module__
+
+    @functools.cached_property
+    def lane_rates(self) -> LaneRates:
+        """``lane_rates(x, u, params, xp)``, the derivative on one array a state and control."""
+        return LaneRates(
+            self.derivative,
+            tuple(channel.name for channel in (*self.states, *self.hidden)),
+            self.control_names,
+            tuple(row.name for row in self.parameters),
+        )
 
     @property
     def full_shapes(self) -> dict[str, Shape]:
-        """Shape of every context parameter, scalars included."""
+        """Shape of every learned parameter, scalars included."""
         return {key: tuple(self.param_shapes.get(key, ())) for key in self.param_keys}
 
     @property
     def vector_size(self) -> int:
-        """Length of the flat vector of context parameters, the network's output size."""
+        """Length of the flat vector of learned parameters, the network's output size."""
         return sum(int(np.prod(shape)) for shape in self.full_shapes.values())
 
     @property
@@ -176,24 +243,105 @@ class ModelSpec:
         return np.array([channel.scale for channel in self.states])
 
     def parameter(self, name: str) -> Parameter:
-        """The table row of a parameter. Raises UsageError for an unknown name, with the known ones."""
+        """The row of a parameter, its bounds, default and shape those in force.
+
+        Raises:
+            UsageError: an unknown name, with the nearest and all known ones.
+        """
         for row in self.parameters:
             if row.name == name:
-                return row
-        known = ", ".join(row.name for row in self.parameters)
-        raise UsageError(f"Model '{self.name}' has no parameter '{name}'. It has: {known}")
+                low, high = self.param_bounds[name]
+                shape = tuple(self.param_shapes.get(name, ()))
+                return row.in_force(low, high, self.default_params[name], shape)
+        raise unknown_name("parameter", name, self.default_params, of=f"model '{self.name}'")
 
-    def build_base_params(self, timestep_hundredths: int) -> dict[str, Any]:
+    def channel(self, name: str) -> Channel:
+        """The row of a state or control.
+
+        Raises:
+            UsageError: an unknown name, with the nearest and all known ones.
+        """
+        rows = {row.name: row for row in (*self.states, *self.controls)}
+        if name not in rows:
+            raise unknown_name("channel", name, rows, of=f"model '{self.name}'")
+        return rows[name]
+
+    def base_params(self, dt: float) -> dict[str, Any]:
         """Every parameter at its value in force, and the time step.
 
         Args:
-            timestep_hundredths: time step in hundredths of a second.
+            dt: time step in s.
 
         Returns:
-            ``{name: value}`` for every parameter, and ``"dt"`` in seconds. The network's answer
-            replaces the context entries.
+            ``{name: value}`` for every parameter, and ``"dt"``. What the network predicts replaces the
+            learned entries.
         """
-        return {**self.default_params, "dt": timestep_hundredths / 100.0}
+        return {**self.default_params, "dt": dt}
+
+    def build_base_params(self, timestep_hundredths: int) -> dict[str, Any]:
+        """`base_params` at a time step in hundredths of a second."""
+        return self.base_params(timestep_hundredths / 100.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class LaneRates:
+    """A derivative on tuples of arrays and a mapping of parameters, which it gets under their names."""
+
+    derivative: Callable[..., Any]
+    states: tuple[str, ...]
+    controls: tuple[str, ...]
+    parameters: tuple[str, ...]
+
+    def __call__(
+        self, x: tuple[Array, ...], u: tuple[Array, ...], params: Mapping[str, Any], xp: Any
+    ) -> tuple[Array, ...]:
+        """Time derivative of every state.
+
+        Args:
+            x, u: states and controls in the order of the tables, of shape (...) each.
+            params: value by name, scalars of shape () or (...), arrays with their axes last.
+            xp: array namespace.
+
+        Returns:
+            One array a state; of shape () where the rate is a constant.
+        """
+        state, control, named = self._tuples
+        p = named(*(params[name] for name in self.parameters))
+        return tuple(self.derivative(state(*x), control(*u), p, xp))
+
+    @functools.cached_property
+    def _tuples(self) -> tuple[Any, Any, Any]:
+        # mypy knows named tuples with literal fields only.
+        State = namedtuple("State", self.states)  # type: ignore[misc]
+        Control = namedtuple("Control", self.controls)  # type: ignore[misc]
+        Params = namedtuple("Params", self.parameters)  # type: ignore[misc]
+        return State, Control, Params
+
+
+@dataclasses.dataclass(frozen=True)
+class StackedRates:
+    """The derivative on stacked vectors, as documented: zeros in the control slots."""
+
+    lanes: LaneRates
+
+    def __call__(self, x_and_u: Array, params: Mapping[str, Any], xp: Any = None) -> Array:
+        """Time derivative of the concatenated state and control.
+
+        Args:
+            x_and_u: states then controls on the last axis, shape (..., S + C).
+            params: value by name, scalars of shape () or (...), arrays with their axes last.
+            xp: array namespace; ``jax.numpy`` when left out.
+
+        Returns:
+            Shape (..., S + C), zeros in the control slots.
+        """
+        if xp is None:
+            import jax.numpy as xp
+        states, controls = len(self.lanes.states), len(self.lanes.controls)
+        lanes = [x_and_u[..., i] for i in range(states + controls)]
+        rates = self.lanes(tuple(lanes[:states]), tuple(lanes[states:]), params, xp)
+        zero = xp.zeros_like(x_and_u[..., 0])
+        return xp.stack([zero + rate for rate in rates] + [zero] * controls, axis=-1)
 
 
 MODEL_SPECS: dict[str, ModelSpec] = {}
@@ -209,7 +357,7 @@ def define_model(
     pose: tuple[str, str, str] = ("x", "y", "psi"),
     pose_invariant: bool = True,
 ) -> ModelSpec:
-    """Derive a `ModelSpec` from its tables.
+    """A `ModelSpec` from its tables.
 
     Args:
         derivative: ``derivative(x, u, p, xp)`` with a named tuple of states, one of controls and one of
@@ -217,29 +365,14 @@ def define_model(
             axes last), and the array namespace. Returns ``x._replace(...)`` with every time derivative.
             Pure, and finite with finite gradients over the whole documented range, standstill included.
     """
-    lane_rates = _named(states, controls, parameters, derivative)
     return ModelSpec(
-        name=name,
+        name,
         states=states,
         controls=controls,
         parameters=parameters,
         derivative=derivative,
         pose=pose,
         pose_invariant=pose_invariant,
-        param_keys=tuple(p.name for p in parameters if p.scope == "context"),
-        param_shapes={p.name: p.shape for p in parameters if p.shape},
-        param_bounds={p.name: (p.low, p.high) for p in parameters},
-        default_params={p.name: p.default for p in parameters},
-        state_indices={channel.name: i for i, channel in enumerate(states)},
-        dynamics_module=derivative.__module__,
-        dynamics_fn=_stacked(len(states), len(controls), lane_rates),
-        lane_rates=lane_rates,
-        loss_fn=yaw_normalized_loss,
-        control_dim=len(controls),
-        state_names=tuple(channel.name for channel in states),
-        control_names=tuple(channel.name for channel in controls),
-        train_loss_kwargs=_loss_kwargs(states),
-        eval_loss_kwargs=_loss_kwargs(states),
     )
 
 
@@ -255,8 +388,22 @@ def register_model_spec(spec: ModelSpec) -> ModelSpec:
     return spec
 
 
+def unknown_name(kind: str, name: str, known: Iterable[str], of: str = "") -> UsageError:
+    """The error for a name that nothing has, with the nearest known name and all of them.
+
+    Examples:
+        >>> print(unknown_name("parameter", "C_sf", ["mu", "C_Sf"], of="model 'singletrack'"))
+        unknown parameter 'C_sf' of model 'singletrack': did you mean 'C_Sf'? Known: mu, C_Sf
+    """
+    known = list(known)
+    nearest = difflib.get_close_matches(name.lower(), [other.lower() for other in known], 1)
+    guess = [f": did you mean '{other}'?" for other in known if [other.lower()] == nearest][:1]
+    owner = f" of {of}" if of else ""
+    return UsageError(f"unknown {kind} '{name}'{owner}{guess[0] if guess else '.'} Known: {', '.join(known)}")
+
+
 def with_fixed(spec: ModelSpec, fixed: Mapping[str, float | None]) -> ModelSpec:
-    """Hold parameters: the network no longer answers with them.
+    """Hold parameters: the network no longer predicts them.
 
     Args:
         fixed: value by name; None holds the default.
@@ -270,11 +417,11 @@ def with_fixed(spec: ModelSpec, fixed: Mapping[str, float | None]) -> ModelSpec:
             continue
         low, high = spec.param_bounds[name]
         if not (np.all(np.asarray(low) <= value) and np.all(value <= np.asarray(high))):
-            raise UsageError(f"--fixed {name}={value}: expected a value within [{low}, {high}] {row.unit}")
+            raise UsageError(f"`fixed` {name}={value}: expected a value within [{low}, {high}] {row.unit}")
     values = {name: value for name, value in fixed.items() if value is not None}
     keys = tuple(key for key in spec.param_keys if key not in fixed)
     if not keys:
-        raise UsageError(f"--fixed holds every parameter of '{spec.name}': nothing is left to learn")
+        raise UsageError(f"`fixed` holds every parameter of '{spec.name}': nothing is left to learn")
     return dataclasses.replace(
         spec,
         param_keys=keys,
@@ -338,65 +485,3 @@ def unflatten_params(
         params[key] = part.reshape((*vector.shape[:-1], *full_shapes[key]))
         start += size
     return params
-
-
-def _loss_kwargs(states: tuple[Channel, ...]) -> dict[str, Any]:
-    return {
-        "angle_mask": np.array([channel.angle for channel in states]),
-        "scales": np.array([channel.scale for channel in states]),
-    }
-
-
-def _named(
-    states: tuple[Channel, ...],
-    controls: tuple[Channel, ...],
-    parameters: tuple[Parameter, ...],
-    derivative: Callable[..., Any],
-) -> Callable[..., tuple[Array, ...]]:
-    """The derivative on tuples of arrays and a mapping of parameters, which it gets under their names."""
-    # mypy knows named tuples with literal fields only.
-    State = namedtuple("State", [c.name for c in states])  # type: ignore[misc]
-    Control = namedtuple("Control", [c.name for c in controls])  # type: ignore[misc]
-    Params = namedtuple("Params", [p.name for p in parameters])  # type: ignore[misc]
-
-    def lane_rates(
-        x: tuple[Array, ...], u: tuple[Array, ...], params: Mapping[str, Any], xp: Any
-    ) -> tuple[Array, ...]:
-        """Time derivative of every state.
-
-        Args:
-            x, u: states and controls in the order of the tables, of shape (...) each.
-            params: value by name, scalars of shape () or (...), arrays with their axes last.
-            xp: array namespace.
-
-        Returns:
-            One array a state; of shape () where the rate is a constant.
-        """
-        p = Params(*(params[row.name] for row in parameters))
-        return tuple(derivative(State(*x), Control(*u), p, xp))
-
-    return lane_rates
-
-
-def _stacked(states: int, controls: int, lane_rates: Callable[..., Any]) -> Callable[..., Array]:
-    """The derivative on stacked vectors, as documented: zeros in the control slots."""
-
-    def dynamics_fn(x_and_u: Array, params: Mapping[str, Any], xp: Any = None) -> Array:
-        """Time derivative of the concatenated state and control.
-
-        Args:
-            x_and_u: states then controls on the last axis, shape (..., S + C).
-            params: value by name, scalars of shape () or (...), arrays with their axes last.
-            xp: array namespace; ``jax.numpy`` when left out.
-
-        Returns:
-            Shape (..., S + C), zeros in the control slots.
-        """
-        if xp is None:
-            import jax.numpy as xp
-        lanes = [x_and_u[..., i] for i in range(states + controls)]
-        rates = lane_rates(tuple(lanes[:states]), tuple(lanes[states:]), params, xp)
-        zero = xp.zeros_like(x_and_u[..., 0])
-        return xp.stack([zero + rate for rate in rates] + [zero] * controls, axis=-1)
-
-    return dynamics_fn

@@ -27,10 +27,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pct.dynamics.bicycle import GEOMETRY, SINGLE_TRACK, straight_line_range
-from pct.dynamics.core import ModelSpec
+from pct.dynamics.core import ModelSpec, unknown_name
 from pct.dynamics.limits import GRAVITY, LIMITS
 from pct.dynamics.tires import stiffness_factor
-from pct.errors import UsageError
 
 FOOT = 0.3048
 POUND_FORCE = 4.4482216152605
@@ -67,7 +66,7 @@ def with_vehicle(spec: ModelSpec, name: str) -> ModelSpec:
         790.0
     """
     if name not in VEHICLES:
-        raise UsageError(f"Unknown vehicle '{name}'. Known vehicles: {', '.join(VEHICLES)}")
+        raise unknown_name("vehicle", name, VEHICLES)
     bounds, defaults = dict(spec.param_bounds), dict(spec.default_params)
     named = {key for vehicle in VEHICLES.values() for key in vehicle.values}
     # What another vehicle had set does not stay behind.

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from pct.dynamics.core import MODEL_SPECS, ModelSpec
+from pct.dynamics.core import ModelSpec
+from pct.dynamics.registry import get_model
 from pct.dynamics.vehicles import with_vehicle
-from pct.errors import DataError, UsageError
+from pct.errors import DataError
 from pct.runs.models import FIT, NETWORK, load_fit, spec_from_table
 
 PREDICTED = "pct_predicted_params.json"
@@ -59,9 +60,7 @@ def from_model(name: str, vehicle: str | None = None) -> Source:
     Raises:
         UsageError: an unknown model or vehicle, with the known ones.
     """
-    if name not in MODEL_SPECS:
-        raise UsageError(f"Unknown model '{name}'. Available models: {', '.join(sorted(MODEL_SPECS))}")
-    spec = MODEL_SPECS[name]
+    spec = get_model(name)
     origin = "default"
     if vehicle is not None:
         spec = with_vehicle(spec, vehicle)
@@ -105,7 +104,7 @@ def from_run(run: Path) -> Source:
 
 def _of_run(spec: ModelSpec, found: Mapping[str, Any], title: str) -> Source:
     """The vehicle's own model behind that of a run, with the values that were found."""
-    own = MODEL_SPECS[spec.name]
+    own = get_model(spec.name)
     names = [row.name for row in own.parameters]
     plain = dataclasses.replace(
         own,
@@ -125,7 +124,7 @@ def _of_run(spec: ModelSpec, found: Mapping[str, Any], title: str) -> Source:
 
 def _left_out(spec: ModelSpec, values: Mapping[str, Any]) -> tuple[str, ...]:
     """What stands between the model and the run's log, in words."""
-    own = {row.name for row in MODEL_SPECS[spec.name].parameters}
+    own = {row.name for row in get_model(spec.name).parameters}
     lines = []
     for row in spec.parameters:
         if row.name not in own:

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from pct.dynamics.channels import PEDALS
-from pct.dynamics.core import Channel, ModelSpec, Parameter, define_model
+from pct.dynamics.core import Channel, ModelSpec, Parameter
 from pct.errors import UsageError
 from pct.types import Array, Float
 
@@ -116,30 +116,14 @@ def with_measurement(spec: ModelSpec, measurement: Measurement) -> ModelSpec:
     )
     corrected = (*moving, *hidden) if m.observer else ()
     parameters = (*spec.parameters, *_parameters(m, spec, corrected, moving))
-    wide = define_model(
-        spec.name,
-        states=(*spec.states, *hidden),
-        controls=controls,
-        parameters=parameters,
-        derivative=_derivative(spec, m),
-        pose=spec.pose,
-        pose_invariant=spec.pose_invariant,
-    )
     added = tuple(row.name for row in parameters[len(spec.parameters) :])
     return dataclasses.replace(
         spec,
         controls=controls,
-        control_names=control_names,
-        control_dim=len(controls),
         parameters=parameters,
-        derivative=wide.derivative,
-        lane_rates=wide.lane_rates,
-        dynamics_fn=wide.dynamics_fn,
+        derivative=_derivative(spec, m),
         param_keys=(*spec.param_keys, *added),
         global_keys=(*spec.global_keys, *added),
-        param_shapes={**spec.param_shapes, **{k: v for k, v in wide.param_shapes.items() if k in added}},
-        param_bounds={**{k: wide.param_bounds[k] for k in added}, **spec.param_bounds},
-        default_params={**{k: wide.default_params[k] for k in added}, **spec.default_params},
         hidden=hidden,
         measurement=m,
     )

@@ -11,7 +11,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from pct.dynamics.core import MODEL_SPECS, ModelSpec, flatten_bounds
+from pct.dynamics.core import ModelSpec, flatten_bounds
+from pct.dynamics.registry import get_model
 from pct.errors import DataError
 from pct.measurement.observation import Measurement, with_measurement
 from pct.optimization.constants.fitted import FittedModel
@@ -163,7 +164,7 @@ def spec_from_table(saved: Any) -> ModelSpec:
         key: tuple(value) if isinstance(value, list) else value for key, value in saved["measurement"].items()
     }
     return dataclasses.replace(
-        with_measurement(MODEL_SPECS[saved["model"]], Measurement(**options)),
+        with_measurement(get_model(saved["model"]), Measurement(**options)),
         param_keys=tuple(saved["param_keys"]),
         global_keys=tuple(saved["global_keys"]),
         param_shapes={name: tuple(shape) for name, shape in saved["param_shapes"].items()},

@@ -155,7 +155,7 @@ def test_values_that_no_cost_can_be_made_of() -> None:
 
 
 def test_an_unknown_parameter_is_named() -> None:
-    with pytest.raises(UsageError, match="has no parameter 'grip'"):
+    with pytest.raises(UsageError, match="unknown parameter 'grip' of model"):
         Rollout(MODEL_SPECS["unicycle"], {"grip": 1.0}, dt=DT)
 
 

@@ -49,7 +49,7 @@ class Kinematic:
             history=windows.history,
             feature_mode="context",
         ).gather()
-        params = spec.build_base_params(hundredths)
+        params = spec.base_params(windows.dt)
         states = rollout(
             spec.dynamics_fn,
             self.model.integrator,

@@ -81,7 +81,7 @@ def make_rollout_errors(
 
     Args:
         spec: the model, with its bounds.
-        base_params: all parameters and ``dt``, from `ModelSpec.build_base_params`.
+        base_params: all parameters and ``dt``, from `ModelSpec.base_params`.
         history: rows before a window's start.
         integrator, substeps: how a time step is integrated.
         compare: names of the states whose errors count; all when left out.

@@ -49,7 +49,7 @@ class FittedModel:
     @property
     def base_params(self) -> dict[str, Any]:
         """Every parameter at its value before the fit, and ``dt`` in s."""
-        return self.spec.build_base_params(round(100 * self.dt))
+        return self.spec.base_params(self.dt)
 
     def spec_to_train(self) -> ModelSpec:
         """The model for a network on top: its vehicle's parameters begin at the fitted values, those of the

@@ -37,7 +37,7 @@ def observe(windows: WindowSet, spec: ModelSpec, integrator: str, substeps: int)
     if spec.measurement is None:
         return windows
     dt = windows.store.dt
-    params = {key: value for key, value in spec.build_base_params(round(100 * dt)).items() if key != "dt"}
+    params = {key: value for key, value in spec.base_params(dt).items() if key != "dt"}
     roll = make_history_rollout(spec, {**params, "dt": dt}, integrator, substeps, windows.history)
     short = dataclasses.replace(windows, horizon=1)
     states_at_start = jax.jit(lambda whole: jnp.stack(roll.states({}, whole)[0], axis=-1))

@@ -52,7 +52,7 @@ def make_network_step_fn(
             (E, B, P): each learns as if it were alone.
         loss_fn: ``loss_fn(predicted, target, weights=...)``, summed over the windows.
         param_keys: names of the network's answers, in order.
-        base_params: all other parameters and ``dt``, from `ModelSpec.build_base_params`.
+        base_params: all other parameters and ``dt``, from `ModelSpec.base_params`.
         dynamics_fn: the model.
         integrator: one of `pct.rollout.integration.INTEGRATORS`.
         optimizer: an optax transformation.

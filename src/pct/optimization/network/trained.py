@@ -47,7 +47,7 @@ class TrainedModel:
     @property
     def base_params(self) -> dict[str, Any]:
         """Every parameter at its value in force, and ``dt`` in s."""
-        return self.spec.build_base_params(round(100 * self.dt))
+        return self.spec.base_params(self.dt)
 
     def prepare(self, windows: WindowSet) -> WindowSet:
         """Windows as the network reads them: behind a measurement, with observed starts."""
