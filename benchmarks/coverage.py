@@ -31,7 +31,7 @@ from pct.optimization.constants.verdicts import judge
 from pct.recordings.derive import model_columns
 from pct.recordings.trajectory import Trajectory
 from pct.simulation import simulate
-from pct.windows.batch import WindowStore, window_starts
+from pct.windows.store import WindowStore, window_starts
 from pct.windows.window_set import WindowSet, make_window_set
 
 SPEC = with_fixed(MODEL_SPECS["singletrack-pacejka"], {"C_b": None})

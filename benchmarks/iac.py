@@ -29,7 +29,6 @@ from pct.dynamics import MODEL_SPECS, with_fixed
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.dynamics.vehicles import with_vehicle
 from pct.evaluation.baselines.arx import fit_ridge_arx
-from pct.evaluation.windows import with_history
 from pct.measurement.observation import Measurement, with_measurement
 from pct.optimization.bounds import bounds_slope, from_bounds, to_bounds
 from pct.optimization.constants.errors import bounds_of
@@ -48,8 +47,8 @@ from pct.optimization.network.step import (
 from pct.rollout.history import make_history_rollout
 from pct.rollout.integration import make_integrator
 from pct.rollout.lanes import make_rollout
-from pct.windows.batch import WindowStore
 from pct.windows.context import moving_channels
+from pct.windows.store import WindowStore
 from pct.windows.window_set import WindowSet, make_window_set
 
 FIRST, SPLIT, DT, STEPS, HISTORY, STRIDE = 394, 6903, 0.04, 25, 25, 3
@@ -296,12 +295,8 @@ def hold(windows: WindowSet, numbers: np.ndarray) -> list[np.ndarray]:
 
 def arx(windows: WindowSet, train: np.ndarray, test: np.ndarray, spec: ModelSpec) -> list[np.ndarray]:
     """States by a linear map of the history and of the inputs, fitted to the training windows."""
-    starts = np.asarray(windows.arrays.starts)
-    shape: Any = {"horizon": STEPS, "history": HISTORY, "feature_mode": "context"}
-    learned, judged = (
-        with_history(make_window_set(windows.store, starts[part], spec, **shape)) for part in (train, test)
-    )
-    return list(fit_ridge_arx(learned, spec).predict(judged).transpose(2, 1, 0))
+    fitted = fit_ridge_arx(windows.select(train), spec)
+    return list(fitted.predict(windows.select(test)).transpose(2, 1, 0))
 
 
 def score(predicted: list[np.ndarray], windows: WindowSet, numbers: np.ndarray) -> dict[str, Any]:

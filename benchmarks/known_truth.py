@@ -41,7 +41,7 @@ from pct.dynamics.core import ModelSpec
 from pct.dynamics.vehicles import with_vehicle
 from pct.optimization.constants.errors import RolloutErrors, make_rollout_errors
 from pct.optimization.constants.estimate import Fit, fit_errors
-from pct.windows.batch import WindowStore
+from pct.windows.store import WindowStore
 from pct.windows.window_set import WindowSet, make_window_set
 
 DT = 0.02

@@ -260,8 +260,8 @@ def first_step() -> dict[str, float]:
     from pct.optimization.network.step import make_network_step_fn, make_optimizer
     from pct.rollout.engine import make_engine
     from pct.rollout.integration import integrate_rk4
-    from pct.windows.batch import window_starts
     from pct.windows.loading import load_window_store
+    from pct.windows.store import window_starts
     from pct.windows.window_set import make_window_set
 
     imported = time.time() - started

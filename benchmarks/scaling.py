@@ -131,7 +131,7 @@ def build(rows: int, horizon: int, hidden: int) -> tuple[Any, Any, Any]:
     from pct.optimization.network.step import make_network_step_fn, make_optimizer
     from pct.rollout.integration import integrate_rk4
     from pct.rollout.lanes import make_rollout
-    from pct.windows.batch import WindowStore, window_starts
+    from pct.windows.store import WindowStore, window_starts
     from pct.windows.window_set import make_window_set
 
     spec = MODEL_SPECS["singletrack-augmented"]

@@ -16,8 +16,9 @@ from pct.optimization.network.mlp import ParameterMLP, fit_normalization, networ
 from pct.recordings.trajectory import write_dataset
 from pct.simulation import simulate
 from pct.types import Rows
-from pct.windows.batch import FeatureDataset, WindowStore, window_starts
+from pct.windows.batch import FeatureDataset
 from pct.windows.loading import load_feature_dataset_group, load_window_store
+from pct.windows.store import WindowStore, window_starts
 
 MODEL = "singletrack-augmented"
 WINDOWS, HORIZON, HISTORY = 20_000, 50, 20

@@ -151,11 +151,11 @@ BAD_LOGS: dict[str, tuple[Callable[[Path], Any], tuple[str, ...]]] = {
     "time that jumps": (from_row(40, 2.0), ("lap.csv", "1.95 s and then 4 s in line 42", 'faults = "cut"')),
     "shorter than a window": (
         lambda path: write_log(path, log(rows=7)),
-        ("at least 8 rows (history 4 + horizon 3 + 1)", "'raw/lap', has 7 rows", "lower --history or"),
+        ("at least 8 rows (history 4 + horizon 3 + 1)", "'raw/lap', has 7 rows", "or drive longer"),
     ),
     "mixed rates": (
         lambda path: write_log(path.with_name("fast.csv"), log(dt=0.01)),
-        ("0.01 s ('raw/fast'), 0.05 s ('raw/lap')", "pass --dt 5"),
+        ("0.01 s ('raw/fast'), 0.05 s ('raw/lap')", "(5 hundredths)"),
     ),
 }
 
@@ -200,13 +200,13 @@ def test_a_mode_that_the_logs_have_no_columns_for(
     train: Train, raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = train("--feature-mode", "features", dataset=raw)
-    refused(run, capsys, "no feature.* column", "--feature-mode context", code=2)
+    refused(run, capsys, "no feature.* column", "context", code=2)
 
 
 def test_an_unreadable_cache(train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cache = tmp_path / "rows.npz"
     cache.write_bytes(b"PK\x03\x04 cut short")
-    refused(train("--dataset-cache", cache), capsys, "rows.npz: expected a dataset cache", "--refresh-cache")
+    refused(train("--dataset-cache", cache), capsys, "rows.npz: expected a dataset cache", "write it anew")
     assert cache.read_bytes() == b"PK\x03\x04 cut short"
     code, _ = train("--dataset-cache", cache, "--refresh-cache")
     assert code == 0

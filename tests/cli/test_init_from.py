@@ -49,7 +49,7 @@ def test_a_network_that_has_learned_nothing_yet_predicts_as_the_fit(
     for key, value in fitted.params.items():
         np.testing.assert_allclose(trained.spec.default_params[key], value)
     windows = load_test_windows(fitted, [data / "val"], horizon=3, stride=2)
-    wanted = fitted.predict_states(windows.dataset_with_past)
+    wanted = fitted.predict_states(fitted.prepare(windows).batch)
     found = trained.predict_states(load_windows(trained, [data / "val"], "test", stride=2))
     np.testing.assert_allclose(found, wanted, atol=2e-3)
     predicted = json.loads((run / "pct_predicted_params.json").read_text())
@@ -57,9 +57,9 @@ def test_a_network_that_has_learned_nothing_yet_predicts_as_the_fit(
     answers = trained.predict_parameters(load_windows(trained, [data / "val"], "test"))
     assert np.ptp(answers["beta_accel"]) == 0.0
     judged = load_test_windows(open_run(run), [data / "val"], horizon=3, stride=2)
-    assert judged.dataset.initial_states.shape[1] == len(trained.spec.states)
-    np.testing.assert_allclose(fitted.predict_states(judged.dataset_with_past), wanted, atol=1e-5)
-    np.testing.assert_allclose(trained.predict_states(judged.prepared), found, atol=1e-5)
+    assert judged.batch.initial_states.shape[1] == len(trained.spec.states)
+    np.testing.assert_allclose(fitted.predict_states(fitted.prepare(judged).batch), wanted, atol=1e-5)
+    np.testing.assert_allclose(trained.predict_states(trained.prepare(judged).batch), found, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ from pct.evaluation.baselines.arx import STRENGTHS, fit_ridge_arx
 from pct.evaluation.baselines.base import motion_channels, with_pose
 from pct.evaluation.baselines.history import ConstantAcceleration, HoldLast
 from pct.evaluation.conditions import conditions
-from pct.evaluation.windows import OpenLoopWindows, with_history
-from pct.windows.batch import WindowStore, window_starts
-from pct.windows.window_set import make_window_set
+from pct.windows.store import WindowStore, window_starts
+from pct.windows.window_set import WindowSet, make_window_set
 
 DT = 0.05
 UNICYCLE, SINGLETRACK, PACEJKA = (
@@ -21,7 +20,7 @@ UNICYCLE, SINGLETRACK, PACEJKA = (
 
 def windows_of(
     spec: ModelSpec, states: np.ndarray, controls: np.ndarray, *, horizon: int = 10, history: int = 8
-) -> OpenLoopWindows:
+) -> WindowSet:
     size = len(states)
     store = WindowStore(
         states=states,
@@ -36,12 +35,10 @@ def windows_of(
         dt=DT,
     )
     shape = {"horizon": horizon, "history": history}
-    return with_history(
-        make_window_set(store, window_starts(store, **shape), spec, feature_mode="context", **shape)
-    )
+    return make_window_set(store, window_starts(store, **shape), spec, feature_mode="context", **shape)
 
 
-def turning_car(spec: ModelSpec, rate: float = 0.8, jerk: float = 0.0) -> OpenLoopWindows:
+def turning_car(spec: ModelSpec, rate: float = 0.8, jerk: float = 0.0) -> WindowSet:
     """Speed 3 + 0.5 t, and yaw rate ``rate + jerk t``, slip angle and lateral speed constant."""
     t = np.linspace(0, 4, 8001)
     v, yaw_rate, beta = 3 + 0.5 * t, rate + jerk * t, np.full_like(t, 0.1)
@@ -59,34 +56,36 @@ def turning_car(spec: ModelSpec, rate: float = 0.8, jerk: float = 0.0) -> OpenLo
 def test_constant_acceleration_is_exact_on_lines(spec: ModelSpec) -> None:
     windows = turning_car(spec)
     predicted = ConstantAcceleration(spec).predict(windows)
-    np.testing.assert_allclose(predicted, windows.dataset.targets, atol=2e-3)
+    np.testing.assert_allclose(predicted, windows.batch.targets, atol=2e-3)
     # The truth turns by 0.4 rad and goes 1.5 m or more, so that is no small thing.
-    assert np.ptp(np.asarray(windows.dataset.targets)[..., spec.pose_indices[2]]) > 0.3
+    assert np.ptp(np.asarray(windows.batch.targets)[..., spec.pose_indices[2]]) > 0.3
 
 
 def test_a_yaw_rate_that_is_a_state_goes_on_along_its_line() -> None:
     windows = turning_car(SINGLETRACK, jerk=0.6)
     predicted = ConstantAcceleration(SINGLETRACK).predict(windows)
     # The trapezoidal rule cuts the corners of a step by millimetres.
-    np.testing.assert_allclose(predicted, windows.dataset.targets, atol=6e-3)
+    np.testing.assert_allclose(predicted, windows.batch.targets, atol=6e-3)
 
 
 def test_hold_repeats_the_first_state() -> None:
     windows = turning_car(UNICYCLE)
     predicted = HoldLast().predict(windows)
-    assert predicted.shape == windows.dataset.targets.shape
-    assert (predicted == np.asarray(windows.dataset.initial_states)[:, None]).all()
+    assert predicted.shape == windows.batch.targets.shape
+    assert (predicted == np.asarray(windows.batch.initial_states)[:, None]).all()
 
 
 def test_the_history_is_seen_from_the_start() -> None:
     windows = turning_car(UNICYCLE)
-    assert windows.past_states.shape == (len(windows), 9, 4)
-    np.testing.assert_allclose(windows.past_states[:, -1], windows.dataset.initial_states, atol=1e-12)
-    np.testing.assert_allclose(windows.past_states[:, -1, :3], 0.0, atol=1e-12)
+    states, controls = windows.past
+    assert controls.shape == (len(windows), 8, UNICYCLE.control_dim)
+    assert states.shape == (len(windows), 9, 4)
+    np.testing.assert_allclose(states[:, -1], windows.batch.initial_states, atol=1e-12)
+    np.testing.assert_allclose(states[:, -1, :3], 0.0, atol=1e-12)
     # Going ahead, the car was behind.
-    assert (windows.past_states[:, 0, 0] < -1.0).all()
+    assert (states[:, 0, 0] < -1.0).all()
     # A window's history holds what the window before had as its future.
-    step = windows.past_states[0, -1] - windows.past_states[0, -2]
+    step = states[0, -1] - states[0, -2]
     assert np.hypot(*step[:2]) == pytest.approx(3.2 * DT, rel=0.01)
 
 
@@ -100,7 +99,7 @@ def test_the_position_needs_a_velocity() -> None:
     np.testing.assert_allclose(states[:3], [2 * np.sin(1.0), 2 * (1 - np.cos(1.0)), 1.0], rtol=2e-3)
 
 
-def linear_drive(noise: float, size: int = 1500, seed: int = 0) -> OpenLoopWindows:
+def linear_drive(noise: float, size: int = 1500, seed: int = 0) -> WindowSet:
     """Speed and yaw rate follow their controls through first-order lags, of which ARX knows nothing."""
     rng = np.random.default_rng(seed)
     controls = np.repeat(rng.normal(size=(size // 10, 2)), 10, axis=0)
@@ -122,9 +121,9 @@ def test_ridge_arx_finds_a_linear_car() -> None:
     training, test = linear_drive(0.0), linear_drive(0.0, seed=1)
     arx = fit_ridge_arx(training, SINGLETRACK)
     moving = [SINGLETRACK.state_indices[name] for name in ("delta", "v", "psi_dot", "beta")]
-    residual = (arx.predict(test) - np.asarray(test.dataset.targets))[..., moving]
+    residual = (arx.predict(test) - np.asarray(test.batch.targets))[..., moving]
     assert np.abs(residual).max() < 1e-3
-    assert np.abs(np.asarray(test.dataset.targets)[..., moving]).max() > 1.0
+    assert np.abs(np.asarray(test.batch.targets)[..., moving]).max() > 1.0
 
 
 def test_the_ridge_grows_with_the_noise_and_the_want_of_data() -> None:
@@ -146,7 +145,7 @@ def test_bins_hold_equally_many_windows() -> None:
         assert len(counts) == 4
         assert sum(counts) == len(windows)
         assert max(counts) - min(counts) <= 2
-    true = np.asarray(windows.dataset.targets)[..., SINGLETRACK.state_indices["v"]].mean(axis=1)
+    true = np.asarray(windows.batch.targets)[..., SINGLETRACK.state_indices["v"]].mean(axis=1)
     assert speed.edges[0] == pytest.approx(true.min(), abs=0.1)
     assert true[speed.inside[3]].min() > true[speed.inside[0]].max()
     # 3 m/s at 0.8 rad/s to 5 m/s at 3.2 rad/s.

@@ -13,7 +13,7 @@ from pct.evaluation.overlap import (
     load_fingerprint,
     row_hashes,
 )
-from pct.windows.batch import WindowStore
+from pct.windows.store import WindowStore
 
 POSE = (0, 1, 2)
 

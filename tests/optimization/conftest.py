@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from optimization.gathered import GatheredWindows
 from pct.dynamics import MODEL_SPECS, ModelSpec, flatten_bounds
 from pct.optimization.network.epoch import AXIS, Epoch, LoopSettings, TrainState, init_state, make_evaluate_fn
 from pct.optimization.network.loop import EpochReport, StepReport, TrainResult, train
@@ -27,7 +28,7 @@ from pct.recordings.trajectory import write_dataset
 from pct.rollout.integration import integrate_euler, rollout
 from pct.rollout.lanes import make_rollout
 from pct.simulation import simulate
-from pct.windows.batch import FeatureDataset, GatheredWindows, WindowOrigin
+from pct.windows.batch import FeatureDataset, WindowOrigin
 
 DT = 0.05
 SETTINGS = LoopSettings(

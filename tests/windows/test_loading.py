@@ -14,8 +14,9 @@ from pct.dynamics import MODEL_SPECS
 from pct.errors import DataError, UsageError
 from pct.recordings.trajectory import Trajectory, write_dataset
 from pct.windows import loading
-from pct.windows.batch import WindowStore
-from pct.windows.loading import data_hashes, load_feature_dataset_group, load_window_set, load_window_store
+from pct.windows.loading import data_hashes, load_feature_dataset_group, load_window_store
+from pct.windows.store import WindowStore, window_starts
+from pct.windows.window_set import make_window_set
 
 UNICYCLE = MODEL_SPECS["unicycle"]
 UNITS = {"x": "m", "y": "m", "psi": "rad", "v": "m/s", "delta": "rad", "feature.grip": "1", "truth.mu": "1"}
@@ -120,7 +121,7 @@ def test_positions_far_from_the_map_s_origin_keep_their_precision(tmp_path: Path
 
 def test_coarser_steps_take_every_so_many_rows(data: Path) -> None:
     fine = load_window_store([data], UNICYCLE)
-    coarse = load_window_store([data], UNICYCLE, dt=10)
+    coarse = load_window_store([data], UNICYCLE, dt=0.1)
     assert (coarse.dt, len(coarse.states)) == (0.1, 12)
     np.testing.assert_allclose(coarse.states, fine.states[::5], atol=1e-6)
     np.testing.assert_array_equal(coarse.exogenous, fine.exogenous[::5])
@@ -132,9 +133,9 @@ def test_coarser_steps_take_every_so_many_rows(data: Path) -> None:
 
 def test_a_step_finer_than_the_log_is_refused(data: Path) -> None:
     with pytest.raises(
-        DataError, match=r"training data: --dt 1 .* 0.02 s of 'data/lap': pass --dt 2 or more"
+        DataError, match=r"training data: `dt`: 0.01 s .* 0.02 s of 'data/lap': set `dt` to 0.02 s"
     ):
-        load_window_store([data], UNICYCLE, dt=1)
+        load_window_store([data], UNICYCLE, dt=0.01)
 
 
 def test_mixed_rates_are_refused_until_a_common_one_is_named(tmp_path: Path) -> None:
@@ -142,19 +143,24 @@ def test_mixed_rates_are_refused_until_a_common_one_is_named(tmp_path: Path) -> 
     with pytest.raises(
         DataError,
         match=r"validation data: expected one time step, found 0.02 s \('a/lap'\), 0.05 s \('b/lap'\): "
-        r"pass --dt 5 to",
+        r"set `dt` to 0.05 s \(5 hundredths\)",
     ):
         load_window_store(paths, UNICYCLE, label="validation")
-    store = load_window_store(paths, UNICYCLE, dt=5)
+    store = load_window_store(paths, UNICYCLE, dt=0.05)
     assert np.bincount(store.recording).tolist() == [24, 60]
     assert store.dt == 0.05
 
 
+def test_a_step_of_broken_hundredths_is_refused(data: Path) -> None:
+    with pytest.raises(DataError, match=r"`dt`: expected whole hundredths of a second, got 0\.025 s"):
+        load_window_store([data], UNICYCLE, dt=0.025)
+
+
 def test_a_step_that_is_no_whole_number_of_hundredths_needs_a_flag(tmp_path: Path) -> None:
     path = folder(tmp_path / "data", drive(dt=0.025))
-    with pytest.raises(DataError, match=r"'data/lap' has a step of 0.025 s.* pass --dt 3 to resample"):
+    with pytest.raises(DataError, match=r"'data/lap' has a step of 0.025 s.* set `dt` to 0.03 s"):
         load_window_store([path], UNICYCLE)
-    assert load_window_store([path], UNICYCLE, dt=3).dt == 0.03
+    assert load_window_store([path], UNICYCLE, dt=0.03).dt == 0.03
 
 
 @pytest.mark.parametrize("column", ["feature.wet", "truth.m"])
@@ -199,8 +205,9 @@ def test_windows_of_a_folder(data: Path) -> None:
 
 
 def test_the_set_of_a_folder_holds_the_same_windows(data: Path) -> None:
-    arguments = [data], UNICYCLE, None, False, None, None, "full", "training"
-    windows = load_window_set(*arguments, horizon=4, history=3)
+    store = load_window_store([data], UNICYCLE)
+    starts = window_starts(store, horizon=4, history=3)
+    windows = make_window_set(store, starts, UNICYCLE, horizon=4, history=3)
     dataset = load(data)
     assert (len(windows), windows.horizon, windows.history) == (53, 4, 3)
     assert windows.feature_names == dataset.origin.feature_names
@@ -278,7 +285,7 @@ def test_a_stale_cache_is_made_anew(
     if change == "data":
         rewritten(data)
     elif change == "dt":
-        dt = 4
+        dt = 0.04
     elif change == "model":
         spec = MODEL_SPECS["kinematic-singletrack"]
     elif change == "code":
@@ -357,7 +364,7 @@ def test_an_unreadable_cache_is_an_error_and_left_as_it_was(
     load_window_store([data], UNICYCLE, cache=cache)
     damage(cache)
     found = cache.read_bytes()
-    with pytest.raises(DataError, match=r"rows.npz: expected a dataset cache.*--refresh-cache") as error:
+    with pytest.raises(DataError, match=r"rows.npz: expected a dataset cache.*`refresh_cache`") as error:
         load_window_store([data], UNICYCLE, cache=cache)
     assert error.value.exit_code == 3
     assert len(str(error.value).splitlines()) <= 2

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pct.errors import DataError
-from pct.windows.batch import WindowStore, window_starts
 from pct.windows.splits import (
     GAP,
     HELD_OUT,
@@ -16,6 +15,7 @@ from pct.windows.splits import (
     split_starts,
     windows_within,
 )
+from pct.windows.store import WindowStore, window_starts
 
 
 def store_of(lengths: list[int]) -> WindowStore:
@@ -85,7 +85,7 @@ def test_no_share_holds_nothing_out() -> None:
 
 
 def test_a_part_without_windows_is_refused() -> None:
-    with pytest.raises(DataError, match=r"--val-split 0.1: expected windows of 4 \+ 3 \+ 1 rows in both"):
+    with pytest.raises(DataError, match=r"`val_split` 0.1: expected windows of 4 \+ 3 \+ 1 rows in both"):
         split_starts(store_of([40]), 0.1, horizon=3, history=4)
 
 

@@ -13,15 +13,9 @@ from hypothesis import strategies as st
 from pct.dynamics import MODEL_SPECS, ModelSpec
 from pct.errors import DataError, UsageError
 from pct.rollout.integration import integrate_rk4
-from pct.windows.batch import (
-    FEATURE_MODES,
-    FeatureDataset,
-    GatheredWindows,
-    Windows,
-    WindowStore,
-    window_starts,
-)
-from pct.windows.window_set import WindowSet, make_window_set
+from pct.windows.batch import FeatureDataset
+from pct.windows.store import WindowStore, window_starts
+from pct.windows.window_set import FEATURE_MODES, WindowSet, make_window_set
 
 DT = 0.05
 HORIZON, HISTORY, ROWS = 4, 3, 14
@@ -118,7 +112,7 @@ def test_samples_are_spread_evenly_over_all_windows(samples: int) -> None:
 
 def test_a_recording_that_is_too_short_is_named() -> None:
     store = make_store(UNICYCLE, [5, 7, 6])
-    message = r"at least 8 rows .* the longest, 'drive/1', has 7 rows at 0.05 s: lower --history or --horizon"
+    message = r"at least 8 rows .* the longest, 'drive/1', has 7 rows at 0.05 s: lower `history` or `horizon`"
     with pytest.raises(DataError, match=message) as error:
         window_starts(store, horizon=4, history=3)
     assert len(str(error.value).splitlines()) <= 2
@@ -266,28 +260,28 @@ def test_windows_are_those_of_their_rows(name: str, history: int) -> None:
         np.testing.assert_allclose(getattr(batch, part), rows, rtol=1e-12, atol=1e-12, err_msg=part)
 
 
-def test_a_gathered_set_gives_the_windows_of_its_rows() -> None:
+def test_a_selection_gives_the_windows_of_its_numbers() -> None:
     windows = make_set(make_store(UNICYCLE, [ROWS, ROWS]), UNICYCLE, history_features=Sums())
-    gathered = GatheredWindows(windows.gather())
-    assert isinstance(windows, Windows)
-    assert isinstance(gathered, Windows)
-    assert (len(gathered), gathered.horizon) == (len(windows), windows.horizon) == (14, HORIZON)
     numbers = np.array([13, 2])
-    for one, other in (
-        (
-            gathered.take(gathered.arrays, jnp.asarray(numbers)),
-            jax.jit(windows.take)(windows.arrays, numbers),
-        ),
-        (gathered.gather(numbers), windows.gather(numbers)),
-        (gathered.gather(), windows.gather()),
-    ):
-        for name in ("features", "controls", "initial_states", "targets"):
-            np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-12, atol=1e-12)
-        assert one.weights is other.weights is None
-        assert (one.origin is None) == (other.origin is None)
-    origin = gathered.gather(numbers).origin
-    assert origin.recording.tolist() == windows.origin(numbers).recording.tolist() == [1, 0]
-    assert origin.truth["row"].tolist() == windows.origin(numbers).truth["row"].tolist() == [23, 5]
+    selected = windows.select(numbers)
+    assert (len(selected), selected.horizon) == (2, HORIZON)
+    one, other = selected.gather(), windows.gather(numbers)
+    for name in ("features", "controls", "initial_states", "targets"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    assert one.weights is other.weights is None
+    assert one.origin.recording.tolist() == windows.origin(numbers).recording.tolist() == [1, 0]
+    assert one.origin.truth["row"].tolist() == windows.origin(numbers).truth["row"].tolist() == [23, 5]
+
+
+def test_gathered_windows_hold_their_past_where_asked() -> None:
+    windows = make_set(make_store(UNICYCLE, [ROWS]), UNICYCLE)
+    assert windows.gather().past is None
+    numbers = np.array([2, 0])
+    past, whole = windows.with_past().gather(numbers).past, windows.whole(numbers)
+    for one, other in zip(past.states, whole.states, strict=True):
+        np.testing.assert_allclose(one, other[: HISTORY + 1], atol=1e-12)
+    for one, other in zip(past.controls, whole.controls, strict=True):
+        np.testing.assert_allclose(one, other[:HISTORY], atol=1e-12)
 
 
 @pytest.mark.parametrize("most", [1, 2, 5, 14, 99])
@@ -348,13 +342,13 @@ def test_full_is_the_context_where_logs_have_no_features() -> None:
 def test_an_unknown_mode_lists_the_known() -> None:
     make_unchecked = make_window_set.__wrapped__
     store = make_store(UNICYCLE, [ROWS])
-    with pytest.raises(UsageError, match="--feature-mode half: expected one of full, context, features"):
+    with pytest.raises(UsageError, match="`feature_mode` 'half': expected one of full, context, features"):
         make_unchecked(store, np.array([HISTORY]), UNICYCLE, horizon=4, history=3, feature_mode="half")
 
 
 def test_the_mode_features_needs_feature_columns() -> None:
     store = make_store(UNICYCLE, [ROWS], exogenous=0)
-    with pytest.raises(UsageError, match=r"no feature\.\* column .*: use --feature-mode context"):
+    with pytest.raises(UsageError, match=r"no feature\.\* column .*: use `feature_mode=context`"):
         gather(store, UNICYCLE, feature_mode="features")
 
 

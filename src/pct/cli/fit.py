@@ -134,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     spec = measured_spec(args)
     args = dataclasses.replace(args, dataset=tuple(str(resolve_folder(p, "--dataset")) for p in args.dataset))
     folders = [Path(path) for path in args.dataset]
-    store = load_window_store(folders, spec, dt=args.dt)
+    store = load_window_store(folders, spec, dt=None if args.dt is None else args.dt / 100)
     run = create_run_directory(args.results or default_results(), spec.name, "full")
     write_provenance(run, config=dataclasses.asdict(args), command=sys.argv, data=data_hashes(folders))
     try:
@@ -175,7 +175,7 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
     from pct.rollout.integration import choose_substeps
     from pct.runs.directory import write_json
     from pct.runs.models import save_fit
-    from pct.windows.batch import window_starts
+    from pct.windows.store import spread, window_starts
     from pct.windows.window_set import make_window_set
 
     for name in args.profile:
@@ -278,15 +278,13 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
         print_lines([profile_fact(kept, unit)])
     if args.report:
         from pct.evaluation.fit_report import make_fit_report, report_facts, save_fit_report
-        from pct.evaluation.windows import with_history
 
-        chosen = np.linspace(0, len(starts) - 1, min(len(starts), SHOWN)).round().astype(int)
-        shown = make_window_set(store, starts[chosen], spec, feature_mode="context", **shape)
+        chosen = spread(np.arange(len(windows)), SHOWN)
         told = make_fit_report(
             fitted,
             found,
             verdicts,
-            with_history(shown),
+            windows.select(chosen),
             found.kept[chosen],
             facts=facts,
             compared=compared,

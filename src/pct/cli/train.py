@@ -75,7 +75,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.runs.models import load_fit
     from pct.runs.tracking import open_tracker, read_metrics, write_metrics
     from pct.windows.context import moving_channels
-    from pct.windows.loading import data_hashes, load_split_window_sets, load_window_set
+    from pct.windows.loading import data_hashes, load_window_store
+    from pct.windows.splits import split_starts
+    from pct.windows.store import window_starts
+    from pct.windows.window_set import make_window_set
 
     if args.compile_cache:
         keep_compiled_code(jax)
@@ -99,60 +102,46 @@ def main(argv: Sequence[str] | None = None) -> None:
         hashes = data_hashes([Path(path) for path in (*args.dataset, *args.val_dataset)])
         former = None if args.resume is None else check_resumable(args, hashes)
         window_shape: Any = {"horizon": args.horizon, "history": args.history, "stride": args.stride}
-        is_sequence = args.encoder == "gru"
         history_fit: HistoryFeatures | None = None
         if args.history_fit:
             history_fit = HistoryFit(spec, args.integrator, args.substeps)
             if args.compile_cache:
                 fitted_by = args.integrator, args.substeps
                 history_fit = RememberedFeatures(history_fit, spec, fitted_by, cache_folder() / "histories")
-        folders = [Path(path) for path in args.dataset]
-        val_dataset = None
-        if args.val_split:
-            dataset, val_dataset = load_split_window_sets(
-                folders,
-                spec,
-                args.dataset_cache,
-                args.refresh_cache,
-                args.samples,
-                args.val_samples,
-                args.val_split,
-                args.dt,
-                args.feature_mode,
-                history_features=history_fit,
-                sequence=is_sequence,
-                **window_shape,
-            )
-        else:
-            dataset = load_window_set(
-                folders,
-                spec,
-                args.dataset_cache,
-                args.refresh_cache,
-                args.samples,
-                args.dt,
-                args.feature_mode,
-                "training",
-                history_features=history_fit,
-                sequence=is_sequence,
-                **window_shape,
-            )
-        dt = round(100 * dataset.store.dt)
+        is_sequence = args.encoder == "gru"
+        make_windows = partial(
+            make_window_set,
+            spec=spec,
+            horizon=args.horizon,
+            history=args.history,
+            feature_mode=args.feature_mode,
+            history_features=history_fit,
+            sequence=is_sequence,
+        )
+        load_store = partial(load_window_store, spec=spec, refresh=args.refresh_cache)
+        store = load_store(
+            [Path(path) for path in args.dataset],
+            cache=args.dataset_cache,
+            dt=None if args.dt is None else args.dt / 100,
+        )
+        starts, held_out = split_starts(
+            store, args.val_split or 0.0, samples=args.samples, val_samples=args.val_samples, **window_shape
+        )
+        dataset = make_windows(store, starts)
+        val_dataset = make_windows(store, held_out) if held_out.size else None
         if args.val_dataset:
-            val_dataset = load_window_set(
+            val_store = load_store(
                 [Path(path) for path in args.val_dataset],
-                spec,
-                args.val_dataset_cache,
-                args.refresh_cache,
-                args.val_samples,
-                dt,
-                args.feature_mode,
-                "validation",
-                history_features=history_fit,
-                sequence=is_sequence,
-                **window_shape,
+                cache=args.val_dataset_cache,
+                dt=store.dt,
+                label="validation",
             )
+            val_starts = window_starts(
+                val_store, samples=args.val_samples, label="validation", **window_shape
+            )
+            val_dataset = make_windows(val_store, val_starts)
             check_same_features(dataset, val_dataset)
+        dt = round(100 * store.dt)
         substeps = choose_substeps(dt / 100, args.substeps)
         dataset = observe(dataset, spec, args.integrator, substeps)
         if val_dataset is not None:
@@ -240,7 +229,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         window_loss = optnet.make_window_loss_fn(model.apply, spec, engine.rollout, engine.eval_loss)
         evaluate = None
         if val_dataset is not None:
-            judged = dataclasses.replace(val_dataset, context=engine.context)
+            judged = val_dataset.with_context(engine.context)
             evaluate = epochs.make_evaluate_fn(judged, window_loss, chunk_size, mesh)
         predict_fn = optnet.make_predict_fn(model.apply, base_params, spec, integrator, chunk_size=chunk_size)
 
@@ -248,7 +237,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         loop = epochs.LoopSettings(
             **{field.name: config[field.name] for field in dataclasses.fields(epochs.LoopSettings)}
         )
-        epoch = epochs.Epoch(dataclasses.replace(dataset, context=engine.context), step_fn, loop, mesh)
+        epoch = epochs.Epoch(dataset.with_context(engine.context), step_fn, loop, mesh)
         result = TrainResult(state)
         if first and args.resume is not None:
             begun = output_dir

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pct.dynamics.core import ModelSpec
-from pct.evaluation.windows import OpenLoopWindows
 from pct.types import Bool, Float
+from pct.windows.window_set import WindowSet
 
 BINS = 4
 
@@ -28,13 +28,13 @@ class Condition(NamedTuple):
     inside: list[Bool[np.ndarray, " B"]]
 
 
-def conditions(windows: OpenLoopWindows, spec: ModelSpec) -> list[Condition]:
+def conditions(windows: WindowSet, spec: ModelSpec) -> list[Condition]:
     """Mean speed, and mean size of the lateral acceleration (speed times yaw rate), over each window.
 
     A model whose states hold no speed has none.
     """
-    first = np.asarray(windows.dataset.initial_states, float)[:, None]
-    states = np.concatenate([first, np.asarray(windows.dataset.targets, float)], axis=1)
+    first = np.asarray(windows.batch.initial_states, float)[:, None]
+    states = np.concatenate([first, np.asarray(windows.batch.targets, float)], axis=1)
     columns = dict(zip(spec.state_names, np.moveaxis(states, -1, 0), strict=True))
     if {"vx", "vy"} <= columns.keys():
         speed = np.hypot(columns["vx"], columns["vy"])

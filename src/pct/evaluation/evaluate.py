@@ -19,13 +19,13 @@ from pct.evaluation.ladder import ladder
 from pct.evaluation.model import Model
 from pct.evaluation.overlap import Overlap, find_overlap, load_fingerprint, row_hashes
 from pct.evaluation.scores import Errors, Score, compare, errors_of, growth, score, score_bin
-from pct.evaluation.windows import OpenLoopWindows, derived_channels, load_training_windows
+from pct.evaluation.windows import derived_channels, load_training_windows
 from pct.logs.signals import MAP
-from pct.optimization.constants.fitted import FittedModel
 from pct.recordings.trajectory import MANIFEST
 from pct.runs.directory import data_of
 from pct.windows.loading import data_hashes
 from pct.windows.splits import rows_of_windows
+from pct.windows.window_set import WindowSet
 
 # Windows that the baselines are fitted to; more do not change them.
 TRAINING_WINDOWS = 20000
@@ -90,7 +90,7 @@ class Evaluation:
 def evaluate(
     model: Model,
     run: Path,
-    windows: OpenLoopWindows,
+    windows: WindowSet,
     paths: Sequence[Path],
     *,
     at: Sequence[float],
@@ -116,17 +116,16 @@ def evaluate(
     blocks = make_blocks(windows.starts, recording, rows=rows_a_block)
     steps = {seconds: round(seconds / windows.dt) for seconds in at}
     binned = conditions(windows, spec)
-    targets = np.asarray(windows.dataset.targets)
+    targets = np.asarray(windows.batch.targets)
 
     tell(RUN)
     doc = "The model with the parameters that the run learned."
-    dataset = windows.dataset_with_past if isinstance(model, FittedModel) else windows.prepared
-    ours = errors_of(diverged_as_infinite(model.predict_states(dataset)), targets, spec)
+    ours = errors_of(diverged_as_infinite(model.predict_states(model.prepare(windows).batch)), targets, spec)
     rows = {RUN: _row(doc, ours, ours, steps, blocks, binned)}
     left_out = {}
 
     @functools.cache
-    def training() -> OpenLoopWindows:
+    def training() -> WindowSet:
         horizon = windows.horizon
         return load_training_windows(model, run, horizon=horizon, samples=TRAINING_WINDOWS)[2]
 
@@ -175,7 +174,7 @@ def horizon_steps(at: Sequence[float], dt: float) -> int:
     return round(max(at) / dt)
 
 
-def measure_overlap(model: Model, run: Path, windows: OpenLoopWindows) -> Overlap:
+def measure_overlap(model: Model, run: Path, windows: WindowSet) -> Overlap:
     """How much of the windows' rows the run was trained on.
 
     A run without a fingerprint is compared with the training data that it names.

@@ -14,7 +14,6 @@ from pct.dynamics.core import ModelSpec
 from pct.errors import DataError
 from pct.evaluation.html import bullets, figure, page, table
 from pct.evaluation.scores import errors_of
-from pct.evaluation.windows import OpenLoopWindows
 from pct.files import write_output
 from pct.optimization.constants.curves import NORMAL_95, Curve, Curves, curves_table, make_curves
 from pct.optimization.constants.estimate import Fit
@@ -22,6 +21,7 @@ from pct.optimization.constants.fitted import FittedModel
 from pct.optimization.constants.profile import LIMIT, Profile, profile_fact
 from pct.optimization.constants.verdicts import advice_lines, correlations, strongest_pairs
 from pct.runs.directory import write_json
+from pct.windows.window_set import WindowSet
 
 FIGURES = "analysis"
 
@@ -67,7 +67,7 @@ def make_fit_report(
     fitted: FittedModel,
     fit: Fit,
     verdicts: Mapping[str, Mapping[str, Any]],
-    windows: OpenLoopWindows,
+    windows: WindowSet,
     kept: np.ndarray,
     *,
     facts: Sequence[str],
@@ -85,7 +85,7 @@ def make_fit_report(
         profiles: those that were asked for.
     """
     spec = fitted.spec
-    dataset = windows.dataset_with_past
+    dataset = fitted.prepare(windows).batch
     predicted = fitted.predict_states(dataset)
     errors = errors_of(predicted, np.asarray(dataset.targets), spec)
     columns = [errors.names.index(name) for name in compared]
@@ -295,7 +295,7 @@ def _parameter_cells(found: FitReport) -> tuple[list[str], list[list[str]]]:
     return head, rows
 
 
-def _side_by_side(windows: OpenLoopWindows) -> tuple[np.ndarray, list[float]]:
+def _side_by_side(windows: WindowSet) -> tuple[np.ndarray, list[float]]:
     """Driving time of each window with one recording after another, and where they meet, in s."""
     store = windows.store
     counted = windows.dt * np.arange(store.recording.size)

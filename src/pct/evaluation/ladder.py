@@ -11,11 +11,11 @@ from pct.evaluation.baselines.history import ConstantAcceleration, HoldLast
 from pct.evaluation.baselines.kinematic import Kinematic
 from pct.evaluation.baselines.parameters import DefaultParameters, fit_constant_parameters
 from pct.evaluation.model import Model
-from pct.evaluation.windows import OpenLoopWindows
+from pct.windows.window_set import WindowSet
 
 
 def ladder(
-    model: Model, paths: Sequence[Path], training: Callable[[], OpenLoopWindows]
+    model: Model, paths: Sequence[Path], training: Callable[[], WindowSet]
 ) -> dict[str, Callable[[], Baseline]]:
     """What makes each baseline, by name; it raises `pct.errors.PctError` where it cannot be had.
 

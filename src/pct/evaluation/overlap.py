@@ -22,8 +22,8 @@ import numpy as np
 from pct.errors import DataError
 from pct.files import write_output
 from pct.types import Bool, Shaped
-from pct.windows.batch import WindowStore
 from pct.windows.splits import rows_of_windows
+from pct.windows.store import WindowStore
 from pct.windows.window_set import WindowSet
 
 FINGERPRINT = "training_rows.npy"
@@ -80,7 +80,7 @@ def save_fingerprint(run: Path, windows: WindowSet) -> None:
     Raises:
         DataError: the file cannot be written.
     """
-    store, starts = windows.store, np.asarray(windows.arrays.starts)
+    store, starts = windows.store, windows.starts
     shape = {"horizon": windows.horizon, "history": windows.history}
     read = rows_of_windows(starts, store.recording.size, **shape)
     hashes = np.unique(row_hashes(store, windows.pose, read))

@@ -1,14 +1,12 @@
-"""The windows that a model and its baselines are judged on, each with the rows before it."""
+"""The windows that a model and its baselines are judged on."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from pct.errors import DataError
@@ -17,68 +15,26 @@ from pct.optimization.network.history_fit import HistoryFit
 from pct.optimization.network.trained import TrainedModel
 from pct.recordings.folder import read_folder
 from pct.runs.directory import CONFIG
-from pct.types import Bool, Float, Int, WholeWindows
-from pct.windows.batch import FeatureDataset, WindowStore, window_starts
-from pct.windows.loading import load_window_set, load_window_store
-from pct.windows.splits import rows_of_windows, split_starts, spread, windows_within
+from pct.types import Bool
+from pct.windows.batch import FeatureDataset
+from pct.windows.loading import load_window_store
+from pct.windows.splits import rows_of_windows, split_starts, windows_within
+from pct.windows.store import WindowStore, spread, window_starts
 from pct.windows.window_set import WindowSet, make_window_set
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class OpenLoopWindows:
-    """Windows with their history, seen from the pose at each window's start.
-
-    Attributes:
-        dataset: the windows as they are logged.
-        prepared: the same as the model reads them, with observed starts where it has an observer.
-        past_states: the rows before a window and its first, (B, H + 1, S), headings and angles as stored.
-        past_controls: the controls between them, (B, H, C).
-        store: the rows that the windows lie in.
-        starts: first row of each window in the store, (B,).
-        history, horizon: rows before the start, steps that are predicted.
-    """
-
-    dataset: FeatureDataset
-    prepared: FeatureDataset
-    past_states: Float[np.ndarray, "B L S"]
-    past_controls: Float[np.ndarray, "B H C"]
-    store: WindowStore
-    starts: Int[np.ndarray, " B"]
-    history: int
-    horizon: int
-
-    def __len__(self) -> int:
-        return int(self.starts.size)
-
-    @property
-    def dataset_with_past(self) -> FeatureDataset:
-        """The windows with the rows before them, which a fitted model reads."""
-        dtype = self.dataset.targets.dtype
-        past = (
-            tuple(jnp.asarray(column.T, dtype) for column in np.moveaxis(rows, -1, 0))
-            for rows in (self.past_states, self.past_controls)
-        )
-        return self.dataset._replace(past=WholeWindows(*past))
-
-    @property
-    def dt(self) -> float:
-        """Time step in s."""
-        return self.store.dt
-
-
-def load_test_windows(model: Model, paths: Sequence[Path], *, horizon: int, stride: int) -> OpenLoopWindows:
+def load_test_windows(model: Model, paths: Sequence[Path], *, horizon: int, stride: int) -> WindowSet:
     """Windows of dataset folders as the model was trained to read them, of any horizon.
 
     Raises:
         DataError: the logs cannot be used, or hold other ``feature.*`` columns than those of training.
     """
-    windows = load_windows_of(model, paths, "test", stride=stride, horizon=horizon)
-    return with_history(windows, model.prepare(windows))
+    return load_windows_of(model, paths, "test", stride=stride, horizon=horizon)
 
 
 def load_training_windows(
     model: Model, run: Path, *, horizon: int, samples: int
-) -> tuple[WindowStore, Bool[np.ndarray, " N"], OpenLoopWindows]:
+) -> tuple[WindowStore, Bool[np.ndarray, " N"], WindowSet]:
     """The rows that a run was trained on, and windows of any horizon that lie within them.
 
     Returns:
@@ -94,7 +50,7 @@ def load_training_windows(
         raise DataError(f"{run / CONFIG} does not name the training data") from None
     if gone := [str(folder) for folder in folders if not folder.is_dir()]:
         raise DataError(f"the training data is gone: {', '.join(gone)}")
-    store = load_window_store(folders, model.spec, dt=round(100 * model.dt))
+    store = load_window_store(folders, model.spec, dt=model.dt)
     trained = {"horizon": model.settings["horizon"], "history": model.settings["history"]}
     starts, _ = split_starts(
         store,
@@ -109,35 +65,13 @@ def load_training_windows(
     if not inside.size:
         raise DataError(f"no {horizon} steps in a row lie within the training windows")
     windows = make_window_set(store, spread(inside, samples), model.spec, feature_mode="context", **shape)
-    return store, read, with_history(windows)
+    return store, read, windows
 
 
 def derived_channels(paths: Sequence[Path], names: Sequence[str]) -> list[str]:
     """Which of these channels some recording of the folders does not hold, so that they are derived."""
     drives = [drive for path in paths for drive in read_folder(path)]
     return [name for name in names if not all(name in drive.channels for drive in drives)]
-
-
-def with_history(windows: WindowSet, prepared: WindowSet | None = None) -> OpenLoopWindows:
-    """All windows of a set, in memory; those that the model reads, where they are others."""
-    store, starts = windows.store, np.asarray(windows.arrays.starts)
-    rows = starts[:, None] + np.arange(-windows.history, 1)
-    states = store.states[rows].astype(float)
-    x, y, heading = windows.pose
-    ahead, aside, turned = (states[..., i] - states[:, -1:, i] for i in windows.pose)
-    cos, sin = (f(states[:, -1:, heading]) for f in (np.cos, np.sin))
-    states[..., x], states[..., y] = cos * ahead + sin * aside, cos * aside - sin * ahead
-    states[..., heading] = turned
-    return OpenLoopWindows(
-        dataset=windows.gather(),
-        prepared=(prepared or windows).gather(),
-        past_states=states,
-        past_controls=store.controls[rows[:, :-1]].astype(float),
-        store=store,
-        starts=starts,
-        history=windows.history,
-        horizon=windows.horizon,
-    )
 
 
 def load_windows(
@@ -169,18 +103,14 @@ def load_windows_of(
     """
     settings = trained.settings
     fit = HistoryFit(trained.spec, trained.integrator_name, trained.substeps)
-    windows = load_window_set(
-        paths,
+    shape: Any = {"horizon": horizon or settings["horizon"], "history": settings["history"]}
+    store = load_window_store(paths, trained.spec, dt=trained.dt, label=label)
+    windows = make_window_set(
+        store,
+        window_starts(store, stride=stride or settings["stride"], label=label, **shape),
         trained.spec,
-        None,
-        False,
-        None,
-        round(100 * trained.dt),
-        settings["feature_mode"],
-        label,
-        horizon=horizon or settings["horizon"],
-        history=settings["history"],
-        stride=stride or settings["stride"],
+        **shape,
+        feature_mode=settings["feature_mode"],
         history_features=fit if settings["history_fit"] else None,
         sequence=settings.get("encoder") == "gru",
     )

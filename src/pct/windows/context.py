@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -42,15 +43,37 @@ def means_of(
     count = states.shape[-1] + controls.shape[-1]
     moving = np.array([i for i in range(count) if i not in pose])
     now = jnp.concatenate([states[starts], controls[starts - 1]], axis=-1)
-    x, y, heading = pose
-    cos, sin = jnp.cos(now[:, heading]), jnp.sin(now[:, heading])
     features = [now[:, moving]]
     for length, back in parts:
         past = means[length][starts - back] - now
-        dx, dy = past[:, x], past[:, y]
-        seen = jnp.stack([cos * dx + sin * dy, cos * dy - sin * dx, past[:, heading]], axis=-1)
-        features += [past[:, moving], seen]
+        ahead, aside = _turned(past[:, pose[0]], past[:, pose[1]], now[:, pose[2]], jnp)
+        features += [past[:, moving], jnp.stack([ahead, aside, past[:, pose[2]]], axis=-1)]
     return jnp.concatenate(features, axis=-1)
+
+
+def from_first_pose(
+    states: Sequence[Float[Array, "L B"]], first: int, pose: tuple[int, int, int], xp: Any
+) -> list[Float[Array, "L B"]]:
+    """States of windows, one array a channel, seen from each window's first pose.
+
+    Args:
+        states: rows around each window's start.
+        first: the row of the start.
+        pose: positions of x, y and heading in the state.
+        xp: array namespace of the states, NumPy or JAX.
+    """
+    local = list(states)
+    x, y, heading = pose
+    origin = [local[i][first] for i in pose]
+    local[x], local[y] = _turned(local[x] - origin[0], local[y] - origin[1], origin[2], xp)
+    local[heading] = local[heading] - origin[2]
+    return local
+
+
+def _turned(dx: Array, dy: Array, heading: Array, xp: Any) -> tuple[Array, Array]:
+    """A vector of the map, along and across a heading."""
+    cos, sin = xp.cos(heading), xp.sin(heading)
+    return cos * dx + sin * dy, cos * dy - sin * dx
 
 
 def moving_means(rows: Float[np.ndarray, "N K"], history: int) -> dict[int, Float[np.ndarray, "N K"]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pct.errors import DataError
 from pct.types import Bool, Int, Rows
-from pct.windows.batch import WindowStore, window_starts
+from pct.windows.store import WindowStore, spread, window_starts
 
 TRAINING, HELD_OUT, GAP = 0, 1, 2
 
@@ -46,7 +46,7 @@ def split_starts(
     )
     if not (training.size and held_out.size):
         raise DataError(
-            f"--val-split {share:g}: expected windows of {history} + {horizon} + 1 rows in both parts, found "
+            f"`val_split` {share:g}: expected windows of {history} + {horizon} + 1 rows in both parts, found "
             f"{training.size} to train on and {held_out.size} held out: give more data, or another share"
         )
     return spread(training, samples), spread(held_out, val_samples)
@@ -96,10 +96,3 @@ def rows_of_windows(starts: Rows, size: int, *, horizon: int, history: int) -> B
     np.add.at(edges, starts - history, 1)
     np.add.at(edges, starts + horizon + 1, -1)
     return np.cumsum(edges[:-1]) > 0
-
-
-def spread(starts: Rows, samples: int | None) -> Int[np.ndarray, " K"]:
-    """At most so many of the starts, spread evenly."""
-    if samples is None or samples >= starts.size:
-        return starts
-    return starts[np.linspace(0, starts.size - 1, samples).round().astype(int)]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import NamedTuple, Protocol, runtime_checkable
+from functools import cached_property, partial
+from typing import Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -18,22 +18,10 @@ import numpy as np
 
 from pct.dynamics.core import ModelSpec
 from pct.errors import UsageError
-from pct.types import (
-    Array,
-    Float,
-    Int,
-    Rows,
-    WholeWindows,
-)
-from pct.windows.batch import (
-    FEATURE_MODES,
-    FeatureDataset,
-    FeatureMode,
-    WindowOrigin,
-    WindowRows,
-    WindowStore,
-)
+from pct.types import Array, Float, Int, Rows, WholeWindows
+from pct.windows.batch import FeatureDataset, WindowOrigin
 from pct.windows.context import (
+    from_first_pose,
     history_parts,
     means_of,
     moving_means,
@@ -41,7 +29,10 @@ from pct.windows.context import (
     names_of_steps,
     steps_of,
 )
+from pct.windows.store import WindowStore, spread
 
+FeatureMode = Literal["full", "context", "features"]
+FEATURE_MODES: tuple[str, ...] = get_args(FeatureMode)
 # Windows whose histories are in memory at once while their features are computed.
 GATHERED = 16384
 
@@ -68,8 +59,7 @@ class WindowArrays(NamedTuple):
         means: of states and controls, side by side, over rows up to each; see `pct.windows.context`.
         codes: history features of each window in 8 bits, (W, K); their noise is far above that step.
         code_zero, code_step: the feature is zero + step * code, (K,) each.
-        begin: state at each window's start, hidden ones last, (W, X), where an observer found it; None: as
-            logged.
+        begin: state at each window's start from an observer, hidden ones last, (W, X); None: as logged.
     """
 
     states: Array
@@ -96,8 +86,9 @@ class WindowSet:
         feature_names: name of each feature, in order.
         sequence: whether the features end with the steps of the history, row by row.
         acting: controls as they act, of controls as they are logged, (H + T, B) each; None: the same.
-        context: computes the state context of single precision, as `pct.windows.context.means_of` does, of
-            `pct.rollout.engine.Engine.context`; None where XLA is to.
+        context: computes the state context of single precision as `pct.windows.context.means_of` does; None
+            where XLA is to.
+        gathers_past: whether gathered batches hold the rows before each window.
     """
 
     store: WindowStore
@@ -110,9 +101,73 @@ class WindowSet:
     sequence: bool = False
     acting: Callable[[Sequence[Array]], Sequence[Array]] | None = None
     context: Callable[..., Array] | None = None
+    gathers_past: bool = False
 
     def __len__(self) -> int:
         return int(self.arrays.starts.shape[0])
+
+    @property
+    def dt(self) -> float:
+        """Time step in s."""
+        return self.store.dt
+
+    @property
+    def starts(self) -> Rows:
+        """First row of each window in the store, (W,)."""
+        return np.asarray(self.arrays.starts)
+
+    @cached_property
+    def batch(self) -> FeatureDataset:
+        """All windows, gathered once."""
+        return self.gather()
+
+    @cached_property
+    def past(self) -> tuple[Float[np.ndarray, "W L S"], Float[np.ndarray, "W H C"]]:
+        """The L = H + 1 rows before each window and its first, in its frame, and the controls between; double
+        precision."""
+        return self._past(np.arange(len(self)))
+
+    def select(self, numbers: Rows) -> WindowSet:
+        """The set of these windows only."""
+        arrays = self.arrays
+        arrays = arrays._replace(
+            starts=arrays.starts[numbers],
+            codes=arrays.codes[numbers],
+            begin=None if arrays.begin is None else arrays.begin[numbers],
+        )
+        return dataclasses.replace(self, arrays=arrays)
+
+    def with_past(self) -> WindowSet:
+        """The same windows, whose gathered batches hold the rows before each window."""
+        return dataclasses.replace(self, gathers_past=True)
+
+    def with_context(self, context: Callable[..., Array] | None) -> WindowSet:
+        """The same windows, with the state context from `pct.rollout.engine.Engine.context`."""
+        return dataclasses.replace(self, context=context)
+
+    def with_horizon(self, horizon: int) -> WindowSet:
+        """Windows of the same starts, over another horizon."""
+        return dataclasses.replace(self, horizon=horizon)
+
+    def observed(
+        self,
+        begin: Float[np.ndarray, "W X"],
+        hidden: Sequence[str],
+        acting: Callable[[Sequence[Array]], Sequence[Array]],
+    ) -> WindowSet:
+        """Windows that begin where an observer puts the car, hidden states as further features.
+
+        Args:
+            begin: state at each window's start, hidden ones last.
+            hidden: names of the hidden states.
+            acting: controls as they act, of controls as they are logged.
+        """
+        return dataclasses.replace(
+            self,
+            arrays=self.arrays._replace(begin=jnp.asarray(begin)),
+            acting=acting,
+            feature_names=(*self.feature_names, *hidden),
+        )
 
     def take(self, arrays: WindowArrays, numbers: Int[Array, " B"]) -> FeatureDataset:
         """The windows of these numbers; pure, for use inside jit.
@@ -147,14 +202,30 @@ class WindowSet:
             _stack([u[-before:] for u in acting]),
             begin,
             _stack([x[1:] for x in _local_states(arrays.states, starts, 0, self.horizon, self.pose)]),
-            rows=WindowRows(arrays.states, arrays.controls, starts) if as_logged else None,
+            rows=(arrays.states, arrays.controls, starts) if as_logged else None,
         )
 
     def gather(self, numbers: Rows | None = None) -> FeatureDataset:
         """The windows of these numbers, or all, with their origin."""
         numbers = np.arange(len(self)) if numbers is None else numbers
         dataset = jax.jit(self._take_alone)(self.arrays, jnp.asarray(numbers))
-        return dataset._replace(origin=self.origin(numbers))
+        past = None
+        if self.gathers_past:
+            dtype = dataset.targets.dtype
+            past = WholeWindows(
+                *(
+                    tuple(jnp.asarray(column.T, dtype) for column in np.moveaxis(rows, -1, 0))
+                    for rows in self._past(numbers)
+                )
+            )
+        return dataset._replace(origin=self.origin(numbers), past=past)
+
+    def _past(self, numbers: Rows) -> tuple[np.ndarray, np.ndarray]:
+        rows = self.starts[numbers][:, None] + np.arange(-self.history, 1)
+        states = self.store.states[rows].astype(float)
+        columns = from_first_pose(list(states.T), -1, self.pose, np)
+        controls = self.store.controls[rows[:, :-1]].astype(float)
+        return np.stack(columns, axis=-1).swapaxes(0, 1), controls
 
     def _take_alone(self, arrays: WindowArrays, numbers: Int[Array, " B"]) -> FeatureDataset:
         return self.take(arrays, numbers)._replace(rows=None)
@@ -162,12 +233,12 @@ class WindowSet:
     def whole(self, numbers: Rows) -> WholeWindows:
         """History and horizon of the windows of these numbers."""
         arrays = self.arrays
-        starts = np.asarray(arrays.starts)[numbers]
+        starts = self.starts[numbers]
         return _whole(arrays.states, arrays.controls, starts, self.history, self.horizon, self.pose)
 
     def origin(self, numbers: Rows) -> WindowOrigin:
         """Where the windows of these numbers come from."""
-        store, rows = self.store, np.asarray(self.arrays.starts)[numbers]
+        store, rows = self.store, self.starts[numbers]
         return WindowOrigin(
             recording=store.recording[rows],
             times=store.times[rows],
@@ -179,8 +250,7 @@ class WindowSet:
 
     def sample(self, most: int) -> FeatureDataset:
         """All windows, or this many that are spread evenly over all, with their origin."""
-        count = min(most, len(self))
-        return self.gather(np.linspace(0, len(self) - 1, count).round().astype(int))
+        return self.gather(spread(np.arange(len(self)), most))
 
 
 def make_window_set(
@@ -209,11 +279,11 @@ def make_window_set(
         UsageError: unknown mode, or a mode that needs ``feature.*`` columns where there are none.
     """
     if feature_mode not in FEATURE_MODES:
-        raise UsageError(f"--feature-mode {feature_mode}: expected one of {', '.join(FEATURE_MODES)}")
+        raise UsageError(f"`feature_mode` {feature_mode!r}: expected one of {', '.join(FEATURE_MODES)}")
     if feature_mode == "features" and not store.exogenous_names:
         raise UsageError(
-            "--feature-mode features: the logs have no feature.* column for the network to read: "
-            "use --feature-mode context"
+            "`feature_mode=features`: the logs have no feature.* column for the network to read: "
+            "use `feature_mode=context`"
         )
     names: list[str] = []
     if feature_mode != "context":
@@ -292,14 +362,7 @@ def _local_states(
     states: Float[Array, "N S"], starts: Int[Array, " B"], first: int, last: int, pose: tuple[int, int, int]
 ) -> list[Array]:
     """States around the starts as in `_rows`, seen from the pose at each start."""
-    local = _rows(states, starts, first, last)
-    x, y, heading = pose
-    origin = [local[i][-first] for i in pose]
-    dx, dy = local[x] - origin[0], local[y] - origin[1]
-    cos, sin = jnp.cos(origin[2]), jnp.sin(origin[2])
-    local[x], local[y] = cos * dx + sin * dy, cos * dy - sin * dx
-    local[heading] = local[heading] - origin[2]
-    return local
+    return from_first_pose(_rows(states, starts, first, last), -first, pose, jnp)
 
 
 @partial(jax.jit, static_argnames=("history", "horizon", "pose"))

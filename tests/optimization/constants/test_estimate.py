@@ -18,7 +18,7 @@ from pct.optimization.constants import errors as rollout_errors
 from pct.optimization.constants import estimate as parameter_tuning
 from pct.optimization.constants.errors import RolloutErrors, make_rollout_errors
 from pct.optimization.constants.estimate import Fit, fit_errors, fit_parameters
-from pct.windows.batch import WindowStore, window_starts
+from pct.windows.store import WindowStore, window_starts
 from pct.windows.window_set import WindowSet, make_window_set
 
 SPEC = MODEL_SPECS["unicycle"]

@@ -12,7 +12,7 @@ from pct.errors import UsageError
 from pct.optimization.constants.errors import RolloutErrors, make_rollout_errors
 from pct.optimization.constants.estimate import Fit, fit_errors
 from pct.optimization.constants.profile import LIMIT, Profile, profile, profile_table
-from pct.windows.batch import WindowStore, window_starts
+from pct.windows.store import WindowStore, window_starts
 from pct.windows.window_set import WindowSet, make_window_set
 
 SPEC = MODEL_SPECS["unicycle"]

@@ -17,11 +17,12 @@ import pytest
 from flax import serialization
 from jax import monitoring
 
+from optimization.gathered import GatheredWindows
 from pct.optimization.network.epoch import Epoch, make_evaluate_fn
 from pct.optimization.network.loop import TrainResult
 from pct.optimization.network.step import learning_rate, make_window_loss_fn
 from pct.runs.checkpoint import newest_state, restore_state, save_state
-from pct.windows.batch import FeatureDataset, GatheredWindows
+from pct.windows.batch import FeatureDataset
 
 # A rate that drops, a curriculum that ends within an epoch, and a last batch of two.
 EVENTFUL: dict[str, Any] = {"lr_patience": 1, "curriculum_batches": 6, "curriculum_timesteps": 2}
@@ -255,6 +256,7 @@ def test_two_devices_train_as_one(problem: Any, run: Any, tmp_path: Path) -> Non
     environment = os.environ | {
         "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2",
         "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
         "JAX_COMPILATION_CACHE_DIR": str(jax.config.jax_compilation_cache_dir),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "true",

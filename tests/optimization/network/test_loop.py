@@ -12,12 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from optimization.gathered import GatheredWindows
 from pct.errors import DivergedError
 from pct.optimization.batching import truncate_dataset_timesteps
 from pct.optimization.network import step as network_training
 from pct.optimization.network.divergence import make_explain_fn
 from pct.optimization.network.step import learning_rate, make_predict_fn, with_learning_rate
-from pct.windows.batch import FeatureDataset, GatheredWindows
+from pct.windows.batch import FeatureDataset
 
 STEPS = 4  # batches of an epoch: 14 windows in fours
 

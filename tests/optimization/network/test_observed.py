@@ -16,7 +16,8 @@ from pct.optimization.network.observed import observe
 from pct.optimization.network.step import make_predict_fn
 from pct.rollout.history import make_history_rollout
 from pct.rollout.lanes import lane_rollout
-from pct.windows.batch import FeatureDataset, WindowStore, window_starts
+from pct.windows.batch import FeatureDataset
+from pct.windows.store import WindowStore, window_starts
 from pct.windows.window_set import WindowSet, make_window_set
 
 DT, HORIZON, HISTORY = 0.05, 6, 5

@@ -12,8 +12,8 @@ import pytest
 
 from pct.dynamics import MODEL_SPECS, ModelSpec
 from pct.rollout.native.context import state_context
-from pct.windows.batch import WindowStore
 from pct.windows.context import history_parts, means_of, moving_means
+from pct.windows.store import WindowStore
 from pct.windows.window_set import make_window_set
 from rollout.native.windows import every_model, needs_compiler
 

@@ -10,9 +10,9 @@ import numpy as np
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError
 from pct.evaluation.baselines.base import motion_channels, motion_of, with_pose
-from pct.evaluation.windows import OpenLoopWindows
 from pct.types import Float
 from pct.windows.splits import HELD_OUT, TRAINING, rows_of_windows, split_rows, windows_within
+from pct.windows.window_set import WindowSet
 
 # Ridge strengths that are tried, for regressors of variance one [1].
 STRENGTHS = np.logspace(-7, 1, 17)
@@ -42,16 +42,16 @@ class RidgeArx:
         "steering up to each step, fitted to the training data; the pose follows."
     )
 
-    def predict(self, windows: OpenLoopWindows) -> Float[np.ndarray, "B T S"]:
+    def predict(self, windows: WindowSet) -> Float[np.ndarray, "B T S"]:
         """The first state, moved by the linear map."""
-        past = motion_of(windows.past_states, self.spec)
+        past = motion_of(windows.past[0], self.spec)
         scaled = (_regressors(windows, self.spec) - self.mean) / self.spread
         change = self.offset + np.tensordot(scaled, self.weights, axes=1)
         motion = np.concatenate([past[:, -1:], past[:, -1:] + change], axis=1)
         return with_pose(motion, self.spec, windows.dt)
 
 
-def fit_ridge_arx(training: OpenLoopWindows, spec: ModelSpec) -> RidgeArx:
+def fit_ridge_arx(training: WindowSet, spec: ModelSpec) -> RidgeArx:
     """Fit to training windows; the ridge by validation on rows held out of them, behind a gap.
 
     Raises:
@@ -108,18 +108,19 @@ def _decompose(inputs: Float[np.ndarray, "B F"], outputs: Float[np.ndarray, "B Y
     return _Decomposed(mean, spread, offset, np.maximum(values, 0.0), vectors, projected)
 
 
-def _regressors(windows: OpenLoopWindows, spec: ModelSpec) -> Float[np.ndarray, "B F"]:
+def _regressors(windows: WindowSet, spec: ModelSpec) -> Float[np.ndarray, "B F"]:
     """Present motion, how motion and controls differed before, and the controls to come."""
-    past = motion_of(windows.past_states, spec)
-    ahead = np.asarray(windows.dataset.controls, float)
-    before = windows.past_controls - windows.past_controls[:, -1:]
+    states, controls = windows.past
+    past = motion_of(states, spec)
+    ahead = np.asarray(windows.batch.controls, float)
+    before = controls - controls[:, -1:]
     present = [name != spec.pose[2] for name in motion_channels(spec)]
-    parts = past[:, -1][:, present], past[:, :-1] - past[:, -1:], before, windows.past_controls[:, -1], ahead
+    parts = past[:, -1][:, present], past[:, :-1] - past[:, -1:], before, controls[:, -1], ahead
     return np.concatenate([part.reshape(len(past), -1) for part in parts], axis=1)
 
 
-def _changes(windows: OpenLoopWindows, spec: ModelSpec) -> Float[np.ndarray, "B T M"]:
+def _changes(windows: WindowSet, spec: ModelSpec) -> Float[np.ndarray, "B T M"]:
     """How the motion differs from the start after each step."""
-    states = np.concatenate([windows.past_states, np.asarray(windows.dataset.targets, float)], axis=1)
+    states = np.concatenate([windows.past[0], np.asarray(windows.batch.targets, float)], axis=1)
     motion = motion_of(states, spec)[:, windows.history :]
     return motion[:, 1:] - motion[:, :1]

@@ -7,8 +7,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from pct.dynamics.core import ModelSpec
-from pct.evaluation.windows import OpenLoopWindows
 from pct.types import Float
+from pct.windows.window_set import WindowSet
 
 YAW_RATE = "psi_dot"
 
@@ -22,7 +22,7 @@ class Baseline(Protocol):
         """What it does, in a sentence or two."""
         ...
 
-    def predict(self, windows: OpenLoopWindows) -> Float[np.ndarray, "B T S"]:
+    def predict(self, windows: WindowSet) -> Float[np.ndarray, "B T S"]:
         """Predicted states; NaN throughout a channel that it does not have."""
         ...
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from pct.dynamics.core import ModelSpec
 from pct.evaluation.baselines.base import motion_of, with_pose
-from pct.evaluation.windows import OpenLoopWindows
 from pct.types import Float
+from pct.windows.window_set import WindowSet
 
 # Rows that a rate is taken from: fewer are noise, more are the past.
 RATE_ROWS = 5
@@ -21,9 +21,9 @@ class HoldLast:
 
     doc = "Every state stays as it is at the start of the window, the position too."
 
-    def predict(self, windows: OpenLoopWindows) -> Float[np.ndarray, "B T S"]:
+    def predict(self, windows: WindowSet) -> Float[np.ndarray, "B T S"]:
         """The first state, at every step."""
-        first = np.asarray(windows.dataset.initial_states, float)
+        first = np.asarray(windows.batch.initial_states, float)
         return np.repeat(first[:, None], windows.horizon, axis=1)
 
 
@@ -37,9 +37,9 @@ class ConstantAcceleration:
         f"least-squares line through the last {RATE_ROWS} rows; the pose follows."
     )
 
-    def predict(self, windows: OpenLoopWindows) -> Float[np.ndarray, "B T S"]:
+    def predict(self, windows: WindowSet) -> Float[np.ndarray, "B T S"]:
         """The first state, moved along lines."""
-        past = motion_of(windows.past_states, self.spec)[:, -RATE_ROWS:]
+        past = motion_of(windows.past[0], self.spec)[:, -RATE_ROWS:]
         rows = np.arange(past.shape[1]) - (past.shape[1] - 1) / 2
         slope = np.einsum("l,blm->bm", rows, past) / (rows @ rows)
         steps = np.arange(windows.horizon + 1)

@@ -12,11 +12,11 @@ from pct.dynamics.core import ModelSpec
 from pct.dynamics.kinematic_singletrack import KINEMATIC_SINGLETRACK
 from pct.evaluation.baselines.parameters import diverged_as_infinite
 from pct.evaluation.model import Model
-from pct.evaluation.windows import OpenLoopWindows, derived_channels
+from pct.evaluation.windows import derived_channels
 from pct.rollout.integration import rollout
 from pct.types import Float
 from pct.windows.loading import load_window_store
-from pct.windows.window_set import make_window_set
+from pct.windows.window_set import WindowSet, make_window_set
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,15 +32,14 @@ class Kinematic:
     paths: Sequence[Path]
     doc = "The kinematic single-track model with the geometry of the run's model."
 
-    def predict(self, windows: OpenLoopWindows) -> Float[np.ndarray, "B T S"]:
+    def predict(self, windows: WindowSet) -> Float[np.ndarray, "B T S"]:
         """The rollout on the channels of the same name; NaN for the others.
 
         Where the logs do not hold the acceleration, it is derived from the speed of the very rows that are
         predicted; then the speed is no prediction, and NaN.
         """
         spec = _with_values(KINEMATIC_SINGLETRACK, self.model.spec)
-        hundredths = round(100 * windows.dt)
-        store = load_window_store(self.paths, spec, dt=hundredths, label="test")
+        store = load_window_store(self.paths, spec, dt=windows.dt, label="test")
         dataset = make_window_set(
             store,
             windows.starts,

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
 from pct.errors import DataError
 from pct.evaluation.model import Model
-from pct.evaluation.windows import OpenLoopWindows
 from pct.optimization.constants.estimate import fit_parameters
 from pct.optimization.constants.fitted import FittedModel
 from pct.types import Float
-from pct.windows.splits import spread
-from pct.windows.window_set import make_window_set
+from pct.windows.store import spread
+from pct.windows.window_set import WindowSet
 
 # More windows do not change the answer of the fit, but take longer.
 FITTED = 500
@@ -32,9 +30,9 @@ class ConstantParameters:
     doc: str
     fitted: FittedModel
 
-    def predict(self, windows: OpenLoopWindows) -> Float[np.ndarray, "B T S"]:
+    def predict(self, windows: WindowSet) -> Float[np.ndarray, "B T S"]:
         """The rollout; infinite where it left the numbers."""
-        return diverged_as_infinite(self.fitted.predict_states(windows.dataset_with_past))
+        return diverged_as_infinite(self.fitted.predict_states(self.fitted.prepare(windows).batch))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,14 +42,12 @@ class DefaultParameters:
     model: Model
     doc = "The run's equations with the default parameters."
 
-    def predict(self, windows: OpenLoopWindows) -> Float[np.ndarray, "B T S"]:
+    def predict(self, windows: WindowSet) -> Float[np.ndarray, "B T S"]:
         """The rollout; infinite where it left the numbers."""
-        fitted = isinstance(self.model, FittedModel)
-        dataset = windows.dataset_with_past if fitted else windows.prepared
-        return diverged_as_infinite(self.model.predict_default(dataset))
+        return diverged_as_infinite(self.model.predict_default(self.model.prepare(windows).batch))
 
 
-def fit_constant_parameters(model: Model, training: OpenLoopWindows) -> ConstantParameters:
+def fit_constant_parameters(model: Model, training: WindowSet) -> ConstantParameters:
     """One value of each parameter, from `fit_parameters` of training windows.
 
     Raises:
@@ -61,15 +57,12 @@ def fit_constant_parameters(model: Model, training: OpenLoopWindows) -> Constant
     if isinstance(model, FittedModel):
         raise DataError("the run is a constant fit itself")
     spec, numbers = model.spec, spread(np.arange(len(training)), FITTED)
-    shape: Any = {"horizon": training.horizon, "history": training.history}
-    windows = make_window_set(training.store, training.starts[numbers], spec, feature_mode="context", **shape)
     name, substeps = model.integrator_name, model.substeps
-    found = fit_parameters(
-        windows, np.arange(numbers.size), spec, model.base_params, integrator=name, substeps=substeps
-    )
+    fit = fit_parameters(training, numbers, spec, model.base_params, integrator=name, substeps=substeps)
+    shape = {"horizon": training.horizon, "history": training.history}
     return ConstantParameters(
         f"The run's equations with one value of each parameter, fitted to {numbers.size} training windows.",
-        FittedModel(spec, found.params(spec), {}, model.dt, name, substeps, shape, {}),
+        FittedModel(spec, fit.params(spec), {}, model.dt, name, substeps, shape, {}),
     )
 
 

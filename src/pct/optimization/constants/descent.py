@@ -80,7 +80,7 @@ class Problem:
         self._free = errors.free
         self._least = FLOOR * errors.spec.scales[list(errors.channels)]
         # Each row is in so many windows.
-        strides = np.diff(np.asarray(windows.arrays.starts)[numbers])
+        strides = np.diff(windows.starts[numbers])
         stride = np.median(strides) if strides.size else windows.horizon
         self.overlap = max(1.0, windows.horizon / max(1.0, float(stride)))
 

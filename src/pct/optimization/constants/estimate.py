@@ -203,7 +203,7 @@ def _result(spec: ModelSpec, problem: Problem, path: Path, blocks: np.ndarray) -
 
 def _blocks(windows: WindowSet, numbers: np.ndarray) -> np.ndarray:
     """Number of the block of each window, (W,); no block shares a row with the next but one."""
-    starts = np.asarray(windows.arrays.starts)[numbers]
+    starts = windows.starts[numbers]
     length = 2 * (windows.history + windows.horizon)
     recording = windows.store.recording[starts]
     return recording * (starts.max() // length + 2) + starts // length

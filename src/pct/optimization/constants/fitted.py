@@ -68,8 +68,8 @@ class FittedModel:
         )
 
     def prepare(self, windows: WindowSet) -> WindowSet:
-        """The windows as they are: a fit reads their past."""
-        return windows
+        """The windows with the rows before them, which the observer reads."""
+        return windows.with_past()
 
     def predict_states(self, dataset: FeatureDataset, *, chunk_size: int = 1024) -> np.ndarray:
         """States of all windows with the fitted parameters, (B, T, S); the windows need their past."""

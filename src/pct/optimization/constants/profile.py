@@ -215,7 +215,7 @@ def _crossing(points: np.ndarray, excess: np.ndarray) -> float | None:
 
 def _rows_counted_once(windows: WindowSet, numbers: np.ndarray) -> int:
     """Rows that some window predicts."""
-    starts = np.asarray(windows.arrays.starts)[numbers]
+    starts = windows.starts[numbers]
     return np.unique(starts[:, None] + np.arange(1, windows.horizon + 1)).size
 
 

@@ -20,7 +20,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from pct.optimization.network.step import StepFn, learning_rate, with_learning_rate
 from pct.types import Array
-from pct.windows.batch import FeatureDataset, Windows
+from pct.windows.batch import FeatureDataset
+from pct.windows.window_set import WindowSet
 
 AXIS = "windows"
 # Windows that are trained on before the host looks, so that Ctrl-C is heard: a tenth of a second of native
@@ -123,7 +124,7 @@ class Epoch:
     """
 
     def __init__(
-        self, windows: Windows, step_fn: StepFn, settings: LoopSettings, mesh: Mesh | None = None
+        self, windows: WindowSet, step_fn: StepFn, settings: LoopSettings, mesh: Mesh | None = None
     ) -> None:
         """Prepare; nothing is compiled before it is used.
 
@@ -222,7 +223,7 @@ class Epoch:
 
 
 def make_evaluate_fn(
-    windows: Windows, window_loss: WindowLossFn, chunk_size: int, mesh: Mesh | None = None
+    windows: WindowSet, window_loss: WindowLossFn, chunk_size: int, mesh: Mesh | None = None
 ) -> Callable[[Any], float]:
     """``evaluate(params)``: mean loss over all windows, on the devices and in parts.
 

@@ -13,7 +13,8 @@ from pct.errors import DivergedError, PctError
 from pct.optimization.network.epoch import Epoch, LoopSettings, Stretch, TrainState
 from pct.optimization.network.step import learning_rate
 from pct.types import Array
-from pct.windows.batch import FeatureDataset, Windows
+from pct.windows.batch import FeatureDataset
+from pct.windows.window_set import WindowSet
 
 
 class StepReport(NamedTuple):
@@ -76,8 +77,8 @@ class TrainResult:
 
 def train(
     state: TrainState,
-    windows: Windows,
-    val_windows: Windows | None,
+    windows: WindowSet,
+    val_windows: WindowSet | None,
     *,
     epoch: Epoch,
     evaluate: Callable[[Any], float] | None,
@@ -138,7 +139,7 @@ EXPLAINED = 65536
 
 def _run_epoch(
     result: TrainResult,
-    windows: Windows,
+    windows: WindowSet,
     epoch: Epoch,
     reporter: Reporter,
     explain: Callable[[Any, FeatureDataset, np.ndarray], str],

@@ -6,7 +6,6 @@ hidden states included, is computed once, and training rolls out from there as f
 
 from __future__ import annotations
 
-import dataclasses
 from functools import partial
 
 import jax
@@ -39,7 +38,7 @@ def observe(windows: WindowSet, spec: ModelSpec, integrator: str, substeps: int)
     dt = windows.store.dt
     params = {key: value for key, value in spec.base_params(dt).items() if key != "dt"}
     roll = make_history_rollout(spec, {**params, "dt": dt}, integrator, substeps, windows.history)
-    short = dataclasses.replace(windows, horizon=1)
+    short = windows.with_horizon(1)
     states_at_start = jax.jit(lambda whole: jnp.stack(roll.states({}, whole)[0], axis=-1))
     count = len(windows)
     parts = []
@@ -47,9 +46,5 @@ def observe(windows: WindowSet, spec: ModelSpec, integrator: str, substeps: int)
         numbers = np.minimum(np.arange(first, first + min(CHUNK, count)), count - 1)
         parts.append(np.asarray(states_at_start(short.whole(numbers))))
     begin = np.concatenate(parts)[:count]
-    return dataclasses.replace(
-        windows,
-        arrays=windows.arrays._replace(begin=jnp.asarray(begin)),
-        acting=partial(delayed, spec, params, h=dt),
-        feature_names=(*windows.feature_names, *(channel.name for channel in spec.hidden)),
-    )
+    hidden = [channel.name for channel in spec.hidden]
+    return windows.observed(begin, hidden, partial(delayed, spec, params, h=dt))
