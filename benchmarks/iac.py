@@ -26,12 +26,11 @@ import polars as pl
 
 from pct.cli.folders import keep_compiled_code
 from pct.dynamics import MODEL_SPECS, with_fixed
+from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.dynamics.vehicles import with_vehicle
 from pct.evaluation.baselines.arx import fit_ridge_arx
 from pct.measurement.observation import Measurement, with_measurement
-from pct.optimization.bounds import bounds_slope, from_bounds, to_bounds
-from pct.optimization.constants.errors import bounds_of
 from pct.optimization.constants.estimate import Fit, fit_parameters
 from pct.optimization.constants.fitted import FittedModel
 from pct.optimization.constants.verdicts import judge
@@ -230,11 +229,11 @@ def on_top(
     )
     features = learned.gather().features
     mean, std = fit_normalization(features)
-    low, high, log = bounds_of(spec)
+    bounds = Bounds.of(spec)
     network = ParameterMLP(
         hidden_sizes=(32, 32),
-        min_bounds=low,
-        max_bounds=high,
+        min_bounds=bounds.low,
+        max_bounds=bounds.high,
         feature_mean=mean,
         feature_std=std,
         rows=HISTORY,
@@ -257,7 +256,7 @@ def on_top(
         param_shapes=spec.full_shapes,
         rollout_fn=rollout_fn,
         max_window_grad=10.0,
-        answer_slope=lambda answers: bounds_slope(answers, low, high, log),
+        answer_slope=bounds.slope,
     )
     evaluate = make_evaluate_fn(held_out, make_window_loss_fn(network.apply, spec, rollout_fn), 1024)
     state = init_state(params, optimizer.init(params), shuffle)
@@ -280,11 +279,11 @@ def on_top(
 def perturbed(spec: ModelSpec, seed: int) -> dict[str, Any]:
     """The defaults for seed 0, else a point near them; the gains stay, or an observer may be unstable."""
     keys, shapes = spec.param_keys, spec.full_shapes
-    low, high, log = bounds_of(spec)
-    raw = from_bounds(flatten_params(spec.default_params, keys, shapes), low, high, log)
+    bounds = Bounds.of(spec)
+    raw = bounds.back(flatten_params(spec.default_params, keys, shapes))
     noise = SPREAD * np.random.default_rng(seed).standard_normal(raw.size) if seed else np.zeros(raw.size)
     moved = raw + noise * flatten_params({key: float(not shapes[key]) for key in keys}, keys, shapes)
-    return unflatten_params(np.asarray(to_bounds(jnp.asarray(moved), low, high, log)), keys, shapes)
+    return unflatten_params(np.asarray(bounds.to(jnp.asarray(moved))), keys, shapes)
 
 
 def hold(windows: WindowSet, numbers: np.ndarray) -> list[np.ndarray]:

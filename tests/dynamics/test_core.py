@@ -66,7 +66,7 @@ def test_fixed_parameters_leave_the_network_s_answer() -> None:
     ("fixed", "message"),
     [
         ({"grip": 1.0}, "unknown parameter 'grip' of model 'singletrack'. Known: mu, C_Sf"),
-        ({"mu": 7.0}, "`fixed` mu=7.0: expected a value within"),
+        ({"mu": 7.0}, "`fixed=mu=7.0`: expected a value within"),
         (dict.fromkeys(SINGLETRACK.param_keys), "nothing is left to learn"),
     ],
 )

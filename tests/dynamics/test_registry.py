@@ -68,7 +68,7 @@ def test_a_file_that_gives_no_model(tmp_path: Path, text: str, message: str) -> 
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"`model` .*gone\.py: .*no such file"):
+    with pytest.raises(UsageError, match=r"`model=.*gone\.py`: .*no such file"):
         resolve_model(tmp_path / "gone.py")
 
 

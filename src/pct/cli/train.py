@@ -44,9 +44,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.cli.progress import Silent, TrainingProgress
     from pct.cli.stopping import Stopping
     from pct.dynamics import flatten_bounds
+    from pct.dynamics.bounds import Bounds
     from pct.evaluation.overlap import save_fingerprint
     from pct.evaluation.scenarios import generate_analysis_artifacts
-    from pct.optimization.bounds import bounds_slope
     from pct.optimization.network import epoch as epochs
     from pct.optimization.network import step as optnet
     from pct.optimization.network.divergence import make_explain_fn
@@ -175,7 +175,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         # 6) Model and optimiser.
         shown = dataset.sample(SHOWN)
         feature_mean, feature_std = fit_normalization(shown.features)
-        settings = network_settings(spec)
         network = ParameterMLP(
             hidden_sizes=args.model_hidden,
             min_bounds=flat_min_bounds,
@@ -185,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             rows=args.history if is_sequence else 0,
             channels=len(moving_channels(spec)),
             dense=engine.dense,
-            **settings,
+            **network_settings(spec),
         )
         model = network if args.ensemble == 1 else Ensemble(network, args.ensemble)
         optimizer = optnet.make_optimizer(
@@ -220,9 +219,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             rollout_fn=engine.rollout,
             batch_loss=engine.train_loss,
             max_window_grad=args.max_window_grad,
-            answer_slope=lambda answers: bounds_slope(
-                answers, flat_min_bounds, flat_max_bounds, settings["log_mask"]
-            ),
+            answer_slope=Bounds.of(spec).slope,
             axis_name=None if mesh is None else epochs.AXIS,
         )
         chunk_size = args.summary_chunk_size

@@ -23,7 +23,7 @@ from pct.errors import UsageError
 from pct.types import Array
 
 Shape = tuple[int, ...]
-Bounds = tuple[Any, Any]
+Range = tuple[Any, Any]
 Scope = Literal["context", "global", "fixed"]
 
 
@@ -149,7 +149,7 @@ class ModelSpec:
     param_keys: tuple[str, ...] = FROM_TABLES
     global_keys: tuple[str, ...] = FROM_TABLES
     param_shapes: Mapping[str, Shape] = FROM_TABLES
-    param_bounds: Mapping[str, Bounds] = FROM_TABLES
+    param_bounds: Mapping[str, Range] = FROM_TABLES
     default_params: Mapping[str, Any] = FROM_TABLES
     dynamics_fn: Callable[..., Array] = FROM_TABLES
     loss_fn: Callable[..., Array] = yaw_normalized_loss
@@ -417,11 +417,11 @@ def with_fixed(spec: ModelSpec, fixed: Mapping[str, float | None]) -> ModelSpec:
             continue
         low, high = spec.param_bounds[name]
         if not (np.all(np.asarray(low) <= value) and np.all(value <= np.asarray(high))):
-            raise UsageError(f"`fixed` {name}={value}: expected a value within [{low}, {high}] {row.unit}")
+            raise UsageError(f"`fixed={name}={value}`: expected a value within [{low}, {high}] {row.unit}")
     values = {name: value for name, value in fixed.items() if value is not None}
     keys = tuple(key for key in spec.param_keys if key not in fixed)
     if not keys:
-        raise UsageError(f"`fixed` holds every parameter of '{spec.name}': nothing is left to learn")
+        raise UsageError(f"`fixed`: holds every parameter of '{spec.name}': nothing is left to learn")
     return dataclasses.replace(
         spec,
         param_keys=keys,
@@ -453,7 +453,7 @@ def with_scope(spec: ModelSpec, names: Sequence[str], scope: Literal["global", "
 
 def flatten_bounds(
     param_keys: tuple[str, ...],
-    param_bounds: Mapping[str, Bounds],
+    param_bounds: Mapping[str, Range],
     full_shapes: Mapping[str, Shape],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper bound of each entry of the flat parameter vector, two arrays of shape (P,).

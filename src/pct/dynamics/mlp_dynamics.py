@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from pct.dynamics import bicycle, channels
-from pct.dynamics.core import Bounds, Parameter, Shape, define_model, register_model_spec
+from pct.dynamics.core import Parameter, Range, Shape, define_model, register_model_spec
 from pct.dynamics.limits import LIMITS, limit_acceleration, limit_steering_rate
 
 HIDDEN_SIZE = 8
@@ -82,7 +82,7 @@ def mlp_param_shapes(hidden_size: int) -> dict[str, Shape]:
     return {row.name: row.shape for row in _parameters(hidden_size) if row.shape}
 
 
-def mlp_param_bounds(hidden_size: int) -> dict[str, Bounds]:
+def mlp_param_bounds(hidden_size: int) -> dict[str, Range]:
     """``(low, high)`` of every parameter at a hidden size, geometry and limits included."""
     return {row.name: (row.low, row.high) for row in _parameters(hidden_size)}
 

@@ -63,7 +63,7 @@ def load_model_file(path: str | Path) -> ModelSpec:
     if source in _LOADED:
         return _LOADED[source]
     if not source.is_file():
-        raise UsageError(f"`model` {path}: expected a Python file that defines a model, found no such file")
+        raise UsageError(f"`model={path}`: expected a Python file that defines a model, found no such file")
     before = set(MODEL_SPECS)
     module_name = f"pct_model_{source.stem}"
     module_spec = importlib.util.spec_from_file_location(module_name, source)
@@ -77,18 +77,18 @@ def load_model_file(path: str | Path) -> ModelSpec:
         raise
     except Exception as error:
         raise UsageError(
-            f"`model` {path}: the file cannot be run: {type(error).__name__}: {error}"
+            f"`model={path}`: the file cannot be run: {type(error).__name__}: {error}"
         ) from error
     registered = [spec for name, spec in MODEL_SPECS.items() if name not in before]
     own = [v for v in vars(module).values() if isinstance(v, ModelSpec) and v not in MODEL_SPECS.values()]
     found = registered or list({id(spec): spec for spec in own}.values())
     if len(found) != 1:
         names = ", ".join(spec.name for spec in found) or "none"
-        raise UsageError(f"`model` {path}: expected a file that defines one model, found {names}")
+        raise UsageError(f"`model={path}`: expected a file that defines one model, found {names}")
     (spec,) = found
     if not registered:
         if spec.name in MODEL_SPECS:
-            raise UsageError(f"`model` {path}: a model named '{spec.name}' is already registered: rename it")
+            raise UsageError(f"`model={path}`: a model named '{spec.name}' is already registered: rename it")
         register_model_spec(spec)
     _LOADED[source] = spec
     return spec

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from pct.dynamics import MODEL_SPECS, flatten_bounds
+from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params, with_fixed
 from pct.measurement.observation import Measurement, with_measurement
-from pct.optimization.bounds import from_bounds, to_bounds
 from pct.optimization.constants.curves import NORMAL_95, TYRES, Curves, curves_table, make_curves
 from pct.optimization.constants.estimate import Fit
 
@@ -21,9 +21,9 @@ def fit_of(spec: ModelSpec, spread: float = 1e-3, **values: float) -> Fit:
     """A fit that found these values, else the defaults, each alike uncertain."""
     low, high = flatten_bounds(spec.param_keys, spec.param_bounds, spec.full_shapes)
     given = flatten_params({**spec.default_params, **values}, spec.param_keys, spec.full_shapes)
-    raw = from_bounds(given, low, high)
+    raw = Bounds(low, high).back(given)
     covariance = spread**2 * np.eye(raw.size)
-    found = np.asarray(to_bounds(raw, low, high))
+    found = np.asarray(Bounds(low, high).to(raw))
     return Fit(found, raw, covariance, np.linalg.inv(covariance), np.ones(1), (), np.ones(1, bool))
 
 
@@ -109,7 +109,7 @@ def test_bands_are_those_of_drawn_parameters() -> None:
     curves = curves_of(PACEJKA, fit, **columns)
     rng = np.random.default_rng(0)
     low, high = flatten_bounds(PACEJKA.param_keys, PACEJKA.param_bounds, PACEJKA.full_shapes)
-    drawn = np.asarray(to_bounds(fit.raw + 0.05 * rng.standard_normal((4000, fit.raw.size)), low, high))
+    drawn = np.asarray(Bounds(low, high).to(fit.raw + 0.05 * rng.standard_normal((4000, fit.raw.size))))
     p = dict(zip(PACEJKA.param_keys, drawn.T[..., None], strict=True))
     slip = curves.side_force["rear"].x + p["S_hr"]
     scaled = p["B_r"] * slip

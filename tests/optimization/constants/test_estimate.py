@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from pct.dynamics import MODEL_SPECS, ModelSpec
+from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import flatten_bounds, flatten_params
 from pct.errors import DivergedError, UsageError
 from pct.measurement.observation import GAINS, Measurement, with_measurement
-from pct.optimization.bounds import to_bounds
 from pct.optimization.constants import errors as rollout_errors
 from pct.optimization.constants import estimate as parameter_tuning
 from pct.optimization.constants.errors import RolloutErrors, make_rollout_errors
@@ -417,7 +417,7 @@ def test_deviations_follow_the_bounds_map() -> None:
     raw = np.linspace(-2.0, 1.5, len(keys))
 
     def values(raw: np.ndarray) -> np.ndarray:
-        return np.asarray(to_bounds(jnp.asarray(raw), low, high, log_mask))
+        return np.asarray(Bounds(low, high, log_mask).to(jnp.asarray(raw)))
 
     covariance = np.diag(np.arange(1.0, len(keys) + 1) ** 2)
     found = Fit(values(raw), raw, covariance, np.eye(len(keys)), np.ones(4), (), np.ones(1, bool)).deviations(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pct.dynamics import MODEL_SPECS, flatten_bounds
-from pct.optimization.bounds import to_bounds
+from pct.dynamics.bounds import Bounds
 from pct.optimization.constants.estimate import Fit
 from pct.optimization.constants.manoeuvres import settles
 from pct.optimization.constants.profile import Profile
@@ -20,7 +20,7 @@ SIZE = SPEC.vector_size
 
 def made(raw: np.ndarray, covariance: np.ndarray) -> Fit:
     low, high = flatten_bounds(SPEC.param_keys, SPEC.param_bounds, SPEC.full_shapes)
-    values = np.asarray(to_bounds(raw, low, high))
+    values = np.asarray(Bounds(low, high).to(raw))
     return Fit(values, raw, covariance, np.linalg.inv(covariance), np.ones(1), (), np.ones(1, bool))
 
 

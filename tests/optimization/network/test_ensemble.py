@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pct.dynamics import MODEL_SPECS, flatten_bounds
-from pct.optimization.bounds import bounds_slope
+from pct.dynamics.bounds import Bounds
 from pct.optimization.network.mlp import Ensemble, ParameterMLP, network_settings
 from pct.optimization.network.step import make_network_step_fn, make_optimizer
 from pct.rollout.integration import integrate_euler
@@ -47,7 +47,7 @@ def learn(apply: Any, params: Any, batch: FeatureDataset, members: int) -> tuple
         optimizer,
         param_shapes=SPEC.full_shapes,
         max_window_grad=1.5,
-        answer_slope=lambda answers: bounds_slope(answers, LOW, HIGH),
+        answer_slope=Bounds(LOW, HIGH).slope,
     )
     state, losses = optimizer.init(params), []
     for _ in range(3):

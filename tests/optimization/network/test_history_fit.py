@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pct.dynamics import MODEL_SPECS, with_fixed
-from pct.optimization.bounds import from_bounds, to_bounds
+from pct.dynamics.bounds import Bounds
 from pct.optimization.network.history_fit import CHUNK, HistoryFit
 from pct.windows.loading import load_feature_dataset_group
 
@@ -38,7 +38,7 @@ def column(names: tuple[str, ...], values: np.ndarray, ending: str) -> np.ndarra
 def friction(fit: HistoryFit, values: np.ndarray) -> np.ndarray:
     low, high = SPEC.param_bounds["mu"]
     raw = jnp.asarray(column(fit.names, values, "fit.mu"))
-    return np.asarray(to_bounds(raw[:, None], np.array([low]), np.array([high])))[:, 0]
+    return np.asarray(Bounds(np.array([low]), np.array([high])).to(raw[:, None]))[:, 0]
 
 
 def test_it_finds_the_friction_of_an_exact_drive(exact_drive: Path, fit: HistoryFit) -> None:
@@ -124,7 +124,7 @@ def test_names_are_the_columns(simple_fit: HistoryFit) -> None:
     assert values.shape == (3, len(simple_fit.names))
     low, high = MODEL_SPECS["unicycle"].param_bounds["alpha_psi_dot"]
     raw = column(simple_fit.names, values, "fit.alpha_psi_dot")
-    np.testing.assert_allclose(raw, from_bounds(gains, np.array(low), np.array(high)), atol=0.3)
+    np.testing.assert_allclose(raw, Bounds(np.array(low), np.array(high)).back(gains), atol=0.3)
     assert (np.diff(raw) > 0.3).all()
 
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pct.dynamics import MODEL_SPECS, ModelSpec, flatten_bounds
+from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import flatten_params
-from pct.optimization.bounds import from_bounds, to_bounds
 from pct.optimization.network.mlp import (
     ParameterMLP,
     fit_normalization,
@@ -32,7 +32,7 @@ every_model = pytest.mark.parametrize("spec", MODEL_SPECS.values(), ids=MODEL_SP
 @given(raw=st.lists(st.floats(allow_nan=False, width=32), min_size=4, max_size=4))
 def test_the_map_never_leaves_the_bounds(mask: np.ndarray | None, raw: list[float]) -> None:
     for dtype in (np.float32, np.float64):
-        value = np.asarray(to_bounds(jnp.asarray(raw, dtype), LOW, HIGH, mask))
+        value = np.asarray(Bounds(LOW, HIGH, mask).to(jnp.asarray(raw, dtype)))
         assert value.dtype == dtype
         assert (value >= LOW.astype(dtype)).all()
         assert (value <= HIGH.astype(dtype)).all()
@@ -46,14 +46,14 @@ def test_the_map_inverts(mask: np.ndarray | None, shares: list[float]) -> None:
     linear = LOW + (HIGH - LOW) * np.array(shares)
     decades = np.abs(LOW) * (HIGH / np.abs(LOW)) ** np.array(shares)
     value = np.where(log, decades, linear)
-    raw = from_bounds(value, LOW, HIGH, mask)
-    np.testing.assert_allclose(to_bounds(jnp.asarray(raw), LOW, HIGH, mask), value, rtol=1e-9, atol=1e-12)
+    raw = Bounds(LOW, HIGH, mask).back(value)
+    np.testing.assert_allclose(Bounds(LOW, HIGH, mask).to(jnp.asarray(raw)), value, rtol=1e-9, atol=1e-12)
 
 
 @masks
 def test_the_map_rises_over_the_whole_range(mask: np.ndarray | None) -> None:
     raw = jnp.linspace(-8.0, 8.0, 200)[:, None] * jnp.ones(4)
-    value = np.asarray(to_bounds(raw, LOW, HIGH, mask))
+    value = np.asarray(Bounds(LOW, HIGH, mask).to(raw))
     assert (np.diff(value, axis=0) > 0).all()
     share = (value[[0, -1]] - LOW) / (HIGH - LOW)
     assert (share[0] < 1e-3).all()
@@ -61,31 +61,31 @@ def test_the_map_rises_over_the_whole_range(mask: np.ndarray | None) -> None:
 
 
 def test_the_middle_is_the_mean_or_the_geometric_mean() -> None:
-    middle = np.asarray(to_bounds(jnp.zeros(4), LOW, HIGH, LOG))
+    middle = np.asarray(Bounds(LOW, HIGH, LOG).to(jnp.zeros(4)))
     np.testing.assert_allclose(middle[:2], (LOW + HIGH)[:2] / 2, atol=1e-12)
     np.testing.assert_allclose(middle[2:], np.sqrt((LOW * HIGH)[2:]), rtol=1e-12)
 
 
 @masks
 def test_the_gradient_is_finite_at_and_beyond_the_bounds(mask: np.ndarray | None) -> None:
-    at_bounds = [from_bounds(bound, LOW, HIGH, mask) for bound in (LOW, HIGH)]
+    at_bounds = [Bounds(LOW, HIGH, mask).back(bound) for bound in (LOW, HIGH)]
     far = [np.full(4, raw) for raw in (-1e30, -200.0, -40.0, 0.0, 40.0, 200.0, 1e30, np.inf, -np.inf)]
     for raw in [*at_bounds, *far]:
-        assert np.isfinite(to_bounds(jnp.asarray(raw), LOW, HIGH, mask)).all()
-        gradient = jax.grad(lambda r: to_bounds(r, LOW, HIGH, mask).sum())(jnp.asarray(raw))
+        assert np.isfinite(Bounds(LOW, HIGH, mask).to(jnp.asarray(raw))).all()
+        gradient = jax.grad(lambda r: Bounds(LOW, HIGH, mask).to(r).sum())(jnp.asarray(raw))
         assert np.isfinite(gradient).all(), raw
         assert (np.asarray(gradient) >= 0).all()
     # Beside a bound, where a default may lie, the gradient still leads back inside.
     for raw in at_bounds:
-        gradient = jax.grad(lambda r: to_bounds(r, LOW, HIGH, mask).sum())(jnp.asarray(raw))
+        gradient = jax.grad(lambda r: Bounds(LOW, HIGH, mask).to(r).sum())(jnp.asarray(raw))
         assert (np.asarray(gradient) > 0).all()
 
 
 def test_a_value_at_a_bound_lies_just_inside() -> None:
     for value, bound in ((LOW, 0), (HIGH, 1)):
-        raw = from_bounds(value, LOW, HIGH, LOG)
+        raw = Bounds(LOW, HIGH, LOG).back(value)
         assert np.isfinite(raw).all()
-        back = np.asarray(to_bounds(jnp.asarray(raw), LOW, HIGH, LOG))
+        back = np.asarray(Bounds(LOW, HIGH, LOG).to(jnp.asarray(raw)))
         linear = (back - value) / (HIGH - LOW)
         decades = np.log(np.abs(back / value)) / np.log(np.where(LOG, HIGH / LOW, np.e))
         distance = np.where(LOG, decades, linear)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pct.dynamics import MODEL_SPECS, flatten_bounds
-from pct.optimization.bounds import to_bounds
+from pct.dynamics.bounds import Bounds
 from pct.optimization.network.mlp import Ensemble, ParameterMLP, network_settings
 from pct.rollout.native.network import bounded_layers
 from rollout.native.windows import needs_compiler
@@ -34,18 +34,18 @@ def make_layers(sizes: tuple[int, ...], seed: int = 0) -> list[tuple[jax.Array, 
     ]
 
 
-def of_xla(layers: Any, features: jax.Array, *bounds: Any) -> jax.Array:
+def of_xla(layers: Any, features: jax.Array, bounds: Bounds) -> jax.Array:
     for weights, bias in layers[:-1]:
         features = nn.tanh(features @ weights + bias)
-    return to_bounds(features @ layers[-1][0] + layers[-1][1], *bounds)
+    return bounds.to(features @ layers[-1][0] + layers[-1][1])
 
 
-def make_bounds(count: int, logarithmic: str) -> tuple[np.ndarray, np.ndarray, Any]:
+def make_bounds(count: int, logarithmic: str) -> Bounds:
     """Of which none, every third or all are bounded in the logarithm."""
     low = np.linspace(-3.0, 2.0, count)
     mask = {"none": None, "some": np.arange(count) % 3 == 1, "all": np.ones(count, bool)}[logarithmic]
     low = low if mask is None else np.where(mask, 0.01 + low**2, low)
-    return low, low + np.linspace(0.5, 40.0, count), mask
+    return Bounds(low, low + np.linspace(0.5, 40.0, count), mask)
 
 
 def values_and_gradients(
@@ -54,7 +54,7 @@ def values_and_gradients(
     bounds = make_bounds(cotangents.shape[1], logarithmic)
 
     def run(layers: Any, features: Any) -> Any:
-        answers, reverse = jax.vjp(lambda *given: dense(*given, *bounds), layers, features)
+        answers, reverse = jax.vjp(lambda *given: dense(*given, bounds), layers, features)
         return answers, reverse(cotangents)
 
     return jax.tree.map(np.asarray, jax.jit(run)(layers, features))
@@ -92,15 +92,16 @@ def test_a_window_that_is_not_finite_spoils_its_own_answer_only() -> None:
     features = np.random.default_rng(2).normal(size=(50, 6)).astype(np.float32)
     layers = make_layers((6, 9, 3))
     bounds = make_bounds(3, "some")
-    sound = np.asarray(bounded_layers(layers, features, *bounds))
+    sound = np.asarray(bounded_layers(layers, features, bounds))
     features[17, 2] = np.nan
-    answers = np.asarray(bounded_layers(layers, features, *bounds))
+    answers = np.asarray(bounded_layers(layers, features, bounds))
     assert np.isnan(answers[17]).all()
     np.testing.assert_array_equal(np.delete(answers, 17, 0), np.delete(sound, 17, 0))
 
 
 def test_far_out_the_answers_rest_on_the_bounds() -> None:
-    low, high, _ = make_bounds(4, "some")
+    bounds = make_bounds(4, "some")
+    low, high = bounds.low, bounds.high
     layers = [(jnp.ones((1, 4)), jnp.zeros(4))]
     features = np.array([[-3e38], [-200.0], [200.0], [3e38]], np.float32)
     answers, (by_layers, _) = values_and_gradients(

@@ -17,9 +17,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pct.dynamics.core import ModelSpec, flatten_bounds, flatten_params, unflatten_params
+from pct.dynamics.bounds import Bounds
+from pct.dynamics.core import ModelSpec, unflatten_params
 from pct.errors import UsageError
-from pct.optimization.bounds import to_bounds
 from pct.rollout.history import make_history_rollout
 from pct.types import Array, Float, WholeWindows
 from pct.windows.window_set import WindowSet
@@ -95,13 +95,13 @@ def make_rollout_errors(
     if free_start and spec.measurement is not None and spec.measurement.observer:
         raise UsageError("--free-start: the observer finds the starts; add --no-observer")
     keys, shapes = spec.param_keys, spec.full_shapes
-    low, high, log_mask = bounds_of(spec)
+    bounds = Bounds.of(spec)
     channels = tuple(i for i, name in enumerate(spec.state_names) if not compare or name in compare)
     free = channels if free_start else ()
     roll = make_history_rollout(spec, base_params, integrator, substeps, history)
 
     def params_of(raw: Array) -> dict[str, Array]:
-        return unflatten_params(to_bounds(raw, low, high, log_mask), keys, shapes)
+        return unflatten_params(bounds.to(raw), keys, shapes)
 
     def moved(offsets: Array, windows: WholeWindows) -> WholeWindows:
         """Windows whose starts are so far from what is logged."""
@@ -215,11 +215,3 @@ class AllWindows:
             parts = itertools.compress(parts, needed)
         with ThreadPoolExecutor(max_workers=2) as pool:
             return list(pool.map(lambda part: job(*part), parts))
-
-
-def bounds_of(spec: ModelSpec) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lower and upper bounds and logarithmic entries of the flat vector, (P,) each."""
-    keys, shapes = spec.param_keys, spec.full_shapes
-    low, high = flatten_bounds(keys, spec.param_bounds, shapes)
-    log = {key: float(spec.parameter(key).log) for key in keys}
-    return low, high, flatten_params(log, keys, shapes) > 0

@@ -31,11 +31,11 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.errors import DivergedError
-from pct.optimization.bounds import bounds_slope, from_bounds, to_bounds
 from pct.optimization.constants.descent import CLIPPED, Path, Problem, best_way, descend, without_starts
-from pct.optimization.constants.errors import RolloutErrors, bounds_of, make_rollout_errors
+from pct.optimization.constants.errors import RolloutErrors, make_rollout_errors
 from pct.windows.window_set import WindowSet
 
 # Standard deviation of the prior about the defaults, on the unbounded axis (1 is 27 to 73 % of the range).
@@ -74,10 +74,9 @@ class Fit:
 
     def deviations(self, spec: ModelSpec) -> np.ndarray:
         """Standard error of each value in its unit, (P,)."""
-        low, high, log_mask = bounds_of(spec)
         # d value / d raw, by the chain of both maps.
         share = 1 / (1 + np.exp(-self.raw))
-        slope = np.asarray(bounds_slope(jnp.asarray(self.values), low, high, log_mask)) * share * (1 - share)
+        slope = np.asarray(Bounds.of(spec).slope(jnp.asarray(self.values))) * share * (1 - share)
         return np.sqrt(np.diag(self.covariance)) * slope
 
 
@@ -174,7 +173,6 @@ def _result(spec: ModelSpec, problem: Problem, path: Path, blocks: np.ndarray) -
     information = whole.matrix / problem.overlap
     bread = np.linalg.inv(information + prior)
     chosen = [blocks == number for number in np.unique(blocks[path.kept])]
-    low, high, log_mask = bounds_of(spec)
 
     def shift(block: np.ndarray) -> np.ndarray:
         """How far the answer moves without a block."""
@@ -190,7 +188,7 @@ def _result(spec: ModelSpec, problem: Problem, path: Path, blocks: np.ndarray) -
     else:
         covariance = bread
     return Fit(
-        values=np.asarray(to_bounds(jnp.asarray(raw), low, high, log_mask), np.float64),
+        values=np.asarray(Bounds.of(spec).to(jnp.asarray(raw)), np.float64),
         raw=raw,
         covariance=covariance,
         information=information,
@@ -211,4 +209,4 @@ def _blocks(windows: WindowSet, numbers: np.ndarray) -> np.ndarray:
 
 def _raw(spec: ModelSpec, values: Mapping[str, Any]) -> np.ndarray:
     """Values by name on the unbounded axis, (P,)."""
-    return from_bounds(flatten_params(values, spec.param_keys, spec.full_shapes), *bounds_of(spec))
+    return Bounds.of(spec).back(flatten_params(values, spec.param_keys, spec.full_shapes))

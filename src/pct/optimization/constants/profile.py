@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params
 from pct.errors import UsageError
-from pct.optimization.bounds import from_bounds, to_bounds
-from pct.optimization.constants.errors import RolloutErrors, bounds_of
+from pct.optimization.constants.errors import RolloutErrors
 from pct.optimization.constants.estimate import HUBER, PRIOR, Fit, fit_errors
 from pct.types import Float
 from pct.windows.window_set import WindowSet
@@ -221,11 +221,11 @@ def _rows_counted_once(windows: WindowSet, numbers: np.ndarray) -> int:
 
 def _raw_of(errors: RolloutErrors, values: Mapping[str, Any]) -> np.ndarray:
     spec = errors.spec
-    return from_bounds(flatten_params(values, spec.param_keys, spec.full_shapes), *bounds_of(spec))
+    return Bounds.of(spec).back(flatten_params(values, spec.param_keys, spec.full_shapes))
 
 
 def _values_at(errors: RolloutErrors, raw: np.ndarray, place: int, point: float) -> np.ndarray:
     """Values with one raw entry set, (P,)."""
     moved = raw.copy()
     moved[place] = point
-    return np.asarray(to_bounds(jnp.asarray(moved), *bounds_of(errors.spec)), float)
+    return np.asarray(Bounds.of(errors.spec).to(jnp.asarray(moved)), float)

@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pct.dynamics.core import ModelSpec, flatten_bounds, flatten_params, unflatten_params
+from pct.dynamics.bounds import Bounds
+from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.dynamics.losses import channel_residual
-from pct.optimization.bounds import from_bounds, to_bounds
 from pct.rollout.integration import choose_substeps, make_integrator, rollout
 from pct.types import Array, Float
 
@@ -86,9 +86,8 @@ class HistoryFit:
         spec, keys = self._spec, self._keys
         shapes = {key: spec.full_shapes[key] for key in keys}
         integrator = make_integrator(self._integrator_name, choose_substeps(dt, self._substeps))
-        low, high = flatten_bounds(keys, spec.param_bounds, shapes)
-        log_mask = flatten_params({key: float(spec.parameter(key).log) for key in keys}, keys, shapes) > 0
-        start = from_bounds(flatten_params(spec.default_params, keys, shapes), low, high, log_mask)
+        bounds = Bounds.of(spec, keys)
+        start = bounds.back(flatten_params(spec.default_params, keys, shapes))
         scales = jnp.asarray(spec.scales, states.dtype)
         batch, _, size = states.shape
         unknowns = size + len(keys)
@@ -96,7 +95,7 @@ class HistoryFit:
         def residual(z: Array) -> Array:
             """Misfit of the first row's correction and of the rollout, in units of each scale."""
             offset = z[:, :size]
-            values = to_bounds(z[:, size:], low, high, log_mask)
+            values = bounds.to(z[:, size:])
             params: dict[str, Any] = {**spec.default_params, **unflatten_params(values, keys, shapes)}
             first = states[:, 0] + offset * scales
             predicted = rollout(spec.dynamics_fn, integrator, first, controls, params, dt)

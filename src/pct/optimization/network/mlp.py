@@ -1,4 +1,4 @@
-"""The network that answers with physical parameters, kept within bounds by `pct.optimization.bounds`.
+"""The network that answers with physical parameters, kept within bounds by `pct.dynamics.bounds`.
 
 A plain MLP reads normalised features, with a recurrent layer for the steps of the history where there are
 any. The last layer starts near zero with the defaults as bias, so that the first rollout is that of a sane
@@ -18,8 +18,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
+from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params
-from pct.optimization.bounds import from_bounds, to_bounds
 from pct.types import Array, Features, FlatParams, Float
 
 # Features far outside what training saw would drive the network where it was never checked.
@@ -69,14 +69,11 @@ class ParameterMLP(nn.Module):
             read: Array = nn.RNN(nn.GRUCell(self.hidden_sizes[0]))(steps, initial_carry=before)
             read = read[..., -1, :]
             hidden = jnp.concatenate([present, read], axis=-1)
-        low, high = np.asarray(self.min_bounds), np.asarray(self.max_bounds)
-        if self.defaults is None:
-            start = np.zeros_like(low)
-        else:
-            start = from_bounds(np.asarray(self.defaults), low, high, self.log_mask)
+        bounds = Bounds(np.asarray(self.min_bounds), np.asarray(self.max_bounds), self.log_mask)
+        start = np.zeros_like(bounds.low) if self.defaults is None else bounds.back(np.asarray(self.defaults))
         layers = [nn.Dense(size) for size in self.hidden_sizes]
         answer = nn.Dense(
-            low.size,
+            bounds.low.size,
             kernel_init=nn.initializers.variance_scaling(1e-4, "fan_in", "normal"),
             bias_init=lambda _key, _shape, dtype: jnp.asarray(start, dtype),
         )
@@ -86,14 +83,14 @@ class ParameterMLP(nn.Module):
             if constant:
                 kernel, bias = weights[-1]
                 weights[-1] = jnp.where(np.asarray(self.global_mask), 0.0, kernel), bias
-            return self.dense(weights, hidden, low, high, self.log_mask)
+            return self.dense(weights, hidden, bounds)
         for layer in layers:
             hidden = nn.tanh(layer(hidden))
         raw = answer(hidden)
         if constant:
             _, constants = self._weights(len(layers))
             raw = jnp.where(np.asarray(self.global_mask), constants, raw)
-        return to_bounds(raw, low, high, self.log_mask)
+        return bounds.to(raw)
 
     def _weights(self, layer: int) -> tuple[Array, Array]:
         """Weights and bias of a dense layer."""
@@ -142,10 +139,9 @@ def fit_normalization(features: Features) -> tuple[np.ndarray, np.ndarray]:
 
 def network_settings(spec: ModelSpec) -> dict[str, Any]:
     """Start, logarithmic and global entries of a model's network by attribute, (P,) each."""
-    log = {key: float(spec.parameter(key).log) for key in spec.param_keys}
     scope = {key: float(key in spec.global_keys) for key in spec.param_keys}
     return {
         "defaults": flatten_params(spec.default_params, spec.param_keys, spec.full_shapes),
-        "log_mask": flatten_params(log, spec.param_keys, spec.full_shapes) > 0,
+        "log_mask": Bounds.of(spec).log,
         "global_mask": flatten_params(scope, spec.param_keys, spec.full_shapes) > 0,
     }

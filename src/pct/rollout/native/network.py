@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pct.dynamics.bounds import Bounds
 from pct.rollout.native.common import prepare
 from pct.types import Array, Float
 
@@ -25,20 +26,19 @@ TWO_GROUPS, GROUPS = 64, 16
 Layers = Sequence[tuple[Array, Array]]
 
 
-def bounded_layers(
-    layers: Layers, features: Float[Array, "B F"], low: np.ndarray, high: np.ndarray, log_mask: Any = None
-) -> Float[Array, "B P"]:
+def bounded_layers(layers: Layers, features: Float[Array, "B F"], bounds: Bounds) -> Float[Array, "B P"]:
     """The sums of the last layer within bounds; all others end in tanh.
 
     Args:
         layers: weights (inputs, outputs) and bias (outputs,) of each, at least one.
         features: what the first one reads.
-        low, high, log_mask: as of `pct.optimization.bounds.to_bounds`.
+        bounds: of the answers.
 
     Raises:
         NoCompiler: see `pct.rollout.native.common.prepare`.
     """
-    logarithmic = np.zeros(low.size, bool) if log_mask is None else np.asarray(log_mask, bool)
+    low, high = bounds.low, bounds.high
+    logarithmic = np.zeros(low.size, bool) if bounds.log is None else np.asarray(bounds.log, bool)
     ratio = np.where(logarithmic, high / np.where(logarithmic, low, 1.0), 1.0)
     span = np.where(logarithmic, np.log(ratio), high - low)
     return _answers(layers, features, np.stack([low, high, span, logarithmic]).astype(np.float32))
