@@ -245,7 +245,7 @@ def first_steps() -> dict[str, float]:
 def first_step() -> dict[str, float]:
     """Read the committed sample, make network and optimiser, and make one step of 256 windows."""
     started = float(os.environ.get("PCT_STARTED", time.time()))
-    from pct.cli.main import collect_rarely
+    from pct.interpreter import collect_rarely
 
     # As every `pct` command does.
     collect_rarely()

@@ -469,7 +469,7 @@ def test_a_dataset_folder_is_examined_and_mended(tmp_path: Path) -> None:
         (["."], 3, "expected signals.toml beside the logs"),
         ([".", "--map", "no-such"], 3, "Presets: "),
         ([".", "--model", "no-such"], 2, "unknown model"),
-        ([], 2, "Expected a folder"),
+        ([], 2, "LOGS: expected a folder"),
         ([".", "--map", "auto", "--fix", "mended"], 2, "write one with `pct data map`"),
     ],
 )

@@ -15,7 +15,9 @@ import pytest
 
 from pct.dynamics import MODEL_SPECS, Channel, ModelSpec, Parameter, define_model
 from pct.errors import PctError, UsageError
-from pct.export.c import Program, check, find_compiler, make_program, prefix_of, run_compiled
+from pct.export.c.functions import Program
+from pct.export.c.program import check, make_program, prefix_of
+from pct.export.c.trial import find_compiler, run_compiled
 from pct.export.check import Inputs, Outputs, compare, random_inputs, reference
 from pct.export.source import Source, from_model
 

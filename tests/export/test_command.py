@@ -51,8 +51,8 @@ def test_a_run_is_written_into_its_folder(tmp_path: Path, capsys: pytest.Capture
     assert run_pct("export", "c", tmp_path) == 0
     assert "2 equal steps of RK4" in (tmp_path / "pct_singletrack_pacejka.c").read_text()
     told = capsys.readouterr().err
-    assert "the mean of the network's answers" in told
-    assert "left out" in told
+    assert "the mean of the network's predictions" in told
+    assert "leaves out the measurement model: tau_psi_dot" in told
     assert "tau_psi_dot, steering_ratio" in told
 
 
@@ -81,7 +81,7 @@ def test_what_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ([], 2, "a run folder or --model NAME"),
         (["run", "--model", "unicycle"], 2, "one of the two"),
         (["run", "--vehicle", "f1tenth"], 2, "--vehicle goes with --model"),
-        (["--model", "unicycle", "--substeps", 0], 2, "--substeps must be"),
+        (["--model", "unicycle", "--substeps", 0], 2, "--substeps: expected a positive"),
         (["--model", "unicycle", "--output", "none/car.c"], 3, "cannot write"),
         (["nosuch"], 3, "found no folder"),
     ],

@@ -13,7 +13,7 @@ from pct.dynamics import MODEL_SPECS, ModelSpec, with_fixed
 from pct.dynamics.mlp_dynamics import mlp_default_params, mlp_param_bounds, mlp_param_shapes
 from pct.dynamics.vehicles import with_vehicle
 from pct.errors import DataError, UsageError
-from pct.export.c import make_program
+from pct.export.c.program import make_program
 from pct.export.source import PREDICTED, from_model, from_run
 from pct.measurement.observation import Measurement, with_measurement
 from pct.optimization.constants.fitted import FittedModel
@@ -69,7 +69,7 @@ def test_a_network_gives_its_mean(tmp_path: Path) -> None:
     assert source.is_mean
     assert source.values["W1"].shape == (3, 6)
     np.testing.assert_allclose(source.values["W2"], mlp_default_params(3)["W2"] + 0.01)
-    assert "mean of the network's answers" in make_program(source).text
+    assert "mean of the network's predictions" in make_program(source).text
 
 
 def test_what_cannot_be_exported_is_told(tmp_path: Path) -> None:

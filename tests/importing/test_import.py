@@ -15,10 +15,10 @@ import pytest
 
 from pct.cli.data_import import main
 from pct.errors import DataError, UsageError
-from pct.importing import find_logs
 from pct.importing.file import Settings, import_file
 from pct.logs.blocks import ROWS as BLOCK
 from pct.logs.readers import csv, read_log
+from pct.mapping.maps import find_logs
 from pct.recordings.folder import read_folder
 from pct.recordings.gaps import bridge
 from pct.recordings.outliers import SAMPLE, find_spikes
@@ -250,7 +250,7 @@ def test_whole_files_are_held_out(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_one_recording_cannot_be_dealt_out(tmp_path: Path) -> None:
     write(tmp_path / "logs")
-    with pytest.raises(DataError, match="pass --split lap or block"):
+    with pytest.raises(DataError, match="pass `split=lap` or `split=block`"):
         imported(tmp_path / "logs", "--split", "recording")
     assert not (tmp_path / "logs_imported").exists()
 
@@ -308,7 +308,7 @@ def test_files_of_one_name_keep_apart(tmp_path: Path) -> None:
 def test_a_map_can_be_proposed_on_the_way(tmp_path: Path) -> None:
     path = write(tmp_path / "logs")
     (tmp_path / "logs" / "signals.toml").unlink()
-    with pytest.raises(DataError, match="--map"):
+    with pytest.raises(DataError, match="pass `map` with a file"):
         imported(tmp_path / "logs")
     main([str(path), "--output", str(tmp_path / "set"), "--map", "auto"])
     (drive,) = read_dataset(tmp_path / "set")
@@ -341,7 +341,7 @@ def test_another_time_step(tmp_path: Path) -> None:
     write(tmp_path / "logs")
     (drive,) = imported(tmp_path / "logs", "--dt", "10")
     np.testing.assert_allclose(drive.channels["x"], circle()["x"][::5], atol=1e-5)
-    with pytest.raises(DataError, match="pass --dt 2 or more"):
+    with pytest.raises(DataError, match=r"pass `dt=0\.02` or more"):
         main([str(tmp_path / "logs"), "--output", str(tmp_path / "set"), "--dt", "1"])
 
 

@@ -219,8 +219,8 @@ def test_dataset_says_how_it_was_made(tmp_path: Path) -> None:
             UsageError,
             "unknown model 'bicycle': did you mean 'unicycle'\\? Known: .*singletrack",
         ),
-        ({"vary": ("m=3",)}, UsageError, "--vary m=3: expected NAME=LOW:HIGH"),
-        ({"set": ("h=tall",)}, UsageError, "--set h=tall: expected NAME=VALUE"),
+        ({"vary": ("m=3",)}, UsageError, "`vary=m=3`: expected NAME=LOW:HIGH"),
+        ({"set": ("h=tall",)}, UsageError, "`set=h=tall`: expected NAME=VALUE"),
         ({"output": Path(__file__).parent, "duration": 1.0}, DataError, "existing one"),
     ],
 )

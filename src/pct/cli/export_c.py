@@ -6,10 +6,11 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import tyro
 
+from pct.cli.flags import DebugFlags, parse
 from pct.errors import UsageError
 
 
@@ -37,78 +38,53 @@ class ExportConfig:
     """Method of a step; the run's, or rk4, when left out."""
     substeps: int | None = None
     """Equal parts that a step is made of; the run's, or 1, when left out."""
-    debug: bool = False
-    """Show the traceback of an error."""
+    common: tyro.conf.OmitArgPrefixes[DebugFlags] = dataclasses.field(default_factory=DebugFlags)
 
     def validate(self) -> None:
-        """Raise UsageError for flags that cannot be used together, or a value out of range."""
+        """Raise UsageError for flags that cannot be used together."""
         if (self.run is None) == (self.model is None):
-            raise UsageError("pct export c: expected a run folder or --model NAME, one of the two.")
+            raise UsageError("expected a run folder or `model=NAME`, one of the two")
         if self.vehicle is not None and self.model is None:
-            raise UsageError("--vehicle goes with --model: a run has its own parameters.")
-        if self.substeps is not None and self.substeps <= 0:
-            raise UsageError(f"--substeps must be a positive number, got {self.substeps}.")
+            raise UsageError("`vehicle` goes with `model`: a run has its own parameters")
 
 
 CONFIG = ExportConfig
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read the flags and export."""
-    args = tyro.cli(ExportConfig, prog="pct export c", args=argv)
-    args.validate()
+    """Read the flags, export and print what the file holds."""
+    args = parse(ExportConfig, argv, prog="pct export c")
     import jax
 
     from pct.cli.folders import keep_compiled_code
-    from pct.export.c import check, make_program, prefix_of
-    from pct.files import write_output
+    from pct.export.c import export_c, prefix_of
+    from pct.export.source import from_model, from_run
 
     keep_compiled_code(jax)
-    source = _source(args)
-    program = make_program(source)
-    checked = check(source, program)
+    source = from_model(args.model or "", args.vehicle) if args.run is None else from_run(args.run)
+    if source.is_mean:
+        _note("note: the file holds the mean of the network's predictions as constants, not the network")
+    if source.left_out:
+        names = ", ".join(line.partition(" ")[0] for line in source.left_out)
+        _note(f"note: the file leaves out the measurement model: {names}")
     path = args.output or (args.run or Path()) / f"{prefix_of(source.spec.name)}.c"
-    write_output(path, program.text.encode())
-
-    print(f"Wrote {path}: {program.text.count(chr(10))} lines, {len(program.text.encode()) / 1000:.0f} kB")
+    file = export_c(source, path, integrator=args.integrator, substeps=args.substeps)
+    print(f"Wrote {path}: {file.text.count(chr(10))} lines, {len(file.text.encode()) / 1000:.0f} kB")
     print(f"Values: {source.title}")
-    largest = max(checked.differences, key=checked.differences.__getitem__)
-    by = f"compiled by {checked.compiler}" if checked.compiler else "computed in Python"
+    differences, compiler = file.checked
+    largest = max(differences, key=differences.__getitem__)
+    by = f"compiled by {compiler}" if compiler else "computed in Python"
     print(
         f"Checked against JAX on random inputs, {by}: largest relative difference "
-        f"{checked.differences[largest]:.1e} ({largest})"
+        f"{differences[largest]:.1e} ({largest})"
     )
-    if checked.compiler is None:
-        print(
+    if compiler is None:
+        _note(
             "no C compiler was found (CC, or cc, gcc, clang): the equations are checked, but the file was "
-            "never compiled",
-            file=sys.stderr,
+            "never compiled"
         )
     print(f"Next: cc -std=c99 -O2 -c {path}, and link with -lm; its head says how to call it")
 
 
-def _source(args: ExportConfig) -> Any:
-    """What the flags ask for, with notes on stderr of what the file will not hold."""
-    from pct.export.source import from_model, from_run
-
-    if args.run is None:
-        assert args.model is not None
-        source = from_model(args.model, args.vehicle)
-    else:
-        source = from_run(args.run)
-    if source.is_mean:
-        print(
-            "note: the file holds the mean of the network's answers as constants, not the network",
-            file=sys.stderr,
-        )
-    if source.left_out:
-        print(
-            "note: left out what stands between the vehicle and its log: "
-            f"{', '.join(line.partition(' ')[0] for line in source.left_out)}",
-            file=sys.stderr,
-        )
-    return dataclasses.replace(
-        source,
-        integrator_name=args.integrator or source.integrator_name,
-        substeps=args.substeps or source.substeps,
-    )
+def _note(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import importlib
 import importlib.metadata
 import logging
@@ -16,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pct.errors import PctError
+from pct.interpreter import collect_rarely
 
 # Each module has ``main(argv)`` and ``CONFIG``, the dataclass of its flags.
 COMMANDS = {
@@ -29,10 +28,6 @@ COMMANDS = {
     "export c": ("pct.cli.export_c", "one C99 file of a model: rates, a step, and the Jacobians of both"),
     "models": ("pct.cli.models", "list the dynamics models with their parameters"),
 }
-
-# So many objects may be made before they are looked through for garbage. The libraries make half as many up
-# to the first training step, and keep them: to look through them time and again takes a fifth of that time.
-OBJECTS = 500_000
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -99,13 +94,6 @@ def run(command: Callable[[], None], config: type[Any], *, debug: bool = False) 
         # The reader, `head` say, has seen enough; the flush at exit would fail once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-
-
-def collect_rarely() -> None:
-    """Leave what the libraries make alone while they are loaded; for processes of our own."""
-    gc.set_threshold(OBJECTS)
-    # Nor are they looked through at the end, when all memory goes back.
-    atexit.register(gc.freeze)
 
 
 def _below(group: str) -> list[str]:

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import tyro
+
+from pct.cli.flags import DebugFlags, parse
 from pct.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,88 +60,65 @@ class SimulateConfig:
     """Multiplier of the sensor noise [1]; 0 records the exact state."""
     seed: int = 0
     """Seed of everything random: the same command writes the same bytes."""
-    debug: bool = False
-    """Show the traceback of an error."""
+    common: tyro.conf.OmitArgPrefixes[DebugFlags] = dataclasses.field(default_factory=DebugFlags)
 
 
 CONFIG = SimulateConfig
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read the flags and run; leaves with exit code 2 and a message where they cannot be read."""
-    import tyro
-
-    run(tyro.cli(SimulateConfig, prog="pct simulate", args=argv))
+    """Read the flags, simulate, write the dataset folder and say what to do with it."""
+    run(parse(SimulateConfig, argv, prog="pct simulate"))
 
 
-def run(config: SimulateConfig) -> None:
-    """Simulate, write the dataset folder and say what to do with it.
-
-    Raises:
-        UsageError: an unknown model or parameter, or a value out of range.
-        DataError: the output folder exists or cannot be written.
-        DivergedError: the simulated car left the range of finite numbers.
-    """
+def run(args: SimulateConfig) -> None:
+    """`main` of flags that are read."""
     from pct.dynamics import get_model
     from pct.dynamics.vehicles import with_vehicle
-    from pct.recordings.trajectory import write_dataset
-    from pct.simulation import SENSOR_NOISE, simulate
+    from pct.simulation.dataset import simulate_dataset
 
-    spec = get_model(config.model)
-    if config.vehicle is not None:
-        spec = with_vehicle(spec, config.vehicle)
-    trajectories = simulate(
+    spec = get_model(args.model)
+    if args.vehicle is not None:
+        spec = with_vehicle(spec, args.vehicle)
+    recordings = simulate_dataset(
+        args.output,
         spec,
-        recordings=config.recordings,
-        duration=config.duration,
-        dt=config.dt / 100.0,
-        mu=config.mu,
-        surfaces=config.surfaces,
-        speed=config.speed,
-        grip=config.grip,
-        launches=config.launches,
-        fixed={name: ends[0] for name, ends in _assignments("--set", config.set, 1).items()},
-        vary={name: (ends[0], ends[1]) for name, ends in _assignments("--vary", config.vary, 2).items()},
-        noise=config.noise,
-        seed=config.seed,
+        car=args.vehicle,
+        recordings=args.recordings,
+        duration=args.duration,
+        dt=args.dt / 100.0,
+        mu=args.mu,
+        surfaces=args.surfaces,
+        speed=args.speed,
+        grip=args.grip,
+        launches=args.launches,
+        fixed={name: ends[0] for name, ends in _assignments("set", args.set, 1).items()},
+        vary={name: (ends[0], ends[1]) for name, ends in _assignments("vary", args.vary, 2).items()},
+        noise=args.noise,
+        seed=args.seed,
     )
-    # The folder's own name is left out, so that the same drive is the same bytes everywhere.
-    settings = dataclasses.asdict(config)
-    del settings["output"], settings["debug"]
-    write_dataset(
-        config.output,
-        trajectories,
-        vehicle=f"simulated {config.vehicle or '1:10 car'}, model {config.model}",
-        notes={
-            "simulator": settings,
-            "sensor_noise": {
-                "kind": "white Gaussian, independent by channel and row; standard deviation by channel",
-                **{name: config.noise * SENSOR_NOISE.get(name, 0.0) for name in spec.state_names},
-            },
-        },
-    )
-    _report(config, spec, trajectories)
+    _print(args, spec, recordings)
 
 
-def _report(config: SimulateConfig, spec: ModelSpec, trajectories: Sequence[Trajectory]) -> None:
-    rows = sum(len(trajectory) for trajectory in trajectories)
-    size = sum(file.stat().st_size for file in config.output.iterdir())
-    frictions = [value for trajectory in trajectories for value in trajectory.channels.get("truth.mu", ())]
+def _print(args: SimulateConfig, spec: ModelSpec, recordings: Sequence[Trajectory]) -> None:
+    rows = sum(len(recording) for recording in recordings)
+    size = sum(file.stat().st_size for file in args.output.iterdir())
+    frictions = [value for recording in recordings for value in recording.channels.get("truth.mu", ())]
     friction = f", friction {min(frictions):.2f} to {max(frictions):.2f}" if frictions else ""
     print(
-        f"Wrote {config.output}: {len(trajectories)} recordings, {rows} rows every {config.dt / 100:g} s, "
+        f"Wrote {args.output}: {len(recordings)} recordings, {rows} rows every {args.dt / 100:g} s, "
         f"{size / 1000:.0f} kB{friction}"
     )
-    # Side forces depend on friction times stiffness only: friction is found where stiffness is held.
-    varied = [text.partition("=")[0] for text in config.vary]
+    # Side forces depend on friction times stiffness only: friction is identified where stiffness is held.
+    varied = [text.partition("=")[0] for text in args.vary]
     held = [
-        next((text for text in config.set if text.startswith(f"{name}=")), name)
+        next((text for text in args.set if text.startswith(f"{name}=")), name)
         for name in spec.param_keys
         if name.startswith("C_S") and name not in varied
     ]
-    vehicle = f" --vehicle {config.vehicle}" if config.vehicle else ""
+    vehicle = f" --vehicle {args.vehicle}" if args.vehicle else ""
     fixed = f" --fixed {' '.join(held)}" if held else ""
-    print(f"Next: pct train --dataset {config.output} --model {config.model}{vehicle}{fixed}")
+    print(f"Next: pct train --dataset {args.output} --model {args.model}{vehicle}{fixed}")
 
 
 def _assignments(flag: str, texts: Sequence[str], count: int) -> dict[str, list[float]]:
@@ -152,5 +132,5 @@ def _assignments(flag: str, texts: Sequence[str], count: int) -> dict[str, list[
             values[name] = []
         if len(values[name]) != count:
             form = "NAME=VALUE" if count == 1 else "NAME=LOW:HIGH"
-            raise UsageError(f"{flag} {text}: expected {form} with numbers")
+            raise UsageError(f"`{flag}={text}`: expected {form} with numbers")
     return values

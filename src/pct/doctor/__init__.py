@@ -1,5 +1,7 @@
 """The doctor: finds what is wrong with a log before anything is trained on it, with evidence and a fix."""
 
+from pct.doctor.check import LogCheck as LogCheck
+from pct.doctor.check import check_logs as check_logs
 from pct.doctor.examine import CHECKS as CHECKS
 from pct.doctor.examine import examine as examine
 from pct.doctor.examine import examine_all as examine_all

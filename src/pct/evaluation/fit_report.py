@@ -12,7 +12,6 @@ import numpy as np
 from pct import plots
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError
-from pct.evaluation.html import bullets, figure, page, table
 from pct.evaluation.scores import errors_of
 from pct.files import write_output
 from pct.optimization.constants.curves import NORMAL_95, Curve, Curves, curves_table, make_curves
@@ -20,6 +19,7 @@ from pct.optimization.constants.estimate import Fit
 from pct.optimization.constants.fitted import FittedModel
 from pct.optimization.constants.profile import LIMIT, Profile, profile_fact
 from pct.optimization.constants.verdicts import advice_lines, correlations, strongest_pairs
+from pct.plots.page import bullets, figure, page, table
 from pct.runs.directory import write_json
 from pct.windows.window_set import WindowSet
 

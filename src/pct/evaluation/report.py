@@ -13,10 +13,10 @@ from pct import plots
 from pct.dynamics.core import Channel
 from pct.errors import DataError
 from pct.evaluation.evaluate import RUN, Evaluation
-from pct.evaluation.html import bullets, figure, page, table
 from pct.evaluation.scores import POSITION
 from pct.evaluation.text import facts, number, percent, verdicts, with_interval
 from pct.files import write_output
+from pct.plots.page import bullets, figure, page, table
 from pct.runs.directory import write_json
 
 DISTANCE = Channel(POSITION, r"\mathrm{position}", "m")

@@ -30,7 +30,7 @@ class Source:
         title: where the values come from as a whole.
         integrator_name, substeps: what makes a step.
         dt: time step in s that the values were found with; None where they were not found with any.
-        is_mean: whether the values are the mean of what a network answers.
+        is_mean: whether the values are the mean of what a network predicts.
         left_out: what the run has and the export does not, one line each.
     """
 
@@ -74,7 +74,7 @@ def from_model(name: str, vehicle: str | None = None) -> Source:
 
 
 def from_run(run: Path) -> Source:
-    """The vehicle model of a run folder: what `pct fit` found, or the mean of what a network answers.
+    """The vehicle model of a run folder: what `pct fit` found, or the mean of what a network predicts.
 
     Raises:
         DataError: there is no such folder, no model in it, or it is damaged.
@@ -82,7 +82,7 @@ def from_run(run: Path) -> Source:
     if (run / NETWORK).is_file():
         spec, dt, integrator, substeps = _network_facts(run / NETWORK)
         found = _mean_answers(run / PREDICTED, spec)
-        title = f"{run.resolve().name} of `pct train`: mean of the network's answers on its training data"
+        title = f"{run.resolve().name} of `pct train`: mean of the network's predictions on its training data"
         return dataclasses.replace(
             _of_run(spec, found, title), integrator_name=integrator, substeps=substeps, dt=dt, is_mean=True
         )
@@ -156,7 +156,7 @@ def _mean_answers(path: Path, spec: ModelSpec) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{path}: expected the parameters that the network predicts ({error}): training writes them at "
-            "its end; copy the file here if --output put it elsewhere"
+            "its end; copy the file here if `output` put it elsewhere"
         ) from None
     return found
 

@@ -198,7 +198,7 @@ def _import(
     if not pending:
         raise DataError(
             f"{path}: expected a drive of {settings.shortest:g} s or more, found none in "
-            f"{imported.rows} rows: see --shortest and --standstill"
+            f"{imported.rows} rows: see `shortest` and `standstill`"
         )
     stored = [
         Stored(one.part, one.row.result(), one.seconds, one.summary.sums["metres"], one.summary)
@@ -279,8 +279,8 @@ def _prepared(drive: Trajectory, settings: Settings) -> Trajectory:
         return drive
     if settings.dt < drive.dt * (1 - 1e-6):
         raise DataError(
-            f"{drive.source}: expected a step of {settings.dt:g} s or finer, found {drive.dt:g} s: pass --dt "
-            f"{drive.dt * 100:g} or more, or leave it out"
+            f"{drive.source}: expected a step of {settings.dt:g} s or finer, found {drive.dt:g} s: pass "
+            f"`dt={drive.dt:g}` or more, or leave it out"
         )
     return resample(drive, settings.dt)
 

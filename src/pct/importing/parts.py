@@ -35,8 +35,8 @@ def deal_out(imported: Sequence[Imported], settings: Settings) -> list[Imported]
         units = recordings
     if len(units) < 2 or len(units) * least < 0.5:
         raise DataError(
-            f"--split recording: expected {max(2, round(1 / least))} recordings or more to hold out a share "
-            f"of {least:g}, found {len(units)}: pass --split lap or block"
+            f"`split=recording`: expected {max(2, round(1 / least))} recordings or more to hold out a share "
+            f"of {least:g}, found {len(units)}: pass `split=lap` or `split=block`"
         )
     parts = dict.fromkeys(units, TRAIN)
     for part, share in ((VAL, settings.val), (TEST, settings.test)):

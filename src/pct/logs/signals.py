@@ -183,7 +183,7 @@ def find_map(folder: Path, given: str | None) -> SignalMap:
     if given is None:
         if not (folder / MAP).is_file():
             raise DataError(
-                f"{folder}: expected {MAP} beside the logs, found none: pass --map with a file or a preset "
+                f"{folder}: expected {MAP} beside the logs, found none: pass `map` with a file or a preset "
                 f"({', '.join(presets())}), or let `pct data map` propose one"
             )
         return read_map(folder / MAP)
@@ -191,7 +191,7 @@ def find_map(folder: Path, given: str | None) -> SignalMap:
         return _make_map(folder / MAP, {"preset": given})
     if not Path(given).is_file():
         raise DataError(
-            f"--map {given}: expected a {MAP} or a preset, found neither. Presets: {', '.join(presets())}"
+            f"`map={given}`: expected a {MAP} or a preset, found neither. Presets: {', '.join(presets())}"
         )
     return read_map(Path(given))
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pct.errors import DataError
 from pct.logs.readers import FORMATS, is_log, read_log
 from pct.logs.signals import MAP, SignalMap, find_map, read_map
-from pct.mapping import propose
+from pct.mapping.propose import propose
 
 AUTO = "auto"
 
@@ -60,7 +60,7 @@ def find_logs(places: Sequence[Path], given: str | None) -> tuple[list[Log], str
         )
     proposal = ""
     if given == AUTO:
-        largest = max(found, key=_size)
+        largest = max(found, key=size_of)
         proposal = propose(largest, read_log(largest, None, {})).to_toml()
         found = dict.fromkeys(found, _parsed(proposal))
     names = _names(sorted(found))
@@ -117,6 +117,7 @@ def _names(paths: Sequence[Path]) -> dict[Path, str]:
     return names
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
+    """Bytes of a log file, or of the folder of a bag."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pct.evaluation.html import bullets, figure, heading, page, table
 from pct.files import write_output
-from pct.importing import Imported, Settings
 from pct.importing.card import Drives, Summary, card_facts, collect, fact_lines, put_together, stored_drives
+from pct.importing.file import Imported, Settings
 from pct.plots import plot_card
+from pct.plots.page import bullets, figure, heading, page, table
 from pct.recordings.trajectory import MANIFEST
 
 PARTS = {"train": "Training", "val": "Validation", "test": "Test"}
