@@ -30,7 +30,7 @@ from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.dynamics.vehicles import with_vehicle
 from pct.evaluation.baselines.arx import fit_ridge_arx
-from pct.measurement.observation import Measurement, with_measurement
+from pct.measurement import Measurement, with_measurement
 from pct.optimization.constants.estimate import Fit, fit_parameters
 from pct.optimization.constants.fitted import FittedModel
 from pct.optimization.constants.verdicts import judge

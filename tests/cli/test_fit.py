@@ -113,10 +113,10 @@ def test_a_profile_is_told_and_kept(fit: FitCommand, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--lag", "vy"], "--lag vy: 'unicycle' has no such channel; expected one of v"),
-        (["--pedals"], "--pedals drive: 'unicycle' has no such channel"),
+        (["--lag", "vy"], "--lag: unknown channel 'vy' of model 'unicycle'"),
+        (["--pedals"], "--pedals: model 'unicycle' has no channel 'drive'"),
         (["--compare", "vy"], "--compare vy: expected some of"),
-        (["--no-observer"], "--bias and --drift: nothing finds them without the observer"),
+        (["--no-observer"], "--bias: only the observer estimates them; add --observer"),
         (["--profile", "gains"], "--profile gains: expected a fitted scalar parameter, one of alpha_psi_dot"),
         (["--horizon", "0"], "--horizon must be a positive number, got 0"),
     ],

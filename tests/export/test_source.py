@@ -15,7 +15,7 @@ from pct.dynamics.vehicles import with_vehicle
 from pct.errors import DataError, UsageError
 from pct.export.c.program import make_program
 from pct.export.source import PREDICTED, from_model, from_run
-from pct.measurement.observation import Measurement, with_measurement
+from pct.measurement import Measurement, with_measurement
 from pct.optimization.constants.fitted import FittedModel
 from pct.runs.directory import write_json
 from pct.runs.models import NETWORK, save_fit, spec_table

@@ -13,7 +13,8 @@ import pytest
 
 from pct.dynamics import MODEL_SPECS, ModelSpec, with_fixed
 from pct.dynamics.core import flatten_params, unflatten_params
-from pct.measurement.observation import GAINS, Measurement, with_measurement
+from pct.measurement import Measurement, with_measurement
+from pct.measurement.observer import GAINS
 from pct.rollout.history import HistoryRollout, make_history_rollout
 from pct.types import WholeWindows
 

@@ -13,7 +13,7 @@ import tyro
 
 from pct.cli.config import fixed_values, merge_repeated
 from pct.errors import DataError, PctError, UsageError
-from pct.measurement.observation import Measurement
+from pct.measurement import Measurement
 
 # Stretches of driving below which their spread says little.
 FEW_BLOCKS = 6
@@ -106,11 +106,7 @@ class FitConfig:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise UsageError(f"--{name} must be a positive number, got {value}.")
-        measurement = self.measurement
-        if (measurement.bias or measurement.drift) and not measurement.observer:
-            raise UsageError(
-                "--bias and --drift: nothing finds them without the observer; leave --no-observer out"
-            )
+        self.measurement.validate()
 
 
 CONFIG = FitConfig
@@ -152,7 +148,7 @@ def measured_spec(args: FitConfig) -> Any:
     """
     from pct.dynamics import get_model, with_fixed
     from pct.dynamics.vehicles import with_vehicle
-    from pct.measurement.observation import with_measurement
+    from pct.measurement import with_measurement
 
     spec = get_model(args.model)
     if args.vehicle is not None:

@@ -126,7 +126,7 @@ class ModelSpec:
             they hold in the frame of the window's first pose.
         hidden: states behind those of the table that no log holds; the equations have them last.
         measurement: the sensor and actuator errors between model and log, see
-            `pct.measurement.observation`; None for none.
+            `pct.measurement`; None for none.
         param_keys: names of the learned parameters, ``context`` and ``global``, in the network's order.
         global_keys: names of those among ``param_keys`` that are one learned constant for all windows.
         param_shapes: shape of each array parameter; scalars may be left out.

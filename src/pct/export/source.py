@@ -14,6 +14,7 @@ from pct.dynamics.core import ModelSpec
 from pct.dynamics.registry import get_model
 from pct.dynamics.vehicles import with_vehicle
 from pct.errors import DataError
+from pct.measurement.chain import effects_of
 from pct.runs.models import FIT, NETWORK, load_fit, spec_from_table
 
 PREDICTED = "pct_predicted_params.json"
@@ -131,9 +132,7 @@ def _left_out(spec: ModelSpec, values: Mapping[str, Any]) -> tuple[str, ...]:
             value = np.asarray(values[row.name], float)
             shown = f"= {float(value):.6g} {row.unit}" if value.ndim == 0 else f"{value.shape}"
             lines.append(f"{row.name} {shown}: {row.doc}")
-    if spec.measurement is not None and spec.measurement.pedals:
-        lines.append("throttle and brake: the control is drive = throttle - brake")
-    return tuple(lines)
+    return (*lines, *(effect.note for effect in effects_of(spec) if effect.note))
 
 
 def _network_facts(path: Path) -> tuple[ModelSpec, float, str, int]:

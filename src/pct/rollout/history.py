@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from pct.dynamics.core import ModelSpec
-from pct.measurement.observation import GAINS, corrected, delayed, hidden_start
+from pct.measurement.chain import acting_controls, hidden_start, outside_equations
+from pct.measurement.observer import GAINS, corrected, observes
 from pct.rollout import fastmath
 from pct.rollout.integration import TABLEAUS, explicit_step
 from pct.rollout.kernels import one_kernel, unknown_one
@@ -45,7 +46,7 @@ def make_history_rollout(
     """Rollouts of a model over windows with so many rows of history.
 
     Args:
-        spec: a model, also one from `pct.measurement.observation.with_measurement`.
+        spec: a model, also one from `pct.measurement.with_measurement`.
         base_params: all parameters that are not learned, and ``dt`` in s.
         integrator: key of `pct.rollout.integration.INTEGRATORS`.
         substeps: equal parts that each time step is made of.
@@ -53,14 +54,13 @@ def make_history_rollout(
     """
     dt = base_params["dt"]
     constants = {key: value for key, value in base_params.items() if key != "dt"}
-    observes = spec.measurement is not None and spec.measurement.observer
-    first = 0 if observes else history
-    late = () if spec.measurement is None else tuple(f"delay_{name}" for name in spec.measurement.delay)
+    observed, unread = observes(spec), outside_equations(spec)
+    first = 0 if observed else history
     table, kept = len(spec.states), history - first
 
     def dynamic(params: Params) -> dict[str, Any]:
         """The parameters that the equations read."""
-        return {key: value for key, value in params.items() if key != GAINS and key not in late}
+        return {key: value for key, value in params.items() if key not in unread}
 
     @jax.jit  # traced once for all stages of a step
     def rates(x: Lanes, u: Lanes, params: Params) -> Lanes:
@@ -89,19 +89,24 @@ def make_history_rollout(
         x, u = (tuple(leaf[first] for leaf in part) for part in windows)
         return (*x, *hidden_start(spec, x, u))
 
+    def acting(params: Params, windows: WholeWindows) -> Lanes:
+        """Controls as they act, of the rows that are rolled over."""
+        columns = acting_controls(spec, {**constants, **params}, windows.controls, dt)
+        return tuple(column[first:] for column in columns)
+
     def states(params: Params, windows: WholeWindows) -> tuple[Lanes, Lanes]:
         one = unknown_one(windows.states[0])
-        late_controls = tuple(c[first:] for c in delayed(spec, {**constants, **params}, windows.controls, dt))
+        controls = acting(params, windows)
         equations = dynamic(params)
 
         def advance_row(x: Lanes, row: Any) -> tuple[Lanes, Lanes]:
             u, logged, gate = row
             x = jax.lax.scan(lambda x, _: (step(one, x, u, equations), None), x, length=substeps)[0]
-            x = corrected(spec, {**constants, **params}, x, logged, gate) if observes else x
+            x = corrected(spec, {**constants, **params}, x, logged, gate) if observed else x
             return x, x
 
         begin = start(windows)
-        after = jax.lax.scan(advance_row, begin, (late_controls, *rows(windows)))[1]
+        after = jax.lax.scan(advance_row, begin, (controls, *rows(windows)))[1]
         at_start = tuple(x[kept - 1] for x in after) if kept else begin
         return at_start, tuple(x[kept:] for x in after[:table])
 
@@ -111,12 +116,10 @@ def make_history_rollout(
         one = unknown_one(windows.states[0])
         count = jax.tree.leaves(directions)[0].shape[0]
 
-        def late_controls(params: Params) -> Lanes:
-            acting = delayed(spec, {**constants, **params}, windows.controls, dt)
-            return tuple(c[first:] for c in acting)
-
-        u = late_controls(params)
-        along = jax.vmap(lambda d: jax.jvp(late_controls, (params,), (d,))[1], out_axes=1)
+        u = acting(params, windows)
+        along = jax.vmap(
+            lambda d: jax.jvp(lambda params: acting(params, windows), (params,), (d,))[1], out_axes=1
+        )
         du = along(directions)
         equations, changes = dynamic(params), dynamic(directions)
         # Empty where the gains are held.
@@ -137,7 +140,7 @@ def make_history_rollout(
                 carry,
                 length=substeps,
             )[0]
-            carry = correct_along(*carry, logged, gate) if observes else carry
+            carry = correct_along(*carry, logged, gate) if observed else carry
             return carry, (carry[0][:table], carry[1][:table])
 
         begin = start(windows)

@@ -14,7 +14,7 @@ import numpy as np
 from pct.dynamics.core import ModelSpec, flatten_bounds
 from pct.dynamics.registry import get_model
 from pct.errors import DataError
-from pct.measurement.observation import Measurement, with_measurement
+from pct.measurement import Measurement, with_measurement
 from pct.optimization.constants.fitted import FittedModel
 from pct.optimization.network.mlp import Ensemble, ParameterMLP, network_settings
 from pct.optimization.network.trained import TrainedModel
@@ -160,11 +160,8 @@ def spec_from_table(saved: Any) -> ModelSpec:
     Raises:
         KeyError, TypeError, ValueError, AttributeError: the table is damaged.
     """
-    options: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in saved["measurement"].items()
-    }
     return dataclasses.replace(
-        with_measurement(get_model(saved["model"]), Measurement(**options)),
+        with_measurement(get_model(saved["model"]), Measurement.of(**saved["measurement"])),
         param_keys=tuple(saved["param_keys"]),
         global_keys=tuple(saved["global_keys"]),
         param_shapes={name: tuple(shape) for name, shape in saved["param_shapes"].items()},

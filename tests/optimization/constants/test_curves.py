@@ -10,7 +10,7 @@ import pytest
 from pct.dynamics import MODEL_SPECS, flatten_bounds
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params, with_fixed
-from pct.measurement.observation import Measurement, with_measurement
+from pct.measurement import Measurement, with_measurement
 from pct.optimization.constants.curves import NORMAL_95, TYRES, Curves, curves_table, make_curves
 from pct.optimization.constants.estimate import Fit
 

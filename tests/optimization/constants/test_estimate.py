@@ -13,7 +13,8 @@ from pct.dynamics import MODEL_SPECS, ModelSpec
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import flatten_bounds, flatten_params
 from pct.errors import DivergedError, UsageError
-from pct.measurement.observation import GAINS, Measurement, with_measurement
+from pct.measurement import Measurement, with_measurement
+from pct.measurement.observer import GAINS
 from pct.optimization.constants import errors as rollout_errors
 from pct.optimization.constants import estimate as parameter_tuning
 from pct.optimization.constants.errors import RolloutErrors, make_rollout_errors
@@ -398,7 +399,9 @@ def test_errors_are_compiled_once_for_many_logs(free: RolloutErrors) -> None:
 
 def test_free_starts_leave_no_work_to_an_observer() -> None:
     spec = with_measurement(SPEC, Measurement(observer=True))
-    with pytest.raises(UsageError, match="--free-start: the observer finds the starts; add --no-observer"):
+    with pytest.raises(
+        UsageError, match="`free_start`: the observer estimates the starts; add `observer=False`"
+    ):
         fit(make_windows(make_store(30), spec=spec), spec, free_start=True)
 
 

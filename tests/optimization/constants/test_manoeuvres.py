@@ -7,7 +7,7 @@ import pytest
 from pct.dynamics import MODEL_SPECS
 from pct.dynamics.core import ModelSpec
 from pct.errors import UsageError
-from pct.measurement.observation import Measurement, with_measurement
+from pct.measurement import Measurement, with_measurement
 from pct.optimization.constants.manoeuvres import MANOEUVRES, ROLES, settles
 
 

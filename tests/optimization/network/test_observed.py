@@ -10,7 +10,8 @@ import numpy as np
 
 from pct.dynamics import MODEL_SPECS, ModelSpec
 from pct.dynamics.core import flatten_params
-from pct.measurement.observation import GAINS, Measurement, with_measurement
+from pct.measurement import Measurement, with_measurement
+from pct.measurement.observer import GAINS
 from pct.optimization.constants.fitted import FittedModel
 from pct.optimization.network.observed import observe
 from pct.optimization.network.step import make_predict_fn

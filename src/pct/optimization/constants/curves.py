@@ -23,7 +23,7 @@ from pct.dynamics.core import ModelSpec
 from pct.dynamics.limits import GRAVITY
 from pct.dynamics.singletrack_pacejka import longitudinal_force
 from pct.dynamics.tires import lateral_force, magic_formula
-from pct.measurement.observation import vehicle_motion
+from pct.measurement.chain import vehicle_motion
 from pct.optimization.constants.estimate import Fit
 from pct.types import Array, Float
 
@@ -135,7 +135,7 @@ def make_curves(
         "1" if relative else "N",
         _handling(tyres, carried, p, grids, moving),
         (float(value[0]), float(std[0])),
-        _drive_forces(spec, carried, moving, controls),
+        _drive_forces(spec, carried, p, moving, controls),
     )
 
 
@@ -212,8 +212,7 @@ def _vehicle_states(
     if "vx" not in columns:
         columns["vx"] = columns["v"] * np.cos(columns["beta"])
         columns["vy"] = columns["v"] * np.sin(columns["beta"])
-    if spec.measurement is not None:
-        columns |= vehicle_motion(spec.measurement, p, columns, np)
+    columns = vehicle_motion(spec, p, columns, np)
     fast = columns["vx"] >= float(p.v_blend_high)
     return {name: columns[name][fast] for name in ("vx", "vy", "psi_dot", "delta")}
 
@@ -277,12 +276,11 @@ def _handling(
 
 
 def _drive_forces(
-    spec: ModelSpec, carried: Carrier, moving: Mapping[str, np.ndarray], controls: np.ndarray
+    spec: ModelSpec, carried: Carrier, p: Any, moving: Mapping[str, np.ndarray], controls: np.ndarray
 ) -> dict[float, Curve]:
     """Force along the car over speed at the strongest braking that was commanded, coasting and full drive."""
     columns = dict(zip(spec.control_names, np.moveaxis(np.asarray(controls, float), -1, 0), strict=True))
-    if spec.measurement is not None and spec.measurement.pedals:
-        columns["drive"] = columns["throttle"] - columns["brake"]
+    columns = vehicle_motion(spec, p, columns, np)
     if "drive" not in columns:
         return {}
     low, high = (float(end) for end in np.quantile(columns["drive"], REACHED))

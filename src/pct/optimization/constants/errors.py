@@ -20,6 +20,7 @@ import numpy as np
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, unflatten_params
 from pct.errors import UsageError
+from pct.measurement.observer import observes
 from pct.rollout.history import make_history_rollout
 from pct.types import Array, Float, WholeWindows
 from pct.windows.window_set import WindowSet
@@ -92,8 +93,8 @@ def make_rollout_errors(
     """
     if unknown := set(compare) - set(spec.state_names):
         raise UsageError(f"--compare {unknown.pop()}: expected some of {', '.join(spec.state_names)}")
-    if free_start and spec.measurement is not None and spec.measurement.observer:
-        raise UsageError("--free-start: the observer finds the starts; add --no-observer")
+    if free_start and observes(spec):
+        raise UsageError("`free_start`: the observer estimates the starts; add `observer=False`")
     keys, shapes = spec.param_keys, spec.full_shapes
     bounds = Bounds.of(spec)
     channels = tuple(i for i, name in enumerate(spec.state_names) if not compare or name in compare)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pct.dynamics.core import ModelSpec
+from pct.measurement.observer import without_observer
 from pct.rollout.history import make_history_rollout
 from pct.rollout.integration import Integrator, make_integrator
 from pct.types import WholeWindows
@@ -77,13 +78,9 @@ class FittedModel:
 
     def predict_default(self, dataset: FeatureDataset, *, chunk_size: int = 1024) -> np.ndarray:
         """The same with the values before the fit, begun at the window's first row."""
-        measurement = self.spec.measurement
-        spec = dataclasses.replace(
-            self.spec, measurement=measurement and dataclasses.replace(measurement, observer=False)
-        )
-        return self._predict(
-            spec, {key: spec.default_params[key] for key in spec.param_keys}, dataset, chunk_size
-        )
+        spec = without_observer(self.spec)
+        values = {key: spec.default_params[key] for key in spec.param_keys}
+        return self._predict(spec, values, dataset, chunk_size)
 
     def _predict(
         self, spec: ModelSpec, params: Mapping[str, Any], dataset: FeatureDataset, chunk_size: int

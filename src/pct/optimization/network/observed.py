@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pct.dynamics.core import ModelSpec
-from pct.measurement.observation import delayed
+from pct.measurement.chain import acting_controls
 from pct.rollout.history import make_history_rollout
 from pct.windows.window_set import WindowSet
 
@@ -47,4 +47,4 @@ def observe(windows: WindowSet, spec: ModelSpec, integrator: str, substeps: int)
         parts.append(np.asarray(states_at_start(short.whole(numbers))))
     begin = np.concatenate(parts)[:count]
     hidden = [channel.name for channel in spec.hidden]
-    return windows.observed(begin, hidden, partial(delayed, spec, params, h=dt))
+    return windows.observed(begin, hidden, partial(acting_controls, spec, params, dt=dt))

@@ -1,0 +1,43 @@
+"""`actuator_lag`: an actuator that follows its command with a first-order lag."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pct.dynamics.core import ModelSpec, Parameter
+from pct.measurement.base import Effect, Hidden, Layer, Values, constant
+
+
+class ActuatorLag(Effect):
+    """tau da/dt = u - a with the logged command u and the hidden value a that acts."""
+
+    option = "actuator_lag"
+    help = "States or controls that act with a first-order lag behind what is logged [channels]"
+    layer = Layer.RESPONSE
+
+    def applies_to(self, states: Sequence[str], controls: Sequence[str]) -> Sequence[str]:
+        """Moving states, such as a steering angle that is commanded, and controls."""
+        return (*states, *controls)
+
+    def hidden(self) -> tuple[Hidden, ...]:
+        """What acts; as it is logged at the start."""
+        return tuple(Hidden(name, "acting", start=1.0) for name in self.channels)
+
+    def parameters(self, spec: ModelSpec) -> tuple[Parameter, ...]:
+        """One lag a channel."""
+        return tuple(
+            constant(f"tau_{n}_acting", "s", 0.005, 2.0, 0.1, f"lag of {n} behind its command", log=True)
+            for n in self.channels
+        )
+
+    def inward(self, values: Values, p: Any, xp: Any) -> Values:
+        """The vehicle feels what acts."""
+        return {name: values[f"{name}_acting"] for name in self.channels}
+
+    def outward(self, rates: Values, values: Values, p: Any, xp: Any) -> Values:
+        """What acts follows the command."""
+        return {
+            f"{name}_acting": (values[name] - values[f"{name}_acting"]) / getattr(p, f"tau_{name}_acting")
+            for name in self.channels
+        }

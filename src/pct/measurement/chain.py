@@ -1,0 +1,164 @@
+"""A model as its log shows it: the chain of effects between the log and the vehicle's equations.
+
+`with_measurement` turns a model into one whose states are what the log shows; all that is not logged is a
+hidden state behind them. Everything that works on a model works on it: rollouts, bounds, fits, plots. What
+an effect does stands in its own file; here effects are put together, from the log inwards by their layers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pct.dynamics.core import Channel, ModelSpec, unknown_name
+from pct.errors import UsageError
+from pct.measurement.base import Effect, Hidden, Layer
+from pct.measurement.observer import GAINS, gains_parameter
+from pct.measurement.options import Measurement
+from pct.types import Array, Float
+
+
+def with_measurement(spec: ModelSpec, measurement: Measurement) -> ModelSpec:
+    """The model as its log shows it.
+
+    Args:
+        spec: any registered model, also one with other bounds or held parameters.
+        measurement: what to put between model and log.
+
+    Returns:
+        A model with the same states, hidden states behind them, and the parameters of the measurement,
+        which are learned as one constant for all windows.
+
+    Raises:
+        UsageError: a channel that the model does not have, that the option cannot be applied to, or that
+            is named twice.
+    """
+    effects = measurement.effects
+    if not effects and not measurement.observer:
+        return spec
+    moving = tuple(c for c in spec.states if c.name not in spec.pose)
+    controls = spec.controls
+    for effect in reversed(_inwards(effects)):
+        _check(effect, effect.applies_to([c.name for c in moving], [c.name for c in controls]), spec)
+        controls = effect.logged_controls(controls)
+    rows = {c.name: c for c in (*spec.states, *controls)}
+    hidden = [(state, _channel(state, rows)) for effect in effects for state in effect.hidden()]
+    added = [row for effect in effects for row in effect.parameters(spec)]
+    if measurement.observer:
+        added.append(gains_parameter(moving, hidden))
+    names = tuple(row.name for row in added)
+    return dataclasses.replace(
+        spec,
+        controls=controls,
+        parameters=(*spec.parameters, *added),
+        derivative=_derivative(spec, _inwards(effects)),
+        param_keys=(*spec.param_keys, *names),
+        global_keys=(*spec.global_keys, *names),
+        hidden=tuple(channel for _, channel in hidden),
+        measurement=measurement,
+    )
+
+
+def vehicle_motion(spec: ModelSpec, p: Any, logged: Mapping[str, Array], xp: Any) -> dict[str, Array]:
+    """The vehicle's own motion and commands behind what the log shows; lags, drifts and biases stay.
+
+    Args:
+        spec: a model, with or without a measurement.
+        p: the measurement's parameters, by attribute.
+        logged: states and controls by name, of any common shape, in SI units; those that a recording has.
+        xp: array namespace.
+
+    Returns:
+        ``logged`` with the vehicle's values in place of the log's.
+    """
+    motion = dict(logged)
+    for effect in _inwards(effects_of(spec)):
+        if not effect.hidden() and motion.keys() >= set(effect.reads()):
+            motion |= effect.inward(motion, p, xp)
+    return motion
+
+
+def hidden_start(spec: ModelSpec, x: Sequence[Array], u: Sequence[Array]) -> tuple[Array, ...]:
+    """Hidden states where nothing else is known: what is logged is true and acts, errors are zero."""
+    logged = dict(zip((*spec.state_names, *spec.control_names), (*x, *u), strict=True))
+    return tuple(
+        logged[state.channel] * state.start for effect in effects_of(spec) for state in effect.hidden()
+    )
+
+
+def acting_controls(
+    spec: ModelSpec, params: Mapping[str, Any], controls: Sequence[Float[Array, "T B"]], dt: float
+) -> tuple[Float[Array, "T B"], ...]:
+    """Whole columns of controls as they act, for those that are logged.
+
+    Args:
+        spec: a model, with or without a measurement.
+        params: parameters by name, those of effects on columns among them.
+        controls: one column a control, rows ``dt`` apart.
+        dt: time step in s.
+    """
+    columns = dict(zip(spec.control_names, controls, strict=True))
+    for effect in _inwards(effects_of(spec)):
+        columns |= effect.on_columns(columns, params, dt)
+    return tuple(columns.values())
+
+
+def outside_equations(spec: ModelSpec) -> frozenset[str]:
+    """Names of the parameters that the equations do not read: of effects on columns, and the gains."""
+    on_columns = (effect for effect in effects_of(spec) if effect.layer is Layer.CLOCK)
+    return frozenset({GAINS, *(row.name for effect in on_columns for row in effect.parameters(spec))})
+
+
+def effects_of(spec: ModelSpec) -> tuple[Effect, ...]:
+    """The effects of a model's measurement, in the order of its tables."""
+    return () if spec.measurement is None else spec.measurement.effects
+
+
+def _inwards(effects: Sequence[Effect]) -> list[Effect]:
+    """Effects from the log to the vehicle."""
+    return sorted(effects, key=lambda effect: effect.layer)
+
+
+def _derivative(spec: ModelSpec, chain: Sequence[Effect]) -> Any:
+    """The model's equations behind a chain of effects."""
+    names, parameters = spec.state_names, [row.name for row in spec.parameters]
+
+    def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
+        """Rates of what is logged and of the hidden states behind it."""
+        values = [{**x._asdict(), **u._asdict()}]
+        for effect in chain:
+            values.append({**values[-1], **effect.inward(values[-1], p, xp)})
+        vehicle = spec.lane_rates(
+            tuple(values[-1][name] for name in names),
+            tuple(values[-1][name] for name in spec.control_names),
+            {name: getattr(p, name) for name in parameters},
+            xp,
+        )
+        rates = dict(zip(names, vehicle, strict=True))
+        for effect, outside in zip(reversed(chain), reversed(values[:-1]), strict=True):
+            rates |= effect.outward(rates, outside, p, xp)
+        return x._replace(**rates)
+
+    return derivative
+
+
+def _channel(state: Hidden, rows: Mapping[str, Channel]) -> Channel:
+    """The row of a hidden state."""
+    row = rows[state.channel]
+    symbol = rf"{row.symbol}^{{{state.kind}}}"
+    return dataclasses.replace(row, name=state.name, symbol=symbol, unit=row.unit + state.per, limit=np.inf)
+
+
+def _check(effect: Effect, known: Sequence[str], spec: ModelSpec) -> None:
+    """Refuse an effect that cannot be applied as asked."""
+    for name in effect.channels:
+        if name not in known and effect.needs:
+            raise UsageError(f"`{effect.option}`: model '{spec.name}' has no channel '{name}'")
+        if name not in known:
+            unknown = unknown_name("channel", name, known, of=f"model '{spec.name}'")
+            raise UsageError(f"`{effect.option}`: {unknown}")
+    if len(set(effect.channels)) < len(effect.channels) and not effect.repeats:
+        raise UsageError(f"`{effect.option}`: expected each channel once, got {', '.join(effect.channels)}")

@@ -1,0 +1,32 @@
+"""`drift`: an error of a rate that the observer estimates, such as from a slope, wind or a weak engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pct.dynamics.core import ModelSpec, Parameter
+from pct.measurement.base import Effect, Hidden, Layer, Values, fades
+
+
+class Drift(Effect):
+    """dx/dt = f(x, u) + d with a hidden d that fades: dd/dt = -d / fade."""
+
+    option = "drift"
+    help = "States whose rate has an error that fades and that the observer estimates [channels]"
+    layer = Layer.RATE
+    needs_observer = True
+
+    def hidden(self) -> tuple[Hidden, ...]:
+        """The error of the rate, zero at the start; its gains are per second."""
+        return tuple(Hidden(name, "drift", "/s", reach=30.0) for name in self.channels)
+
+    def parameters(self, spec: ModelSpec) -> tuple[Parameter, ...]:
+        """One time a channel."""
+        return fades(self, "drift")
+
+    def outward(self, rates: Values, values: Values, p: Any, xp: Any) -> Values:
+        """Rates with their errors."""
+        drifts = {name: values[f"{name}_drift"] for name in self.channels}
+        return {name: rates[name] + drifts[name] for name in drifts} | {
+            f"{name}_drift": -drifts[name] / getattr(p, f"fade_{name}_drift") for name in drifts
+        }
