@@ -248,7 +248,7 @@ def fit(args: FitConfig, spec: Any, store: Any, run: Path) -> dict[str, Any]:
     profiles = []
     for name in args.profile:
         profiles.append(_profile(name, args, spec, base_params, substeps, windows, found))
-        verdicts[name] = with_profile(verdicts[name], name, profiles[-1])
+        verdicts[name] = with_profile(verdicts[name], profiles[-1], spec)
     more = {"cost": found.cost, "verdicts": verdicts}
     save_fit(run, fitted, {**more, "correlations": {"names": names, "matrix": correlation}})
     summary = {

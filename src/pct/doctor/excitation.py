@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
+from collections.abc import Collection
 
 import numpy as np
 
 from pct.doctor.finding import Finding, Panel, confidence, evidence
 from pct.doctor.recording import Recording
 from pct.doctor.statistics import Column, noise_of
-from pct.dynamics.core import MODEL_SPECS
+from pct.dynamics.core import ModelSpec
+from pct.dynamics.registry import get_model
+from pct.dynamics.roles import ROLES, showing
 
 # Accelerations are taken over this time in s.
 SMOOTHED = 0.2
@@ -26,13 +28,11 @@ LOADED = 0.5
 BENT = 4.0
 # Speeds that differ by less than this share do not separate what grows with speed.
 SPEEDS = 0.1
-# Models whose tyres have a peak to be found.
-NONLINEAR = ("singletrack-pacejka", "singletrack-drift")
-# How parameters are named that show by tyres that slip, by the shape of their curve, and by how they change
+# Roles of parameters that show by tyres that slip, by the shape of their curve, and by how the motion changes
 # with the speed.
-SLIP = re.compile(r"mu|I|[BCDE]_[fr]|S_[hv][fr]|C_S[fr]|p_[ckehv][xy]\d|r_[bcehv][xy]\d|alpha_beta|alpha|A|B")
-SHAPE = re.compile(r"[CDE]_[fr]|mu|p_[ce]y\d|r_[bcehv][xy]\d")
-WITH_SPEED = re.compile(r"I|C_S[fr]|B_[fr]|p_ky\d|C_m2|C_r2|v_max|v_switch")
+SLIP = frozenset(name for name, role in ROLES.items() if role.slip)
+LIMIT = frozenset(name for name, role in ROLES.items() if role.limit)
+WITH_SPEED = frozenset(name for name, role in ROLES.items() if role.speeds)
 
 
 def standstill(recording: Recording) -> list[Finding]:
@@ -95,6 +95,7 @@ def imbalance(recording: Recording) -> list[Finding]:
 
 def excitation(recording: Recording, model: str = "singletrack") -> list[Finding]:
     """A drive too gentle for the parameters of a model."""
+    spec = get_model(model)
     turn, speed = _joined(recording, "psi_dot"), _speed(recording)
     if turn is None or speed is None or len(speed) != len(turn):
         return []
@@ -116,7 +117,7 @@ def excitation(recording: Recording, model: str = "singletrack") -> list[Finding
                 severity="warning",
                 message=(
                     f"the lateral acceleration stays below {high:.2g} m/s^2 in 95 % of the moving rows: "
-                    f"the tyres hardly slip, so that it cannot tell {_parameters(model, SLIP)} of '{model}'"
+                    f"the tyres hardly slip, so it cannot identify {_parameters(spec, SLIP)} of '{model}'"
                 ),
                 channels=("psi_dot", "v"),
                 confidence=confidence(LOADED, high),
@@ -125,14 +126,14 @@ def excitation(recording: Recording, model: str = "singletrack") -> list[Finding
                 **common,
             )
         )
-    elif model in NONLINEAR and high < BENT:
+    elif showing(spec, {"shape"}, learned=False) and high < BENT:
         found.append(
             Finding(
                 check="excitation",
                 severity="info",
                 message=(
                     f"the lateral acceleration stays below {high:.2g} m/s^2 in 95 % of the moving rows: "
-                    f"{_parameters(model, SHAPE)} of '{model}' show beyond {BENT:g} only"
+                    f"{_parameters(spec, LIMIT)} of '{model}' show beyond {BENT:g} only"
                 ),
                 channels=("psi_dot", "v"),
                 confidence=confidence(BENT, high),
@@ -148,7 +149,7 @@ def excitation(recording: Recording, model: str = "singletrack") -> list[Finding
                 severity="info",
                 message=(
                     f"nine tenths of the drive are within {speeds:.0%} of one speed, {middle:.3g} m/s: it "
-                    f"hardly tells {_parameters(model, WITH_SPEED)} of '{model}'"
+                    f"hardly identifies {_parameters(spec, WITH_SPEED)} of '{model}'"
                 ),
                 channels=("v",),
                 confidence=confidence(SPEEDS, speeds),
@@ -160,13 +161,9 @@ def excitation(recording: Recording, model: str = "singletrack") -> list[Finding
     return found
 
 
-def _parameters(model: str, named: re.Pattern[str]) -> str:
-    """The learned parameters of a model whose names a pattern tells."""
-    spec = MODEL_SPECS.get(model)
-    found = [
-        p.name for p in (spec.parameters if spec else ()) if p.scope != "fixed" and named.fullmatch(p.name)
-    ]
-    return ", ".join(found) or "what tyres and inertia do"
+def _parameters(spec: ModelSpec, roles: Collection[str]) -> str:
+    """The learned parameters of a model that have one of these roles."""
+    return ", ".join(showing(spec, roles)) or "what tyres and inertia do"
 
 
 def _joined(recording: Recording, name: str) -> Column | None:

@@ -176,24 +176,60 @@ TYRES_AND_MASS = (
     Parameter(
         "mu", r"\mu", "1", 0.1, 1.6, 1.0489,
         "friction; side forces depend on mu C_Sf and mu C_Sr only, so it is found where both are held",
+        role="peak",
     ),
-    Parameter("C_Sf", "C_{Sf}", "1/rad", 1.0, 12.0, 4.718, "front cornering stiffness over mu times load"),
-    Parameter("C_Sr", "C_{Sr}", "1/rad", 1.0, 12.0, 5.4562, "rear cornering stiffness over mu times load"),
-    Parameter("m", "m", "kg", 1.87, 7.48, 3.74, "mass; lateral motion depends on m / I only"),
-    Parameter("I", "I_z", "kg m^2", 0.0236, 0.0942, 0.04712, "yaw inertia; lateral motion: m / I only"),
+    Parameter(
+        "C_Sf", "C_{Sf}", "1/rad", 1.0, 12.0, 4.718, "front cornering stiffness over mu times load",
+        role="stiffness",
+    ),
+    Parameter(
+        "C_Sr", "C_{Sr}", "1/rad", 1.0, 12.0, 5.4562, "rear cornering stiffness over mu times load",
+        role="stiffness",
+    ),
+    Parameter("m", "m", "kg", 1.87, 7.48, 3.74, "mass; lateral motion depends on m / I only", role="mass"),
+    Parameter(
+        "I", "I_z", "kg m^2", 0.0236, 0.0942, 0.04712, "yaw inertia; lateral motion: m / I only",
+        role="yaw inertia",
+    ),
 )  # fmt: skip
 """What the tyres and the load decide; bounds suit the 1:10 car."""
 
 GEOMETRY = (
-    Parameter("lf", "l_f", "m", 0.08, 0.32, 0.15875, "centre of gravity to front axle", scope="fixed"),
-    Parameter("lr", "l_r", "m", 0.08, 0.32, 0.17145, "centre of gravity to rear axle", scope="fixed"),
+    Parameter(
+        "lf",
+        "l_f",
+        "m",
+        0.08,
+        0.32,
+        0.15875,
+        "centre of gravity to front axle",
+        scope="fixed",
+        role="geometry",
+    ),
+    Parameter(
+        "lr",
+        "l_r",
+        "m",
+        0.08,
+        0.32,
+        0.17145,
+        "centre of gravity to rear axle",
+        scope="fixed",
+        role="geometry",
+    ),
 )
 
 SINGLE_TRACK = (
     *TYRES_AND_MASS,
     *GEOMETRY,
-    Parameter("h", "h", "m", 0.0, 2.0, 0.074, "height of the centre of gravity", scope="fixed"),
-    Parameter("v_blend_low", "v_{lo}", "m/s", 0.1, 10.0, 0.5, "rolls up to this speed", scope="fixed"),
-    Parameter("v_blend_high", "v_{hi}", "m/s", 0.2, 20.0, 1.5, "slips from this speed", scope="fixed"),
+    Parameter(
+        "h", "h", "m", 0.0, 2.0, 0.074, "height of the centre of gravity", scope="fixed", role="height"
+    ),
+    Parameter(
+        "v_blend_low", "v_{lo}", "m/s", 0.1, 10.0, 0.5, "rolls up to this speed", scope="fixed", role="blend"
+    ),
+    Parameter(
+        "v_blend_high", "v_{hi}", "m/s", 0.2, 20.0, 1.5, "slips from this speed", scope="fixed", role="blend"
+    ),
 )
 """Every parameter of the single-track model but its limits; defaults are the f1tenth gym's 1:10 car."""

@@ -66,6 +66,7 @@ class Parameter:
         log: whether the range spans decades, so that bounds are mapped in the logarithm.
         odd: sign of the parameter under the swap of left and right is -1; a scalar or an array of
             ``shape`` (True where the sign changes).
+        role: how it shows in driving, and what identifies it: a key of `pct.dynamics.roles.ROLES`.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Parameter:
     scope: Scope = "context"
     log: bool = False
     odd: Any = False
+    role: str = ""
 
     def __post_init__(self) -> None:
         low, high, default = (np.broadcast_to(v, self.shape) for v in self.range)

@@ -61,18 +61,65 @@ def limit_friction(accel: Array, mu: Array, xp: Any) -> Array:
     return xp.clip(accel, -mu * GRAVITY, mu * GRAVITY)
 
 
-def _limit(name: str, symbol: str, unit: str, low: float, high: float, default: float, doc: str) -> Parameter:
-    return Parameter(name, symbol, unit, low, high, default, doc, scope="fixed")
+def _limit(
+    name: str, symbol: str, unit: str, low: float, high: float, default: float, doc: str, role: str
+) -> Parameter:
+    return Parameter(name, symbol, unit, low, high, default, doc, scope="fixed", role=role)
 
 
 LIMITS = (
-    _limit("s_min", r"\delta_{min}", "rad", -1.3, -0.05, -0.4189, "steering angle at the right stop"),
-    _limit("s_max", r"\delta_{max}", "rad", 0.05, 1.3, 0.4189, "steering angle at the left stop"),
-    _limit("sv_min", r"\dot{\delta}_{min}", "rad/s", -60.0, -0.05, -3.2, "fastest steering to the right"),
-    _limit("sv_max", r"\dot{\delta}_{max}", "rad/s", 0.05, 60.0, 3.2, "fastest steering to the left"),
-    _limit("v_switch", "v_S", "m/s", 0.1, 120.0, 7.319, "speed above which power limits acceleration"),
-    _limit("a_max", "a_{max}", "m/s^2", 0.1, 100.0, 9.51, "largest acceleration and braking"),
-    _limit("v_min", "v_{min}", "m/s", -60.0, 0.0, -5.0, "top speed in reverse, negative"),
-    _limit("v_max", "v_{max}", "m/s", 0.5, 120.0, 20.0, "top speed"),
+    _limit(
+        "s_min",
+        r"\delta_{min}",
+        "rad",
+        -1.3,
+        -0.05,
+        -0.4189,
+        "steering angle at the right stop",
+        role="steering stop",
+    ),
+    _limit(
+        "s_max",
+        r"\delta_{max}",
+        "rad",
+        0.05,
+        1.3,
+        0.4189,
+        "steering angle at the left stop",
+        role="steering stop",
+    ),
+    _limit(
+        "sv_min",
+        r"\dot{\delta}_{min}",
+        "rad/s",
+        -60.0,
+        -0.05,
+        -3.2,
+        "fastest steering to the right",
+        role="steering speed",
+    ),
+    _limit(
+        "sv_max",
+        r"\dot{\delta}_{max}",
+        "rad/s",
+        0.05,
+        60.0,
+        3.2,
+        "fastest steering to the left",
+        role="steering speed",
+    ),
+    _limit(
+        "v_switch",
+        "v_S",
+        "m/s",
+        0.1,
+        120.0,
+        7.319,
+        "speed above which power limits acceleration",
+        role="power",
+    ),
+    _limit("a_max", "a_{max}", "m/s^2", 0.1, 100.0, 9.51, "largest acceleration and braking", role="power"),
+    _limit("v_min", "v_{min}", "m/s", -60.0, 0.0, -5.0, "top speed in reverse, negative", role="power"),
+    _limit("v_max", "v_{max}", "m/s", 0.5, 120.0, 20.0, "top speed", role="power"),
 )
 """The limits' rows; defaults are the 1:10 car of the f1tenth gym (`pct.dynamics.vehicles`)."""

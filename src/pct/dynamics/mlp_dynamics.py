@@ -105,14 +105,25 @@ def _parameters(hidden_size: int) -> tuple[Parameter, ...]:
 
     def array(name: str, unit: str, reach: Any, default: np.ndarray, doc: str, odd: Any) -> Parameter:
         symbol = f"{name[0]}_{name[1]}"
-        return Parameter(name, symbol, unit, -reach, reach, default, doc, shape=default.shape, odd=odd)
+        return Parameter(
+            name, symbol, unit, -reach, reach, default, doc, shape=default.shape, odd=odd, role="network"
+        )
 
     return (
         array("W1", "1", 3.0, start, "first weights", odd_in),
         array("b1", "1", 3.0, np.zeros(hidden_size), "first biases", False),
         array("W2", "SI", reach_of_weights, 0.0 * reach_of_weights, "second weights", odd_out[:, None]),
         array("b2", "SI", reach, 0.0 * reach, "biases of the rates of v, psi_dot, beta", odd_out),
-        Parameter("alpha", r"\alpha", "1", 0.0, 2.0, 1.0, "weight of the network; 0 is a car that rolls"),
+        Parameter(
+            "alpha",
+            r"\alpha",
+            "1",
+            0.0,
+            2.0,
+            1.0,
+            "weight of the network; 0 is a car that rolls",
+            role="network",
+        ),
         *bicycle.GEOMETRY,
         *LIMITS,
     )

@@ -37,24 +37,27 @@ def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
     )
 
 
-def _gain(name: str, symbol: str, quantity: str) -> Parameter:
-    return Parameter(f"alpha_{name}", rf"\alpha_{{{symbol}}}", "1", 0.7, 1.3, 1.0, f"gain on the {quantity}")
+def _gain(name: str, symbol: str, quantity: str, role: str) -> Parameter:
+    doc = f"gain on the {quantity}"
+    return Parameter(f"alpha_{name}", rf"\alpha_{{{symbol}}}", "1", 0.7, 1.3, 1.0, doc, role=role)
 
 
-def _bias(name: str, symbol: str, unit: str, size: float, quantity: str, *, odd: bool) -> Parameter:
+def _bias(
+    name: str, symbol: str, unit: str, size: float, quantity: str, role: str, *, odd: bool
+) -> Parameter:
     doc = f"bias on the {quantity}"
-    return Parameter(f"beta_{name}", rf"\beta_{{{symbol}}}", unit, -size, size, 0.0, doc, odd=odd)
+    return Parameter(f"beta_{name}", rf"\beta_{{{symbol}}}", unit, -size, size, 0.0, doc, odd=odd, role=role)
 
 
 SENSORS = (
-    _gain("delta", r"\delta", "steering angle"),
-    _bias("delta", r"\delta", "rad", 0.1, "steering angle", odd=True),
-    _gain("accel", "a", "longitudinal acceleration"),
-    _bias("accel", "a", "m/s^2", 1.0, "longitudinal acceleration", odd=False),
-    _gain("psi_dot", r"\dot{\psi}", "yaw rate"),
-    _bias("psi_dot", r"\dot{\psi}", "rad/s", 0.1, "yaw rate", odd=True),
-    _gain("beta", r"\beta", "slip angle"),
-    _bias("beta", r"\beta", "rad", 0.1, "slip angle", odd=True),
+    _gain("delta", r"\delta", "steering angle", "steering ratio"),
+    _bias("delta", r"\delta", "rad", 0.1, "steering angle", "steering offset", odd=True),
+    _gain("accel", "a", "longitudinal acceleration", "drive gain"),
+    _bias("accel", "a", "m/s^2", 1.0, "longitudinal acceleration", "drive bias", odd=False),
+    _gain("psi_dot", r"\dot{\psi}", "yaw rate", "yaw gain"),
+    _bias("psi_dot", r"\dot{\psi}", "rad/s", 0.1, "yaw rate", "yaw bias", odd=True),
+    _gain("beta", r"\beta", "slip angle", "slip gain"),
+    _bias("beta", r"\beta", "rad", 0.1, "slip angle", "slip bias", odd=True),
 )
 
 SINGLETRACK_AUGMENTED = register_model_spec(

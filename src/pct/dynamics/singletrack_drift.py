@@ -171,14 +171,26 @@ CAR = (
 """What it shares with the other single-track models."""
 
 WHEELS = (
-    Parameter("R_w", "R_w", "m", 0.005, 0.6, 0.049, "rolling radius of the wheels", scope="fixed"),
+    Parameter(
+        "R_w", "R_w", "m", 0.005, 0.6, 0.049, "rolling radius of the wheels", scope="fixed",
+        role="wheels",
+    ),
     Parameter(
         "I_y_w", "I_{y,w}", "kg m^2", 1e-8, 10.0, 3.4e-4, "inertia of an axle's wheels about it",
-        scope="fixed",
+        scope="fixed", role="wheels",
     ),
-    Parameter("T_sb", "T_{sb}", "1", 0.0, 1.0, 0.5, "share of the brake torque in front", scope="fixed"),
-    Parameter("T_se", "T_{se}", "1", 0.0, 1.0, 0.5, "share of the drive torque in front", scope="fixed"),
-    Parameter("tau_w", r"\tau_w", "s", 0.0, 0.2, 0.02, "slows the settling of slip by this", scope="fixed"),
+    Parameter(
+        "T_sb", "T_{sb}", "1", 0.0, 1.0, 0.5, "share of the brake torque in front", scope="fixed",
+        role="torque split",
+    ),
+    Parameter(
+        "T_se", "T_{se}", "1", 0.0, 1.0, 0.5, "share of the drive torque in front", scope="fixed",
+        role="torque split",
+    ),
+    Parameter(
+        "tau_w", r"\tau_w", "s", 0.0, 0.2, 0.02, "slows the settling of slip by this", scope="fixed",
+        role="wheels",
+    ),
 )  # fmt: skip
 """Wheels of the 1:10 car: radius 49 mm, two discs of 107.5 g an axle (the figures of Gym-Khana's STD car,
 https://github.com/TeoIlie/Gym-Khana), driven and braked alike in front and rear."""

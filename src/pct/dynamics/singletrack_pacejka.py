@@ -143,17 +143,20 @@ def _axle(axle: str, where: str, other: str) -> tuple[Parameter, ...]:
     D = SHARED["mu"].default * load
     B = stiffness_factor(SHARED[f"C_S{axle}"].default * D, SHAPE, D)
 
-    def row(name: str, unit: str, low: float, default: float, high: float, doc: str, odd: bool) -> Parameter:
+    def row(
+        name: str, unit: str, low: float, default: float, high: float, doc: str, role: str, odd: bool = False
+    ) -> Parameter:
         symbol = f"{name[0]}_{{{name[2:]}{axle}}}"
-        return Parameter(f"{name}{axle}", symbol, unit, low, high, default, f"{doc}, {where}", odd=odd)
+        doc = f"{doc}, {where}"
+        return Parameter(f"{name}{axle}", symbol, unit, low, high, default, doc, odd=odd, role=role)
 
     return (
-        row("B_", "1/rad", 1.0, B, 40.0, "stiffness factor", False),
-        row("C_", "1", 0.8, SHAPE, 2.0, "shape factor", False),
-        row("D_", "N", 4.0, D, 100.0, "peak side force", False),
-        row("E_", "1", -2.0, 0.0, 0.9, "curvature factor", False),
-        row("S_h", "rad", -0.05, 0.0, 0.05, "shift in slip angle", True),
-        row("S_v", "N", -2.0, 0.0, 2.0, "shift in side force", True),
+        row("B_", "1/rad", 1.0, B, 40.0, "stiffness factor", "stiffness"),
+        row("C_", "1", 0.8, SHAPE, 2.0, "shape factor", "shape"),
+        row("D_", "N", 4.0, D, 100.0, "peak side force", "peak" if axle == "f" else "rear peak"),
+        row("E_", "1", -2.0, 0.0, 0.9, "curvature factor", "shape"),
+        row("S_h", "rad", -0.05, 0.0, 0.05, "shift in slip angle", "shift", True),
+        row("S_v", "N", -2.0, 0.0, 2.0, "shift in side force", "shift", True),
     )
 
 
@@ -161,13 +164,30 @@ TYRES = (*_axle("f", "front", "lr"), *_axle("r", "rear", "lf"))
 """Both axles' tyres; defaults have the f1tenth gym's slope at zero slip, and its friction as their peak."""
 
 DRIVETRAIN = (
-    Parameter("C_m1", "C_{m1}", "N", 4.0, 80.0, 35.6, "motor force at full drive, standing"),
-    Parameter("C_m2", "C_{m2}", "N s/m", 0.0, 8.0, 1.43, "motor force lost per speed at full drive"),
-    Parameter("C_r0", "C_{r0}", "N", 0.0, 10.0, 1.0, "rolling resistance"),
-    Parameter("C_r2", "C_{r2}", "N s^2/m^2", 0.0, 0.3, 0.015, "air drag"),
-    Parameter("C_b", "C_b", "N", 0.0, 80.0, 0.0, "brake gain: friction brakes at drive -1"),
+    Parameter("C_m1", "C_{m1}", "N", 4.0, 80.0, 35.6, "motor force at full drive, standing", role="motor"),
     Parameter(
-        "k_b", "k_b", "1", 0.0, 1.0, 1.0, "motor's part in braking: 1 electric, 0 engine", scope="fixed"
+        "C_m2",
+        "C_{m2}",
+        "N s/m",
+        0.0,
+        8.0,
+        1.43,
+        "motor force lost per speed at full drive",
+        role="motor fade",
+    ),
+    Parameter("C_r0", "C_{r0}", "N", 0.0, 10.0, 1.0, "rolling resistance", role="rolling"),
+    Parameter("C_r2", "C_{r2}", "N s^2/m^2", 0.0, 0.3, 0.015, "air drag", role="drag"),
+    Parameter("C_b", "C_b", "N", 0.0, 80.0, 0.0, "brake gain: friction brakes at drive -1", role="brake"),
+    Parameter(
+        "k_b",
+        "k_b",
+        "1",
+        0.0,
+        1.0,
+        1.0,
+        "motor's part in braking: 1 electric, 0 engine",
+        scope="fixed",
+        role="motor brake",
     ),
 )
 """Defaults reach the f1tenth gym's largest acceleration and top speed, with usual resistances for 1:10."""

@@ -121,35 +121,50 @@ def _weight(slip: Array, shift: Array, B: Array, C: Array, E: Array, xp: Any) ->
 
 
 def _shape(
-    name: str, low: float, default: float, high: float, doc: str, *, unit: str = "1", odd: bool = False
+    name: str,
+    low: float,
+    default: float,
+    high: float,
+    doc: str,
+    *,
+    unit: str = "1",
+    odd: bool = False,
+    role: str = "induced",
 ) -> Parameter:
     head, tail = name.split("_")
-    return Parameter(name, f"{head}_{{{tail}}}", unit, low, high, default, doc, scope="fixed", odd=odd)
+    return Parameter(
+        name, f"{head}_{{{tail}}}", unit, low, high, default, doc, scope="fixed", odd=odd, role=role
+    )
 
 
 COMBINED_SLIP = (
     Parameter(
-        "p_kx1", "p_{kx1}", "1", 2.0, 80.0, 5.43, "slope of the force along with slip, over load"
+        "p_kx1", "p_{kx1}", "1", 2.0, 80.0, 5.43, "slope of the force along with slip, over load",
+        role="slip along",
     ),
     Parameter(
         "p_ky1", "p_{ky1}", "1/rad", -80.0, -1.0, -5.336,
         "slope of the side force with slip angle, over load",
+        role="stiffness",
     ),
     Parameter(
         "mu_xy", r"\mu_x/\mu_y", "1", 0.7, 1.4, 1.1739 / 1.0489, "friction along over across",
-        scope="fixed",
+        scope="fixed", role="slip along",
     ),
-    _shape("p_cx1", 1.0, 1.6411, 2.0, "shape of the force along"),
-    _shape("p_ex1", -3.0, 0.46403, 1.0, "curvature of the force along"),
-    _shape("p_hx1", -0.05, 0.0012297, 0.05, "shift in slip of the force along"),
-    _shape("p_vx1", -1e-3, -8.8098e-6, 1e-3, "shift of the force along, within the sine", unit="1/N"),
+    _shape("p_cx1", 1.0, 1.6411, 2.0, "shape of the force along", role="slip along"),
+    _shape("p_ex1", -3.0, 0.46403, 1.0, "curvature of the force along", role="slip along"),
+    _shape("p_hx1", -0.05, 0.0012297, 0.05, "shift in slip of the force along", role="slip along"),
+    _shape(
+        "p_vx1", -1e-3, -8.8098e-6, 1e-3, "shift of the force along, within the sine", unit="1/N",
+        role="slip along",
+    ),
     _shape("r_bx1", 1.0, 13.276, 40.0, "how fast slip angle takes force along", unit="1/rad"),
     _shape("r_bx2", -40.0, -13.778, 40.0, "effect of slip on r_bx1"),
     _shape("r_cx1", 0.5, 1.2568, 2.0, "shape of the weight of the force along"),
     _shape("r_ex1", -3.0, 0.65225, 1.0, "curvature of the weight of the force along"),
     _shape("r_hx1", -0.05, 0.0050722, 0.05, "shift in slip angle of that weight", unit="rad", odd=True),
-    _shape("p_cy1", 1.0, 1.3507, 2.0, "shape of the side force"),
-    _shape("p_ey1", -3.0, -0.0074722, 1.0, "curvature of the side force"),
+    _shape("p_cy1", 1.0, 1.3507, 2.0, "shape of the side force", role="shape"),
+    _shape("p_ey1", -3.0, -0.0074722, 1.0, "curvature of the side force", role="shape"),
     _shape("r_by1", 1.0, 7.1433, 40.0, "how fast slip takes side force"),
     _shape("r_by2", -40.0, 9.1916, 40.0, "effect of slip angle on r_by1", unit="1/rad"),
     _shape("r_by3", -0.2, -0.027856, 0.2, "slip angle at which r_by1 is whole", unit="rad", odd=True),

@@ -4,7 +4,7 @@
 
 A linear map cannot look the same from every heading, so it holds in the frame of the window's first pose:
 x ahead, y to the left, yaw from zero. The defaults are the 1:10 car that rolls straight ahead at 3 m/s
-(`pct.dynamics.bicycle.straight_line_range`).
+(`straight_line_range`).
 """
 
 from typing import Any
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from pct.dynamics import channels
+from pct.dynamics.bicycle import GEOMETRY, straight_line_range
 from pct.dynamics.core import Channel, Parameter, define_model, register_model_spec
-from pct.dynamics.vehicles import VEHICLES
 
 
 def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
@@ -27,7 +27,7 @@ STATES = (channels.X, channels.Y, channels.DELTA, channels.V, channels.YAW)
 
 
 def _matrix(name: str, columns: tuple[Channel, ...], doc: str) -> Parameter:
-    low, default, high = VEHICLES["f1tenth"].values[name]
+    low, default, high = straight_line_range(3.0, *(row.default for row in GEOMETRY))[name]
     odd_columns = np.array([channel.odd for channel in columns])
     return Parameter(
         name,
@@ -39,6 +39,7 @@ def _matrix(name: str, columns: tuple[Channel, ...], doc: str) -> Parameter:
         doc,
         shape=(len(STATES), len(columns)),
         odd=np.array([row.odd for row in STATES])[:, None] != odd_columns,
+        role="matrix",
     )
 
 

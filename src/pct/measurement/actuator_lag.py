@@ -27,7 +27,16 @@ class ActuatorLag(Effect):
     def parameters(self, spec: ModelSpec) -> tuple[Parameter, ...]:
         """One lag a channel."""
         return tuple(
-            constant(f"tau_{n}_acting", "s", 0.005, 2.0, 0.1, f"lag of {n} behind its command", log=True)
+            constant(
+                f"tau_{n}_acting",
+                "s",
+                0.005,
+                2.0,
+                0.1,
+                f"lag of {n} behind its command",
+                log=True,
+                role="actuator lag",
+            )
             for n in self.channels
         )
 

@@ -147,6 +147,15 @@ def constant(name: str, unit: str, low: Any, high: Any, default: Any, doc: str, 
 def fades(effect: Effect, kind: str) -> tuple[Parameter, ...]:
     """Times in which hidden states of a kind fade, one a channel."""
     return tuple(
-        constant(f"fade_{n}_{kind}", "s", 0.05, 20.0, 1.0, f"time in which the {kind} of {n} fades", log=True)
+        constant(
+            f"fade_{n}_{kind}",
+            "s",
+            0.05,
+            20.0,
+            1.0,
+            f"time in which the {kind} of {n} fades",
+            log=True,
+            role="fade",
+        )
         for n in effect.channels
     )

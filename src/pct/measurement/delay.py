@@ -27,7 +27,9 @@ class Delay(Effect):
     def parameters(self, spec: ModelSpec) -> tuple[Parameter, ...]:
         """One delay a control."""
         return tuple(
-            constant(f"delay_{n}", "s", -0.5, 0.5, 0.0, f"{n} acts so much later than it is logged")
+            constant(
+                f"delay_{n}", "s", -0.5, 0.5, 0.0, f"{n} acts so much later than it is logged", role="delay"
+            )
             for n in self.channels
         )
 

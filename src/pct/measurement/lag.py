@@ -34,7 +34,9 @@ class Lag(Effect):
     def parameters(self, spec: ModelSpec) -> tuple[Parameter, ...]:
         """The time of all lags of a sensor together."""
         return tuple(
-            constant(f"tau_{n}", "s", 0.005, 2.0, 0.1, f"lag of the sensor of {n}", log=True)
+            constant(
+                f"tau_{n}", "s", 0.005, 2.0, 0.1, f"lag of the sensor of {n}", log=True, role="sensor lag"
+            )
             for n in Counter(self.channels)
         )
 

@@ -22,7 +22,7 @@ class LeverArm(Effect):
         """The distance, up to twice that of the axles."""
         lf, lr = (float(np.mean(spec.default_params[key])) for key in ("lf", "lr"))
         doc = "sensor of vy ahead of the centre of gravity"
-        return (constant("ahead", "m", -2 * lr, 2 * lf, 0.0, doc),)
+        return (constant("ahead", "m", -2 * lr, 2 * lf, 0.0, doc, role="sensor place"),)
 
     def inward(self, values: Values, p: Any, xp: Any) -> Values:
         """Lateral velocity of the centre of gravity."""

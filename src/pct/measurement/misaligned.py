@@ -20,7 +20,7 @@ class Misaligned(Effect):
     def parameters(self, spec: ModelSpec) -> tuple[Parameter, ...]:
         """The angle."""
         doc = "turn of the velocity's axes to the left"
-        return (constant("misalignment", "rad", -0.1, 0.1, 0.0, doc, odd=True),)
+        return (constant("misalignment", "rad", -0.1, 0.1, 0.0, doc, odd=True, role="slip bias"),)
 
     def inward(self, values: Values, p: Any, xp: Any) -> Values:
         """Velocity along the vehicle's axes."""

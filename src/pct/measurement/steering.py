@@ -30,10 +30,25 @@ class Steering(Effect):
         most = float(np.mean(spec.default_params.get("s_max", 0.45))) ** -2
         rise = "rise of the ratio with the square of the logged angle"
         return (
-            constant("steering_ratio", "1", 0.5, 2.0, 1.0, "steering angle over the logged one"),
-            constant("steering_curve", "1/rad^2", -most, most, 0.0, rise),
             constant(
-                "steering_offset", "rad", -0.1, 0.1, 0.0, "steering angle where zero is logged", odd=True
+                "steering_ratio",
+                "1",
+                0.5,
+                2.0,
+                1.0,
+                "steering angle over the logged one",
+                role="steering ratio",
+            ),
+            constant("steering_curve", "1/rad^2", -most, most, 0.0, rise, role="steering ratio"),
+            constant(
+                "steering_offset",
+                "rad",
+                -0.1,
+                0.1,
+                0.0,
+                "steering angle where zero is logged",
+                odd=True,
+                role="steering offset",
             ),
         )
 

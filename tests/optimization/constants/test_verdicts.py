@@ -9,8 +9,8 @@ import pytest
 
 from pct.dynamics import MODEL_SPECS, flatten_bounds
 from pct.dynamics.bounds import Bounds
+from pct.dynamics.roles import manoeuvre
 from pct.optimization.constants.estimate import Fit
-from pct.optimization.constants.manoeuvres import settles
 from pct.optimization.constants.profile import Profile
 from pct.optimization.constants.verdicts import correlations, judge, strongest_pairs, with_profile
 
@@ -70,9 +70,9 @@ def test_what_is_not_identified_gets_advice() -> None:
     found = judge(made(np.full(SIZE, 0.3), spread @ correlation @ spread), SPEC, 1.0)
     advice = {name: entry["advice"] for name, entry in found.items()}
     keys = SPEC.param_keys
-    assert advice[keys[0]] == f"Hold beta_accel, or: {settles(keys[0])}"
+    assert advice[keys[0]] == f"Hold beta_accel, or: {manoeuvre(SPEC, keys[0])}"
     assert advice[keys[1]] is None
-    assert advice[keys[2]] == settles(keys[2])
+    assert advice[keys[2]] == manoeuvre(SPEC, keys[2])
 
 
 def test_correlations_are_of_the_scalars() -> None:
@@ -101,7 +101,7 @@ def test_a_profile_overrules_what_the_curvature_says(
 ) -> None:
     judged = judge(made(np.full(SIZE, 0.3), np.diag([0.01] * SIZE) ** 2), SPEC, 1.0)["beta_accel"]
     profile = Profile("beta_accel", np.arange(3.0), np.ones(3), interval, 1.0, converged)
-    found = with_profile(judged, "beta_accel", profile)
+    found = with_profile(judged, profile, SPEC)
     assert found["verdict"] == verdict
     assert found["profile"] == profile.verdict
     assert (found["advice"] is None) == (verdict == "identified")

@@ -1,8 +1,8 @@
-"""Did the drive tell a parameter? A verdict on each, from the fit's covariance.
+"""Is a parameter identified? A verdict on each, from the covariance of the fit.
 
-The covariance of the fit is compared with the prior's: what the data did not narrow, they did not tell. Where
-they told only a combination, the parameters of it are strongly correlated. With each parameter that they did
-not tell comes the manoeuvre that would.
+The covariance of the fit is compared with the prior's: what the data did not narrow is not identified. Where
+only a combination of parameters is identified, their errors are strongly correlated. Each parameter that is
+not identified comes with the manoeuvre that would identify it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from pct.dynamics.core import ModelSpec
+from pct.dynamics.roles import manoeuvre
 from pct.optimization.constants.estimate import Fit
-from pct.optimization.constants.manoeuvres import settles
 from pct.optimization.constants.profile import Profile
 from pct.types import Float
 
@@ -26,8 +26,8 @@ WEAK = 0.15
 TRADED_OFF = 0.9
 # Distance to a bound, as a share of the range, below which the value rests on it.
 AT_BOUND = 0.02
-# Correlation from which a pair is worth telling.
-TOLD = 0.5
+# Correlation from which a pair is reported.
+REPORTED = 0.5
 
 
 def judge(fit: Fit, spec: ModelSpec, prior: float) -> dict[str, dict[str, Any]]:
@@ -42,7 +42,7 @@ def judge(fit: Fit, spec: ModelSpec, prior: float) -> dict[str, dict[str, Any]]:
         ``{"verdict": ..., "with": name or None, "prior_share": ..., "advice": ...}`` by name; the verdict
         is one of ``identified``, ``weak``, ``traded off with NAME``, ``at bound`` and ``not excited``, which
         says to keep the nominal value; ``prior_share`` is the standard error over the prior's; ``advice`` is
-        a sentence of what would settle it, None where it is identified.
+        a sentence of what would identify it, None where it is identified.
     """
     spread = np.sqrt(np.diag(fit.covariance))
     correlation = fit.covariance / np.outer(spread, spread)
@@ -74,24 +74,26 @@ def judge(fit: Fit, spec: ModelSpec, prior: float) -> dict[str, dict[str, Any]]:
             "verdict": verdict,
             "with": partner,
             "prior_share": share,
-            "advice": _advice(key, verdict, partner),
+            "advice": _advice(spec, key, verdict, partner),
         }
     return verdicts
 
 
-def with_profile(verdict: dict[str, Any], name: str, profile: Profile) -> dict[str, Any]:
+def with_profile(verdict: dict[str, Any], profile: Profile, spec: ModelSpec) -> dict[str, Any]:
     """A verdict that gains from the profile: what is not bounded on both sides is not identified."""
-    said = verdict["verdict"]
+    outcome = verdict["verdict"]
     if profile.converged and profile.interval == (None, None):
-        said = "not excited"
-    elif profile.converged and None in profile.interval and said == "identified":
-        said = "weak"
-    changed = {} if said == verdict["verdict"] else {"verdict": said, "advice": _advice(name, said, None)}
+        outcome = "not excited"
+    elif profile.converged and None in profile.interval and outcome == "identified":
+        outcome = "weak"
+    changed = {}
+    if outcome != verdict["verdict"]:
+        changed = {"verdict": outcome, "advice": _advice(spec, profile.name, outcome, None)}
     return {**verdict, **changed, "profile": profile.verdict}
 
 
 def advice_lines(verdicts: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What would settle the parameters that are not identified; one line for those with the same advice.
+    """What would identify the remaining parameters; one line for those with the same advice.
 
     Examples:
         >>> advice_lines({"C_f": {"advice": "Drive."}, "m": {"advice": None}, "E_f": {"advice": "Drive."}})
@@ -115,7 +117,7 @@ def correlations(fit: Fit, spec: ModelSpec) -> tuple[list[str], Float[np.ndarray
 def strongest_pairs(
     names: Sequence[str], correlation: Float[np.ndarray, "N N"], most: int = 5
 ) -> list[tuple[str, str, float]]:
-    """The pairs with the strongest correlations, strongest first; none weaker than `TOLD`.
+    """The pairs with the strongest correlations, strongest first; none weaker than `REPORTED`.
 
     Examples:
         >>> strongest_pairs(["a", "b", "c"], np.array([[1, -0.9, 0.1], [-0.9, 1, 0.6], [0.1, 0.6, 1]]))
@@ -123,8 +125,10 @@ def strongest_pairs(
     """
     pairs = zip(*np.triu_indices(len(names), 1), strict=True)
     ranked = sorted(pairs, key=lambda pair: -abs(correlation[pair]))[:most]
-    told = ((int(i), int(j), float(correlation[i, j])) for i, j in ranked)
-    return [(names[i], names[j], strength) for i, j, strength in told if abs(strength) >= TOLD]
+    pairs_by_strength = ((int(i), int(j), float(correlation[i, j])) for i, j in ranked)
+    return [
+        (names[i], names[j], strength) for i, j, strength in pairs_by_strength if abs(strength) >= REPORTED
+    ]
 
 
 def _places(spec: ModelSpec) -> tuple[list[str], list[int]]:
@@ -145,10 +149,10 @@ def _share_beside_bound(fit: Fit, prior: float, n: int, near: float) -> float:
     return float(np.sqrt(covariance[n, n]) / prior)
 
 
-def _advice(name: str, verdict: str, partner: str | None) -> str | None:
-    """What settles a parameter that is not identified."""
+def _advice(spec: ModelSpec, name: str, verdict: str, partner: str | None) -> str | None:
+    """What identifies a parameter that is not identified."""
     if verdict == "identified":
         return None
     if verdict == "at bound":
         return "A bound stops it: widen the bound, or look for what the model lacks."
-    return (f"Hold {partner}, or: " if partner else "") + settles(name)
+    return (f"Hold {partner}, or: " if partner else "") + manoeuvre(spec, name)
