@@ -43,9 +43,9 @@ from pct.optimization.network.step import (
     make_predict_fn,
     make_window_loss_fn,
 )
+from pct.rollout.engine import make_engine
 from pct.rollout.history import make_history_rollout
 from pct.rollout.integration import make_integrator
-from pct.rollout.lanes import make_rollout
 from pct.windows.context import moving_channels
 from pct.windows.store import WindowStore
 from pct.windows.window_set import WindowSet, make_window_set
@@ -244,7 +244,7 @@ def on_top(
     init, shuffle = jax.random.split(jax.random.PRNGKey(seed))
     params = network.init(init, features[:1])
     base_params = spec.base_params(DT)
-    rollout_fn = make_rollout(spec, base_params, "rk4", 2)
+    engine = make_engine("jax", spec, base_params, "rk4", 2)
     step_fn = make_network_step_fn(
         network.apply,
         lambda *states, **weights: spec.loss_fn(*states, **spec.train_loss_kwargs, **weights),
@@ -254,11 +254,11 @@ def on_top(
         make_integrator("rk4", 2),
         optimizer,
         param_shapes=spec.full_shapes,
-        rollout_fn=rollout_fn,
+        batch_loss=engine.train_loss,
         max_window_grad=10.0,
         answer_slope=bounds.slope,
     )
-    evaluate = make_evaluate_fn(held_out, make_window_loss_fn(network.apply, spec, rollout_fn), 1024)
+    evaluate = make_evaluate_fn(held_out, make_window_loss_fn(network.apply, engine.eval_loss), 1024)
     state = init_state(params, optimizer.init(params), shuffle)
     epoch = Epoch(learned, step_fn, LoopSettings(EPOCHS, 64, 3, 0.5, 1e-5, 0, STEPS))
     best, best_loss = params, evaluate(params)

@@ -287,7 +287,6 @@ def first_step() -> dict[str, float]:
         integrate_rk4,
         optimizer,
         param_shapes=spec.full_shapes,
-        rollout_fn=made.rollout,
         batch_loss=made.train_loss,
     )
     loss = step(params, jax.jit(optimizer.init)(params), batch.features, batch)[2]

@@ -129,8 +129,8 @@ def build(rows: int, horizon: int, hidden: int) -> tuple[Any, Any, Any]:
     from pct.optimization.network import epoch as epochs
     from pct.optimization.network.mlp import ParameterMLP, fit_normalization, network_settings
     from pct.optimization.network.step import make_network_step_fn, make_optimizer
+    from pct.rollout.engine import make_engine
     from pct.rollout.integration import integrate_rk4
-    from pct.rollout.lanes import make_rollout
     from pct.windows.store import WindowStore, window_starts
     from pct.windows.window_set import make_window_set
 
@@ -167,7 +167,7 @@ def build(rows: int, horizon: int, hidden: int) -> tuple[Any, Any, Any]:
         integrate_rk4,
         optimizer,
         param_shapes=spec.full_shapes,
-        rollout_fn=make_rollout(spec, base_params, "rk4", 1),
+        batch_loss=make_engine("jax", spec, base_params, "rk4", 1).train_loss,
         max_window_grad=10.0,
     )
     trainer = epochs.Epoch(windows, step_fn, epochs.LoopSettings(1, BATCH_SIZE, 4, 0.5, 1e-5, 0, 5))

@@ -16,7 +16,6 @@ from pct.optimization.network import epoch as epochs
 from pct.optimization.network.step import make_network_step_fn, make_optimizer, make_window_loss_fn
 from pct.rollout.engine import Engine, EngineName, make_engine
 from pct.rollout.integration import integrate_rk4
-from pct.rollout.lanes import make_rollout
 from pct.windows.window_set import WindowSet, make_window_set
 from peers.compilations import Compilations
 from peers.problem import HISTORY, HORIZON, LEARNING_RATE, TIMESTEP_HUNDREDTHS, WEIGHT_DECAY, Problem
@@ -56,8 +55,7 @@ def recompiles(problem: Problem, batch_size: int) -> int:
     """
     windows = _windows(problem)
     trainer, state = _start(problem, windows, batch_size, curriculum_batches=len(windows) // batch_size + 3)
-    rollout_fn = make_rollout(problem.spec, problem.spec.build_base_params(TIMESTEP_HUNDREDTHS), "rk4", 1)
-    window_loss = make_window_loss_fn(problem.network.apply, problem.spec, rollout_fn)
+    window_loss = make_window_loss_fn(problem.network.apply, _engine(problem, "jax").eval_loss)
     evaluate = epochs.make_evaluate_fn(windows, window_loss, 1024)
     saved = jax.device_get(state)
     trainer.finish(jax.tree.map(jnp.asarray, saved), jnp.asarray(1.0))
@@ -134,7 +132,6 @@ def _make_step_fn(
         integrate_rk4,
         optimizer,
         param_shapes=spec.full_shapes,
-        rollout_fn=made.rollout,
         batch_loss=made.train_loss,
         axis_name=axis_name,
     )

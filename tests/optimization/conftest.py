@@ -25,8 +25,8 @@ from pct.optimization.network.step import (
     make_window_loss_fn,
 )
 from pct.recordings.trajectory import write_dataset
+from pct.rollout.engine import Engine, make_engine
 from pct.rollout.integration import integrate_euler, rollout
-from pct.rollout.lanes import make_rollout
 from pct.simulation import simulate
 from pct.windows.batch import FeatureDataset, WindowOrigin
 
@@ -63,8 +63,8 @@ class Problem:
         return self.spec.build_base_params(5)
 
     @cached_property
-    def rollout_fn(self) -> Callable[..., Any]:
-        return make_rollout(self.spec, self.base_params, "euler", 1)
+    def engine(self) -> Engine:
+        return make_engine("jax", self.spec, self.base_params, "euler", 1)
 
     @cached_property
     def step_fn(self) -> Callable[..., Any]:
@@ -81,13 +81,13 @@ class Problem:
             integrate_euler,
             optimizer or self.optimizer,
             param_shapes=self.spec.full_shapes,
-            rollout_fn=self.rollout_fn,
+            batch_loss=self.engine.train_loss,
             **options,
         )
 
     @cached_property
     def evaluate(self) -> Callable[[Any], float]:
-        window_loss = make_window_loss_fn(self.network.apply, self.spec, self.rollout_fn)
+        window_loss = make_window_loss_fn(self.network.apply, self.engine.eval_loss)
         return make_evaluate_fn(GatheredWindows(self.val_dataset), window_loss, 3, self.mesh)
 
     @cached_property

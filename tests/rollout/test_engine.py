@@ -55,7 +55,7 @@ def test_jax_needs_no_compiler_and_no_reason(no_compiler: None) -> None:
 def test_auto_goes_on_without_a_compiler(no_compiler: None) -> None:
     made = engine("auto")
     assert made.fallback == "no C++ compiler was found (/nonexistent/c++)"
-    assert made.train_loss is made.eval_loss is None
+    assert made.dense is made.context is None
     start, controls = jnp.zeros((2, 4)), jnp.ones((2, 3, 2))
     learned = {key: jnp.full(2, UNICYCLE.default_params[key]) for key in UNICYCLE.param_keys}
     np.testing.assert_array_equal(
@@ -67,7 +67,7 @@ def test_native_says_why_it_cannot(no_compiler: None) -> None:
     with pytest.raises(UsageError) as caught:
         engine("native")
     assert str(caught.value) == (
-        "--engine native: no C++ compiler was found (/nonexistent/c++): use --engine auto"
+        "`engine=native`: no C++ compiler was found (/nonexistent/c++): use `engine=auto`"
     )
 
 
@@ -78,7 +78,7 @@ def test_a_model_that_is_not_supported(rates: Callable[..., Any], reason: str) -
     assert engine("auto", spec).fallback == reason
     with pytest.raises(UsageError) as caught:
         engine("native", spec)
-    assert str(caught.value) == f"--engine native: {reason}: use --engine auto"
+    assert str(caught.value) == f"`engine=native`: {reason}: use `engine=auto`"
 
 
 def test_what_jax_runs_on_another_device_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -216,14 +216,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             integrator,
             optimizer,
             param_shapes=spec.full_shapes,
-            rollout_fn=engine.rollout,
             batch_loss=engine.train_loss,
             max_window_grad=args.max_window_grad,
             answer_slope=Bounds.of(spec).slope,
             axis_name=None if mesh is None else epochs.AXIS,
         )
         chunk_size = args.summary_chunk_size
-        window_loss = optnet.make_window_loss_fn(model.apply, spec, engine.rollout, engine.eval_loss)
+        window_loss = optnet.make_window_loss_fn(model.apply, engine.eval_loss)
         evaluate = None
         if val_dataset is not None:
             judged = val_dataset.with_context(engine.context)

@@ -111,7 +111,7 @@ def test_weights_of_the_windows_are_kept(problem: Any, run: Any) -> None:
 
 @pytest.mark.parametrize("chunk_size", [1, 3, 8, 100])
 def test_validation_is_the_mean_over_windows(problem: Any, chunk_size: int) -> None:
-    window_loss = make_window_loss_fn(problem.network.apply, problem.spec, problem.rollout_fn)
+    window_loss = make_window_loss_fn(problem.network.apply, problem.engine.eval_loss)
     evaluate = make_evaluate_fn(GatheredWindows(problem.val_dataset), window_loss, chunk_size)
     expected = problem.eval_loss_fn(problem.params, problem.val_dataset)
     assert evaluate(problem.params) == pytest.approx(expected, rel=1e-6)

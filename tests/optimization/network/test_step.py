@@ -181,7 +181,7 @@ def double(trained: Any) -> Any:
 def answered(problem: Any, answers: Any, batch: FeatureDataset) -> Any:
     """The rollout of these answers."""
     learned = unflatten_params(answers, problem.spec.param_keys, problem.spec.full_shapes)
-    return problem.rollout_fn(batch.initial_states, batch.controls, learned)
+    return problem.engine.rollout(batch.initial_states, batch.controls, learned)
 
 
 def flat(tree: Any) -> np.ndarray:

@@ -17,7 +17,6 @@ from pct.dynamics.core import ModelSpec, Shape, unflatten_params
 from pct.optimization.network.mlp import ParameterMLP
 from pct.rollout.engine import BatchLossFn
 from pct.rollout.integration import Integrator, integrate_rk4, rollout
-from pct.rollout.lanes import RolloutFn
 from pct.types import Array, Features, Float, States
 from pct.windows.batch import FeatureDataset as FeatureDataset
 
@@ -39,7 +38,6 @@ def make_network_step_fn(
     optimizer: optax.GradientTransformation,
     *,
     param_shapes: Mapping[str, Shape],
-    rollout_fn: RolloutFn | None = None,
     batch_loss: BatchLossFn | None = None,
     max_window_grad: float = math.inf,
     answer_slope: Callable[[Array], Array] | None = None,
@@ -57,8 +55,7 @@ def make_network_step_fn(
         integrator: one of `pct.rollout.integration.INTEGRATORS`.
         optimizer: an optax transformation.
         param_shapes: shape of each answer, `ModelSpec.full_shapes`.
-        rollout_fn: a faster rollout of the same, from `pct.rollout.lanes.make_rollout`.
-        batch_loss: loss and gradient of single precision in one call, from `pct.rollout.engine.make_engine`.
+        batch_loss: a faster loss and gradient of the same, `pct.rollout.engine.Engine.train_loss`.
         max_window_grad: the gradient of one window is clipped to this many times the (geometric) mean of
             its batch, so that one that spins cannot own the batch. Its length is taken over the answers.
         answer_slope: change of each answer (B, P) that counts as one there; all one when left out.
@@ -70,11 +67,6 @@ def make_network_step_fn(
         loss, gradient and update is not finite the parameters and the optimiser stay as they were;
         ``aux`` holds the norms of both.
     """
-    roll = rollout_fn or (
-        lambda x, u, learned: rollout(
-            dynamics_fn, integrator, x, u, {**_constants(base_params), **learned}, base_params["dt"]
-        )
-    )
 
     def loss_and_gradient(
         answers: Float[Array, "E B P"], batch: FeatureDataset
@@ -84,15 +76,14 @@ def make_network_step_fn(
         if members > 1:
             batch = batch.repeated(members)
         flat = answers.reshape(-1, answers.shape[-1])
-        if batch_loss is not None and flat.dtype == batch.targets.dtype == jnp.float32:
+        if batch_loss is not None:
             loss, by_window = batch_loss(flat, batch)
         else:
             loss, by_window = jax.value_and_grad(window_loss)(flat, batch)
         return loss, by_window.reshape(answers.shape)
 
     def window_loss(answers: Float[Array, "B P"], batch: FeatureDataset) -> Array:
-        learned = unflatten_params(answers, tuple(param_keys), param_shapes)
-        predicted = roll(batch.initial_states, batch.controls, learned)[..., : batch.targets.shape[-1]]
+        predicted = _roll_out(answers, batch, param_keys, base_params, dynamics_fn, integrator, param_shapes)
         return loss_fn(predicted, batch.targets, weights=batch.weights)
 
     def everywhere(tree: Any) -> Any:
@@ -222,7 +213,21 @@ def predict_states(
     param_shapes: Mapping[str, Shape],
 ) -> States:
     """Roll out every window with the parameters that the network answers with, (B, T, S)."""
-    learned = unflatten_params(apply_fn(params, features), tuple(param_keys), param_shapes)
+    answers = apply_fn(params, features)
+    return _roll_out(answers, batch, param_keys, base_params, dynamics_fn, integrator, param_shapes)
+
+
+def _roll_out(
+    answers: Float[Array, "B P"],
+    batch: FeatureDataset,
+    param_keys: Sequence[str],
+    base_params: Mapping[str, Any],
+    dynamics_fn: Callable[..., Array],
+    integrator: Integrator,
+    param_shapes: Mapping[str, Shape],
+) -> States:
+    """States after each step with learned parameters side by side, (B, T, S)."""
+    learned = unflatten_params(answers, tuple(param_keys), param_shapes)
     return rollout(
         dynamics_fn,
         integrator,
@@ -264,18 +269,16 @@ def make_predict_fn(
     return predict_fn
 
 
-def make_window_loss_fn(
-    apply_fn: ApplyFn, spec: ModelSpec, rollout_fn: RolloutFn, batch_loss: BatchLossFn | None = None
-) -> Callable[[Any, FeatureDataset], Array]:
-    """``window_loss(params, batch)``: evaluation loss summed over the windows of a batch, to be compiled."""
+def make_window_loss_fn(apply_fn: ApplyFn, batch_loss: BatchLossFn) -> Callable[[Any, FeatureDataset], Array]:
+    """``window_loss(params, batch)``: evaluation loss summed over the windows of a batch, to be compiled.
+
+    Args:
+        apply_fn: the network.
+        batch_loss: `pct.rollout.engine.Engine.eval_loss`.
+    """
 
     def window_loss(params: Any, batch: FeatureDataset) -> Array:
-        answers = apply_fn(params, batch.features)
-        if batch_loss is not None and answers.dtype == batch.targets.dtype == jnp.float32:
-            return batch_loss(answers, batch, gradient=False)[0]
-        learned = unflatten_params(answers, spec.param_keys, spec.full_shapes)
-        predicted = rollout_fn(batch.initial_states, batch.controls, learned)
-        return spec.loss_fn(predicted, batch.targets, weights=batch.weights, **spec.eval_loss_kwargs)
+        return batch_loss(apply_fn(params, batch.features), batch, gradient=False)[0]
 
     return window_loss
 
