@@ -1,7 +1,8 @@
 # make demo    trains on the committed sample and leaves a run folder under results/
 # make test    formatting, lint, types, architecture, tests
-# Both set up .venv first; PYTHON=python3.12 chooses another Python than python3.
-.PHONY: demo test lint format pins clean
+# make wheel   builds the wheel and runs it from an empty environment
+# Each sets up .venv first; PYTHON=python3.12 chooses another Python than python3.
+.PHONY: demo test wheel lint format pins clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,6 +16,9 @@ demo: $(INSTALLED)
 # The tests come last: their closing line is the summary.
 test: lint
 	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist worksteal
+
+wheel: $(INSTALLED)
+	.ci/wheel
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
