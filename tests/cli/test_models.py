@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,32 @@ def test_one_model_is_printed_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert "unicycle" in text
     assert "singletrack" not in text
     assert "-0.3" in text
+
+
+def test_the_vehicles_are_printed_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--vehicles"])
+    text = capsys.readouterr().out
+    assert "bmw-320i" in text
+    assert "unicycle" not in text
+
+
+def test_a_model_of_a_file_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "point.py"
+    path.write_text(
+        "from pct.dynamics import Channel, Parameter, define_model\n"
+        "POINT = define_model('printed-point', \n"
+        "    states=(Channel('x', 'x', 'm'), Channel('y', 'y', 'm'), Channel('psi', 'p', 'rad')),\n"
+        "    controls=(Channel('vx', 'v_x', 'm/s'),),\n"
+        "    parameters=(Parameter('slip', 's', '1', 0.0, 0.5, 0.1, 'share of the speed that is lost'),),\n"
+        "    derivative=lambda x, u, p, xp: x._replace(x=u.vx * (1 - p.slip), y=0 * x.y, psi=0 * x.psi))\n"
+    )
+    try:
+        main([str(path)])
+    finally:
+        MODEL_SPECS.pop("printed-point", None)
+    text = capsys.readouterr().out
+    assert "printed-point" in text
+    assert "share of the speed that is lost" in text
 
 
 def test_channels_that_need_two_lines_stay_indented(capsys: pytest.CaptureFixture[str]) -> None:

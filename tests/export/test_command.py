@@ -79,7 +79,7 @@ def test_what_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ("flags", "code", "told"),
     [
         ([], 2, "a run folder or --model NAME"),
-        (["run", "--model", "unicycle"], 2, "one of the two"),
+        (["run", "--model", "bicycle"], 2, "unknown model 'bicycle'"),
         (["run", "--vehicle", "f1tenth"], 2, "--vehicle goes with --model"),
         (["--model", "unicycle", "--substeps", 0], 2, "--substeps: expected a positive"),
         (["--model", "unicycle", "--output", "none/car.c"], 3, "cannot write"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pct.doctor import LogCheck, check_logs
-from pct.dynamics import get_model
+from pct.dynamics import resolve_model
 from pct.importing.card_page import write_repaired_card
 from pct.importing.dataset import ImportedDataset as ImportedDataset
 from pct.importing.dataset import import_logs as import_logs
@@ -19,7 +19,7 @@ def check(
     logs: str | Path | Sequence[str | Path],
     *,
     map: str | None = None,
-    model: str = "singletrack",
+    model: str | Path = "singletrack",
     figures: str | Path | None = None,
     fix: str | Path | None = None,
 ) -> LogCheck:
@@ -29,7 +29,7 @@ def check(
         logs: dataset folders, log files, or folders of logs with a ``signals.toml``; rows that two share are
             a leak.
         map: a ``signals.toml`` elsewhere, the name of a preset, or ``auto`` for a proposal.
-        model: name of the model that is to be trained.
+        model: that is to be trained: its name, or the file that defines it.
         figures: folder for a figure of each finding.
         fix: new folder for a copy without what can be repaired safely; one inside it for each of several.
 
@@ -40,12 +40,11 @@ def check(
         UsageError: an unknown model, or ``fix`` without a map that can be written anew.
         DataError: a folder or file cannot be read or written.
     """
-    get_model(model)
     places = [logs] if isinstance(logs, str | Path) else logs
     result = check_logs(
         [Path(place) for place in places],
         map=map,
-        model=model,
+        model=resolve_model(model).name,
         figures=None if figures is None else Path(figures),
         fix=None if fix is None else Path(fix),
     )

@@ -26,9 +26,10 @@ class ExportConfig:
     """
 
     run: tyro.conf.Positional[Path | None] = None
-    """Run folder of `pct fit`, or of `pct train`: then the mean of the network's answers is taken."""
+    """Run folder of `pct fit`, or of `pct train`: then the mean of the network's predictions is taken."""
     model: str | None = None
-    """In place of a run: a model with its default parameters; `pct models` lists them."""
+    """Without a run: a model with its default parameters, by name or by the Python file that defines it.
+    With a run: the file that defines the run's model."""
     vehicle: str | None = None
     """With --model: the parameters of a named vehicle, e.g. f1tenth; the model's own (a 1:10 car) when
     left out."""
@@ -42,10 +43,10 @@ class ExportConfig:
 
     def validate(self) -> None:
         """Raise UsageError for flags that cannot be used together."""
-        if (self.run is None) == (self.model is None):
-            raise UsageError("expected a run folder or `model=NAME`, one of the two")
-        if self.vehicle is not None and self.model is None:
-            raise UsageError("`vehicle` goes with `model`: a run has its own parameters")
+        if self.run is None and self.model is None:
+            raise UsageError("expected a run folder or `model=NAME`")
+        if self.run is not None and self.vehicle is not None:
+            raise UsageError("`vehicle` goes with `model` alone: a run has its own parameters")
 
 
 CONFIG = ExportConfig
@@ -57,11 +58,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     import jax
 
     from pct.cli.folders import keep_compiled_code
+    from pct.dynamics import resolve_model
     from pct.export.c import export_c, prefix_of
     from pct.export.source import from_model, from_run
 
     keep_compiled_code(jax)
-    source = from_model(args.model or "", args.vehicle) if args.run is None else from_run(args.run)
+    if args.run is None:
+        source = from_model(args.model or "", args.vehicle)
+    else:
+        if args.model is not None:
+            resolve_model(args.model)
+        source = from_run(args.run)
     if source.is_mean:
         _note("note: the file holds the mean of the network's predictions as constants, not the network")
     if source.left_out:

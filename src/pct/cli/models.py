@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pct.cli.flags import DebugFlags, parse
-from pct.dynamics import MODEL_SPECS, Channel, ModelSpec, get_model
+from pct.dynamics import MODEL_SPECS, Channel, ModelSpec, resolve_model
 from pct.dynamics.registry import load_installed_models
 from pct.dynamics.vehicles import VEHICLES
 
@@ -28,7 +28,9 @@ class ModelsConfig:
     """
 
     model: tyro.conf.Positional[str | None] = None
-    """Name of one model, e.g. singletrack; all models when left out."""
+    """One model: its name, e.g. singletrack, or a Python file that defines one. Default: all models."""
+    vehicles: bool = False
+    """Print the named vehicles alone."""
     common: tyro.conf.OmitArgPrefixes[DebugFlags] = dataclasses.field(default_factory=DebugFlags)
 
 
@@ -37,22 +39,23 @@ CONFIG = ModelsConfig
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the model's name, if any, and print."""
-    run(parse(ModelsConfig, argv, prog="pct models").model)
+    args = parse(ModelsConfig, argv, prog="pct models")
+    run(args.model, vehicles=args.vehicles)
 
 
-def run(model: str | None = None) -> None:
-    """Print the tables of one model, or of all, and the named vehicles.
+def run(model: str | None = None, *, vehicles: bool = False) -> None:
+    """Print the tables of one model, or of all, and the named vehicles; or the vehicles alone.
 
     Raises:
-        UsageError: an unknown model, with the known ones.
+        UsageError: an unknown model, with the known ones, or a file that defines none.
     """
     load_installed_models()
-    names = sorted(MODEL_SPECS) if model is None else [get_model(model).name]
+    specs = [MODEL_SPECS[name] for name in sorted(MODEL_SPECS)] if model is None else [resolve_model(model)]
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = WIDTH
-    for name in names:
-        _print_model(console, MODEL_SPECS[name])
+    for spec in [] if vehicles else specs:
+        _print_model(console, spec)
     table = _table("vehicle", "what it is")
     for name, vehicle in VEHICLES.items():
         table.add_row(name, vehicle.doc)

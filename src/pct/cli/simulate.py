@@ -31,7 +31,7 @@ class SimulateConfig:
     output: Path
     """The new dataset folder; an existing one is refused."""
     model: str = "singletrack"
-    """Model that is driven; `pct models` lists them."""
+    """Model that is driven: a name, or a Python file that defines one; `pct models` lists them."""
     vehicle: str | None = None
     """Parameters of a named vehicle, e.g. f1tenth; the model's own (a 1:10 car) when left out."""
     recordings: int = 12
@@ -73,11 +73,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: SimulateConfig) -> None:
     """`main` of flags that are read."""
-    from pct.dynamics import get_model
+    from pct.dynamics import resolve_model
     from pct.dynamics.vehicles import with_vehicle
     from pct.simulation.dataset import simulate_dataset
 
-    spec = get_model(args.model)
+    spec = resolve_model(args.model)
     if args.vehicle is not None:
         spec = with_vehicle(spec, args.vehicle)
     recordings = simulate_dataset(

@@ -6,16 +6,20 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from pct.dynamics.core import ModelSpec
-from pct.dynamics.registry import get_model
+from pct.dynamics.registry import get_model, resolve_model
 from pct.dynamics.vehicles import with_vehicle
 from pct.errors import DataError
 from pct.measurement.chain import effects_of
 from pct.runs.models import FIT, NETWORK, load_fit, spec_from_table
+
+if TYPE_CHECKING:
+    from pct.optimization.constants.fitted import FittedModel
+    from pct.optimization.network.trained import TrainedModel
 
 PREDICTED = "pct_predicted_params.json"
 
@@ -56,12 +60,12 @@ class Source:
 
 
 def from_model(name: str, vehicle: str | None = None) -> Source:
-    """A registered model with its default parameters, or those of a named vehicle.
+    """A model, by its name or file, with its default parameters, or those of a named vehicle.
 
     Raises:
         UsageError: an unknown model or vehicle, with the known ones.
     """
-    spec = get_model(name)
+    spec = resolve_model(name)
     origin = "default"
     if vehicle is not None:
         spec = with_vehicle(spec, vehicle)
@@ -70,8 +74,18 @@ def from_model(name: str, vehicle: str | None = None) -> Source:
         spec,
         {row.name: _in_shape(spec, row.name, spec.default_params[row.name]) for row in spec.parameters},
         {row.name: origin for row in spec.parameters},
-        f"defaults of {f'the vehicle {vehicle}' if vehicle else 'the model (a 1:10 car)'}, not identified",
+        f"defaults of the {f'vehicle {vehicle}' if vehicle else 'model'}, not identified",
     )
+
+
+def from_fit(fitted: FittedModel, title: str) -> Source:
+    """The vehicle model of a fit with the fitted values; ``title`` says where they come from."""
+    return _identified(fitted, fitted.params, title)
+
+
+def from_network(trained: TrainedModel, means: Mapping[str, Any], title: str) -> Source:
+    """The vehicle model of a trained network with the mean of its predictions by parameter."""
+    return dataclasses.replace(_identified(trained, means, title), is_mean=True)
 
 
 def from_run(run: Path) -> Source:
@@ -80,31 +94,35 @@ def from_run(run: Path) -> Source:
     Raises:
         DataError: there is no such folder, no model in it, or it is damaged.
     """
+    name = run.resolve().name
     if (run / NETWORK).is_file():
-        spec, dt, integrator, substeps = _network_facts(run / NETWORK)
-        found = _mean_answers(run / PREDICTED, spec)
-        title = f"{run.resolve().name} of `pct train`: mean of the network's predictions on its training data"
-        return dataclasses.replace(
-            _of_run(spec, found, title), integrator_name=integrator, substeps=substeps, dt=dt, is_mean=True
-        )
+        model = _network_facts(run / NETWORK)
+        title = f"{name} of `pct train`: mean of the network's predictions on its training data"
+        means = _mean_predictions(run / PREDICTED, model.spec)
+        return dataclasses.replace(_identified(model, means, title), is_mean=True)
     if (run / FIT).is_file():
-        fitted = load_fit(run)
-        title = f"{run.resolve().name} of `pct fit`: constants fitted to driving logs"
-        return dataclasses.replace(
-            _of_run(fitted.spec, fitted.params, title),
-            integrator_name=fitted.integrator_name,
-            substeps=fitted.substeps,
-            dt=fitted.dt,
-        )
-    found_there = f"a folder without {FIT} and {NETWORK}" if run.is_dir() else "no folder"
+        return from_fit(load_fit(run), f"{name} of `pct fit`: constants fitted to driving logs")
+    what = f"a folder without {FIT} and {NETWORK}" if run.is_dir() else "no folder"
     raise DataError(
-        f"{run}: expected the folder of a finished run, found {found_there}: "
+        f"{run}: expected the folder of a finished run, found {what}: "
         "give the folder that `pct fit` or `pct train` printed"
     )
 
 
-def _of_run(spec: ModelSpec, found: Mapping[str, Any], title: str) -> Source:
-    """The vehicle's own model behind that of a run, with the values that were found."""
+class _Network(NamedTuple):
+    """What the description of a trained network says of its model."""
+
+    spec: ModelSpec
+    dt: float
+    integrator_name: str
+    substeps: int
+
+
+def _identified(
+    model: FittedModel | TrainedModel | _Network, identified: Mapping[str, Any], title: str
+) -> Source:
+    """The vehicle's own model behind that of a run, with the values that were identified."""
+    spec = model.spec
     own = get_model(spec.name)
     names = [row.name for row in own.parameters]
     plain = dataclasses.replace(
@@ -113,12 +131,15 @@ def _of_run(spec: ModelSpec, found: Mapping[str, Any], title: str) -> Source:
         param_bounds={name: spec.param_bounds[name] for name in names},
         default_params={name: spec.default_params[name] for name in names},
     )
-    values = {**spec.default_params, **found}
+    values = {**spec.default_params, **identified}
     return Source(
         plain,
         {name: _in_shape(plain, name, values[name]) for name in names},
-        {name: "learned" if name in found else "held" for name in names},
+        {name: "learned" if name in identified else "held" for name in names},
         title,
+        model.integrator_name,
+        model.substeps,
+        model.dt,
         left_out=_left_out(spec, values),
     )
 
@@ -135,29 +156,24 @@ def _left_out(spec: ModelSpec, values: Mapping[str, Any]) -> tuple[str, ...]:
     return (*lines, *(effect.note for effect in effects_of(spec) if effect.note))
 
 
-def _network_facts(path: Path) -> tuple[ModelSpec, float, str, int]:
+def _network_facts(path: Path) -> _Network:
     try:
         saved = json.loads(path.read_text())
-        return (
-            spec_from_table(saved),
-            float(saved["dt"]),
-            str(saved["integrator"]),
-            int(saved["substeps"]),
-        )
+        spec = spec_from_table(saved)
+        return _Network(spec, float(saved["dt"]), str(saved["integrator"]), int(saved["substeps"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: expected the description of a trained network ({error})") from None
 
 
-def _mean_answers(path: Path, spec: ModelSpec) -> dict[str, Any]:
+def _mean_predictions(path: Path, spec: ModelSpec) -> dict[str, Any]:
     try:
         saved = json.loads(path.read_text())
-        found = {name: np.asarray(saved[name]["mean"], float) for name in spec.param_keys}
+        return {name: np.asarray(saved[name]["mean"], float) for name in spec.param_keys}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{path}: expected the parameters that the network predicts ({error}): training writes them at "
             "its end; copy the file here if `output` put it elsewhere"
         ) from None
-    return found
 
 
 def _in_shape(spec: ModelSpec, name: str, value: Any) -> Any:

@@ -19,7 +19,7 @@ def simulate_dataset(
     Args:
         output: the new folder; an existing one is refused.
         spec: the model that drives.
-        car: name of the vehicle whose parameters it has; the model's own (a 1:10 car) when left out.
+        car: name of the vehicle whose parameters it has; the model's own when left out.
         settings: further arguments of `simulate`.
 
     Returns:
@@ -43,6 +43,6 @@ def simulate_dataset(
         },
     }
     write_dataset(
-        Path(output), recordings, vehicle=f"simulated {car or '1:10 car'}, model {spec.name}", notes=notes
+        Path(output), recordings, vehicle=f"simulated {car or 'vehicle'}, model {spec.name}", notes=notes
     )
     return recordings
