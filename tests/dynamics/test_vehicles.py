@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pct.dynamics import MODEL_SPECS, ModelSpec
-from pct.dynamics.vehicles import VEHICLES, with_vehicle
+from pct.dynamics.vehicles import VEHICLES, Vehicle, register_vehicle, with_vehicle
 from pct.errors import UsageError
 
 
@@ -55,5 +55,13 @@ def test_axles_stay_on_the_road(vehicle: str) -> None:
 
 
 def test_an_unknown_vehicle_lists_the_known() -> None:
-    with pytest.raises(UsageError, match=r"unknown vehicle 'truck'\..*f1tenth, bmw-320i, av-21, orca"):
+    with pytest.raises(UsageError, match=r"unknown vehicle 'truck'\..*Known: av-21, bmw-320i, f1tenth, orca"):
         with_vehicle(MODEL_SPECS["singletrack"], "truck")
+
+
+def test_an_unknown_parameter_of_a_vehicle_is_refused() -> None:
+    with pytest.raises(UsageError, match="unknown parameter 'C_sf' of vehicle 'cart': did you mean 'C_Sf'"):
+        register_vehicle("cart", Vehicle("a cart", {"m": 2.0, "C_sf": 4.0}))
+    assert "cart" not in VEHICLES
+    with pytest.raises(ValueError, match="already registered"):
+        register_vehicle("orca", Vehicle("another", {}))

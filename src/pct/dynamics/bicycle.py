@@ -134,6 +134,16 @@ def rolling_slip_angle(tan_delta: Array, p: Any, xp: Any) -> Array:
     return xp.arctan(p.lr * tan_delta / (p.lf + p.lr))
 
 
+def linear_side_force(axle: str, slip: Array, p: Any, xp: Any) -> Array:
+    """Side force of an axle's linear tyres in N under its static load."""
+    return p.mu * (p.C_Sf if axle == "front" else p.C_Sr) * static_load(axle, p) * slip
+
+
+def static_load(axle: str, p: Any) -> Array:
+    """Load of an axle at rest in N."""
+    return p.m * GRAVITY * (p.lr if axle == "front" else p.lf) / (p.lf + p.lr)
+
+
 def straight_line_range(v: float, lf: float, lr: float) -> dict[str, tuple[Any, Any, Any]]:
     """Matrices of the rolling car linearised about straight driving, with bounds.
 

@@ -126,6 +126,7 @@ class ModelSpec:
         pose: names of the channels for position along x, along y and heading.
         pose_invariant: whether the equations look the same from every position and heading; where not,
             they hold in the frame of the window's first pose.
+        side_force, drive_force, physical: what curves are drawn of, see `define_model`.
         hidden: states behind those of the table that no log holds; the equations have them last.
         measurement: the sensor and actuator errors between model and log, see
             `pct.measurement`; None for none.
@@ -146,6 +147,9 @@ class ModelSpec:
     derivative: Callable[..., Any]
     pose: tuple[str, str, str] = ("x", "y", "psi")
     pose_invariant: bool = True
+    side_force: Callable[..., Any] | None = None
+    drive_force: Callable[..., Any] | None = None
+    physical: Callable[..., Mapping[str, Any]] | None = None
     hidden: tuple[Channel, ...] = ()
     measurement: Any = None
     param_keys: tuple[str, ...] = FROM_TABLES
@@ -358,14 +362,27 @@ def define_model(
     derivative: Callable[..., Any],
     pose: tuple[str, str, str] = ("x", "y", "psi"),
     pose_invariant: bool = True,
+    side_force: Callable[..., Any] | None = None,
+    drive_force: Callable[..., Any] | None = None,
+    physical: Callable[..., Mapping[str, Any]] | None = None,
 ) -> ModelSpec:
     """A `ModelSpec` from its tables.
+
+    With `side_force` a fit has curves of its tyres. They need the parameters ``m, lf, lr, v_blend_high``, and
+    of `physical` or the table the states ``delta, psi_dot`` and ``vx, vy`` or ``v, beta``.
 
     Args:
         derivative: ``derivative(x, u, p, xp)`` with a named tuple of states, one of controls and one of
             parameters, each entry an array of any common batch shape (array parameters carry their own
             axes last), and the array namespace. Returns ``x._replace(...)`` with every time derivative.
             Pure, and finite with finite gradients over the whole documented range, standstill included.
+        pose, pose_invariant: see `ModelSpec`.
+        side_force: ``side_force(axle, slip, p, xp)``: side force of the axle ``front`` or ``rear`` in N under
+            its static load, positive to the left, at a slip angle in rad, positive where that turns the force
+            to the left.
+        drive_force: ``drive_force(vx, drive, p, xp)``: force along the car in N at a speed in m/s under a
+            drive command.
+        physical: ``physical(states, p)``: states by name behind those that the sensors show.
     """
     return ModelSpec(
         name,
@@ -375,6 +392,9 @@ def define_model(
         derivative=derivative,
         pose=pose,
         pose_invariant=pose_invariant,
+        side_force=side_force,
+        drive_force=drive_force,
+        physical=physical,
     )
 
 

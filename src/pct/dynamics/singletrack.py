@@ -23,5 +23,6 @@ SINGLETRACK = register_model_spec(
         controls=channels.STEERING_AND_DRIVE,
         parameters=(*bicycle.SINGLE_TRACK, *LIMITS),
         derivative=derivative,
+        side_force=bicycle.linear_side_force,
     )
 )

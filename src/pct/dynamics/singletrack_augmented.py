@@ -5,6 +5,7 @@ angle, the longitudinal acceleration, the yaw rate and the slip angle; the equat
 model run on the physical values. With gains one and biases zero it is `singletrack`, digit for digit.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from pct.dynamics import bicycle, channels
@@ -37,6 +38,17 @@ def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
     )
 
 
+def physical(states: Mapping[str, Any], p: Any) -> dict[str, Any]:
+    """The physical states behind those that the sensors show."""
+    return {
+        **states,
+        **{
+            name: float(getattr(p, f"alpha_{name}")) * states[name] + float(getattr(p, f"beta_{name}"))
+            for name in ("delta", "psi_dot", "beta")
+        },
+    }
+
+
 def _gain(name: str, symbol: str, quantity: str, role: str) -> Parameter:
     doc = f"gain on the {quantity}"
     return Parameter(f"alpha_{name}", rf"\alpha_{{{symbol}}}", "1", 0.7, 1.3, 1.0, doc, role=role)
@@ -67,5 +79,7 @@ SINGLETRACK_AUGMENTED = register_model_spec(
         controls=channels.STEERING_AND_DRIVE,
         parameters=(*bicycle.SINGLE_TRACK, *SENSORS, *LIMITS),
         derivative=derivative,
+        side_force=bicycle.linear_side_force,
+        physical=physical,
     )
 )

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from pct.dynamics import bicycle, channels
 from pct.dynamics.core import Parameter, define_model, register_model_spec
 from pct.dynamics.limits import GRAVITY, LIMITS, limit_acceleration, limit_friction, limit_steering_rate
-from pct.dynamics.tires import COMBINED_SLIP, combined_slip_forces
+from pct.dynamics.tires import COMBINED_SLIP, combined_slip_forces, lateral_force
 from pct.types import Array
 
 
@@ -95,6 +95,11 @@ def slipping_rates(x: Any, delta_dot: Array, accel: Array, p: Any, xp: Any) -> R
         omega_f=wheel_rate(x.omega_f, torque_front, load_front, along_front, hub_front, p, xp),
         omega_r=wheel_rate(x.omega_r, torque_rear, load_rear, along_rear, hub_rear, p, xp),
     )
+
+
+def side_force(axle: str, slip: Array, p: Any, xp: Any) -> Array:
+    """Side force of an axle in N under its static load, where its wheels do not slip along."""
+    return lateral_force(-slip, bicycle.static_load(axle, p), p, xp)
 
 
 def wheel_rate(
@@ -202,5 +207,6 @@ SINGLETRACK_DRIFT = register_model_spec(
         controls=channels.STEERING_AND_DRIVE,
         parameters=(*CAR, *COMBINED_SLIP, *WHEELS, *LIMITS),
         derivative=derivative,
+        side_force=side_force,
     )
 )

@@ -84,6 +84,17 @@ def longitudinal_force(vx: Array, direction: Array, drive: Array, p: Any, xp: An
     return motor - direction * (p.C_r0 + p.C_r2 * speed**2 - p.C_b * pull)
 
 
+def drive_force(vx: Array, drive: Array, p: Any, xp: Any) -> Array:
+    """`longitudinal_force` on the way forward."""
+    return longitudinal_force(vx, 1.0, drive, p, xp)
+
+
+def side_force(axle: str, slip: Array, p: Any, xp: Any) -> Array:
+    """Side force of an axle in N under its static load."""
+    B, C, D, E, S_h, S_v = (getattr(p, f"{name}{axle[0]}") for name in ("B_", "C_", "D_", "E_", "S_h", "S_v"))
+    return magic_formula(slip + S_h, B, C, D, E, xp) + S_v
+
+
 def slipping_rates(x: Any, direction: Array, force: Array, p: Any, xp: Any) -> tuple[Array, Array, Array]:
     """Rates of vx and vy in m/s^2 and of the yaw rate in rad/s^2 with slipping tyres.
 
@@ -209,5 +220,7 @@ SINGLETRACK_PACEJKA = register_model_spec(
         controls=(channels.DELTA_DOT, channels.DRIVE),
         parameters=(*TYRES, *DRIVETRAIN, *CAR, *LIMITS[:4]),
         derivative=derivative,
+        side_force=side_force,
+        drive_force=drive_force,
     )
 )  # fmt: skip

@@ -11,9 +11,10 @@ from pct.dynamics import MODEL_SPECS, flatten_bounds
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params, with_fixed
 from pct.measurement import Measurement, with_measurement
-from pct.optimization.constants.curves import NORMAL_95, TYRES, Curves, curves_table, make_curves
+from pct.optimization.constants.curves import NORMAL_95, Curves, curves_table, make_curves
 from pct.optimization.constants.estimate import Fit
 
+TYRES = [name for name, spec in MODEL_SPECS.items() if spec.side_force is not None]
 PACEJKA = MODEL_SPECS["singletrack-pacejka"]
 
 

@@ -1,4 +1,4 @@
-"""Curves that a fit tells, with bands: side force of each axle, handling, and drive force.
+"""Curves of a fit, with bands: side force of each axle, handling, and drive force.
 
 They stay meaningful where the numbers of a formula do not: another B with another C may give the same force
 at every slip angle that was driven. The bands are the fit's covariance carried over to the curve (delta
@@ -19,10 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pct.dynamics.bicycle import static_load
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.limits import GRAVITY
-from pct.dynamics.singletrack_pacejka import longitudinal_force
-from pct.dynamics.tires import lateral_force, magic_formula
 from pct.measurement.chain import vehicle_motion
 from pct.optimization.constants.estimate import Fit
 from pct.types import Array, Float
@@ -80,19 +79,6 @@ class Curves(NamedTuple):
     drive_force: dict[float, Curve]
 
 
-class Tyres(NamedTuple):
-    """Tyres of a model.
-
-    Attributes:
-        force: ``force(axle, slip, p, xp)``: side force of an axle in N under its static load, positive to the
-            left, at a slip angle in rad, positive where that turns the force to the left.
-        physical: ``physical(states, p)``: the states, by name, behind those that the sensors show.
-    """
-
-    force: Callable[[str, Array, Any, Any], Array]
-    physical: Callable[[Mapping[str, Any], Any], Mapping[str, Any]] = lambda states, p: states
-
-
 def make_curves(
     fit: Fit, spec: ModelSpec, states: Float[np.ndarray, "... S"], controls: Float[np.ndarray, "... C"]
 ) -> Curves | None:
@@ -107,16 +93,16 @@ def make_curves(
     Returns:
         None for a model without tyres, or where the drive never left the speeds at which the model rolls.
     """
-    tyres = TYRES.get(spec.name)
-    if tyres is None:
+    tyre = spec.side_force
+    if tyre is None or not {"m", "lf", "lr", "v_blend_high"} <= set(spec.default_params):
         return None
     carried = _carrier(fit, spec)
     p = SimpleNamespace(**{**spec.default_params, **fit.params(spec)})
     columns = dict(zip(spec.state_names, np.moveaxis(np.asarray(states, float), -1, 0), strict=True))
-    moving = _vehicle_states(spec, tyres, columns, p)
-    slips = _slip_angles(moving, p)
-    if slips is None:
+    moving = _vehicle_states(spec, columns, p)
+    if moving is None or not moving["vx"].size:
         return None
+    slips = _slip_angles(moving, p)
     relative = "m" in spec.param_keys
     side_force, grids = {}, {}
     for axle, slip in zip(AXLES, slips, strict=True):
@@ -125,15 +111,15 @@ def make_curves(
         grids[axle] = np.linspace(-most, most, POINTS)
 
         def force(p: Any, axle: str = axle) -> Array:
-            newtons = tyres.force(axle, grids[axle], p, np)
-            return newtons / _static_load(axle, p) if relative else newtons
+            newtons = tyre(axle, grids[axle], p, np)
+            return newtons / static_load(axle, p) if relative else newtons
 
         side_force[axle] = Curve(grids[axle], *carried(force), (low, high))
-    value, std = carried(lambda p: np.atleast_1d(_understeer_gradient(tyres, p)))
+    value, std = carried(lambda p: np.atleast_1d(_understeer_gradient(tyre, p)))
     return Curves(
         side_force,
         "1" if relative else "N",
-        _handling(tyres, carried, p, grids, moving),
+        _handling(tyre, carried, p, grids, moving),
         (float(value[0]), float(std[0])),
         _drive_forces(spec, carried, p, moving, controls),
     )
@@ -171,6 +157,7 @@ def _curve_table(curve: Curve, over: str, x_unit: str, unit: str) -> dict[str, A
 
 
 Carrier = Callable[[Callable[[Any], Any]], tuple[np.ndarray, np.ndarray]]
+Tyre = Callable[..., Array]
 
 
 def _carrier(fit: Fit, spec: ModelSpec) -> Carrier:
@@ -200,47 +187,41 @@ def _carrier(fit: Fit, spec: ModelSpec) -> Carrier:
     return carried
 
 
-def _vehicle_states(
-    spec: ModelSpec, tyres: Tyres, states: Mapping[str, Any], p: Any
-) -> dict[str, np.ndarray]:
-    """``vx, vy, psi_dot, delta`` of the car itself where it is fast enough to slip, (N,) each.
+def _vehicle_states(spec: ModelSpec, states: Mapping[str, Any], p: Any) -> dict[str, np.ndarray] | None:
+    """``vx, vy, psi_dot, delta`` of the car itself where it is fast enough to slip, (N,) each; None without.
 
     Behind sensors with a steering ratio or a lever arm these are undone; lags and biases, which are small
     beside the range of a drive, are not.
     """
-    columns = {name: np.asarray(values) for name, values in tyres.physical(states, p).items()}
-    if "vx" not in columns:
+    shown = states if spec.physical is None else spec.physical(states, p)
+    columns = {name: np.asarray(values) for name, values in shown.items()}
+    if "vx" not in columns and {"v", "beta"} <= set(columns):
         columns["vx"] = columns["v"] * np.cos(columns["beta"])
         columns["vy"] = columns["v"] * np.sin(columns["beta"])
     columns = vehicle_motion(spec, p, columns, np)
+    if not {"vx", "vy", "psi_dot", "delta"} <= set(columns):
+        return None
     fast = columns["vx"] >= float(p.v_blend_high)
     return {name: columns[name][fast] for name in ("vx", "vy", "psi_dot", "delta")}
 
 
-def _slip_angles(moving: Mapping[str, np.ndarray], p: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    """Slip angles in front and behind in rad; None where the car never slipped."""
-    if not moving["vx"].size:
-        return None
+def _slip_angles(moving: Mapping[str, np.ndarray], p: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Slip angles in front and behind in rad."""
     lf, lr = float(p.lf), float(p.lr)
     front = moving["delta"] - np.arctan((moving["vy"] + lf * moving["psi_dot"]) / moving["vx"])
     rear = np.arctan((lr * moving["psi_dot"] - moving["vy"]) / moving["vx"])
     return front, rear
 
 
-def _static_load(axle: str, p: Any) -> Array:
-    """Load of an axle at rest in N."""
-    return p.m * GRAVITY * (p.lr if axle == "front" else p.lf) / (p.lf + p.lr)
-
-
-def _understeer_gradient(tyres: Tyres, p: Any) -> Array:
+def _understeer_gradient(tyre: Tyre, p: Any) -> Array:
     """m / L (lr / C_f - lf / C_r) with the axles' slopes at zero slip, in rad s^2/m [1]."""
     ends = np.array([-SLIP_STEP, SLIP_STEP])
-    slopes = [np.diff(tyres.force(axle, ends, p, np))[0] / (2 * SLIP_STEP) for axle in AXLES]
+    slopes = [np.diff(tyre(axle, ends, p, np))[0] / (2 * SLIP_STEP) for axle in AXLES]
     return p.m / (p.lf + p.lr) * (p.lr / slopes[0] - p.lf / slopes[1])
 
 
 def _handling(
-    tyres: Tyres,
+    tyre: Tyre,
     carried: Carrier,
     p: Any,
     grids: Mapping[str, np.ndarray],
@@ -249,7 +230,7 @@ def _handling(
     """The handling diagram [2]: both axles' slip angles at the same lateral acceleration, steady."""
 
     def acceleration(axle: str, slip: Array, p: Any) -> Array:
-        return GRAVITY * tyres.force(axle, slip, p, np) / _static_load(axle, p)
+        return GRAVITY * tyre(axle, slip, p, np) / static_load(axle, p)
 
     rising = {}
     for axle, slip in grids.items():
@@ -281,7 +262,8 @@ def _drive_forces(
     """Force along the car over speed at the strongest braking that was commanded, coasting and full drive."""
     columns = dict(zip(spec.control_names, np.moveaxis(np.asarray(controls, float), -1, 0), strict=True))
     columns = vehicle_motion(spec, p, columns, np)
-    if "drive" not in columns:
+    drive_force = spec.drive_force
+    if drive_force is None or "drive" not in columns:
         return {}
     low, high = (float(end) for end in np.quantile(columns["drive"], REACHED))
     slow, fast = (float(end) for end in np.quantile(moving["vx"], REACHED))
@@ -290,40 +272,7 @@ def _drive_forces(
     for command in dict.fromkeys((high, 0.0, low)):
 
         def force(p: Any, command: float = command) -> Array:
-            return longitudinal_force(speed, 1.0, command, p, np)
+            return drive_force(speed, command, p, np)
 
         curves[command] = Curve(speed, *carried(force), (slow, fast))
     return curves
-
-
-def _linear(axle: str, slip: Array, p: Any, xp: Any) -> Array:
-    stiffness = p.C_Sf if axle == "front" else p.C_Sr
-    return p.mu * stiffness * _static_load(axle, p) * slip
-
-
-def _magic(axle: str, slip: Array, p: Any, xp: Any) -> Array:
-    B, C, D, E, S_h, S_v = (getattr(p, f"{name}{axle[0]}") for name in ("B_", "C_", "D_", "E_", "S_h", "S_v"))
-    return magic_formula(slip + S_h, B, C, D, E, xp) + S_v
-
-
-def _combined(axle: str, slip: Array, p: Any, xp: Any) -> Array:
-    return lateral_force(-slip, _static_load(axle, p), p, xp)
-
-
-def _behind_sensors(states: Mapping[str, Any], p: Any) -> dict[str, Any]:
-    shown = {"delta", "psi_dot", "beta"}
-    return {
-        name: float(getattr(p, f"alpha_{name}")) * values + float(getattr(p, f"beta_{name}"))
-        if name in shown
-        else values
-        for name, values in states.items()
-    }
-
-
-TYRES: Mapping[str, Tyres] = {
-    "singletrack": Tyres(_linear),
-    "singletrack-augmented": Tyres(_linear, _behind_sensors),
-    "singletrack-pacejka": Tyres(_magic),
-    "singletrack-drift": Tyres(_combined),
-}
-"""Tyres by model, read from the model's own parameters."""
