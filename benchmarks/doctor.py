@@ -27,8 +27,9 @@ import numpy as np
 import pct.simulation.manoeuvres
 from pct.doctor import Finding, Recording, examine, examine_all
 from pct.dynamics import MODEL_SPECS
+from pct.dynamics.channels import known_channels
 from pct.dynamics.vehicles import with_vehicle
-from pct.simulation import RESOLUTION, SENSOR_NOISE, simulate
+from pct.simulation import RESOLUTION, simulate
 
 DURATION = 40.0
 # A slip angle in rad that only a spinning car has.
@@ -42,7 +43,7 @@ class Profile(NamedTuple):
         model, vehicle: as `pct simulate` takes them.
         speed: lowest and highest speed aimed at in m/s.
         dt: logging step in s.
-        noise: range of the multiplier of `SENSOR_NOISE`.
+        noise: range of the multiplier of the channels' sensor noise.
         size: length of the car over that of a 1:10 one.
         fixed: parameters in place of the defaults.
         grip: largest share of the friction that the driver asks for.
@@ -149,7 +150,7 @@ def equip(drive: Drive, rng: np.random.Generator) -> Car:
         if beta is not None:
             exact["beta"] = beta
     factor = rng.uniform(*drive.profile.noise)
-    sizes = {**SENSOR_NOISE, "ax": 0.15, "ay": 0.15}
+    sizes = {channel.name: channel.noise for channel in known_channels().values()}
     noise = {name: factor * sizes[name] * rng.uniform(0.7, 1.4) for name in exact}
     return Car(drive, exact, noise)
 

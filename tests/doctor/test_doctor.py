@@ -16,15 +16,15 @@ from pct.doctor import Recording, examine, examine_all, read_recordings
 from pct.doctor.finding import Finding, confidence
 from pct.doctor.splits import leaks
 from pct.doctor.statistics import agreement, effective_rows, noise_of
+from pct.dynamics.channels import known_channels
 from pct.errors import DataError
 from pct.plots import plot_finding
 from pct.recordings.folder import read_folder
 from pct.recordings.trajectory import Trajectory, read_dataset, write_dataset
-from pct.simulation import SENSOR_NOISE
 
 DT = 0.02
 WHEELBASE = 0.33
-NOISE = {**SENSOR_NOISE, "ax": 0.15, "ay": 0.15}
+NOISE = {channel.name: channel.noise for channel in known_channels().values() if channel.noise}
 Channels = dict[str, np.ndarray]
 
 

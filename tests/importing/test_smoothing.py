@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pct.dynamics import MODEL_SPECS
+from pct.dynamics.channels import known_channels
 from pct.errors import DataError
 from pct.importing import kalman, smoothing
 from pct.importing.kalman import Sensors, fit_noise, look_back, run_filter, score
@@ -14,7 +15,7 @@ from pct.importing.smoothing import find_sensors, smooth
 from pct.logs.spool import Spool
 from pct.recordings.derive import forward_difference, slip_angle, speed
 from pct.recordings.trajectory import Trajectory
-from pct.simulation import SENSOR_NOISE, simulate
+from pct.simulation import simulate
 from pct.types import Column
 
 DT = 0.02
@@ -145,7 +146,7 @@ def test_innovations_are_as_large_as_expected(model: str) -> None:
 def test_noise_of_each_sensor_is_found() -> None:
     sensors = fitted("singletrack-pacejka")
     for name, noise in zip(sensors.names, sensors.noise, strict=True):
-        assert 0.8 < noise / SENSOR_NOISE[name] < 1.25, name
+        assert 0.8 < noise / known_channels()[name].noise < 1.25, name
 
 
 def test_a_sensor_that_contradicts_the_others_hardly_counts() -> None:

@@ -11,10 +11,11 @@ import pytest
 
 from pct.cli.simulate import SimulateConfig, main, run
 from pct.dynamics import MODEL_SPECS
+from pct.dynamics.channels import known_channels
 from pct.errors import DataError, UsageError
 from pct.recordings.trajectory import Trajectory, read_dataset
 from pct.rollout.integration import integrate_rk4
-from pct.simulation import SENSOR_NOISE, _drivable, simulate
+from pct.simulation import _drivable, simulate
 
 SINGLETRACK = MODEL_SPECS["singletrack"]
 DRIVABLE = [name for name, spec in MODEL_SPECS.items() if _drivable(spec)]
@@ -103,8 +104,8 @@ def test_sensor_noise_is_white_and_of_the_stated_size() -> None:
     exact, noisy = (drive(recordings=1, duration=60.0, noise=noise)[0] for noise in (0.0, 1.0))
     for name in SINGLETRACK.state_names:
         error = noisy.channels[name] - exact.channels[name]
-        assert abs(error.mean()) < 0.15 * SENSOR_NOISE[name]
-        np.testing.assert_allclose(error.std(), SENSOR_NOISE[name], rtol=0.08)
+        assert abs(error.mean()) < 0.15 * known_channels()[name].noise
+        np.testing.assert_allclose(error.std(), known_channels()[name].noise, rtol=0.08)
         assert abs(np.corrcoef(error[1:], error[:-1])[0, 1]) < 0.1
     for name in (*SINGLETRACK.control_names, "truth.mu"):
         np.testing.assert_array_equal(noisy.channels[name], exact.channels[name])
@@ -203,7 +204,7 @@ def test_dataset_says_how_it_was_made(tmp_path: Path) -> None:
     run(SimulateConfig(tmp_path / "set", recordings=1, duration=2.0, noise=2.0, seed=3))
     manifest = json.loads((tmp_path / "set" / "dataset.json").read_text())
     assert manifest["notes"]["simulator"]["seed"] == 3
-    assert manifest["notes"]["sensor_noise"]["v"] == 2.0 * SENSOR_NOISE["v"]
+    assert manifest["notes"]["sensor_noise"]["v"] == 2.0 * known_channels()["v"].noise
     assert manifest["columns"]["truth.mu"] == {"unit": "1", "origin": "truth"}
     (trajectory,) = read_dataset(tmp_path / "set")
     assert len(trajectory) == 40

@@ -7,8 +7,7 @@ import numpy as np
 from pct.doctor.finding import Panel
 from pct.doctor.recording import Recording, unwrapped
 from pct.doctor.statistics import LEAST_ROWS, Column, noise_of
-from pct.dynamics.channels import known_channels
-from pct.recordings.trajectory import HEADINGS
+from pct.dynamics.channels import is_heading, known_channels
 from pct.types import Bool
 
 # Neighbouring second differences with a correlation below this are those of noise.
@@ -28,7 +27,7 @@ def moving_rows(recording: Recording) -> Bool[np.ndarray, " _"]:
         column = np.where(
             np.isfinite(column), column, np.nanmedian(column) if np.isfinite(column).any() else 0.0
         )
-        if name in ("x", "y", *HEADINGS):
+        if name in ("x", "y") or is_heading(name):
             step = max(2, round(0.25 / recording.dt))
             change = np.zeros(len(column))
             change[step:] = np.abs(column[step:] - column[:-step])
@@ -89,7 +88,7 @@ def median(values: Column, rows: int) -> Column:
 def unwrapped_column(recording: Recording, name: str) -> Column:
     """A channel as logged, headings without their jumps of a full turn, (N,)."""
     column = recording.channels[name].copy()
-    if name in HEADINGS:
+    if is_heading(name):
         good = np.isfinite(column)
         column[good] = unwrapped(column[good])
     return column

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pct.doctor.statistics import Column
+from pct.dynamics.channels import is_heading
 from pct.recordings.derive import derive
-from pct.recordings.trajectory import HEADINGS
 from pct.types import Bool, Int
 
 # A longer step than this many usual ones ends a piece.
@@ -123,7 +123,7 @@ class Recording:
             good = np.isfinite(column)
             if good.mean() < 0.5:
                 continue
-            known = unwrapped(column[good]) if name in HEADINGS else column[good]
+            known = unwrapped(column[good]) if is_heading(name) else column[good]
             columns[name] = np.interp(grid + self.delays.get(name, 0.0), time[good], known)
         return Piece(self.dt, float(time[0]), columns) if columns and len(grid) >= ROWS else None
 

@@ -38,7 +38,13 @@ class Channel:
         angle: whether residuals are wrapped to [-pi, pi).
         scale: size of an error that matters, in ``unit``; the loss divides by it.
         odd: whether the value changes sign when left and right are swapped.
-        limit: largest magnitude that any road vehicle shows, in ``unit``; data beyond it is refused.
+        limit: largest magnitude that any vehicle shows, in ``unit``; data beyond it is refused. Positions and
+            headings have none.
+        noise: standard deviation of its usual sensor, in ``unit``; simulated recordings have it.
+        typical: largest usual magnitude, in ``unit``: tests draw states up to it, and controls that nobody
+            steers are simulated up to it; 20 scales when left out.
+        held: whether a rollout holds it over a time step, as it does commands.
+        rate_of: name of the channel whose rate it is; it is derived from that where a log lacks it.
     """
 
     name: str
@@ -48,6 +54,19 @@ class Channel:
     scale: float = 1.0
     odd: bool = False
     limit: float = np.inf
+    noise: float = 0.0
+    typical: float = 0.0
+    held: bool = False
+    rate_of: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.typical:
+            object.__setattr__(self, "typical", 20.0 * self.scale)
+
+    @property
+    def heading(self) -> bool:
+        """Whether it is an angle that grows from turn to turn."""
+        return self.angle and not np.isfinite(self.limit)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

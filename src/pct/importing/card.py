@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from pct.dynamics.channels import is_heading
 from pct.logs.blocks import unwrap_if_needed
 from pct.recordings.derive import STANDSTILL, derive, local_parabola
 from pct.recordings.segments import distance
-from pct.recordings.trajectory import HEADINGS, MANIFEST, Trajectory
+from pct.recordings.trajectory import MANIFEST, Trajectory
 from pct.types import Column
 
 # As many rows are kept for figures and quantiles, and at least half of that.
@@ -136,7 +137,7 @@ def _coarse(trajectory: Trajectory) -> Trajectory:
         return trajectory
     columns = {
         name: unwrap_if_needed(trajectory.channels[name])[::step]
-        if name in HEADINGS
+        if is_heading(name)
         else trajectory.channels[name][::step]
         for name in SHOWN
         if name in trajectory.channels

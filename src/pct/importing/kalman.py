@@ -22,8 +22,8 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from pct.dynamics.channels import is_heading
 from pct.recordings.derive import STANDSTILL
-from pct.recordings.trajectory import HEADINGS
 from pct.types import Float, Int
 
 # A body in the plane: pose, velocities along and across it, yaw rate, and the rates of these three.
@@ -136,7 +136,7 @@ def run_filter(sensors: Sensors, starts: Int[np.ndarray, " B"], width: int, dt: 
         dt: time step in s.
     """
     each = np.arange(len(sensors.names))
-    turns = [i for i, name in enumerate(sensors.names) if name in HEADINGS]
+    turns = [i for i, name in enumerate(sensors.names) if is_heading(name)]
     state, cov = sensors.rough[starts], np.tile(_first_covariance(sensors), (len(starts), 1, 1))
     rest, drift = _rates(dt), _process_noise(sensors.walk, dt)
     left = []

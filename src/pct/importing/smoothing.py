@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pct.doctor.statistics import agreement, noise_of
-from pct.dynamics.channels import known_channels
+from pct.dynamics.channels import is_heading, known_channels
 from pct.errors import DataError
 from pct.importing.kalman import (
     PSI_DOT,
@@ -30,7 +30,7 @@ from pct.importing.kalman import (
 )
 from pct.logs.spool import Spool
 from pct.recordings.derive import STANDSTILL, derive, forward_difference, slip_angle, smooth_derivative, speed
-from pct.recordings.trajectory import HEADINGS, Trajectory
+from pct.recordings.trajectory import Trajectory
 from pct.types import Column, Float
 
 MEASURED = ("x", "y", "psi", "yaw", "course", "vx", "vy", "v", "beta", "psi_dot", "ax", "ay")
@@ -75,7 +75,7 @@ def _differentiate(trajectory: Trajectory) -> dict[str, Column]:
     for name in ("psi", "psi_dot", "vx", "vy", "v", "beta"):
         column = None if name in logged else derive(name, logged, dt)
         if column is not None:
-            new[name] = np.unwrap(column) if name in HEADINGS else column
+            new[name] = np.unwrap(column) if is_heading(name) else column
     for name, integral in (("delta_dot", "delta"), ("accel", "v")):
         column = new[integral] if integral in new else logged.get(integral)
         if name not in logged and column is not None:

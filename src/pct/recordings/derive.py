@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pct.dynamics.channels import is_heading, is_held, known_channels
 from pct.dynamics.core import Channel
 from pct.errors import DataError
-from pct.recordings.trajectory import HEADINGS, HELD, Trajectory
+from pct.recordings.trajectory import Trajectory
 from pct.types import Array, Column, Float
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def with_channels(trajectory: Trajectory, channels: tuple[Channel, ...], *, held
         column = derive(channel.name, trajectory.channels, trajectory.dt, held=held)
         if column is None:
             raise DataError(_missing(channel, trajectory))
-        added[channel.name] = np.unwrap(column) if channel.name in HEADINGS else column
+        added[channel.name] = np.unwrap(column) if channel.heading else column
     new = [channel for channel in channels if channel.name not in trajectory.channels]
     return dataclasses.replace(
         trajectory,
@@ -106,12 +107,12 @@ def derive(
     """
     if name in logged:
         return logged[name]
-    for row in DERIVATIONS:
-        if row.name != name or tried & set(row.needs):
+    for row in _ways(name):
+        if tried & set(row.needs):
             continue
         inputs = [derive(need, logged, dt, tried=tried | {name}) for need in row.needs]
         if all(column is not None for column in inputs):
-            difference = forward_difference if held or name in HELD else smooth_derivative
+            difference = forward_difference if held or is_held(name) else smooth_derivative
             return row.function(partial(difference, dt=dt), *inputs)
     return None
 
@@ -253,21 +254,28 @@ DERIVATIONS = (
     Derivation("yaw", ("psi",), lambda d, psi: psi),
     Derivation("psi", ("yaw",), lambda d, yaw: yaw),
     Derivation("psi", ("course", "beta"), lambda d, course, beta: np.unwrap(course) - beta),
-    Derivation("psi_dot", ("psi",), lambda d, psi: d(np.unwrap(psi))),
     Derivation("vx", ("v", "beta"), lambda d, v, beta: v * np.cos(beta)),
     Derivation("vy", ("v", "beta"), lambda d, v, beta: v * np.sin(beta)),
     Derivation("vx", ("x", "y", "psi"), lambda d, *pose: _body_velocity(d, *pose)[0]),
     Derivation("vy", ("x", "y", "psi"), lambda d, *pose: _body_velocity(d, *pose)[1]),
     Derivation("v", ("vx", "vy"), lambda d, vx, vy: speed(vx, vy)),
     Derivation("beta", ("vx", "vy"), lambda d, vx, vy: slip_angle(vx, vy)),
-    Derivation("delta_dot", ("delta",), lambda d, delta: d(delta)),
-    Derivation("accel", ("v",), lambda d, v: d(v)),
     Derivation("drive", ("throttle", "brake"), lambda d, throttle, brake: throttle - brake),
 )
 
 
+def _ways(name: str) -> list[Derivation]:
+    """Ways to derive a channel, the best first; a rate is derived from the channel whose rate it is."""
+    ways = [row for row in DERIVATIONS if row.name == name]
+    channel = known_channels().get(name)
+    if channel is not None and channel.rate_of:
+        turns = is_heading(channel.rate_of)
+        ways.append(Derivation(name, (channel.rate_of,), lambda d, of: d(np.unwrap(of) if turns else of)))
+    return ways
+
+
 def _missing(channel: Channel, trajectory: Trajectory) -> str:
-    ways = " or ".join("+".join(row.needs) for row in DERIVATIONS if row.name == channel.name)
+    ways = " or ".join("+".join(row.needs) for row in _ways(channel.name))
     return (
         f"{trajectory.name}: expected channel '{channel.name}' in {channel.unit}"
         f"{f', or {ways} to derive it from' if ways else ''}; the log has: "

@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from pct.dynamics.channels import known_channels
+from pct.dynamics.channels import is_heading, known_channels
 from pct.errors import DataError
 from pct.logs.blocks import unwrap_if_needed
 from pct.logs.clocks import Reading, on_one_clock
@@ -30,7 +30,7 @@ from pct.recordings.derive import derive
 from pct.recordings.gaps import Pieces, Sampled, Sampler, bridge, find_pieces, make_grid, make_sampler
 from pct.recordings.outliers import find_spikes
 from pct.recordings.seams import find_seams
-from pct.recordings.trajectory import HEADINGS, MANIFEST, Trajectory, read_dataset
+from pct.recordings.trajectory import MANIFEST, Trajectory, read_dataset
 from pct.types import Bool, Column, Rows
 
 T = TypeVar("T")
@@ -222,7 +222,7 @@ def _with_one_clock(path: Path, signals: SignalMap, raw: RawLog) -> RawLog:
         readings[signal.column] = Reading(
             clock=clocks[signal.column],
             held=signal.origin == "command",
-            turn=2 * math.pi / signal.factor if signal.angle or name in HEADINGS else 0.0,
+            turn=2 * math.pi / signal.factor if signal.angle or is_heading(name) else 0.0,
             faulty=_beyond(signal.convert(raw.columns[signal.column]), _limit(name)),
         )
     return on_one_clock(path, raw, signals.time, readings, gap=signals.gap, cut=signals.faults == "cut")
@@ -394,7 +394,7 @@ class _LogFile:
 
     def _turns(self, name: str) -> bool:
         """Whether a channel jumps by a full turn."""
-        return self.signals.channels[name].angle or name in HEADINGS
+        return self.signals.channels[name].angle or is_heading(name)
 
     def _fill(self, name: str, column: Column, wrong: Bool[np.ndarray, " N"]) -> tuple[Rows, Sampled]:
         """Rows of a channel that are filled, and what with."""

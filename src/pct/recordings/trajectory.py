@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 import polars as pl
 
+from pct.dynamics.channels import is_heading, is_held, known_channels
 from pct.errors import DataError
 from pct.files import new_folder, sha256, wait_for_disk, write_atomic
 from pct.logs.spool import Spool
@@ -30,10 +31,6 @@ SINK_ROWS = 50_000
 # Noise hardly packs, however long one tries: zstd makes files 10 to 20 % smaller and takes twice as long.
 # Nobody asks for a part of a recording by its values.
 PACKED: Any = {"compression": "snappy", "statistics": False}
-
-# Channels that wrap at half a turn, and inputs that a rollout holds over a step.
-HEADINGS = frozenset({"psi", "yaw", "course"})
-HELD = frozenset({"delta_dot", "accel", "drive", "throttle", "brake"})
 
 
 # On another time step, or with rows left out.
@@ -143,11 +140,11 @@ def resample(trajectory: Trajectory, dt: float) -> Trajectory:
     before = np.rint(at).astype(int) if whole else np.floor(at + 1e-6).astype(int)
 
     def convert(name: str, column: Column) -> OtherColumn:
-        if name in HELD or trajectory.origins[name] == "command":
+        if is_held(name) or trajectory.origins[name] == "command":
             return _mean_over_steps(column, at, dt / trajectory.dt)
         if whole or name.startswith(("feature.", "truth.")):
             return column[before]
-        return np.interp(at, np.arange(rows), np.unwrap(column) if name in HEADINGS else column)
+        return np.interp(at, np.arange(rows), np.unwrap(column) if is_heading(name) else column)
 
     channels = {name: convert(name, column) for name, column in trajectory.channels.items()}
     return dataclasses.replace(trajectory, dt=dt, channels=channels)
@@ -255,7 +252,8 @@ def _table(trajectory: Trajectory, start: int, stop: int) -> pl.DataFrame:
     time = part.start + part.dt * np.arange(stop - start)
     table = pl.DataFrame({"t": time, **{name: part.channels[name] for name in part.units}})
     # Sensors need no double precision, but what grows over a drive does, as an unwrapped heading lap by lap.
-    return table.with_columns(pl.exclude("t", "x", "y", *HEADINGS).cast(pl.Float32))
+    grows = (name for name, channel in known_channels().items() if not np.isfinite(channel.limit))
+    return table.with_columns(pl.exclude("t", *grows).cast(pl.Float32))
 
 
 def _sink(trajectory: Trajectory, file: BinaryIO) -> None:

@@ -33,19 +33,6 @@ from pct.types import Array, Float
 GRAVITY = 9.81
 SUBSTEP = 0.0025
 
-# Standard deviation of each sensor by channel, in the channel's unit: what a 1:10 car shows with lidar
-# localisation, wheel speed, a MEMS gyroscope and an observer for the slip angle.
-SENSOR_NOISE: Mapping[str, float] = {
-    "x": 0.01,
-    "y": 0.01,
-    "psi": 0.005,
-    "v": 0.03,
-    "vx": 0.03,
-    "vy": 0.03,
-    "psi_dot": 0.02,
-    "beta": 0.005,
-    "delta": 0.002,
-}
 # A reading is rounded to this part of its noise, the resolution of the sensor.
 RESOLUTION = 0.2
 
@@ -113,7 +100,7 @@ def simulate(
         fixed: value by parameter name, in place of the default.
         vary: range by parameter name, one value a recording. With the mass ``m`` the yaw inertia ``I``
             changes in proportion, unless it is named itself.
-        noise: multiplier of `SENSOR_NOISE`; 0 records the exact state.
+        noise: multiplier of each channel's usual sensor noise; 0 records the exact state.
         seed: seed of everything random.
 
     Returns:
@@ -275,9 +262,7 @@ def _readings(
     rng: np.random.Generator, spec: ModelSpec, states: Float[np.ndarray, "N S"], noise: float
 ) -> dict[str, Column]:
     return {
-        channel.name: Column(
-            _read(rng, values, noise * SENSOR_NOISE.get(channel.name, 0.0)), channel.unit, "measured"
-        )
+        channel.name: Column(_read(rng, values, noise * channel.noise), channel.unit, "measured")
         for channel, values in zip(spec.states, states.T, strict=True)
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pct.dynamics import ModelSpec
 from pct.recordings.trajectory import Trajectory, write_dataset
-from pct.simulation import SENSOR_NOISE, simulate
+from pct.simulation import simulate
 
 
 def simulate_dataset(
@@ -39,7 +39,7 @@ def simulate_dataset(
         "simulator": {"model": spec.name, "vehicle": car, **used},
         "sensor_noise": {
             "kind": "white Gaussian, independent by channel and row; standard deviation by channel",
-            **{name: used["noise"] * SENSOR_NOISE.get(name, 0.0) for name in spec.state_names},
+            **{channel.name: used["noise"] * channel.noise for channel in spec.states},
         },
     }
     write_dataset(
