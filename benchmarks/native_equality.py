@@ -33,7 +33,7 @@ from pct.dynamics import MODEL_SPECS, ModelSpec
 from pct.dynamics.losses import yaw_normalized_loss_per_item
 from pct.rollout.lanes import plain_rollout
 from pct.rollout.native import code, compiler
-from pct.rollout.native.kernel import Kernel
+from pct.rollout.native.xla_calls import Kernel
 
 DT, STEPS = 0.02, 25
 JOLTS = 16

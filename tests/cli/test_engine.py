@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Train
-from pct.rollout.native.training import make_kernel
+from pct.rollout.native.gradients import make_kernel
 from rollout.native.windows import needs_compiler
 
 SAID = (

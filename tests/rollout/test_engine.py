@@ -42,7 +42,7 @@ def engine(name: EngineName, spec: ModelSpec = UNICYCLE) -> Engine:
 @pytest.fixture
 def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     # A kernel that an earlier test made is at hand without one.
-    from pct.rollout.native.training import make_kernel
+    from pct.rollout.native.gradients import make_kernel
 
     make_kernel.cache_clear()
     monkeypatch.setenv("CXX", "/nonexistent/c++")

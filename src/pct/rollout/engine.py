@@ -40,9 +40,9 @@ class Engine(NamedTuple):
         rollout: as of `make_rollout`.
         train_loss, eval_loss: the model's loss of a batch, with the weights of training and of validation.
         dense: the dense layers of a network of single precision and their bounds, as of
-            `pct.rollout.native.network.bounded_layers`; None where XLA is to compute them.
-        context: state context of windows of single precision, as of `native.context.state_context`; None
-            where XLA is to compute it.
+            `pct.rollout.native.dense_layers.bounded_layers`; None where XLA is to compute them.
+        context: state context of windows of single precision, as of
+            `pct.rollout.native.state_context.state_context`; None where XLA is to compute it.
         fallback: why native code was asked for and is not used; empty where that is not so.
     """
 
@@ -74,12 +74,12 @@ def make_engine(
     )
     if name == "jax":
         return slow
-    from pct.rollout.native.common import prepare
     from pct.rollout.native.compiler import NoCompiler
-    from pct.rollout.native.context import state_context
+    from pct.rollout.native.dense_layers import bounded_layers
+    from pct.rollout.native.gradients import native_loss, native_rollout
     from pct.rollout.native.graph import NotSupported
-    from pct.rollout.native.network import bounded_layers
-    from pct.rollout.native.training import native_loss, native_rollout
+    from pct.rollout.native.shared_library import prepare
+    from pct.rollout.native.state_context import state_context
 
     problem = spec, base_params, integrator_name, substeps
     try:

@@ -56,7 +56,7 @@ def make_history_rollout(
     constants = {key: value for key, value in base_params.items() if key != "dt"}
     observed, unread = observes(spec), outside_equations(spec)
     first = 0 if observed else history
-    table, kept = len(spec.states), history - first
+    table, before = len(spec.states), history - first
 
     def dynamic(params: Params) -> dict[str, Any]:
         """The parameters that the equations read."""
@@ -107,8 +107,8 @@ def make_history_rollout(
 
         begin = start(windows)
         after = jax.lax.scan(advance_row, begin, (controls, *rows(windows)))[1]
-        at_start = tuple(x[kept - 1] for x in after) if kept else begin
-        return at_start, tuple(x[kept:] for x in after[:table])
+        at_start = tuple(x[before - 1] for x in after) if before else begin
+        return at_start, tuple(x[before:] for x in after[:table])
 
     def sensitivities(
         params: Params, directions: Params, windows: WholeWindows, along_start: Lanes = ()
@@ -129,9 +129,8 @@ def make_history_rollout(
             def correct(x: Lanes, gains: Params) -> Lanes:
                 return corrected(spec, {**constants, **gains}, x, logged, gate)
 
-            given = x, gains
-            change = jax.vmap(lambda *d: jax.jvp(correct, given, d)[1])(dx, gain_changes)
-            return correct(*given), change
+            change = jax.vmap(lambda *d: jax.jvp(correct, (x, gains), d)[1])(dx, gain_changes)
+            return correct(x, gains), change
 
         def advance_row(carry: tuple[Lanes, Lanes], row: Any) -> tuple[Any, Any]:
             u, du, logged, gate = row
@@ -148,6 +147,6 @@ def make_history_rollout(
         for i, direction in enumerate(along_start):
             turned[i] += direction
         after, change = jax.lax.scan(advance_row, (begin, tuple(turned)), (u, du, *rows(windows)))[1]
-        return tuple(x[kept:] for x in after), tuple(x[kept:] for x in change)
+        return tuple(x[before:] for x in after), tuple(x[before:] for x in change)
 
     return HistoryRollout(states, sensitivities)

@@ -3,6 +3,10 @@
 The numbers of a method stand in its `Tableau`; `explicit_step` runs them all, on one stacked array or on a
 tuple of arrays. An integrator advances a stacked state and control by one time step with the control held;
 `rollout` scans it over a horizon. `INTEGRATORS` is the table that flags choose from.
+
+References:
+    [1] W. Kutta, "Beitrag zur näherungsweisen Integration totaler Differentialgleichungen",
+        Z. Math. Phys. 46 (1901).
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ class Tableau(NamedTuple):
     weights: tuple[float, ...]
 
 
+# Kutta's method of order 4 [1], Heun's of order 2, Euler's of order 1.
 RK4 = Tableau(((0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6))
 HEUN = Tableau(((1.0,),), (0.5, 0.5))
 EULER = Tableau((), (1.0,))
@@ -101,7 +106,8 @@ def _advance(state: Any, rates: Sequence[Any], weights: tuple[float, ...], h: An
     return state
 
 
-def integrate_rk4(
+def integrate(
+    tableau: Tableau,
     dynamics_fn: DynamicsFn,
     x_and_u: StateAndControl,
     params: Mapping[str, Any],
@@ -109,60 +115,30 @@ def integrate_rk4(
     *,
     substeps: int = 1,
 ) -> StateAndControl:
-    """One step of the classical Runge-Kutta method, of order 4.
+    """One time step of a Runge-Kutta method.
 
     Args:
+        tableau: the method.
         dynamics_fn: ``dynamics_fn(x_and_u, params)``.
         x_and_u: states then controls, shape (..., S + C); controls are held.
         params: value by name.
         dt: time step in s.
         substeps: equal parts that the step is made of.
-
-    References:
-        W. Kutta, "Beitrag zur näherungsweisen Integration totaler Differentialgleichungen",
-        Z. Math. Phys. 46 (1901).
     """
-    return _integrate(RK4, dynamics_fn, x_and_u, params, dt, substeps)
-
-
-def integrate_heun(
-    dynamics_fn: DynamicsFn,
-    x_and_u: StateAndControl,
-    params: Mapping[str, Any],
-    dt: float,
-    *,
-    substeps: int = 1,
-) -> StateAndControl:
-    """One step of Heun's method, of order 2; arguments as in `integrate_rk4`."""
-    return _integrate(HEUN, dynamics_fn, x_and_u, params, dt, substeps)
-
-
-def integrate_euler(
-    dynamics_fn: DynamicsFn,
-    x_and_u: StateAndControl,
-    params: Mapping[str, Any],
-    dt: float,
-    *,
-    substeps: int = 1,
-) -> StateAndControl:
-    """One step of the explicit Euler method, of order 1; arguments as in `integrate_rk4`."""
-    return _integrate(EULER, dynamics_fn, x_and_u, params, dt, substeps)
-
-
-def _integrate(
-    tableau: Tableau, dynamics_fn: DynamicsFn, x: Array, params: Mapping[str, Any], dt: float, substeps: int
-) -> Array:
     for _ in range(substeps):
-        x = explicit_step(tableau, lambda x: dynamics_fn(x, params), x, dt / substeps)
-    return x
+        x_and_u = explicit_step(tableau, lambda x: dynamics_fn(x, params), x_and_u, dt / substeps)
+    return x_and_u
 
 
+TABLEAUS: dict[str, Tableau] = {"rk4": RK4, "heun": HEUN, "euler": EULER}
+integrate_rk4: Integrator = partial(integrate, RK4)
+integrate_heun: Integrator = partial(integrate, HEUN)
+integrate_euler: Integrator = partial(integrate, EULER)
 INTEGRATORS: dict[str, Integrator] = {
     "rk4": integrate_rk4,
     "heun": integrate_heun,
     "euler": integrate_euler,
 }
-TABLEAUS: dict[str, Tableau] = {"rk4": RK4, "heun": HEUN, "euler": EULER}
 
 
 def make_integrator(name: str, substeps: int = 1) -> Integrator:

@@ -58,14 +58,14 @@ def one_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
         )(*leaves)
         program = _flatten(closed)
         stored = _worth_storing(program)
-        given = dict(zip(program.inputs, leaves, strict=True))
-        known = {**program.constants, **given}
-        read = [i for i in given if any(i in operation.inputs for operation in program.operations)]
+        arguments = dict(zip(program.inputs, leaves, strict=True))
+        known = {**program.constants, **arguments}
+        read = [i for i in arguments if any(i in operation.inputs for operation in program.operations)]
         written = [i for i in dict.fromkeys(program.outputs) if i not in known]
 
         @jax.jit
-        def evaluate(one: Array, *given: Any) -> tuple[list[Any], Array]:
-            values = {**program.constants, **dict(zip(read, given, strict=True))}
+        def evaluate(one: Array, *arrays: Any) -> tuple[list[Any], Array]:
+            values = {**program.constants, **dict(zip(read, arrays, strict=True))}
             for operation in program.operations:
                 results = operation.run([values[i] for i in operation.inputs])
                 for name, result in zip(operation.outputs, results, strict=True):
@@ -73,13 +73,13 @@ def one_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
                     values[name] = result / one.astype(result.dtype) if name in stored else result
             # XLA aborts where a kernel does not use all that it is given, also where a simplification of its
             # own is the reason. This number uses all.
-            touched = sum(jnp.ravel(leaf)[0].astype(one.dtype) for leaf in (one, *given))
+            touched = sum(jnp.ravel(leaf)[0].astype(one.dtype) for leaf in (one, *arrays))
             return [values[i] for i in written], touched
 
         simple = all(operation.equation.primitive.name in SIMPLE for operation in program.operations)
         hints = {"inlineable": "false", "xla_cpu_small_call": "true"} if simple else {}
         with set_xla_metadata(**hints):
-            results, _ = evaluate(one, *(given[i] for i in read))
+            results, _ = evaluate(one, *(arguments[i] for i in read))
         values = {**known, **dict(zip(written, results, strict=True))}
         return jax.tree.unflatten(jax.tree.structure(shape), [values[i] for i in program.outputs])
 
@@ -135,8 +135,8 @@ def _flatten(closed: Any) -> _Program:
             constants[known[key][0]] = value
         return known[key][0]
 
-    def run(jaxpr: Any, given: list[int], args: list[int]) -> list[int]:
-        scope = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*given, *args), strict=True))
+    def run(jaxpr: Any, consts: list[int], args: list[int]) -> list[int]:
+        scope = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *args), strict=True))
 
         def name(variable: Any) -> int:
             return constant(variable.val) if isinstance(variable, core.Literal) else scope[variable]

@@ -112,8 +112,8 @@ def lane_rollout(
         one = unknown_one(u[0] if u else before[0])
         zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), u)
 
-        def step(carry: Any, given: Any) -> tuple[Any, Lanes]:
-            (adjoint, dp), (x, u, ct) = carry, given
+        def step(carry: Any, row: Any) -> tuple[Any, Lanes]:
+            (adjoint, dp), (x, u, ct) = carry, row
             adjoint = tuple(a + b for a, b in zip(adjoint, ct, strict=True))
             start = adjoint, (dp, zeros if wanted is not None else ())
             (adjoint, (dp, du)), _ = jax.lax.scan(

@@ -132,12 +132,12 @@ def test_wrong_shapes_are_named() -> None:
     start, controls = drive("unicycle", 5, 3)
     reference = np.zeros((3, 4))
     for method, arguments, said in (
-        (STATES, (start[:3], controls), r"start: expected shape \(4\), found \(3,\)"),
-        (STATES, (start, controls[..., :1]), r"controls: expected shape \(5, 3, 2\), found \(5, 3, 1\)"),
-        (STATES, (start, controls[0]), r"controls: expected shape \(K, T, 2\), found \(3, 2\)"),
-        (COSTS, (start, controls, reference[:2]), r"reference: expected shape \(3, 4\), found \(2, 4\)"),
-        (COSTS, (start, controls, reference, np.ones(3)), r"scales: expected shape \(4\), found \(3,\)"),
-        (COSTS, (start, controls, reference, None, np.ones(4)), r"weights: expected shape \(3\), found"),
+        (STATES, (start[:3], controls), r"`start`: expected shape \(4\), got \(3,\)"),
+        (STATES, (start, controls[..., :1]), r"`controls`: expected shape \(5, 3, 2\), got \(5, 3, 1\)"),
+        (STATES, (start, controls[0]), r"`controls`: expected shape \(K, T, 2\), got \(3, 2\)"),
+        (COSTS, (start, controls, reference[:2]), r"`reference`: expected shape \(3, 4\), got \(2, 4\)"),
+        (COSTS, (start, controls, reference, np.ones(3)), r"`scales`: expected shape \(4\), got \(3,\)"),
+        (COSTS, (start, controls, reference, None, np.ones(4)), r"`weights`: expected shape \(3\), got"),
     ):
         with pytest.raises(UsageError, match=said):
             method(car, *arguments)
@@ -147,10 +147,10 @@ def test_values_that_no_cost_can_be_made_of() -> None:
     start, controls = drive("unicycle", 5, 3)
     arguments = start, controls, np.zeros((3, 4))
     for scales in (np.array([1.0, 0.0, 1.0, 1.0]), -np.ones(4), np.full(4, np.nan)):
-        with pytest.raises(UsageError, match="scales: expected numbers above zero, found"):
+        with pytest.raises(UsageError, match="`scales`: expected numbers above zero, got"):
             unicycle().costs(*arguments, scales=scales)
     for weights in (np.array([1.0, -1.0, 1.0]), np.array([1.0, np.nan, 1.0])):
-        with pytest.raises(UsageError, match="weights: expected numbers of zero or more, found"):
+        with pytest.raises(UsageError, match="`weights`: expected numbers of zero or more, got"):
             unicycle().costs(*arguments, weights=weights)
 
 

@@ -10,7 +10,7 @@ import jax
 import pytest
 
 from pct.dynamics import MODEL_SPECS, ModelSpec
-from pct.rollout.native import code, common
+from pct.rollout.native import code, shared_library
 from pct.rollout.native.compiler import find_compiler
 from rollout.native.windows import every_model, needs_compiler
 
@@ -86,7 +86,7 @@ def test_a_planted_fault_is_found(right: str, wrong: str, tmp_path: Path) -> Non
 
 def source_of_common() -> str:
     """What would be compiled for all models."""
-    return "\n".join(map(code.read_part, common.PARTS))
+    return "\n".join(map(code.read_part, shared_library.PARTS))
 
 
 @pytest.mark.parametrize("checks", [BYTES, RACES], ids=["bytes", "races"])

@@ -56,12 +56,12 @@ def generate(equations: Equations, options: Options) -> str:
     """The model's part of the source, to stand between the vector functions and the driver."""
     adjoints = _reverse(equations, options.learned)
     # What the reverse of a stage needs of its forward pass.
-    kept = _kept(equations, adjoints)
+    stored = _stored(equations, adjoints)
     after, points = take_step(equations, options.tableau)
-    kept_of_step = [
+    stored_of_step = [
         node
         for point in points
-        for node in equations.graph.replaced(kept, dict(zip(equations.x, point, strict=True)))
+        for node in equations.graph.replaced(stored, dict(zip(equations.x, point, strict=True)))
     ]
 
     through = _through_step(equations, adjoints, options.tableau, points)
@@ -72,7 +72,7 @@ def generate(equations: Equations, options: Options) -> str:
     write.function(
         "advance_kept(const V* w, const V* c, const V* x, V* y, V* kept)",
         Level.SUBSTEP,
-        [*_places("kept", kept_of_step), *_places("y", after)],
+        [*_places("kept", stored_of_step), *_places("y", after)],
     )
     place = {node: i for i, node in enumerate(adjoints.owed)}
     write.function(
@@ -86,7 +86,7 @@ def generate(equations: Equations, options: Options) -> str:
                 for node, value in zip(adjoints.window, through.window, strict=True)
             ),
         ],
-        kept_of_step,
+        stored_of_step,
         "kept",
     )
     step_values = list(write.read[Level.STEP])
@@ -119,7 +119,7 @@ def generate(equations: Equations, options: Options) -> str:
         "LEARNED": len(options.learned),
         "WINDOW_VALUES": len(window_values),
         "STEP_VALUES": len(step_values),
-        "KEPT_VALUES": len(kept_of_step),
+        "KEPT_VALUES": len(stored_of_step),
         "OWED_BY_STEP": len(adjoints.step),
         "OWED_BY_WINDOW": len(adjoints.owed),
     }
@@ -175,12 +175,12 @@ def _reverse(equations: Equations, learned: Sequence[int]) -> _Adjoints:
         return [{node: value for node, value in ends.items() if node.level == one} for one in levels]
 
     def seeds(kind: str, nodes: Iterable[Node]) -> dict[Node, Node]:
-        found: dict[Node, Node] = {}
+        adjoints: dict[Node, Node] = {}
         for i, node in enumerate(nodes):
             if node.index in active:
                 seed = graph.input(kind, i, Level.ADJOINT)
-                found[node] = graph.add(found[node], seed) if node in found else seed
-        return found
+                adjoints[node] = graph.add(adjoints[node], seed) if node in adjoints else seed
+        return adjoints
 
     x, step, window = pulled(seeds("kbar", rates), Level.SUBSTEP)
     u, window_of_step = pulled(seeds("cbar", step), Level.STEP)
@@ -212,24 +212,24 @@ def _through_step(
         return graph.mul(graph.mul(graph.constant(weight), length), adjoint)
 
     for stage in reversed(range(len(points))):
-        given = dict(zip(equations.x, points[stage], strict=True))
+        inputs = dict(zip(equations.x, points[stage], strict=True))
         for i in range(len(after)):
             rate = share(tableau.weights[stage], after[i])
             for later in range(stage + 1, len(points)):
                 weight = tableau.stages[later - 1][stage]
                 if weight and i in pulled[later]:
                     rate = graph.add(rate, share(weight, pulled[later][i]))
-            given[graph.input("kbar", i, Level.ADJOINT)] = rate
-        found = iter(graph.replaced(adjoints.of_stage(), given))
-        pulled[stage] = {node.key[1]: next(found) for node in adjoints.x}
+            inputs[graph.input("kbar", i, Level.ADJOINT)] = rate
+        values = iter(graph.replaced(adjoints.of_stage(), inputs))
+        pulled[stage] = {node.key[1]: next(values) for node in adjoints.x}
         for i, adjoint in pulled[stage].items():
             before[i] = graph.add(before[i], adjoint)
-        step = [graph.add(value, next(found)) for value in step]
-        window = [graph.add(value, next(found)) for value in window]
+        step = [graph.add(value, next(values)) for value in step]
+        window = [graph.add(value, next(values)) for value in window]
     return _Step(before, step, window)
 
 
-def _kept(equations: Equations, adjoints: _Adjoints) -> list[Node]:
+def _stored(equations: Equations, adjoints: _Adjoints) -> list[Node]:
     """What the forward pass of a stage keeps for its reverse."""
 
     def is_slow(node: Node) -> bool:
@@ -239,7 +239,7 @@ def _kept(equations: Equations, adjoints: _Adjoints) -> list[Node]:
     forward = {node.index for node in behind(equations.rates)}
     read = {arg.index for node in nodes if node.level == Level.ADJOINT or node.is_mask for arg in node.args}
     operations: dict[int, int] = {}  # that it takes from what is kept
-    kept: set[int] = set()
+    stored: set[int] = set()
     for node in nodes:
         if node.level == Level.SUBSTEP:
             count = 1 + sum(operations.get(arg.index, 0) for arg in node.args)
@@ -247,11 +247,11 @@ def _kept(equations: Equations, adjoints: _Adjoints) -> list[Node]:
                 count >= WORTH_KEEPING and node.index in forward and node.index in read and not node.is_mask
             )
             if worth or is_slow(node):
-                kept.add(node.index)
+                stored.add(node.index)
                 count = 0
             operations[node.index] = count
-    still_read = behind(adjoints.of_stage(), lambda node: node.level < Level.SUBSTEP or node.index in kept)
-    return [node for node in still_read if node.index in kept]
+    still_read = behind(adjoints.of_stage(), lambda node: node.level < Level.SUBSTEP or node.index in stored)
+    return [node for node in still_read if node.index in stored]
 
 
 class _Functions:

@@ -121,8 +121,12 @@ def _run(command: list[str]) -> None:
         raise NoCompiler(f"{command[0]} fails ({error})") from error
     if done.returncode:
         lines = done.stderr.splitlines()
-        said = [*(line for line in lines if "error" in line), *lines, f"exit status {done.returncode}"]
-        raise NoCompiler(f"{command[0]} fails ({said[0]})")
+        reasons = [
+            *(line for line in lines if "error" in line),
+            *lines,
+            f"exit status {done.returncode}",
+        ]
+        raise NoCompiler(f"{command[0]} fails ({reasons[0]})")
 
 
 def _is_intact(path: Path) -> bool:
@@ -165,7 +169,7 @@ def processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
     except OSError:
         return f"{platform.machine()} {platform.processor()}"
-    kept = (
+    facts = (
         "model name",
         "cpu family",
         "model",
@@ -175,4 +179,4 @@ def processor() -> str:
         "CPU part",
         "CPU implementer",
     )
-    return "\n".join(line for line in lines if line.split(":")[0].strip() in kept)
+    return "\n".join(line for line in lines if line.split(":")[0].strip() in facts)

@@ -306,15 +306,15 @@ def behind(outputs: Iterable[Node], stop: Callable[[Node], bool] = lambda node: 
     """All nodes that the outputs need, arguments first; nothing behind those where it stops."""
     seen: set[int] = set()
     stack = list(outputs)
-    found = []
+    nodes = []
     while stack:
         node = stack.pop()
         if node.index not in seen:
             seen.add(node.index)
-            found.append(node)
+            nodes.append(node)
             if not stop(node):
                 stack.extend(node.args)
-    return iter(sorted(found, key=lambda node: node.index))
+    return iter(sorted(nodes, key=lambda node: node.index))
 
 
 def _without_numbers(factors: Iterable[Node], rate: Level) -> tuple[float, list[Node]]:

@@ -128,9 +128,9 @@ class Rollout:
             )
         )
         if not (scales > 0).all():
-            raise UsageError(f"scales: expected numbers above zero, found {scales}")
+            raise UsageError(f"`scales`: expected numbers above zero, got {scales}")
         if not (weights >= 0).all():
-            raise UsageError(f"weights: expected numbers of zero or more, found {weights}")
+            raise UsageError(f"`weights`: expected numbers of zero or more, got {weights}")
         costs = np.empty(count, np.float32)
         compared = comparison(self._spec.angle_mask, scales)
         self._run(
@@ -146,8 +146,8 @@ class Rollout:
 
     def _checked(self, start: np.ndarray, controls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         size = len(self._spec.states) + len(self._spec.hidden)
-        given = np.shape(controls)
-        wanted = (*(given[:2] if len(given) == 3 else ("K", "T")), len(self._spec.controls))
+        actual = np.shape(controls)
+        wanted = (*(actual[:2] if len(actual) == 3 else ("K", "T")), len(self._spec.controls))
         return _as_single("start", start, (size,)), _as_single("controls", controls, wanted)
 
     def _run(self, **arrays: np.ndarray) -> None:
@@ -161,5 +161,5 @@ class Rollout:
 def _as_single(name: str, value: np.ndarray, shape: tuple[Any, ...]) -> np.ndarray:
     if np.shape(value) != shape:
         wanted = ", ".join(map(str, shape))
-        raise UsageError(f"{name}: expected shape ({wanted}), found {np.shape(value)}")
+        raise UsageError(f"`{name}`: expected shape ({wanted}), got {np.shape(value)}")
     return np.ascontiguousarray(value, np.float32)

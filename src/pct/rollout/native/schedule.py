@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from pct.rollout.native.graph import Node
+from pct.rollout.native.graph import Node, behind
 
 # Cycles until a result can be used, and vector instructions that it takes: roughly those of x86 cores.
 USUAL = (4.0, 1.0)
@@ -36,7 +36,7 @@ def in_order(sinks: Iterable[Node], arguments: Callable[[Node], tuple[Node, ...]
         sinks: what is wanted.
         arguments: what a node is computed from; nothing for one that is given.
     """
-    nodes = _behind(sinks, arguments)
+    nodes = list(behind(sinks, lambda node: not arguments(node)))
     args = {node: dict.fromkeys(arguments(node)) for node in nodes}
     users: dict[Node, list[Node]] = {node: [] for node in nodes}
     for node in nodes:
@@ -82,18 +82,6 @@ def in_order(sinks: Iterable[Node], arguments: Callable[[Node], tuple[Node, ...]
             if not waits_for[user]:
                 able.add(user)
     return [*order, *(node for node in nodes if node not in order)]
-
-
-def _behind(sinks: Iterable[Node], arguments: Callable[[Node], tuple[Node, ...]]) -> list[Node]:
-    """The sinks and all that they need, arguments first."""
-    found: set[Node] = set()
-    stack = list(sinks)
-    while stack:
-        node = stack.pop()
-        if node not in found:
-            found.add(node)
-            stack += arguments(node)
-    return sorted(found, key=lambda node: node.index)
 
 
 def _cost(node: Node) -> tuple[float, float]:

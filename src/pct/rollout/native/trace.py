@@ -53,8 +53,8 @@ def trace(spec: ModelSpec) -> Equations:
         raise
     except Exception as error:
         # Whatever Python or a function that is not of the array namespace says of a symbol.
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise NotSupported(f"something else than arithmetic and xp's functions ({said})") from error
+        message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise NotSupported(f"something else than arithmetic and xp's functions ({message})") from error
     if any(len(rate) != 1 for rate in rates) or len(rates) != len(x):
         raise NotSupported("rates that are not one number a state")
     return Equations(graph, names, x, u, tuple(rate[0] for rate in rates))

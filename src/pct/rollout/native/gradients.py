@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.losses import yaw_normalized_loss
 from pct.rollout.native.code import comparison
-from pct.rollout.native.kernel import Kernel
+from pct.rollout.native.xla_calls import Kernel
 from pct.types import Array, Controls, InitialStates, States
 
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pct.dynamics.bounds import Bounds
-from pct.rollout.native.common import prepare
+from pct.rollout.native.shared_library import prepare
 from pct.types import Array, Float
 
 # Columns to which the code may pad rows: the widest panel of any processor.
@@ -35,7 +35,7 @@ def bounded_layers(layers: Layers, features: Float[Array, "B F"], bounds: Bounds
         bounds: of the answers.
 
     Raises:
-        NoCompiler: see `pct.rollout.native.common.prepare`.
+        NoCompiler: see `pct.rollout.native.shared_library.prepare`.
     """
     low, high = bounds.low, bounds.high
     logarithmic = np.zeros(low.size, bool) if bounds.log is None else np.asarray(bounds.log, bool)
@@ -72,9 +72,10 @@ def _reverse(remembered: Any, cotangents: Array) -> tuple[Any, Array, None]:
     arrays = (windows, first.shape[1]), (groups, sums), *(x.shape for layer in layers for x in layer)
     results = tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in arrays)
     call = jax.ffi.ffi_call(prepare()["pct_network_reverse"], results, vmap_method="sequential")
-    by_first, _, *found = call(features, cotangents, by_sums, *(weights for weights, _ in layers), *values)
+    matrices = (matrix for matrix, _ in layers)
+    by_first, _, *gradients = call(features, cotangents, by_sums, *matrices, *values)
     # XLA leaves the product out where nobody reads it.
-    by_layers = type(layers)(zip(found[::2], found[1::2], strict=True))
+    by_layers = type(layers)(zip(gradients[::2], gradients[1::2], strict=True))
     return by_layers, by_first @ first.T, None
 
 

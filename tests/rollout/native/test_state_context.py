@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pct.dynamics import MODEL_SPECS, ModelSpec
-from pct.rollout.native.context import state_context
+from pct.rollout.native.state_context import state_context
 from pct.windows.context import history_parts, means_of, moving_means
 from pct.windows.store import WindowStore
 from pct.windows.window_set import make_window_set

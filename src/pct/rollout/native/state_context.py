@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pct.rollout.native.common import prepare
+from pct.rollout.native.shared_library import prepare
 from pct.types import Array, Float, Int
 
 
@@ -23,10 +23,10 @@ def state_context(
     parts: Sequence[tuple[int, int]],
     pose: tuple[int, int, int],
 ) -> Float[Array, "B F"]:
-    """As `pct.windows.context.means_of`, which tells of arguments and features.
+    """As `pct.windows.context.means_of`, which describes arguments and features.
 
     Raises:
-        NoCompiler: see `pct.rollout.native.common.prepare`.
+        NoCompiler: see `pct.rollout.native.shared_library.prepare`.
     """
     moving = states.shape[1] + controls.shape[1] - len(set(pose))
     width = moving + len(parts) * (moving + len(pose))

@@ -87,8 +87,9 @@ class Kernel(Code):
             jax.ShapeDtypeStruct(answers.shape if gradient else (0,), jnp.float32),
         )
         call = jax.ffi.ffi_call(self._targets["loss"], results, vmap_method="sequential")
-        given = answers, fixed, start, controls, settings, targets, rows, weights, comparison
-        by_window, by_answers = call(*given)
+        by_window, by_answers = call(
+            answers, fixed, start, controls, settings, targets, rows, weights, comparison
+        )
         return by_window, by_answers
 
 

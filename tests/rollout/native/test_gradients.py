@@ -13,8 +13,8 @@ import pytest
 
 from pct.dynamics import MODEL_SPECS, ModelSpec
 from pct.rollout.native.code import comparison
-from pct.rollout.native.kernel import Kernel
-from pct.rollout.native.training import make_kernel, native_rollout
+from pct.rollout.native.gradients import make_kernel, native_rollout
+from pct.rollout.native.xla_calls import Kernel
 from rollout.native.windows import (
     DT,
     Windows,

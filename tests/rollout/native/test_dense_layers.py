@@ -14,7 +14,7 @@ import pytest
 from pct.dynamics import MODEL_SPECS, flatten_bounds
 from pct.dynamics.bounds import Bounds
 from pct.optimization.network.mlp import Ensemble, ParameterMLP, network_settings
-from pct.rollout.native.network import bounded_layers
+from pct.rollout.native.dense_layers import bounded_layers
 from rollout.native.windows import needs_compiler
 
 pytestmark = [needs_compiler, pytest.mark.usefixtures("single_precision")]
