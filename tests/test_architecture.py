@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pct.dynamics import MODEL_SPECS
+from pct.dynamics import MODEL_SPECS, load_model_file
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "pct"
@@ -86,13 +86,14 @@ def test_numpy_files_are_read_without_pickle() -> None:
             assert keyword.arg != "allow_pickle" or allowed, f"{path}:{keyword.value.lineno}"
 
 
-def test_readme_shows_a_model_that_works() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_readme_shows_a_model_that_works(tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (code,) = (block for block in blocks if "define_model(" in block)
+    path = tmp_path / "point_mass.py"
+    path.write_text(code)
     before = set(MODEL_SPECS)
     try:
-        exec(code, {"__name__": "readme"})
-        (name,) = set(MODEL_SPECS) - before
-        spec = MODEL_SPECS[name]
+        spec = load_model_file(path)
     finally:
         for added in set(MODEL_SPECS) - before:
             del MODEL_SPECS[added]
