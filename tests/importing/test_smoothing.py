@@ -13,7 +13,8 @@ from pct.importing import kalman, smoothing
 from pct.importing.kalman import Sensors, fit_noise, look_back, run_filter, score
 from pct.importing.smoothing import find_sensors, smooth
 from pct.logs.spool import Spool
-from pct.recordings.derive import forward_difference, slip_angle, speed
+from pct.recordings.derive import forward_difference
+from pct.recordings.relations import slip_angle, speed
 from pct.recordings.trajectory import Trajectory
 from pct.simulation import simulate
 from pct.types import Column

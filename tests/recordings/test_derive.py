@@ -9,10 +9,9 @@ from pct.recordings.derive import (
     derive,
     forward_difference,
     model_columns,
-    slip_angle,
     smooth_derivative,
-    speed,
 )
+from pct.recordings.relations import slip_angle, speed
 from pct.recordings.trajectory import Trajectory
 from pct.types import Column
 

@@ -8,9 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pct.doctor.finding import Finding, Panel, confidence, evidence
-from pct.doctor.recording import Piece, Recording
-from pct.doctor.relations import (
+from pct.doctor.comparison import (
     change,
     mean_rate,
     middle,
@@ -18,6 +16,8 @@ from pct.doctor.relations import (
     span_rows,
     tells,
 )
+from pct.doctor.finding import Finding, Panel, confidence, evidence
+from pct.doctor.recording import Piece, Recording
 from pct.doctor.statistics import (
     DECISIVE,
     MAD,

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from pct.doctor.finding import Finding, confidence, evidence
-from pct.doctor.recording import Recording
-from pct.doctor.relations import (
+from pct.doctor.comparison import (
     COHERENT,
+    COMPARED,
     RATES,
-    RELATIONS,
     VELOCITIES,
-    Relation,
     compare,
     pair_step,
 )
+from pct.doctor.finding import Finding, confidence, evidence
+from pct.doctor.recording import Recording
 from pct.doctor.statistics import (
     Agreement,
     Pair,
@@ -23,6 +22,7 @@ from pct.doctor.statistics import (
 )
 from pct.doctor.units import DECISIVE, ROWS, both_sides
 from pct.dynamics.channels import known_channels
+from pct.recordings.relations import Relation
 
 # A lag below these, in steps and seconds, is when within a step the value was taken.
 LAG_STEPS = 1.0
@@ -46,7 +46,7 @@ def lags_of_rates(recording: Recording) -> list[Finding]:
 def _lags(recording: Recording, names: tuple[str, ...]) -> list[Finding]:
     found: list[Finding] = []
     told: set[str] = set()
-    for relation in RELATIONS:
+    for relation in COMPARED:
         if relation.name in told or relation.name not in names:
             continue
         compared = compare(recording, relation)
@@ -73,7 +73,7 @@ def _lag_fault(recording: Recording, relation: Relation, agreed: Agreement, pair
         f"as a low-pass with a time constant of {constant:.2g} s does" if constant else "as a pure delay does"
     )
     direction = "behind" if lag > 0 else "ahead of"
-    unit = known_channels()[name].unit if name in known_channels() else "m/s^2"
+    unit = known_channels()[name].unit
     group = {"vx": ("vx", "vy"), "v": ("v", "beta")}.get(name, (name,))
     moved = tuple(other for other in group if recording.has(other))
     delay = {f"channels.{other}.delay": round(recording.delays.get(other, 0.0) + lag, 3) for other in moved}

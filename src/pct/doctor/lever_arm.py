@@ -6,15 +6,15 @@ import dataclasses
 
 import numpy as np
 
-from pct.doctor.finding import Finding, Panel, confidence, evidence
-from pct.doctor.lags import LAG_SECONDS
-from pct.doctor.recording import Piece, Recording
-from pct.doctor.relations import (
+from pct.doctor.comparison import (
     change,
     mean_rate,
     pose_velocity,
     tells,
 )
+from pct.doctor.finding import Finding, Panel, confidence, evidence
+from pct.doctor.lags import LAG_SECONDS
+from pct.doctor.recording import Piece, Recording
 from pct.doctor.statistics import (
     MAD,
     Column,

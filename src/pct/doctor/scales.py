@@ -7,18 +7,17 @@ from operator import methodcaller
 
 import numpy as np
 
-from pct.doctor.finding import Finding, confidence, evidence
-from pct.doctor.recording import Recording
-from pct.doctor.relations import (
+from pct.doctor.comparison import (
     COHERENT,
-    RELATIONS,
+    COMPARED,
     VELOCITIES,
-    Relation,
     compare,
     pair_step,
     pairs_of,
     span_rows,
 )
+from pct.doctor.finding import Finding, confidence, evidence
+from pct.doctor.recording import Recording
 from pct.doctor.statistics import (
     MAD,
     TRIM,
@@ -30,6 +29,7 @@ from pct.doctor.statistics import (
 )
 from pct.doctor.units import ROWS, both_sides
 from pct.dynamics.channels import known_channels
+from pct.recordings.relations import Relation
 
 # Readings of one speed or rate agree within this factor by calibration.
 SCALE = 1.06
@@ -68,8 +68,9 @@ def clock(recording: Recording) -> list[Finding]:
     # The same drive with the time that the velocities tell.
     start = recording.time[0]
     name = "vx" if "vx" in scales else "v"
-    relation = next(row for row in RELATIONS if row.name == name)
-    pairs, _ = pairs_of(recording, relation.sides)
+    relation, pairs = next(
+        (row, pairs) for row in COMPARED if row.name == name and (pairs := pairs_of(recording, row)[0])
+    )
     return [
         Finding(
             check="clock",
@@ -95,7 +96,7 @@ def _retimed(recording: Recording, start: float, factor: float) -> Recording:
 
 def _scales(recording: Recording) -> dict[str, Agreement]:
     found = {}
-    for relation in RELATIONS:
+    for relation in COMPARED:
         if relation.name in VELOCITIES:
             compared = compare(recording, relation)
             if compared is None or compared[0].rows < ROWS:
@@ -162,7 +163,7 @@ def _signal_shares(recording: Recording, relation: Relation, pairs: list[Pair]) 
 
     # Of a mean over a span, and of the difference of its ends.
     own = noise(relation.name) / np.sqrt(2 * h + 1)
-    other = max(map(noise, relation.needs)) * np.sqrt(2.0) / (2 * h * recording.dt)
+    other = max(map(noise, relation.suspects)) * np.sqrt(2.0) / (2 * h * recording.dt)
     return (
         max(0.0, 1 - float(own) ** 2 / max(float(np.var(a)), 1e-300)),
         max(0.0, 1 - float(other) ** 2 / max(float(np.var(b)), 1e-300)),
@@ -172,7 +173,7 @@ def _signal_shares(recording: Recording, relation: Relation, pairs: list[Pair]) 
 def mismatch(recording: Recording) -> list[Finding]:
     """Speed against positions and yaw rate against heading: another scale, or no likeness at all."""
     found = []
-    for relation in RELATIONS:
+    for relation in COMPARED:
         if relation.name not in VELOCITIES:
             continue
         compared = compare(recording, relation)

@@ -11,17 +11,16 @@ from collections.abc import Collection
 
 import numpy as np
 
-from pct.doctor.finding import Finding, Panel, confidence, evidence
-from pct.doctor.recording import Piece, Recording
-from pct.doctor.relations import (
+from pct.doctor.comparison import (
+    COMPARED,
     RATES,
-    RELATIONS,
+    STEERING,
     VELOCITIES,
-    Relation,
     compare,
-    mean_rate,
     pair_step,
 )
+from pct.doctor.finding import Finding, Panel, confidence, evidence
+from pct.doctor.recording import Recording
 from pct.doctor.statistics import (
     DECISIVE,
     Agreement,
@@ -31,7 +30,7 @@ from pct.doctor.statistics import (
 )
 from pct.dynamics.channels import known_channels
 from pct.logs.units import USUAL_UNITS
-from pct.recordings.checks import WHEELBASES
+from pct.recordings.relations import WHEELBASES, Relation
 
 # Two readings of one quantity differ by no more than this by calibration, tyres or slip.
 CALIBRATION = 1.6
@@ -106,17 +105,6 @@ def _steering_wheel(
     )
 
 
-def _curvature_sides(piece: Piece) -> Pair | None:
-    delta, psi_dot, v = (piece.get(name) for name in ("delta", "psi_dot", "v"))
-    if delta is None or psi_dot is None or v is None:
-        return None
-    return mean_rate(delta * v, piece.dt), mean_rate(psi_dot, piece.dt)
-
-
-# Speed times steering angle over yaw rate is the wheelbase.
-STEERING = Relation("delta", "the yaw rate", (), _curvature_sides)
-
-
 def wheelbase(recording: Recording) -> float | None:
     """The wheelbase that delta·v over the yaw rate implies, in m, or None where they do not agree."""
     compared = compare(recording, STEERING)
@@ -169,7 +157,7 @@ def units_and_signs_of_rates(recording: Recording) -> list[Finding]:
 def _units_and_signs(recording: Recording, names: Collection[str]) -> list[Finding]:
     found: list[Finding] = []
     told: set[str] = set()
-    for relation in RELATIONS:
+    for relation in COMPARED:
         if relation.name in told or relation.name not in names:
             continue
         compared = compare(recording, relation)
@@ -179,7 +167,7 @@ def _units_and_signs(recording: Recording, names: Collection[str]) -> list[Findi
         if agreed.rows < ROWS or abs(agreed.correlation) < CORRELATION:
             continue
         low, high = sorted((abs(agreed.low), abs(agreed.high)))
-        signed = agreed.gain < 0 and relation.name != "v"
+        signed = agreed.gain < 0 and relation.signed
         if signed and improvement(1.0, 1.0 - agreed.correlation**2, agreed.rows) < DECISIVE:
             continue
         if signed and agreed.lag != 0.0 and agreed.correlation_now > -CORRELATION:
@@ -206,15 +194,12 @@ def _units_and_signs(recording: Recording, names: Collection[str]) -> list[Findi
 def _unit_fault(
     recording: Recording, relation: Relation, agreed: Agreement, pairs: list[Pair]
 ) -> Finding | None:
-    gain = abs(agreed.gain)
-    si = known_channels()[relation.name].unit if relation.name in known_channels() else "m/s^2"
+    gain, channels = abs(agreed.gain), known_channels()
     blamed: tuple[str, ...] = (relation.name,)
     unit, factor = "", gain
-    options: list[tuple[tuple[str, ...], str, float]] = [((relation.name,), si, gain)]
-    if relation.needs == ("x", "y"):
-        options.append((("x", "y"), "m", 1 / gain))
-    elif relation.needs == ("psi",):
-        options.append((("psi",), "rad", 1 / gain))
+    options = [(blamed, channels[relation.name].unit, gain)]
+    if relation.suspects:
+        options.append((relation.suspects, channels[relation.suspects[0]].unit, 1 / gain))
     for names, of, ratio in options:
         declared = recording.sources.get(names[0], ("", ""))[1]
         known = {of: 1.0, **USUAL_UNITS.get(of, {}), **MORE_UNITS.get(of, {})}
@@ -229,12 +214,12 @@ def _unit_fault(
             break
     if not unit and abs(np.log(gain)) < np.log(ODD_FACTOR):
         return None
-    si = "m" if blamed[0] == "x" else "rad" if blamed[0] == "psi" else si
+    si = channels[blamed[0]].unit
     if unit:
         what, fix = f"it is in {unit}", unit
     else:
         what, fix = "no usual unit: revolutions of a motor or wheel, or a raw count", f"{si}/{factor:.4g}"
-    means = {"x": "the speed", "psi": "the yaw rate"}.get(blamed[0], relation.means)
+    means = relation.means if blamed == (relation.name,) else relation.quantity
     return Finding(
         check="unit",
         severity="error",
@@ -266,9 +251,7 @@ def _sign_fault(recording: Recording, relation: Relation, agreed: Agreement, pai
         fix=f"[channels.{name}] sign = -1",
         lines={f"channels.{name}.sign": -1},
         mend=lambda r: r.scaled({name: -1.0}),
-        panels=both_sides(
-            recording, relation, pairs, known_channels()[name].unit if name in known_channels() else ""
-        ),
+        panels=both_sides(recording, relation, pairs, known_channels()[name].unit),
         **evidence(recording, np.array([0, len(recording) - 1])),
     )
 

@@ -20,11 +20,12 @@ from pct.doctor.columns import (
     unit_of,
     unwrapped_column,
 )
+from pct.doctor.comparison import pairs_of
 from pct.doctor.finding import Finding, confidence, evidence
 from pct.doctor.recording import Recording
-from pct.doctor.relations import RELATIONS, pairs_of, pose_velocity
 from pct.doctor.statistics import Column, noise_of
 from pct.recordings.outliers import STEPS, find_spikes
+from pct.recordings.relations import POSE, RELATIONS
 from pct.types import Bool
 
 # More such rows than this share are the signal.
@@ -180,11 +181,13 @@ def frozen(recording: Recording) -> list[Finding]:
 
 def _is_true(recording: Recording, name: str) -> bool:
     """Whether others say as well that a channel is constant."""
-    sides = [relation.sides for relation in RELATIONS if relation.name == name]
-    if name == "vy":
-        sides = [lambda piece: (pose := pose_velocity(piece)) and (piece.columns["vy"], pose[1])]
     value = float(np.nanmedian(recording.channels[name]))
-    said = [other for side in sides for _, other in pairs_of(recording, side)[0]]
+    said = [
+        other
+        for relation in RELATIONS
+        if relation.name == name and (relation.means or relation.needs == POSE)
+        for _, other in pairs_of(recording, relation)[0]
+    ]
     if not said:
         return False
     others = np.concatenate(said)

@@ -17,7 +17,8 @@ import polars as pl
 
 from pct.dynamics.channels import is_heading
 from pct.logs.blocks import unwrap_if_needed
-from pct.recordings.derive import STANDSTILL, derive, local_parabola
+from pct.recordings.derive import derive, local_parabola
+from pct.recordings.relations import STANDSTILL
 from pct.recordings.segments import distance
 from pct.recordings.trajectory import MANIFEST, Trajectory
 from pct.types import Column

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pct.doctor.relations import change, mean_rate, span_rows
+from pct.doctor.comparison import STEERING, change, mean_rate, over_span, span_rows
 from pct.doctor.statistics import FINEST_LAG, Pair, agreement
 from pct.recordings.derive import derive
 from pct.recordings.trajectory import Trajectory
@@ -16,8 +16,7 @@ ERROR = 0.05
 # Rows that are enough for an estimate, and the least.
 ROWS = 200_000
 LEAST_SPANS = 20
-# What the answer is counted in: the yaw rate for steering, the rate of the speed for the others.
-STEERING = ("delta",)
+# What the vehicle answers with the rate of its speed; the steering angle with the yaw rate.
 DRIVING = ("accel", "drive", "throttle", "brake")
 
 
@@ -41,9 +40,9 @@ def response_delays(trajectories: Sequence[Trajectory]) -> dict[str, Delay]:
         Delays of the steering and of commands, where the recordings show one.
     """
     found = {}
-    for name in (*STEERING, *DRIVING):
+    for name in (STEERING.name, *DRIVING):
         # A steering angle is often a command, whatever the map says of it.
-        known = ("command", "measured") if name in STEERING else ("command",)
+        known = ("command", "measured") if name == STEERING.name else ("command",)
         commanded = [t for t in trajectories if t.origins.get(name) in known]
         if not commanded:
             continue
@@ -70,5 +69,4 @@ def _pair(name: str, trajectory: Trajectory) -> Pair | None:
         return None
     if name in DRIVING:
         return mean_rate(columns[name], dt), change(v, dt)
-    psi_dot = derive("psi_dot", columns, dt)
-    return None if psi_dot is None else (mean_rate(columns[name] * v, dt), mean_rate(psi_dot, dt))
+    return STEERING.sides(over_span(dt), columns, lambda need: derive(need, columns, dt))

@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from pct.dynamics.channels import is_heading
-from pct.recordings.derive import STANDSTILL
+from pct.recordings.relations import STANDSTILL
 from pct.types import Float, Int
 
 # A body in the plane: pose, velocities along and across it, yaw rate, and the rates of these three.

@@ -29,7 +29,8 @@ from pct.importing.kalman import (
     run_filter,
 )
 from pct.logs.spool import Spool
-from pct.recordings.derive import STANDSTILL, derive, forward_difference, slip_angle, smooth_derivative, speed
+from pct.recordings.derive import derive, forward_difference, smooth_derivative
+from pct.recordings.relations import STANDSTILL, slip_angle, speed
 from pct.recordings.trajectory import Trajectory
 from pct.types import Column, Float
 

@@ -14,7 +14,7 @@ from pct.mapping.motion import speed_rate
 from pct.mapping.names import axle_of, is_command, turning_unit
 from pct.mapping.proposal import Line
 from pct.mapping.relate import DEGREES, beside, called_so, unless
-from pct.recordings.checks import WHEELBASES
+from pct.recordings.relations import WHEELBASES
 from pct.types import Column, Float
 
 # The largest angle of front wheels in rad.

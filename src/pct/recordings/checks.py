@@ -7,10 +7,9 @@ where the evidence is plain: a ratio far from one that most rows agree on.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -19,12 +18,11 @@ from pct.errors import DataError
 from pct.logs.blocks import blocks
 from pct.logs.units import USUAL_UNITS
 from pct.recordings.derive import derive
-from pct.recordings.trajectory import OtherColumn, Trajectory
+from pct.recordings.relations import RELATIONS, WALK, Reading, Relation, Values
+from pct.recordings.trajectory import Trajectory
 from pct.types import Column
 
-# Two figures for one quantity may differ by this factor before a check speaks.
-TOLERANCE = 3.0
-# And only where the middle half of the ratios lies within this factor.
+# A check speaks only where the middle half of the ratios lies within this factor.
 AGREEMENT = 2.0
 # On how many rows at least.
 ROWS = 20
@@ -32,10 +30,8 @@ ROWS = 20
 COMPARED_ROWS = 500_000
 # Rates are compared by what they add up to over this time in s: long against noise, short against a turn.
 SPAN = 0.4
-# Slower than this, in m/s, positions show no direction.
-WALK = 0.2
-# Wheelbases that a log may imply, in m: from a 1:43 car with room for error, to a truck.
-WHEELBASES = (0.02, 10.0)
+# The doctor judges their signs, which a reversing vehicle leaves open.
+SPEEDS = ("v", "vx")
 
 
 def check_trajectory(
@@ -80,9 +76,9 @@ def check_agreement(
     # What is wrong with a unit or sign is so from the start.
     trajectory = trajectory.slice(0, COMPARED_ROWS) if len(trajectory) > COMPARED_ROWS else trajectory
     _check_heading(trajectory, where)
-    for comparison in COMPARISONS:
-        if comparison.name in trajectory.channels:
-            _compare(trajectory, comparison, where, columns or {})
+    for relation in RELATIONS:
+        if relation.refused is not None and relation.name in trajectory.channels:
+            _compare(trajectory, relation, where, columns or {})
 
 
 def all_within(column: Column, limit: float) -> bool:
@@ -101,108 +97,54 @@ def unit_hint(name: str, unit: str, declared: str = "") -> str:
     return f'Is it {" or ".join(usual)}? Then write [channels.{name}] unit = "{usual[0]}". ' if usual else ""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Comparison:
-    """A channel and what others say of it.
+def _over_span(dt: float) -> Reading:
+    """Columns over `SPAN`: what a rate adds up to, and the change of its integral; noise hides in neither."""
+    rows = _span(dt)
 
-    Attributes:
-        name: the channel.
-        means: what it is compared with, for messages.
-        needs: the channels that this takes, logged or derivable.
-        function: ``function(dt, channel, *needs)`` gives both sides of the comparison.
-        allowed: the ratio of the two must lie within.
-        explained: a unit explains a wrong ratio where it brings it to within.
-        suspects: other channels whose unit may be wrong instead; the ratio then is the inverse.
-    """
+    def mean(column: Column) -> Values:
+        total = np.concatenate([[0.0], np.cumsum(column)])
+        return (total[rows:-1] - total[: -rows - 1]) / rows
 
-    name: str
-    means: str
-    needs: tuple[str, ...]
-    function: Callable[..., tuple[OtherColumn, OtherColumn]]
-    allowed: tuple[float, float] = (1 / TOLERANCE, TOLERANCE)
-    explained: tuple[float, float] = (0.7, 1.4)
-    suspects: tuple[str, ...] = ()
-
-
-def _changes(dt: float, rate: Column, column: Column) -> tuple[OtherColumn, OtherColumn]:
-    """What a rate adds up to over `SPAN`, and the change that its integral shows: noise hides in neither."""
-    return _added_up(dt, rate), _changed(dt, column)
-
-
-def _distances(dt: float, v: Column, x: Column, y: Column) -> tuple[OtherColumn, OtherColumn]:
-    covered = np.hypot(_changed(dt, x), _changed(dt, y))
-    moving = covered > WALK * SPAN
-    return _added_up(dt, np.abs(v))[moving], covered[moving]
-
-
-def _curvatures(dt: float, delta: Column, psi_dot: Column, v: Column) -> tuple[OtherColumn, OtherColumn]:
-    # At walking pace yaw rate over speed is noise.
-    moving = np.abs(v) > 0.3 * np.quantile(np.abs(v), 0.95)
-    return np.tan(delta[moving]), psi_dot[moving] / v[moving]
-
-
-def _added_up(dt: float, rate: Column) -> OtherColumn:
-    total = np.concatenate([[0.0], np.cumsum(rate) * dt])
-    return total[_span(dt) : -1] - total[: -_span(dt) - 1]
-
-
-def _changed(dt: float, column: Column) -> OtherColumn:
-    return column[_span(dt) :] - column[: -_span(dt)]
+    return Reading(mean, lambda column: (column[rows:] - column[:-rows]) / (rows * dt), rows * dt)
 
 
 def _span(dt: float) -> int:
     return max(1, round(SPAN / dt))
 
 
-COMPARISONS = (
-    Comparison(
-        "psi_dot",
-        "the rate of the heading 'psi'",
-        ("psi",),
-        lambda dt, psi_dot, psi: _changes(dt, psi_dot, np.unwrap(psi)),
-        suspects=("psi",),
-    ),
-    Comparison("v", "the speed of the positions", ("x", "y"), _distances, suspects=("x", "y")),
-    Comparison("vx", "the speed of the positions", ("x", "y"), _distances, suspects=("x", "y")),
-    Comparison(
-        "delta",
-        "the curvature psi_dot/v, as a wheelbase in m",
-        ("psi_dot", "v"),
-        _curvatures,
-        allowed=WHEELBASES,
-        explained=WHEELBASES,
-    ),
-    Comparison("delta_dot", "the rate of 'delta'", ("delta",), _changes, suspects=("delta",)),
-    Comparison("accel", "the rate of the speed", ("v",), _changes),
-)
-
-
 def _compare(
-    trajectory: Trajectory, comparison: Comparison, where: str, columns: Mapping[str, tuple[str, str]]
+    trajectory: Trajectory, relation: Relation, where: str, columns: Mapping[str, tuple[str, str]]
 ) -> None:
-    name = comparison.name
+    name, dt = relation.name, trajectory.dt
     # What was asked for is not what happened.
-    if trajectory.origins[name] == "command":
+    if trajectory.origins[name] == "command" or len(trajectory) < ROWS + _span(dt):
         return
-    others = [derive(need, trajectory.channels, trajectory.dt) for need in comparison.needs]
-    if any(column is None for column in others) or len(trajectory) < ROWS + _span(trajectory.dt):
+    sides = relation.sides(
+        _over_span(dt), trajectory.channels, lambda need: derive(need, trajectory.channels, dt)
+    )
+    if sides is None:
         return
-    value, reference = comparison.function(trajectory.dt, trajectory.channels[name], *others)
-    if len(reference) < ROWS:
-        return
+    value, reference = sides
+    size = np.abs(reference)
     # Only where much happens: near zero a ratio is noise.
-    strong = np.abs(reference) > max(np.median(np.abs(reference)) * 0.999, 1e-6)
+    much = size[size > relation.least]
+    if len(much) < ROWS:
+        return
+    strong = size > max(np.median(much) * 0.999, 0.1 * np.quantile(much, 0.95))
     if strong.sum() < ROWS:
         return
-    low, ratio, high = np.quantile(value[strong] / reference[strong], [0.25, 0.5, 0.75])
+    ratios = value[strong] / reference[strong]
+    low, ratio, high = np.quantile(np.abs(ratios) if name in SPEEDS else ratios, [0.25, 0.5, 0.75])
     if low * high <= 0 or max(low / high, high / low) > AGREEMENT:
         return
-    if comparison.allowed[0] <= ratio <= comparison.allowed[1]:
+    assert relation.refused is not None
+    if relation.refused[0] <= ratio <= relation.refused[1]:
         return
     column = columns.get(name, ("", ""))[0]
     what = f"'{name}'{f' (column {column!r})' if column else ''}"
+    meaning = f", as {relation.ratio}" if relation.ratio else ""
     evidence = (
-        f"{where}: expected {what} to agree with {comparison.means}, found it {ratio:.4g} times that "
+        f"{where}: expected {what} to agree with {relation.means}, found it {ratio:.4g} times that{meaning} "
         f"(half of {strong.sum()} rows between {min(low, high):.3g} and {max(low, high):.3g})"
     )
     wrong = "sign" if ratio < 0 else "unit"
@@ -211,8 +153,8 @@ def _compare(
         if ratio < 0
         else [
             f'[channels.{suspect}] unit = "{fix}"'
-            for suspect, factor in ((name, ratio), *((other, 1 / ratio) for other in comparison.suspects))
-            for fix in _looks_like(suspect, factor, columns.get(suspect, ("", ""))[1], comparison.explained)
+            for suspect, factor in ((name, ratio), *((other, 1 / ratio) for other in relation.suspects))
+            for fix in _looks_like(suspect, factor, columns.get(suspect, ("", ""))[1], relation.explained)
         ]
     )
     fix = " or ".join(fixes) or f"look up the unit of {what}"
@@ -236,9 +178,10 @@ def _check_heading(trajectory: Trajectory, where: str) -> None:
     rows = _span(trajectory.dt)
     if len(v) <= rows:
         return
-    dx, dy = _changed(trajectory.dt, x), _changed(trajectory.dt, y)
+    rate = _over_span(trajectory.dt).rate
+    dx, dy = rate(x), rate(y)
     covered = np.hypot(dx, dy)
-    moving = (covered > max(0.3 * np.quantile(covered, 0.95), SPAN * WALK)) & (v[rows:] > 0) & (v[:-rows] > 0)
+    moving = (covered > max(0.3 * np.quantile(covered, 0.95), WALK)) & (v[rows:] > 0) & (v[:-rows] > 0)
     if moving.sum() < ROWS:
         return
     apart = np.arctan2(dy, dx)[moving] - 0.5 * (psi[rows:] + psi[:-rows])[moving]

@@ -1,30 +1,29 @@
 """Channels that a log does not hold, derived from those that it does.
 
-`model_columns` gives a model's states and controls in its order. `DERIVATIONS` is the table that it
-works from: each row says how one channel follows from others, and the first row whose inputs can be had
-is taken. A logged channel is never replaced.
+`model_columns` gives a model's states and controls in its order. It works from the table
+`pct.recordings.relations.RELATIONS`: of the rows of a channel, the first whose inputs can be had is taken. A
+logged channel is never replaced.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pct.dynamics.channels import is_heading, is_held, known_channels
+from pct.dynamics.channels import is_held
 from pct.dynamics.core import Channel
 from pct.errors import DataError
+from pct.recordings.relations import Reading, derivations_of
 from pct.recordings.trajectory import Trajectory
 from pct.types import Array, Column, Float
 
 if TYPE_CHECKING:
     from pct.dynamics.core import ModelSpec
 
-# Below this speed, in m/s, the direction of travel is noise.
-STANDSTILL = 0.1
 # Span of a smoothed derivative, in s, and the least number of rows.
 DERIVATIVE_SPAN = 0.2
 DERIVATIVE_ROWS = 5
@@ -107,13 +106,13 @@ def derive(
     """
     if name in logged:
         return logged[name]
-    for row in _ways(name):
+    for row in derivations_of(name):
         if tried & set(row.needs):
             continue
         inputs = [derive(need, logged, dt, tried=tried | {name}) for need in row.needs]
         if all(column is not None for column in inputs):
             difference = forward_difference if held or is_held(name) else smooth_derivative
-            return row.function(partial(difference, dt=dt), *inputs)
+            return row.follows(Reading(lambda column: column, partial(difference, dt=dt)), *inputs)
     return None
 
 
@@ -176,106 +175,8 @@ def _window(rows: int) -> tuple[Float[np.ndarray, " W"], Float[np.ndarray, "3 W"
     return at, np.linalg.pinv(np.stack([np.ones(rows), at, at * at], axis=-1))
 
 
-def speed(vx: Column, vy: Column) -> Column:
-    """Speed in m/s, negative in reverse; see `travel_direction`.
-
-    Examples:
-        >>> print(speed(np.array([3.0, -3.0]), np.array([0.0, 0.0])))
-        [ 3. -3.]
-    """
-    return travel_direction(vx, vy) * np.hypot(vx, vy)
-
-
-def slip_angle(vx: Column, vy: Column) -> Column:
-    """Angle from the heading to the direction of travel in rad, fading to zero at standstill.
-
-    In reverse it is counted from the tail, so that vx = v cos(beta) and vy = v sin(beta) with the signed
-    `speed`. Below `STANDSTILL` the direction of travel is noise.
-
-    Examples:
-        >>> print(slip_angle(np.array([10.0, 10.0, 0.0]), np.array([0.0, 1.0, 0.01])).round(3))
-        [0.  0.1 0. ]
-        >>> print(slip_angle(np.array([-10.0, -10.0]), np.array([0.0, -1.0])).round(3))
-        [0.  0.1]
-    """
-    direction = travel_direction(vx, vy)
-    fade = 1.0 / (1.0 + (STANDSTILL / np.maximum(np.hypot(vx, vy), 1e-6)) ** 4)
-    # Adding zero turns -0 into 0, whose angle is not half a turn.
-    return fade * np.arctan2(direction * vy + 0.0, direction * vx + 0.0)
-
-
-def travel_direction(vx: Column, vy: Column) -> Column:
-    """1 forward, -1 in reverse, of shape (N,).
-
-    A vehicle reverses by passing through standstill. One that spins comes to face against its travel
-    at speed: its direction stays, and its slip angle goes beyond a quarter turn.
-
-    Examples:
-        >>> travel_direction(np.array([1.0, 0.3, -0.3]), np.array([0.0, 0.0, 0.0]))
-        array([ 1.,  1., -1.])
-        >>> travel_direction(np.array([1.0, 0.3, -0.3]), np.array([3.0, 3.2, 3.1]))
-        array([1., 1., 1.])
-    """
-    sign = np.where(vx < 0, -1.0, 1.0)
-    turned = sign[1:] != sign[:-1]
-    sideways = np.minimum(np.abs(vy[1:]), np.abs(vy[:-1])) > np.abs(np.diff(vx))
-    spins = np.concatenate([[0], np.cumsum(turned & sideways)])
-    # A standstill ends a spin.
-    still = np.hypot(vx, vy) < STANDSTILL
-    spins = spins - np.maximum.accumulate(np.where(still, spins, 0))
-    return sign * np.where(spins % 2, -1.0, 1.0)
-
-
-Difference = Callable[[Column], Column]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Derivation:
-    """One way to derive a channel.
-
-    Attributes:
-        name: the channel that it gives.
-        needs: the channels that it takes.
-        function: ``function(difference, *needs)``; ``difference`` gives a column's rate per s.
-    """
-
-    name: str
-    needs: tuple[str, ...]
-    function: Callable[..., Column]
-
-
-def _body_velocity(difference: Difference, x: Column, y: Column, psi: Column) -> tuple[Column, Column]:
-    x_dot, y_dot = difference(x), difference(y)
-    cos, sin = np.cos(psi), np.sin(psi)
-    return x_dot * cos + y_dot * sin, y_dot * cos - x_dot * sin
-
-
-DERIVATIONS = (
-    Derivation("yaw", ("psi",), lambda d, psi: psi),
-    Derivation("psi", ("yaw",), lambda d, yaw: yaw),
-    Derivation("psi", ("course", "beta"), lambda d, course, beta: np.unwrap(course) - beta),
-    Derivation("vx", ("v", "beta"), lambda d, v, beta: v * np.cos(beta)),
-    Derivation("vy", ("v", "beta"), lambda d, v, beta: v * np.sin(beta)),
-    Derivation("vx", ("x", "y", "psi"), lambda d, *pose: _body_velocity(d, *pose)[0]),
-    Derivation("vy", ("x", "y", "psi"), lambda d, *pose: _body_velocity(d, *pose)[1]),
-    Derivation("v", ("vx", "vy"), lambda d, vx, vy: speed(vx, vy)),
-    Derivation("beta", ("vx", "vy"), lambda d, vx, vy: slip_angle(vx, vy)),
-    Derivation("drive", ("throttle", "brake"), lambda d, throttle, brake: throttle - brake),
-)
-
-
-def _ways(name: str) -> list[Derivation]:
-    """Ways to derive a channel, the best first; a rate is derived from the channel whose rate it is."""
-    ways = [row for row in DERIVATIONS if row.name == name]
-    channel = known_channels().get(name)
-    if channel is not None and channel.rate_of:
-        turns = is_heading(channel.rate_of)
-        ways.append(Derivation(name, (channel.rate_of,), lambda d, of: d(np.unwrap(of) if turns else of)))
-    return ways
-
-
 def _missing(channel: Channel, trajectory: Trajectory) -> str:
-    ways = " or ".join("+".join(row.needs) for row in _ways(channel.name))
+    ways = " or ".join("+".join(row.needs) for row in derivations_of(channel.name))
     return (
         f"{trajectory.name}: expected channel '{channel.name}' in {channel.unit}"
         f"{f', or {ways} to derive it from' if ways else ''}; the log has: "

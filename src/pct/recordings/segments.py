@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pct.recordings.derive import STANDSTILL, derive
+from pct.recordings.derive import derive
+from pct.recordings.relations import STANDSTILL
 from pct.recordings.trajectory import Trajectory
 from pct.types import Bool
 
