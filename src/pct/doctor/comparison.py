@@ -26,7 +26,7 @@ SPAN = 0.3
 
 # Steering is compared with the yaw rate, which tells a wheelbase but no unit; see `pct.doctor.units`.
 STEERING = next(row for row in RELATIONS if row.name == "delta")
-COMPARED = tuple(row for row in RELATIONS if row.means and row is not STEERING)
+COMPARED = tuple(row for row in RELATIONS if row.means)
 
 
 def span_rows(dt: float) -> int:
@@ -78,7 +78,7 @@ def sides_of(piece: Piece, relation: Relation) -> Pair | None:
 
 
 # Channels that are compared with velocities or angles.
-RATES = tuple(row.name for row in COMPARED if row.name not in VELOCITIES)
+RATES = ("delta_dot", "accel", "ax", "ay")
 
 
 def pair_step(recording: Recording) -> int:

@@ -25,7 +25,7 @@ from pct.doctor.finding import Finding, confidence, evidence
 from pct.doctor.recording import Recording
 from pct.doctor.statistics import Column, noise_of
 from pct.recordings.outliers import STEPS, find_spikes
-from pct.recordings.relations import POSE, RELATIONS
+from pct.recordings.relations import RELATIONS
 from pct.types import Bool
 
 # More such rows than this share are the signal.
@@ -185,7 +185,7 @@ def _is_true(recording: Recording, name: str) -> bool:
     said = [
         other
         for relation in RELATIONS
-        if relation.name == name and (relation.means or relation.needs == POSE)
+        if relation.name == name and relation.means and not relation.ratio
         for _, other in pairs_of(recording, relation)[0]
     ]
     if not said:

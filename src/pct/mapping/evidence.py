@@ -11,6 +11,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Complex
 
+from pct.recordings.relations import Reading
 from pct.types import Bool, Column, Float
 
 SPAN = 0.4
@@ -72,6 +73,15 @@ class Windows:
     def changes(self, column: Column) -> Float[np.ndarray, " W"]:
         """Change over each window."""
         return column[self.rows :] - column[: -self.rows]
+
+    def rate(self, column: Column) -> Float[np.ndarray, " W"]:
+        """Change over each window per s."""
+        return self.changes(column) / (self.rows * self.step)
+
+    @property
+    def reading(self) -> Reading:
+        """How the laws of motion read columns over windows."""
+        return Reading(self.means, self.rate, self.rows * self.step)
 
     def means(self, column: Column) -> Float[np.ndarray, " W"]:
         """Mean over each window; one with a missing value is NaN."""

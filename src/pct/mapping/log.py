@@ -10,6 +10,7 @@ from pct.logs.readers.base import RawLog
 from pct.mapping.evidence import Windows, without_spikes
 from pct.mapping.names import NAMES, from_unity, means
 from pct.mapping.proposal import Line, factor
+from pct.recordings.relations import arc_over_chord
 from pct.types import Column
 
 # Columns that are tried for a channel where no name helps.
@@ -100,7 +101,7 @@ class Log:
 
     def head_along(self, heading: Column) -> None:
         self.heading = heading
-        self.turning = self.windows.changes(heading) / (self.windows.rows * self.windows.step)
+        self.turning = self.windows.rate(heading)
 
     def place(self, lines: Mapping[str, Line]) -> None:
         """Keep what the pose says of the motion."""
@@ -109,7 +110,6 @@ class Log:
         self.used = {line.column for line in lines.values()}
         self.pose = (x, y)
         self.course, self.moving = w.direction(x, y)
-        span = w.rows * w.step
         if "psi" in lines:
             line = lines["psi"]
             finite = self.sound(line.column) + float(line.keys.get("offset", 0.0))
@@ -122,6 +122,5 @@ class Log:
             turned = np.angle(np.exp(1j * (self.course[half:] - self.course[:-half]))) / (half * w.step)
             self.turning = np.concatenate([turned, np.full(half, np.nan)])
         self.slip = np.angle(np.exp(1j * (self.course - middle)))
-        # The path is an arc over each chord.
-        half_turn = np.clip(np.abs(np.nan_to_num(self.turning)) * span / 2, 1e-6, 1.5)
-        self.speed = np.hypot(w.changes(x), w.changes(y)) / span * half_turn / np.sin(half_turn)
+        stretch = arc_over_chord(w.reading, np.nan_to_num(self.turning))
+        self.speed = stretch * np.hypot(w.rate(x), w.rate(y))

@@ -11,7 +11,7 @@ from pct.logs.units import USUAL_UNITS
 from pct.mapping.log import Log
 from pct.mapping.names import is_wheel, partners
 from pct.mapping.proposal import Line
-from pct.mapping.relate import compared, in_si, is_wild, rank_of, without_delay
+from pct.mapping.relate import compared, in_si, is_wild, rank_of, said_of, without_delay
 from pct.types import Float
 
 # Accelerometers show part of the weight as well, as the body rolls and pitches.
@@ -31,9 +31,7 @@ def find_speed(log: Log) -> list[Line]:
     found += [] if found else [("vx", name, False) for name in log.nameless()]
     best = None
     for channel, name, called in found:
-        line = compared(
-            log, channel, name, log.speed, log.moving, called, "the speed of the positions", "m/s"
-        )
+        line = compared(log, channel, name, log.speed, called=called)
         if line is not None and (best is None or rank_of(log, line, log.pose) > rank_of(log, best, log.pose)):
             best = line
     if best is not None and best.sure == "low" and _along_map(log, best.column):
@@ -55,7 +53,7 @@ def _wheel_speed(log: Log) -> Line | None:
     # The rear wheels are not steered.
     names = sorted(filter(is_wheel, log.columns), key=lambda name: name.lower().rstrip("lr")[-1:] == "f")
     for name in names if len(names) <= MOST_WHEELS else ():
-        line = compared(log, "vx", name, log.speed, log.moving, True, "the speed of the positions", "m/s")
+        line = compared(log, "vx", name, log.speed, called=True)
         if line is not None and line.sure != "low" and best is None:
             reason = f"the speed of one wheel, which differs from the vehicle's in curves; {line.reason}"
             best = dataclasses.replace(line, sure="medium", reason=reason.replace("so called; ", ""))
@@ -87,9 +85,7 @@ def find_side_speed(log: Log) -> list[Line]:
             if named:
                 log.notes.append(f"{name}: left out for its spikes; vy is derived from the pose")
             continue
-        line = compared(
-            log, "vy", name, reference, log.moving, bool(named), "the sideways speed of the positions", "m/s"
-        )
+        line = compared(log, "vy", name, reference, called=bool(named))
         if line is None or (
             best is not None and rank_of(log, line, log.pose) <= rank_of(log, best, log.pose)
         ):
@@ -108,16 +104,7 @@ def find_yaw_rate(log: Log) -> list[Line]:
     named = log.named("psi_dot")
     best = None
     for name in named or log.nameless():
-        line = compared(
-            log,
-            "psi_dot",
-            name,
-            log.turning,
-            log.windows.whole,
-            bool(named),
-            "the rate of the heading",
-            "rad/s",
-        )
+        line = compared(log, "psi_dot", name, log.turning, called=bool(named), used=log.windows.whole)
         if line is not None and log.heading is None:
             # The slip angle turns the path sooner than the vehicle: that is no lag of the sensor.
             line = without_delay(line)
@@ -138,19 +125,16 @@ def find_accelerations(log: Log, lines: Mapping[str, Line]) -> list[Line]:
     w = log.windows
     speed, across, rate = log.speed, np.zeros_like(log.speed), speed_rate(log, lines)
     if "vy" in lines and lines["vy"].sure != "low":
-        across = w.changes(in_si(log, lines["vy"])) / (w.rows * w.step)
+        across = w.rate(in_si(log, lines["vy"]))
         rate = rate - w.means(in_si(log, lines["vy"])) * log.turning
     found = []
-    for channel, reference, what in (
-        ("ax", rate, "the rate of the speed"),
-        ("ay", speed * log.turning + across, "speed times yaw rate"),
-    ):
+    for channel, reference in (("ax", rate), ("ay", speed * log.turning + across)):
         best = None
         for name in log.named(channel):
             like = w.compare(w.means(log.sound(name)), np.where(log.moving, reference, np.nan), log.moving)
-            line = compared(log, channel, name, reference, log.moving, True, what, "m/s^2", NEAR_ACCELERATION)
+            line = compared(log, channel, name, reference, called=True, near=NEAR_ACCELERATION)
             if line is None or like is None or abs(like.correlation) < CONFIRMED:
-                log.notes.append(f"{name}: so called, but it does not show {what}: left out")
+                log.notes.append(f"{name}: so called, but it does not show {said_of(channel)}: left out")
                 continue
             # Which part of a lag is the sideways velocity's is hard to tell.
             line = without_delay(line)
@@ -167,7 +151,7 @@ def speed_rate(log: Log, lines: Mapping[str, Line]) -> Float[np.ndarray, " W"]:
     w = log.windows
     forward = lines.get("vx", lines.get("v"))
     if forward is not None and forward.sure != "low":
-        return w.changes(in_si(log, forward)) / (w.rows * w.step)
+        return w.rate(in_si(log, forward))
     half = max(1, w.rows // 2)
     rate = np.full_like(log.speed, np.nan)
     rate[half:-half] = (log.speed[2 * half :] - log.speed[: -2 * half]) / (2 * half * w.step)

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from pct.dynamics.channels import known_channels
 from pct.logs.units import USUAL_UNITS
 from pct.mapping.evidence import Likeness, is_difference
 from pct.mapping.log import Log
 from pct.mapping.proposal import Line, factor
+from pct.recordings.relations import RELATIONS
 from pct.types import Bool, Column, Float
 
 # A ratio within this factor of a unit's is taken for the unit.
@@ -25,13 +27,23 @@ def compared(
     channel: str,
     name: str,
     reference: Float[np.ndarray, " W"],
-    used: Bool[np.ndarray, " W"],
+    *,
     called: bool,
-    means_what: str,
-    si: str,
+    used: Bool[np.ndarray, " W"] | None = None,
     near: float = NEAR,
 ) -> Line | None:
-    """A channel's line by its column beside a reference in SI; None where neither it nor the name fits."""
+    """A channel's line by its column beside a reference in SI; None where neither it nor the name fits.
+
+    Args:
+        log: the log.
+        channel, name: the channel, and the column that may be it.
+        reference: what the motion says of the channel, by `pct.recordings.relations.RELATIONS`.
+        called: whether the column has a name for the channel.
+        used: windows to compare; those that move when left out.
+        near: a ratio within this factor of a unit's is taken for the unit.
+    """
+    used = log.moving if used is None else used
+    means_what, si = said_of(channel), known_channels()[channel].unit
     like = log.windows.compare(log.windows.means(log.sound(name)), np.where(used, reference, np.nan), used)
     stated = log.units.get(name, "")
     if like is None or abs(like.correlation) < 0.5:
@@ -61,6 +73,11 @@ def compared(
     if known and stated in {si, *USUAL_UNITS[si]}:
         reason, sure = beside(log, name, unit, reason, sure)
     return Line(channel, name, sure, reason, keys)
+
+
+def said_of(channel: str) -> str:
+    """What a channel is compared with, in words."""
+    return next(row.means for row in RELATIONS if row.name == channel and row.means)
 
 
 def unit_of(ratio: float, si: str, like: Likeness, near: float = NEAR) -> tuple[str, bool]:

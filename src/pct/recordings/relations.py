@@ -159,7 +159,7 @@ def travel_direction(vx: Column, vy: Column) -> Column:
 
 def pose_velocity(read: Reading, x: Column, y: Column, psi: Column) -> tuple[Values, Values]:
     """Velocity of the logged point along and across the vehicle, from its pose, in m/s."""
-    stretch = _arc_over_chord(read, read.rate(psi)) if read.span else 1.0
+    stretch = arc_over_chord(read, read.rate(psi)) if read.span else 1.0
     x_dot, y_dot = stretch * read.rate(x), stretch * read.rate(y)
     # The heading's noise counts times the speed: take the mean of as many rows as the positions span.
     heading = read.mean(psi)
@@ -170,10 +170,10 @@ def pose_velocity(read: Reading, x: Column, y: Column, psi: Column) -> tuple[Val
 def path_speed(read: Reading, x: Column, y: Column, psi: Column | None = None) -> Values:
     """Speed of the positions in m/s; along the arc of each span where the heading tells it."""
     chord = np.hypot(read.rate(x), read.rate(y))
-    return chord if psi is None else chord * _arc_over_chord(read, read.rate(psi))
+    return chord if psi is None else chord * arc_over_chord(read, read.rate(psi))
 
 
-def _arc_over_chord(read: Reading, turning: Values) -> Values:
+def arc_over_chord(read: Reading, turning: Values) -> Values:
     """How much longer the way over a span is than the straight line between its ends."""
     return 1.0 / np.sinc(np.clip(0.5 * read.span * turning, -1.0, 1.0) / np.pi)
 
@@ -197,6 +197,7 @@ def _rate_of_angle(read: Reading, angle: Column) -> Values:
 
 
 PATH, ALONG = "the speed of the positions", "the speed of the positions along the heading"
+ACROSS = "the sideways speed of the positions"
 SPEED_RATE, SIDEWAYS = "the rate of the speed", "the centripetal acceleration v·psi_dot"
 # Slower than this, in m/s, positions show no direction.
 WALK = 0.2
@@ -241,7 +242,14 @@ RELATIONS = (
         refused=TOLERANCE,
         least=WALK,
     ),
-    Relation("vy", POSE, lambda read, *pose: pose_velocity(read, *pose)[1]),
+    Relation(
+        *(
+            "vy",
+            POSE,
+            lambda read, *pose: pose_velocity(read, *pose)[1],
+            "the sideways speed of the positions",
+        ),
+    ),
     Relation(
         *("psi_dot", ("psi",), _rate_of_angle, "the rate of the heading"),
         suspects=("psi",),
