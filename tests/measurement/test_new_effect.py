@@ -12,6 +12,7 @@ import tyro
 from measurement.driving import UNICYCLE, drive
 from pct.dynamics import ModelSpec, with_fixed
 from pct.dynamics.core import Parameter
+from pct.dynamics.roles import manoeuvre
 from pct.errors import UsageError
 from pct.measurement import Effect, Layer, Measurement, option, with_measurement
 from pct.measurement.base import Values, constant
@@ -19,6 +20,8 @@ from pct.measurement.options import with_help
 from pct.optimization.constants.estimate import fit_parameters
 from pct.windows.store import WindowStore, window_starts
 from pct.windows.window_set import make_window_set
+
+ADVICE = "Stand still, and drive at several known speeds."
 
 
 class Scale(Effect):
@@ -31,7 +34,7 @@ class Scale(Effect):
     def parameters(self, spec: ModelSpec) -> tuple[Parameter, ...]:
         """One scale a channel."""
         return tuple(
-            constant(f"scale_{n}", "1", 0.5, 2.0, 1.0, f"reading of {n} over the true value", log=True)
+            constant(f"scale_{n}", "1", 0.5, 2.0, 1.0, f"reading of {n} over the true value", role=ADVICE)
             for n in self.channels
         )
 
@@ -63,6 +66,10 @@ def test_it_is_a_flag_with_its_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_its_channels_are_checked() -> None:
     with pytest.raises(UsageError, match="`scale`: unknown channel 'vx' of model 'unicycle'"):
         with_measurement(UNICYCLE, Options(scale=("vx",)))
+
+
+def test_its_advice_is_given() -> None:
+    assert manoeuvre(with_measurement(UNICYCLE, Options(scale=("v",))), "scale_v") == ADVICE
 
 
 def test_a_fit_finds_its_parameter() -> None:

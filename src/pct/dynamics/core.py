@@ -85,7 +85,8 @@ class Parameter:
         log: whether the range spans decades, so that bounds are mapped in the logarithm.
         odd: sign of the parameter under the swap of left and right is -1; a scalar or an array of
             ``shape`` (True where the sign changes).
-        role: how it shows in driving, and what identifies it: a key of `pct.dynamics.roles.ROLES`.
+        role: how it shows in driving, and what identifies it: a key of `pct.dynamics.roles.ROLES`, or a
+            sentence that names the manoeuvre.
     """
 
     name: str

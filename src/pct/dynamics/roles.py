@@ -1,8 +1,8 @@
 """Roles of parameters: how each shows in driving, and which manoeuvre identifies it.
 
 A row of a model's table names its role, `pct.dynamics.core.Parameter.role`. Verdicts of a fit advise the
-manoeuvre; the doctor tells from the rest which parameters a drive cannot identify. A parameter without a
-role, or with one that is not in the table, gets a general sentence.
+manoeuvre; the doctor tells from the rest which parameters a drive cannot identify. A parameter that shows in
+a way of its own has the sentence itself for a role. One without a role gets a general sentence.
 
 References:
     R. Rajamani, "Vehicle Dynamics and Control", 2nd ed., Springer, 2012; H. Pacejka, "Tire and Vehicle
@@ -121,16 +121,6 @@ ROLES: Mapping[str, Role] = {
         "Corner up to the limit of grip at all speeds, with steering steps and full throttle.",
         slip=True,
     ),
-    "sensor lag": Role("Change it quickly: steering steps or throttle steps at several speeds."),
-    "actuator lag": Role("Command steps of several sizes and both signs, and hold each for a second."),
-    "delay": Role("Command sharp steps and hold each for a second: the time to the answer is the delay."),
-    "fade": Role(
-        "Drive longer: it is about how errors come and go, so minutes are needed in which they do "
-        "several times."
-    ),
-    "sensor place": Role(
-        "Steer quickly to and fro at low speed, so that the car turns while it hardly slips."
-    ),
     "matrix": Role(
         "Corner up to the limit of grip at all speeds, with steering steps and full throttle.",
         slip=True,
@@ -153,8 +143,10 @@ def manoeuvre(spec: ModelSpec, name: str) -> str:
         >>> manoeuvre(get_model("singletrack-pacejka"), "C_r2")
         'Coast from top speed without throttle, on level ground and both ways.'
     """
-    role = ROLES.get(spec.parameter(name).role)
-    return GENERAL if role is None else role.manoeuvre
+    role = spec.parameter(name).role
+    if role in ROLES:
+        return ROLES[role].manoeuvre
+    return role if role.endswith(".") else GENERAL
 
 
 def showing(spec: ModelSpec, roles: Collection[str], *, learned: bool = True) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Any
 from pct.dynamics.core import ModelSpec, Parameter
 from pct.measurement.base import Effect, Hidden, Layer, Values, constant
 
+ADVICE = "Command steps of several sizes and both signs, and hold each for a second."
+
 
 class ActuatorLag(Effect):
     """tau da/dt = u - a with the logged command u and the hidden value a that acts."""
@@ -35,7 +37,7 @@ class ActuatorLag(Effect):
                 0.1,
                 f"lag of {n} behind its command",
                 log=True,
-                role="actuator lag",
+                role=ADVICE,
             )
             for n in self.channels
         )

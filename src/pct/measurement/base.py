@@ -19,6 +19,10 @@ from pct.types import Array
 Values = Mapping[str, Array]
 
 
+# What identifies the time in which an error fades.
+FADE_ADVICE = "Drive longer, for minutes, so that the error comes and goes several times."
+
+
 class Layer(enum.IntEnum):
     """Where an effect stands, from the log inwards to the vehicle; within one layer as options are listed."""
 
@@ -155,7 +159,7 @@ def fades(effect: Effect, kind: str) -> tuple[Parameter, ...]:
             1.0,
             f"time in which the {kind} of {n} fades",
             log=True,
-            role="fade",
+            role=FADE_ADVICE,
         )
         for n in effect.channels
     )

@@ -9,6 +9,8 @@ from pct.dynamics.core import ModelSpec, Parameter
 from pct.measurement.base import Effect, Layer, Values, constant
 from pct.types import Array
 
+ADVICE = "Command sharp steps and hold each for a second: the time to the answer is the delay."
+
 
 class Delay(Effect):
     """u(t) acts at t + delay, in straight lines between rows.
@@ -28,7 +30,7 @@ class Delay(Effect):
         """One delay a control."""
         return tuple(
             constant(
-                f"delay_{n}", "s", -0.5, 0.5, 0.0, f"{n} acts so much later than it is logged", role="delay"
+                f"delay_{n}", "s", -0.5, 0.5, 0.0, f"{n} acts so much later than it is logged", role=ADVICE
             )
             for n in self.channels
         )

@@ -8,6 +8,8 @@ from typing import Any
 from pct.dynamics.core import ModelSpec, Parameter
 from pct.measurement.base import Effect, Hidden, Layer, Values, constant
 
+ADVICE = "Change it quickly: steering steps or throttle steps at several speeds."
+
 
 class Lag(Effect):
     """tau dy/dt = x - y with the reading y and the true value x, which is hidden.
@@ -34,9 +36,7 @@ class Lag(Effect):
     def parameters(self, spec: ModelSpec) -> tuple[Parameter, ...]:
         """The time of all lags of a sensor together."""
         return tuple(
-            constant(
-                f"tau_{n}", "s", 0.005, 2.0, 0.1, f"lag of the sensor of {n}", log=True, role="sensor lag"
-            )
+            constant(f"tau_{n}", "s", 0.005, 2.0, 0.1, f"lag of the sensor of {n}", log=True, role=ADVICE)
             for n in Counter(self.channels)
         )
 

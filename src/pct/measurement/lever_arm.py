@@ -9,6 +9,8 @@ import numpy as np
 from pct.dynamics.core import ModelSpec, Parameter
 from pct.measurement.base import Effect, Layer, Values, constant
 
+ADVICE = "Steer quickly to and fro at low speed, so that the car turns while it hardly slips."
+
 
 class LeverArm(Effect):
     """v_y(logged) = v_y + ahead * psi_dot on the vehicle's axis."""
@@ -22,7 +24,7 @@ class LeverArm(Effect):
         """The distance, up to twice that of the axles."""
         lf, lr = (float(np.mean(spec.default_params[key])) for key in ("lf", "lr"))
         doc = "sensor of vy ahead of the centre of gravity"
-        return (constant("ahead", "m", -2 * lr, 2 * lf, 0.0, doc, role="sensor place"),)
+        return (constant("ahead", "m", -2 * lr, 2 * lf, 0.0, doc, role=ADVICE),)
 
     def inward(self, values: Values, p: Any, xp: Any) -> Values:
         """Lateral velocity of the centre of gravity."""
