@@ -146,10 +146,18 @@ def _derivative(spec: ModelSpec, chain: Sequence[Effect]) -> Any:
 
 
 def _channel(state: Hidden, rows: Mapping[str, Channel]) -> Channel:
-    """The row of a hidden state."""
+    """The row of a hidden state: that of its channel, but no sensor shows it and nothing holds it."""
     row = rows[state.channel]
-    symbol = rf"{row.symbol}^{{{state.kind}}}"
-    return dataclasses.replace(row, name=state.name, symbol=symbol, unit=row.unit + state.per, limit=np.inf)
+    return dataclasses.replace(
+        row,
+        name=state.name,
+        symbol=rf"{row.symbol}^{{{state.kind}}}",
+        unit=row.unit + state.per,
+        limit=np.inf,
+        noise=0.0,
+        held=False,
+        rate_of="",
+    )
 
 
 def _check(effect: Effect, known: Sequence[str], spec: ModelSpec) -> None:
