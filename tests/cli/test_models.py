@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pct.cli.models import main, run
+from pct.cli.models import check, main, run
 from pct.dynamics import MODEL_SPECS
 from pct.errors import UsageError
+from pct.simulation.laws import LAWS
 
 
 def test_every_parameter_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,3 +86,30 @@ def test_the_command_takes_a_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert "tv-linear" not in capsys.readouterr().out
     main([])
     assert "tv-linear" in capsys.readouterr().out
+
+
+def test_a_model_is_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["unicycle", "--check"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(LAWS)
+    assert all(line.startswith("ok ") for line in lines)
+    path = tmp_path / "wind.py"
+    path.write_text(
+        "import dataclasses\n"
+        "from pct.dynamics import get_model\n"
+        "plain = get_model('unicycle')\n"
+        "def derivative(x, u, p, xp):\n"
+        "    rates = plain.derivative(x, u, p, xp)\n"
+        "    return rates._replace(x=rates.x + 1.0)\n"
+        "WIND = dataclasses.replace(plain, name='checked-wind', derivative=derivative)\n"
+    )
+    try:
+        with pytest.raises(SystemExit) as stop:
+            main([str(path), "--check"])
+    finally:
+        MODEL_SPECS.pop("checked-wind", None)
+    assert stop.value.code == 1
+    text = capsys.readouterr().out
+    assert "FAILED  the pose does not matter\n        the rate of x: expected" in text
+    with pytest.raises(UsageError, match="`check`: expected the model"):
+        check(None)

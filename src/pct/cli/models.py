@@ -15,6 +15,7 @@ from pct.cli.flags import DebugFlags, parse
 from pct.dynamics import MODEL_SPECS, Channel, ModelSpec, resolve_model
 from pct.dynamics.registry import load_installed_models
 from pct.dynamics.vehicles import VEHICLES
+from pct.errors import UsageError
 
 WIDTH = 100
 """Columns of the output where there is no terminal to ask."""
@@ -31,6 +32,8 @@ class ModelsConfig:
     """One model: its name, e.g. singletrack, or a Python file that defines one. Default: all models."""
     vehicles: bool = False
     """Print the named vehicles alone."""
+    check: bool = False
+    """Test the model's equations and tables instead of printing them: symmetry, gradients, standstill, ..."""
     common: tyro.conf.OmitArgPrefixes[DebugFlags] = dataclasses.field(default_factory=DebugFlags)
 
 
@@ -40,7 +43,29 @@ CONFIG = ModelsConfig
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the model's name, if any, and print."""
     args = parse(ModelsConfig, argv, prog="pct models")
-    run(args.model, vehicles=args.vehicles)
+    if args.check:
+        check(args.model)
+    else:
+        run(args.model, vehicles=args.vehicles)
+
+
+def check(model: str | None) -> None:
+    """Test a model on every law and print each; exit status 1 where it breaks one.
+
+    Raises:
+        UsageError: no model, an unknown one, or a file that defines none.
+    """
+    from pct.simulation.laws import check_laws
+
+    if model is None:
+        raise UsageError("`check`: expected the model to test: its name or a Python file that defines one")
+    results = check_laws(resolve_model(model))
+    for result in results:
+        print(f"{'ok    ' if result.passed else 'FAILED'}  {result.law}")
+        if not result.passed:
+            print(f"        {result.message}")
+    if not all(result.passed for result in results):
+        raise SystemExit(1)
 
 
 def run(model: str | None = None, *, vehicles: bool = False) -> None:

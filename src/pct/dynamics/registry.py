@@ -61,7 +61,7 @@ def load_model_file(path: str | Path) -> ModelSpec:
     """
     source = Path(path).resolve()
     if source in _LOADED:
-        return _LOADED[source]
+        return MODEL_SPECS.setdefault(_LOADED[source].name, _LOADED[source])
     if not source.is_file():
         raise UsageError(f"`model={path}`: expected a Python file that defines a model, found no such file")
     before = set(MODEL_SPECS)
