@@ -15,10 +15,11 @@ from pct.dynamics.channels import known_channels
 from pct.errors import DataError, UsageError
 from pct.recordings.trajectory import Trajectory, read_dataset
 from pct.rollout.integration import integrate_rk4
-from pct.simulation import _drivable, simulate
+from pct.simulation import simulate
+from pct.simulation.driver import is_drivable
 
 SINGLETRACK = MODEL_SPECS["singletrack"]
-DRIVABLE = [name for name, spec in MODEL_SPECS.items() if _drivable(spec)]
+DRIVABLE = [name for name, spec in MODEL_SPECS.items() if is_drivable(spec)]
 ROOT = Path(__file__).parents[2]
 
 
