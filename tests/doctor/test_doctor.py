@@ -14,7 +14,7 @@ from scipy.signal import lfilter
 from pct.cli.main import main
 from pct.doctor import Recording, examine, examine_all, read_recordings
 from pct.doctor.finding import Finding, confidence
-from pct.doctor.splits import leaks
+from pct.doctor.leaks import leaks
 from pct.doctor.statistics import agreement, effective_rows, noise_of
 from pct.dynamics.channels import known_channels
 from pct.errors import DataError

@@ -18,11 +18,11 @@ from pct.errors import DataError, UsageError
 from pct.importing.file import Settings, import_file
 from pct.logs.blocks import ROWS as BLOCK
 from pct.logs.readers import csv, read_log
-from pct.mapping.maps import find_logs
+from pct.mapping.log_files import find_logs
 from pct.recordings.folder import read_folder
 from pct.recordings.gaps import bridge
 from pct.recordings.outliers import SAMPLE, find_spikes
-from pct.recordings.seams import find_seams
+from pct.recordings.position_jumps import find_seams
 from pct.recordings.segments import find_laps, moving_stretches, split_blocks, split_laps
 from pct.recordings.trajectory import Trajectory, read_dataset
 

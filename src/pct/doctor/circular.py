@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pct.doctor.finding import Finding, Panel, confidence, evidence
-from pct.doctor.recording import Piece, Recording
+from pct.doctor.raw_recording import Piece, Recording
 from pct.doctor.statistics import (
     Pair,
 )

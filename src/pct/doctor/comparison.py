@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from pct.doctor.recording import Piece, Recording
+from pct.doctor.raw_recording import Piece, Recording
 from pct.doctor.statistics import FINEST_LAG, Agreement, Column, Pair, agreement
 from pct.recordings import relations
 from pct.recordings.relations import RELATIONS, Reading, Relation
@@ -24,7 +24,7 @@ COHERENT = 0.8
 # Rates are compared over this time in s: long against noise, short against a turn.
 SPAN = 0.3
 
-# Steering is compared with the yaw rate, which tells a wheelbase but no unit; see `pct.doctor.units`.
+# Steering is compared with the yaw rate, which tells a wheelbase but no unit; see `pct.doctor.steering`.
 STEERING = next(row for row in RELATIONS if row.name == "delta")
 COMPARED = tuple(row for row in RELATIONS if row.means)
 

@@ -13,52 +13,53 @@ from functools import partial
 
 from pct.doctor import (
     circular,
-    clock,
     excitation,
     frames,
+    glued,
     lags,
-    lever_arm,
-    ranges,
+    leaks,
+    reference_point,
     resampling,
     scales,
-    seams,
-    splits,
-    units,
+    sensor_range,
+    steering,
+    time_stamps,
+    units_and_signs,
     values,
 )
 from pct.doctor.finding import SEVERITIES, Finding
-from pct.doctor.recording import Recording
+from pct.doctor.raw_recording import Recording
 
 Check = Callable[[Recording], list[Finding]]
 
 # From the root to the leaves.
 CHECKS: tuple[Check, ...] = (
-    clock.time_resets,
-    clock.time_repeats,
-    clock.time_gaps,
-    clock.time_jitter,
+    time_stamps.time_resets,
+    time_stamps.time_repeats,
+    time_stamps.time_gaps,
+    time_stamps.time_jitter,
     values.missing,
     values.spikes,
-    ranges.quantised,
-    ranges.clipped,
+    sensor_range.quantised,
+    sensor_range.clipped,
     values.frozen,
-    seams.glued,
+    glued.glued,
     resampling.held,
     resampling.interpolated,
     frames.headings,
     frames.velocity_frame,
     circular.circular_yaw_rate,
-    units.units_and_signs,
+    units_and_signs.units_and_signs,
     frames.heading_is_course,
-    units.steering_unit,
-    units.steering_sign,
+    steering.steering_unit,
+    steering.steering_sign,
     lags.lags,
     scales.clock,
     scales.mismatch,
-    lever_arm.reference_point,
-    units.units_and_signs_of_rates,
+    reference_point.reference_point,
+    units_and_signs.units_and_signs_of_rates,
     lags.lags_of_rates,
-    units.steering_delay,
+    steering.steering_delay,
     excitation.standstill,
     excitation.imbalance,
 )
@@ -87,5 +88,5 @@ def examine_all(
 ) -> list[tuple[Recording, list[Finding]]]:
     """Each recording of several folders, and what they share that they should not."""
     recordings = [recording for folder in folders for recording in folder]
-    shared = splits.leaks(folders)
+    shared = leaks.leaks(folders)
     return [(r, shared.get(id(r), []) + examine(r, model)) for r in recordings]

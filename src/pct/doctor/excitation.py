@@ -8,7 +8,7 @@ from collections.abc import Collection
 import numpy as np
 
 from pct.doctor.finding import Finding, Panel, confidence, evidence
-from pct.doctor.recording import Recording
+from pct.doctor.raw_recording import Recording
 from pct.doctor.statistics import Column, noise_of
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.registry import get_model

@@ -17,7 +17,7 @@ from pct.doctor.comparison import (
     tells,
 )
 from pct.doctor.finding import Finding, Panel, confidence, evidence
-from pct.doctor.recording import Piece, Recording
+from pct.doctor.raw_recording import Piece, Recording
 from pct.doctor.statistics import (
     DECISIVE,
     MAD,

@@ -13,14 +13,14 @@ from pct.doctor.comparison import (
     pair_step,
 )
 from pct.doctor.finding import Finding, confidence, evidence
-from pct.doctor.recording import Recording
+from pct.doctor.raw_recording import Recording
 from pct.doctor.statistics import (
     Agreement,
     Pair,
     improvement,
     time_constant,
 )
-from pct.doctor.units import DECISIVE, ROWS, both_sides
+from pct.doctor.units_and_signs import DECISIVE, ROWS, both_sides
 from pct.dynamics.channels import known_channels
 from pct.recordings.relations import Relation
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pct.doctor.finding import Finding
-from pct.doctor.recording import Recording
+from pct.doctor.raw_recording import Recording
 from pct.dynamics.channels import known_channels
 from pct.errors import DataError
 from pct.files import new_folder, write_atomic

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pct.doctor.columns import around, lattice, moving_rows, unit_of, unwrapped_column
 from pct.doctor.finding import Finding, confidence, evidence
-from pct.doctor.recording import Recording
+from pct.doctor.raw_recording import Recording
+from pct.doctor.single_channel import around, lattice, moving_rows, unit_of, unwrapped_column
 from pct.doctor.statistics import Column
 from pct.types import Bool, Float
 

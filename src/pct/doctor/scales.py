@@ -17,7 +17,7 @@ from pct.doctor.comparison import (
     span_rows,
 )
 from pct.doctor.finding import Finding, confidence, evidence
-from pct.doctor.recording import Recording
+from pct.doctor.raw_recording import Recording
 from pct.doctor.statistics import (
     MAD,
     TRIM,
@@ -27,7 +27,7 @@ from pct.doctor.statistics import (
     effective_rows,
     noise_of,
 )
-from pct.doctor.units import ROWS, both_sides
+from pct.doctor.units_and_signs import ROWS, both_sides
 from pct.dynamics.channels import known_channels
 from pct.recordings.relations import Relation
 

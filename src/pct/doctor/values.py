@@ -7,7 +7,10 @@ from operator import methodcaller
 
 import numpy as np
 
-from pct.doctor.columns import (
+from pct.doctor.comparison import pairs_of
+from pct.doctor.finding import Finding, confidence, evidence
+from pct.doctor.raw_recording import Recording
+from pct.doctor.single_channel import (
     KEPT,
     around,
     blank,
@@ -20,9 +23,6 @@ from pct.doctor.columns import (
     unit_of,
     unwrapped_column,
 )
-from pct.doctor.comparison import pairs_of
-from pct.doctor.finding import Finding, confidence, evidence
-from pct.doctor.recording import Recording
 from pct.doctor.statistics import Column, noise_of
 from pct.recordings.outliers import STEPS, find_spikes
 from pct.recordings.relations import RELATIONS

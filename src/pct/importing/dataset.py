@@ -19,7 +19,7 @@ from pct.importing.file import Imported, Settings, Stored
 from pct.importing.parts import deal_out, write_parts
 from pct.importing.pool import import_files
 from pct.logs.signals import MAP
-from pct.mapping.maps import find_logs
+from pct.mapping.log_files import find_logs
 
 CARD = "card.html"
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from pct.importing.card import FEWEST, MOST_SAMPLES
 from pct.importing.file import Imported, Meanwhile, Settings, import_file
 from pct.interpreter import collect_rarely
-from pct.mapping.maps import Log
+from pct.mapping.log_files import LogFile
 
 
 def import_files(
-    logs: Sequence[Log],
+    logs: Sequence[LogFile],
     settings: Settings,
     work: Path,
     processes: int | None = None,

@@ -9,7 +9,7 @@ import numpy as np
 
 from pct.logs.units import USUAL_UNITS
 from pct.mapping.evidence import Likeness
-from pct.mapping.log import Log
+from pct.mapping.log_motion import Log
 from pct.mapping.motion import speed_rate
 from pct.mapping.names import axle_of, is_command, turning_unit
 from pct.mapping.proposal import Line

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from pct.logs.units import USUAL_UNITS
-from pct.mapping.log import Log
+from pct.mapping.log_motion import Log
 from pct.mapping.names import is_wheel, partners
 from pct.mapping.proposal import Line
 from pct.mapping.relate import compared, in_si, is_wild, rank_of, said_of, without_delay

@@ -13,7 +13,7 @@ from pct.errors import DataError, UsageError
 from pct.files import write_output
 from pct.logs.readers import FORMATS, is_log, read_log
 from pct.logs.signals import MAP, read_map
-from pct.mapping.maps import size_of
+from pct.mapping.log_files import size_of
 from pct.mapping.propose import propose
 from pct.recordings.folder import read_file
 

@@ -11,7 +11,7 @@ import numpy as np
 from pct.errors import DataError
 from pct.logs.units import USUAL_UNITS
 from pct.mapping.evidence import WINDOWS
-from pct.mapping.log import Log
+from pct.mapping.log_motion import Log
 from pct.mapping.names import other_axis, partners
 from pct.mapping.proposal import Line, factor
 from pct.mapping.relate import NEAR, beside, called_so, stated_unit, written

@@ -10,7 +10,7 @@ import numpy as np
 from pct.errors import DataError
 from pct.logs.readers.base import RawLog
 from pct.mapping.actuators import find_drives, find_steering, find_wheels
-from pct.mapping.log import TIME_UNITS, Log
+from pct.mapping.log_motion import TIME_UNITS, Log
 from pct.mapping.motion import find_accelerations, find_side_speed, find_speed, find_yaw_rate
 from pct.mapping.names import means
 from pct.mapping.pose import find_pose, with_course, with_length

@@ -10,7 +10,7 @@ import numpy as np
 from pct.dynamics.channels import known_channels
 from pct.logs.units import USUAL_UNITS
 from pct.mapping.evidence import Likeness, is_difference
-from pct.mapping.log import Log
+from pct.mapping.log_motion import Log
 from pct.mapping.proposal import Line, factor
 from pct.recordings.relations import RELATIONS
 from pct.types import Bool, Column, Float

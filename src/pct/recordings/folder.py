@@ -29,7 +29,7 @@ from pct.recordings.checks import all_within, check_agreement, check_trajectory,
 from pct.recordings.derive import derive
 from pct.recordings.gaps import Pieces, Sampled, Sampler, bridge, find_pieces, make_grid, make_sampler
 from pct.recordings.outliers import find_spikes
-from pct.recordings.seams import find_seams
+from pct.recordings.position_jumps import find_seams
 from pct.recordings.trajectory import MANIFEST, Trajectory, read_dataset
 from pct.types import Bool, Column, Rows
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from pct.doctor.finding import Finding, Panel, confidence, evidence
-from pct.doctor.recording import Recording
-from pct.recordings.seams import find_seams
+from pct.doctor.raw_recording import Recording
+from pct.recordings.position_jumps import find_seams
 
 
 def glued(recording: Recording) -> list[Finding]:

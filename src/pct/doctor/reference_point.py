@@ -14,13 +14,13 @@ from pct.doctor.comparison import (
 )
 from pct.doctor.finding import Finding, Panel, confidence, evidence
 from pct.doctor.lags import LAG_SECONDS
-from pct.doctor.recording import Piece, Recording
+from pct.doctor.raw_recording import Piece, Recording
 from pct.doctor.statistics import (
     MAD,
     Column,
     effective_rows,
 )
-from pct.doctor.units import wheelbase
+from pct.doctor.steering import wheelbase
 
 # A lever arm is told from this share of the wheelbase.
 ARM_SHARE = 0.2

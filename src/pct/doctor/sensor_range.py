@@ -7,9 +7,9 @@ from operator import methodcaller
 
 import numpy as np
 
-from pct.doctor.columns import KEPT, around, cut, is_noisy, lattice, resolution, runs, unit_of
 from pct.doctor.finding import Finding, confidence, evidence
-from pct.doctor.recording import Recording
+from pct.doctor.raw_recording import Recording
+from pct.doctor.single_channel import KEPT, around, cut, is_noisy, lattice, resolution, runs, unit_of
 from pct.doctor.statistics import Column, noise_of
 from pct.dynamics.channels import is_heading
 from pct.types import Bool

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pct.doctor.recording import Recording
-from pct.errors import DataError
-from pct.logs.readers import FORMATS, is_log
-from pct.logs.signals import SignalMap, find_map
-from pct.mapping.maps import AUTO, find_logs
+from pct.doctor.raw_recording import Recording
+from pct.logs.signals import SignalMap
+from pct.mapping.log_files import find_logs
 from pct.recordings.folder import read_columns
 from pct.recordings.trajectory import MANIFEST, read_dataset
 
@@ -30,17 +28,8 @@ def read_recordings(place: Path, signals: str | None = None) -> list[Recording]:
     """
     if place.is_dir() and signals is None and (place / MANIFEST).is_file():
         return _stored(place)
-    if signals == AUTO or not place.is_dir():
-        logs, _ = find_logs([place], signals)
-        return [_raw(log.path, log.signals) for log in logs]
-    table = find_map(place, signals)
-    files = [path for path in sorted(place.glob(table.files)) if is_log(path)]
-    if not files:
-        raise DataError(
-            f"{place}: expected log files ({table.files}, ending in {', '.join(FORMATS)}), found none: "
-            "check the path, or 'files' in the map"
-        )
-    return [_raw(path, table) for path in files]
+    logs, _ = find_logs([place], signals)
+    return [_raw(log.path, log.signals) for log in logs]
 
 
 def _raw(path: Path, table: SignalMap) -> Recording:

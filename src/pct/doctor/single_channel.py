@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pct.doctor.finding import Panel
-from pct.doctor.recording import Recording, unwrapped
+from pct.doctor.raw_recording import Recording, unwrapped
 from pct.doctor.statistics import LEAST_ROWS, Column, noise_of
 from pct.dynamics.channels import is_heading, known_channels
 from pct.types import Bool

@@ -17,7 +17,7 @@ from pct.mapping.propose import propose
 AUTO = "auto"
 
 
-class Log(NamedTuple):
+class LogFile(NamedTuple):
     """A log file (or the folder of a bag), what its recordings are called, and its map."""
 
     path: Path
@@ -25,7 +25,7 @@ class Log(NamedTuple):
     signals: SignalMap
 
 
-def find_logs(places: Sequence[Path], given: str | None) -> tuple[list[Log], str]:
+def find_logs(places: Sequence[Path], given: str | None) -> tuple[list[LogFile], str]:
     """The logs at some places, in the order of their names.
 
     Args:
@@ -66,7 +66,7 @@ def find_logs(places: Sequence[Path], given: str | None) -> tuple[list[Log], str
     names = _names(sorted(found))
     # A log without a map gets the message that says what there is to choose from.
     return [
-        Log(path, name, found[path] or find_map(path.parent, None)) for path, name in names.items()
+        LogFile(path, name, found[path] or find_map(path.parent, None)) for path, name in names.items()
     ], proposal
 
 

@@ -11,11 +11,11 @@ import polars as pl
 
 from pct.doctor.examine import examine_all
 from pct.doctor.finding import SEVERITIES, Finding, Severity
-from pct.doctor.reading import read_recordings
-from pct.doctor.recording import Recording
+from pct.doctor.raw_recording import Recording
+from pct.doctor.read_logs import read_recordings
 from pct.doctor.repair import write_repaired
 from pct.errors import DataError, UsageError
-from pct.mapping.maps import AUTO
+from pct.mapping.log_files import AUTO
 from pct.plots import plot_finding
 
 Examined: TypeAlias = Sequence[tuple[Recording, Sequence[Finding]]]

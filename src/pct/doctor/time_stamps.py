@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pct.doctor.finding import Finding, Panel, confidence, evidence
-from pct.doctor.recording import Recording
+from pct.doctor.raw_recording import Recording
 from pct.doctor.statistics import spread
 
 # Stamps that scatter by this share of a step move a fast signal by as much as a wrong delay would.

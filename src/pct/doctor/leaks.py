@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pct.doctor.finding import Finding, evidence
-from pct.doctor.recording import Recording
+from pct.doctor.raw_recording import Recording
 from pct.types import Int
 
 # Rows in a row that two drives do not share by chance, and that are compared.

@@ -1,0 +1,120 @@
+"""Checks of the steering angle beside the yaw rate: its unit, its sign, and how late the vehicle answers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pct.doctor.comparison import STEERING, compare
+from pct.doctor.finding import Finding, confidence, evidence
+from pct.doctor.raw_recording import Recording
+from pct.doctor.statistics import DECISIVE, Column, improvement
+from pct.doctor.units_and_signs import CORRELATION, ROWS, both_sides, sign_fault
+from pct.recordings.relations import WHEELBASES
+
+# A road wheel turns no further, in rad; of a log in degrees the usual angles are beyond it.
+STEEPEST = 1.1
+
+
+def steering_unit(recording: Recording) -> list[Finding]:
+    """A steering angle beyond what a road wheel turns, or one that makes an impossible wheelbase."""
+    if not recording.has("delta"):
+        return []
+    column = recording.channels["delta"]
+    usual = float(np.nanquantile(np.abs(column), 0.9))
+    length = wheelbase(recording)
+    steep = usual > STEEPEST
+    odd = length is not None and not WHEELBASES[0] <= abs(length) <= WHEELBASES[1]
+    if not (steep or odd):
+        return []
+    implied = (
+        "" if length is None else f"; with yaw rate and speed it makes a wheelbase of {abs(length):.3g} m"
+    )
+    declared = recording.sources.get("delta", ("", ""))[1]
+    if declared.startswith("deg"):
+        return [_steering_wheel(recording, column, usual, implied, length)]
+    return [
+        Finding(
+            check="unit",
+            severity="error",
+            message=(
+                f"{recording.called('delta')} is beyond {usual:.3g} rad in a tenth of the rows{implied}: "
+                "degrees, or the angle of the steering wheel"
+            ),
+            channels=("delta",),
+            confidence=confidence(usual / STEEPEST if steep else abs(length or 0.0) / WHEELBASES[1], 1.0),
+            fix='[channels.delta] unit = "deg"',
+            lines={"channels.delta.unit": "deg"},
+            mend=lambda r: r.scaled({"delta": np.pi / 180}),
+            **evidence(recording, np.flatnonzero(np.abs(column) >= usual)),
+        )
+    ]
+
+
+def _steering_wheel(
+    recording: Recording, column: Column, usual: float, implied: str, length: float | None
+) -> Finding:
+    """An angle in degrees by its map that is still none of road wheels."""
+    odd = length is not None and abs(length) > WHEELBASES[1]
+    ratio = f"{abs(length):.3g} over the wheelbase in m" if odd and length is not None else "such as 15"
+    return Finding(
+        check="unit",
+        severity="error",
+        message=(
+            f"{recording.called('delta')} is beyond {usual:.3g} rad in a tenth of the rows{implied}: "
+            "the angle of the steering wheel, or no degrees"
+        ),
+        channels=("delta",),
+        confidence=confidence(abs(length) / WHEELBASES[1] if odd and length else usual / STEEPEST, 1.0),
+        fix=f'[channels.delta] unit = "deg/R", R the ratio of the steering, {ratio}; or unit = "rad"',
+        mend=lambda r: r.without("delta"),
+        **evidence(recording, np.flatnonzero(np.abs(column) >= usual)),
+    )
+
+
+def wheelbase(recording: Recording) -> float | None:
+    """The wheelbase that delta·v over the yaw rate implies, in m, or None where they do not agree."""
+    compared = compare(recording, STEERING)
+    found = compared and compared[0]
+    if found is None or found.rows < ROWS or abs(found.correlation) < CORRELATION:
+        return None
+    return found.gain
+
+
+def steering_delay(recording: Recording) -> list[Finding]:
+    """How long the vehicle takes to answer its steering: longer where the angle is a command."""
+    compared = compare(recording, STEERING)
+    if compared is None:
+        return []
+    found, pairs = compared
+    late = -found.lag
+    if found.rows < ROWS or found.correlation < 0.8 or late < 0.05 + 3 * found.lag_error:
+        return []
+    return [
+        Finding(
+            check="steering_delay",
+            severity="info",
+            message=(
+                f"the yaw rate follows {recording.called('delta')} {late:.3f} ± {found.lag_error:.3f} s "
+                f"later (correlation {found.correlation:.3f}): tyres and inertia take part of it, a "
+                "servo the rest where the angle is a command"
+            ),
+            channels=("delta",),
+            confidence=confidence(late / max(found.lag_error, 1e-6), 3.0),
+            fix=f'if it is a command: [channels.delta] origin = "command", delay = {-late:.2f} or less',
+            panels=both_sides(recording, STEERING, pairs, "rad·m/s", found.lag),
+            **evidence(recording, np.array([0, len(recording) - 1])),
+        )
+    ]
+
+
+def steering_sign(recording: Recording) -> list[Finding]:
+    """Steering to the left that turns the vehicle right."""
+    compared = compare(recording, STEERING)
+    if compared is None:
+        return []
+    found, pairs = compared
+    if found.rows < ROWS or found.correlation > -0.6 or found.correlation_now > -CORRELATION:
+        return []
+    if improvement(1.0, 1.0 - found.correlation**2, found.rows) < DECISIVE:
+        return []
+    return [sign_fault(recording, STEERING, found, pairs)]
