@@ -466,7 +466,7 @@ def test_a_dataset_folder_is_examined_and_mended(tmp_path: Path) -> None:
     ("arguments", "code", "message"),
     [
         (["missing"], 3, "expected a log or a folder of logs"),
-        (["."], 3, "expected signals.toml beside the logs"),
+        (["."], 3, "expected log files"),
         ([".", "--map", "no-such"], 3, "Presets: "),
         ([".", "--model", "no-such"], 2, "unknown model"),
         ([], 2, "LOGS: expected a folder"),
