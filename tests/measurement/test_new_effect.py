@@ -10,7 +10,7 @@ import pytest
 import tyro
 
 from measurement.driving import UNICYCLE, drive
-from pct.dynamics import ModelSpec, with_fixed
+from pct.dynamics import with_fixed
 from pct.dynamics.core import Parameter
 from pct.dynamics.roles import manoeuvre
 from pct.errors import UsageError
@@ -31,12 +31,9 @@ class Scale(Effect):
     help = "States whose sensor has a wrong scale [channels]"
     layer = Layer.OUTPUT
 
-    def parameters(self, spec: ModelSpec) -> tuple[Parameter, ...]:
-        """One scale a channel."""
-        return tuple(
-            constant(f"scale_{n}", "1", 0.5, 2.0, 1.0, f"reading of {n} over the true value", role=ADVICE)
-            for n in self.channels
-        )
+    def parameter(self, name: str) -> Parameter:
+        """The scale of its readings."""
+        return constant(f"scale_{name}", "1", 0.5, 2.0, 1.0, "reading over true value", role=ADVICE)
 
     def inward(self, values: Values, p: Any, xp: Any) -> Values:
         """True values."""

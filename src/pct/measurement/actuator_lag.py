@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from pct.dynamics.core import ModelSpec, Parameter
+from pct.dynamics.core import Parameter
 from pct.measurement.base import Effect, Hidden, Layer, Values, constant
 
 ADVICE = "Command steps of several sizes and both signs, and hold each for a second."
@@ -17,30 +16,16 @@ class ActuatorLag(Effect):
     option = "actuator_lag"
     help = "States or controls that act with a first-order lag behind what is logged [channels]"
     layer = Layer.RESPONSE
-
-    def applies_to(self, states: Sequence[str], controls: Sequence[str]) -> Sequence[str]:
-        """Moving states, such as a steering angle that is commanded, and controls."""
-        return (*states, *controls)
+    acts_on = ("states", "controls")
 
     def hidden(self) -> tuple[Hidden, ...]:
         """What acts; as it is logged at the start."""
         return tuple(Hidden(name, "acting", start=1.0) for name in self.channels)
 
-    def parameters(self, spec: ModelSpec) -> tuple[Parameter, ...]:
-        """One lag a channel."""
-        return tuple(
-            constant(
-                f"tau_{n}_acting",
-                "s",
-                0.005,
-                2.0,
-                0.1,
-                f"lag of {n} behind its command",
-                log=True,
-                role=ADVICE,
-            )
-            for n in self.channels
-        )
+    def parameter(self, name: str) -> Parameter:
+        """The time of its lag."""
+        doc = f"lag of {name} behind its command"
+        return constant(f"tau_{name}_acting", "s", 0.005, 2.0, 0.1, doc, log=True, role=ADVICE)
 
     def inward(self, values: Values, p: Any, xp: Any) -> Values:
         """The vehicle feels what acts."""

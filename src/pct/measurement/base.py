@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from pct.dynamics.core import Channel, ModelSpec, Parameter
@@ -77,6 +77,7 @@ class Effect:
         option: name of its field in `pct.measurement.options.Measurement`, and so of its argument and flag.
         help: what the command line says about it.
         layer: where it stands.
+        acts_on: which channels its option may name, ``states`` (those that move) and ``controls``.
         needs: channels that a model must have for an effect that is a switch; empty for one whose option
             names the channels it is applied to.
         repeats: whether a channel may be named more than once.
@@ -88,16 +89,13 @@ class Effect:
     option: ClassVar[str]
     help: ClassVar[str]
     layer: ClassVar[Layer]
+    acts_on: ClassVar[tuple[str, ...]] = ("states",)
     needs: ClassVar[tuple[str, ...]] = ()
     repeats: ClassVar[bool] = False
     needs_observer: ClassVar[bool] = False
     note: ClassVar[str] = ""
 
     channels: tuple[str, ...]
-
-    def applies_to(self, states: Sequence[str], controls: Sequence[str]) -> Sequence[str]:
-        """Which channels it may be applied to, out of the moving states and the controls."""
-        return states
 
     def logged_controls(self, controls: tuple[Channel, ...]) -> tuple[Channel, ...]:
         """The controls that the log has, for those that the model has."""
@@ -113,7 +111,11 @@ class Effect:
 
     def parameters(self, spec: ModelSpec) -> tuple[Parameter, ...]:
         """Its parameters, by `constant`; ``spec`` gives sizes of the vehicle."""
-        return ()
+        return tuple(self.parameter(name) for name in dict.fromkeys(self.channels) if not self.needs)
+
+    def parameter(self, name: str) -> Parameter:
+        """The parameter of a channel, where each that the option names has one."""
+        raise NotImplementedError
 
     def inward(self, values: Values, p: Any, xp: Any) -> Values:
         """What changes on the way from the log to the vehicle.
@@ -148,18 +150,7 @@ def constant(name: str, unit: str, low: Any, high: Any, default: Any, doc: str, 
     return Parameter(name, rf"\mathrm{{{symbol}}}", unit, low, high, default, doc, scope="global", **more)
 
 
-def fades(effect: Effect, kind: str) -> tuple[Parameter, ...]:
-    """Times in which hidden states of a kind fade, one a channel."""
-    return tuple(
-        constant(
-            f"fade_{n}_{kind}",
-            "s",
-            0.05,
-            20.0,
-            1.0,
-            f"time in which the {kind} of {n} fades",
-            log=True,
-            role=FADE_ADVICE,
-        )
-        for n in effect.channels
-    )
+def fade(name: str, kind: str) -> Parameter:
+    """The time in which the hidden state of a kind of a channel fades."""
+    doc = f"time in which the {kind} of {name} fades"
+    return constant(f"fade_{name}_{kind}", "s", 0.05, 20.0, 1.0, doc, log=True, role=FADE_ADVICE)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pct.dynamics.core import ModelSpec, Parameter
-from pct.measurement.base import Effect, Hidden, Layer, Values, fades
+from pct.dynamics.core import Parameter
+from pct.measurement.base import Effect, Hidden, Layer, Values, fade
 
 
 class Bias(Effect):
@@ -20,9 +20,9 @@ class Bias(Effect):
         """The error of the reading, zero at the start."""
         return tuple(Hidden(name, "bias") for name in self.channels)
 
-    def parameters(self, spec: ModelSpec) -> tuple[Parameter, ...]:
-        """One time a channel."""
-        return fades(self, "bias")
+    def parameter(self, name: str) -> Parameter:
+        """The time in which it fades."""
+        return fade(name, "bias")
 
     def inward(self, values: Values, p: Any, xp: Any) -> Values:
         """Readings without their errors."""

@@ -42,7 +42,8 @@ def with_measurement(spec: ModelSpec, measurement: Measurement) -> ModelSpec:
     moving = tuple(c for c in spec.states if c.name not in spec.pose)
     controls = spec.controls
     for effect in reversed(_inwards(effects)):
-        _check(effect, effect.applies_to([c.name for c in moving], [c.name for c in controls]), spec)
+        known = {"states": moving, "controls": controls}
+        _check(effect, [c.name for kind in effect.acts_on for c in known[kind]], spec)
         controls = effect.logged_controls(controls)
     rows = {c.name: c for c in (*spec.states, *controls)}
     hidden = [(state, _channel(state, rows)) for effect in effects for state in effect.hidden()]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from pct.dynamics.core import ModelSpec, Parameter
+from pct.dynamics.core import Parameter
 from pct.measurement.base import Effect, Layer, Values, constant
 from pct.types import Array
 
@@ -21,19 +21,12 @@ class Delay(Effect):
     option = "delay"
     help = "Controls that act a constant time after they are logged, or before [channels]"
     layer = Layer.CLOCK
+    acts_on = ("controls",)
 
-    def applies_to(self, states: Sequence[str], controls: Sequence[str]) -> Sequence[str]:
-        """Controls."""
-        return controls
-
-    def parameters(self, spec: ModelSpec) -> tuple[Parameter, ...]:
-        """One delay a control."""
-        return tuple(
-            constant(
-                f"delay_{n}", "s", -0.5, 0.5, 0.0, f"{n} acts so much later than it is logged", role=ADVICE
-            )
-            for n in self.channels
-        )
+    def parameter(self, name: str) -> Parameter:
+        """Its delay."""
+        doc = f"{name} acts so much later than it is logged"
+        return constant(f"delay_{name}", "s", -0.5, 0.5, 0.0, doc, role=ADVICE)
 
     def on_columns(self, controls: Values, params: Mapping[str, Any], dt: float) -> Values:
         """The controls, shifted in time."""

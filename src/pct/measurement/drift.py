@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pct.dynamics.core import ModelSpec, Parameter
-from pct.measurement.base import Effect, Hidden, Layer, Values, fades
+from pct.dynamics.core import Parameter
+from pct.measurement.base import Effect, Hidden, Layer, Values, fade
 
 
 class Drift(Effect):
@@ -20,9 +20,9 @@ class Drift(Effect):
         """The error of the rate, zero at the start; its gains are per second."""
         return tuple(Hidden(name, "drift", "/s", reach=30.0) for name in self.channels)
 
-    def parameters(self, spec: ModelSpec) -> tuple[Parameter, ...]:
-        """One time a channel."""
-        return fades(self, "drift")
+    def parameter(self, name: str) -> Parameter:
+        """The time in which it fades."""
+        return fade(name, "drift")
 
     def outward(self, rates: Values, values: Values, p: Any, xp: Any) -> Values:
         """Rates with their errors."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from pct.dynamics.core import ModelSpec, Parameter
+from pct.dynamics.core import Parameter
 from pct.measurement.base import Effect, Hidden, Layer, Values, constant
 
 ADVICE = "Change it quickly: steering steps or throttle steps at several speeds."
@@ -33,12 +33,10 @@ class Lag(Effect):
             for kind in ("true", *(f"stage{k}" for k in range(1, count)))
         )
 
-    def parameters(self, spec: ModelSpec) -> tuple[Parameter, ...]:
-        """The time of all lags of a sensor together."""
-        return tuple(
-            constant(f"tau_{n}", "s", 0.005, 2.0, 0.1, f"lag of the sensor of {n}", log=True, role=ADVICE)
-            for n in Counter(self.channels)
-        )
+    def parameter(self, name: str) -> Parameter:
+        """The time of all lags of its sensor together."""
+        doc = f"lag of the sensor of {name}"
+        return constant(f"tau_{name}", "s", 0.005, 2.0, 0.1, doc, log=True, role=ADVICE)
 
     def inward(self, values: Values, p: Any, xp: Any) -> Values:
         """The vehicle has the true values."""

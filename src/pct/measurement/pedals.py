@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from pct.dynamics.channels import PEDALS
@@ -19,12 +18,9 @@ class Pedals(Effect):
     option = "pedals"
     help = "The log holds throttle and brake instead of the drive command"
     layer = Layer.COMMAND
+    acts_on = ("controls",)
     needs = ("drive",)
     note = "throttle and brake: the control is drive = throttle - brake"
-
-    def applies_to(self, states: Sequence[str], controls: Sequence[str]) -> Sequence[str]:
-        """The drive command."""
-        return controls
 
     def logged_controls(self, controls: tuple[Channel, ...]) -> tuple[Channel, ...]:
         """Two pedals in place of the drive command."""

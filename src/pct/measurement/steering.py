@@ -29,27 +29,11 @@ class Steering(Effect):
         """Ratio, its change and the offset; the change is bounded at the steering stop."""
         most = float(np.mean(spec.default_params.get("s_max", 0.45))) ** -2
         rise = "rise of the ratio with the square of the logged angle"
+        ratio, offset = "steering angle over the logged one", "steering angle where zero is logged"
         return (
-            constant(
-                "steering_ratio",
-                "1",
-                0.5,
-                2.0,
-                1.0,
-                "steering angle over the logged one",
-                role="steering ratio",
-            ),
+            constant("steering_ratio", "1", 0.5, 2.0, 1.0, ratio, role="steering ratio"),
             constant("steering_curve", "1/rad^2", -most, most, 0.0, rise, role="steering ratio"),
-            constant(
-                "steering_offset",
-                "rad",
-                -0.1,
-                0.1,
-                0.0,
-                "steering angle where zero is logged",
-                odd=True,
-                role="steering offset",
-            ),
+            constant("steering_offset", "rad", -0.1, 0.1, 0.0, offset, odd=True, role="steering offset"),
         )
 
     def inward(self, values: Values, p: Any, xp: Any) -> Values:
