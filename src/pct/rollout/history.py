@@ -16,12 +16,11 @@ import jax.numpy as jnp
 from pct.dynamics.core import ModelSpec
 from pct.measurement.chain import acting_controls, hidden_start, outside_equations
 from pct.measurement.observer import GAINS, corrected, observes
-from pct.rollout import fastmath
 from pct.rollout.integration import TABLEAUS, explicit_step
 from pct.rollout.kernels import one_kernel, unknown_one
+from pct.rollout.lanes import Lanes, make_rates
 from pct.types import Array, WholeWindows
 
-Lanes = tuple[Array, ...]
 Params = Mapping[str, Any]
 
 
@@ -56,17 +55,12 @@ def make_history_rollout(
     constants = {key: value for key, value in base_params.items() if key != "dt"}
     observed, unread = observes(spec), outside_equations(spec)
     first = 0 if observed else history
+    rates = make_rates(spec, base_params)
     table, before = len(spec.states), history - first
 
     def dynamic(params: Params) -> dict[str, Any]:
         """The parameters that the equations read."""
         return {key: value for key, value in params.items() if key not in unread}
-
-    @jax.jit  # traced once for all stages of a step
-    def rates(x: Lanes, u: Lanes, params: Params) -> Lanes:
-        xp = fastmath.xp if x[0].dtype == jnp.float32 else jnp
-        rates = spec.lane_rates(x, u, {**constants, **params}, xp)
-        return tuple(jnp.broadcast_to(k, x[0].shape) for k in rates)
 
     def advance(x: Lanes, u: Lanes, params: Params) -> Lanes:
         return explicit_step(TABLEAUS[integrator], lambda x: rates(x, u, params), x, dt / substeps)

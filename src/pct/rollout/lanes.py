@@ -64,15 +64,10 @@ def lane_rollout(
     """The engine's own rollout; arguments as in `make_rollout`."""
     tableau = TABLEAUS[integrator_name]
     h = base_params["dt"] / substeps
-    constants = {key: value for key, value in base_params.items() if key != "dt"}
-
-    @jax.jit  # traced and differentiated once for all stages; the kernels open it again
-    def rate(x: Lanes, u: Lanes, learned: Learned) -> Lanes:
-        rates = spec.lane_rates(x, u, {**constants, **learned}, fastmath.xp)
-        return tuple(jnp.broadcast_to(k, x[0].shape) for k in rates)
+    rates = make_rates(spec, base_params)
 
     def advance(x: Lanes, u: Lanes, learned: Learned) -> Lanes:
-        return explicit_step(tableau, lambda x: rate(x, u, learned), x, h)
+        return explicit_step(tableau, lambda x: rates(x, u, learned), x, h)
 
     forward = one_kernel(advance)
 
@@ -135,6 +130,18 @@ def lane_rollout(
         return jnp.stack(roll(x, u, learned)[: len(spec.states)]).transpose(2, 1, 0)
 
     return rolled
+
+
+def make_rates(spec: ModelSpec, base_params: Mapping[str, Any]) -> Callable[[Lanes, Lanes, Any], Lanes]:
+    """``rates(x, u, learned)`` of states, (B,) each; what is not learned has its base value."""
+    constants = {key: value for key, value in base_params.items() if key != "dt"}
+
+    @jax.jit  # traced and differentiated once for all stages; the kernels open it again
+    def rates(x: Lanes, u: Lanes, learned: Mapping[str, Any]) -> Lanes:
+        rates = spec.lane_rates(x, u, {**constants, **learned}, fastmath.xp)
+        return tuple(jnp.broadcast_to(rate, x[0].shape) for rate in rates)
+
+    return rates
 
 
 def _is_primal(leaf: Any) -> bool:
