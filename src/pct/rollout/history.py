@@ -8,6 +8,7 @@ separate arrays and a step is one kernel; here the derivative of a step along al
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -68,8 +69,7 @@ def make_history_rollout(
     def advance_along(
         x: Lanes, u: Lanes, params: Params, dx: Lanes, du: Lanes, dp: Params
     ) -> tuple[Lanes, Lanes]:
-        along = jax.vmap(lambda *d: jax.jvp(advance, (x, u, params), d), out_axes=(None, 0))
-        return along(dx, du, dp)
+        return jax.vmap(lambda *d: jax.jvp(advance, (x, u, params), d), out_axes=(None, 0))(dx, du, dp)
 
     step, step_along = one_kernel(advance), one_kernel(advance_along)
 
@@ -83,14 +83,14 @@ def make_history_rollout(
         x, u = (tuple(leaf[first] for leaf in part) for part in windows)
         return (*x, *hidden_start(spec, x, u))
 
-    def acting(params: Params, windows: WholeWindows) -> Lanes:
+    def acting(windows: WholeWindows, params: Params) -> Lanes:
         """Controls as they act, of the rows that are rolled over."""
         columns = acting_controls(spec, {**constants, **params}, windows.controls, dt)
         return tuple(column[first:] for column in columns)
 
     def states(params: Params, windows: WholeWindows) -> tuple[Lanes, Lanes]:
         one = unknown_one(windows.states[0])
-        controls = acting(params, windows)
+        controls = acting(windows, params)
         equations = dynamic(params)
 
         def advance_row(x: Lanes, row: Any) -> tuple[Lanes, Lanes]:
@@ -109,11 +109,8 @@ def make_history_rollout(
     ) -> tuple[Lanes, Lanes]:
         one = unknown_one(windows.states[0])
         count = jax.tree.leaves(directions)[0].shape[0]
-
-        u = acting(params, windows)
-        along = jax.vmap(
-            lambda d: jax.jvp(lambda params: acting(params, windows), (params,), (d,))[1], out_axes=1
-        )
+        u = acting(windows, params)
+        along = jax.vmap(lambda d: jax.jvp(partial(acting, windows), (params,), (d,))[1], out_axes=1)
         du = along(directions)
         equations, changes = dynamic(params), dynamic(directions)
         # Empty where the gains are held.
@@ -128,11 +125,12 @@ def make_history_rollout(
 
         def advance_row(carry: tuple[Lanes, Lanes], row: Any) -> tuple[Any, Any]:
             u, du, logged, gate = row
-            carry = jax.lax.scan(
-                lambda c, _: (step_along(one, c[0], u, equations, c[1], du, changes), None),
-                carry,
-                length=substeps,
-            )[0]
+
+            def substep(carry: tuple[Lanes, Lanes], _: None) -> tuple[Any, None]:
+                x, dx = carry
+                return step_along(one, x, u, equations, dx, du, changes), None
+
+            carry = jax.lax.scan(substep, carry, length=substeps)[0]
             carry = correct_along(*carry, logged, gate) if observed else carry
             return carry, (carry[0][:table], carry[1][:table])
 

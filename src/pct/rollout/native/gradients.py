@@ -95,18 +95,8 @@ def native_loss(
             # What is gathered in native code XLA need not gather.
             start = None
             targets, controls, rows = batch.rows
-        by_window, by_answers = kernel.loss(
-            answers,
-            fixed,
-            start,
-            controls,
-            targets,
-            weights,
-            compared,
-            substeps,
-            rows=rows,
-            gradient=gradient,
-        )
+        arrays = answers, fixed, start, controls, targets, weights, compared
+        by_window, by_answers = kernel.loss(*arrays, substeps, rows=rows, gradient=gradient)
         return by_window.sum(), by_answers
 
     return loss
