@@ -130,9 +130,9 @@ def _print(dataset: ImportedDataset) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     table = Table()
     table.add_column("file", overflow="fold")
-    for heading in ("rows", "cut", "left out", "bridged", "seams", "drives", "laps", "min", "km"):
+    for heading in ("rows", "cut", "dropped", "bridged", "seams", "recordings", "laps", "min", "km"):
         table.add_column(heading, justify="right")
-    table.add_column("answers after")
+    table.add_column("response delay")
     for file, row in zip(dataset.usable[:SHOWN], dataset.table().iter_rows(), strict=False):
         name, *counts, seconds, metres = row
         delays = ", ".join(f"{name} {delay.seconds:+.2f} s" for name, delay in file.delays.items())

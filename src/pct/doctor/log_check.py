@@ -16,7 +16,6 @@ from pct.doctor.read_logs import read_recordings
 from pct.doctor.repair import write_repaired
 from pct.errors import DataError, UsageError
 from pct.mapping.log_files import AUTO
-from pct.plots import plot_finding
 
 Examined: TypeAlias = Sequence[tuple[Recording, Sequence[Finding]]]
 
@@ -129,6 +128,9 @@ def check_logs(
 
 
 def _draw(folder: Path, examined: Examined) -> dict[Finding, Path]:
+    # Loads the library for figures.
+    from pct.plots import plot_finding
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -68,7 +68,7 @@ def random_inputs(source: Source, samples: int = SAMPLES, seed: int = 0) -> Inpu
     return Inputs(draw(spec.states), draw(spec.controls), rng.uniform(0.001, 0.05, samples))
 
 
-def compare(source: Source, inputs: Inputs, found: Outputs) -> dict[str, float]:
+def compare(source: Source, inputs: Inputs, computed: Outputs) -> dict[str, float]:
     """Largest relative difference of each function from JAX, where JAX has a number.
 
     Raises:
@@ -77,7 +77,7 @@ def compare(source: Source, inputs: Inputs, found: Outputs) -> dict[str, float]:
     """
     exact, moves = reference(source, inputs)
     largest = {}
-    for name, values, expected, move in zip(Outputs._fields, found, exact, moves, strict=True):
+    for name, values, expected, move in zip(Outputs._fields, computed, exact, moves, strict=True):
         compared = np.isfinite(expected)
         size = np.where(compared, np.abs(expected), 0.0)
         with np.errstate(all="ignore"):

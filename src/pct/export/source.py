@@ -34,7 +34,7 @@ class Source:
         origins: where each value comes from, by name.
         title: where the values come from as a whole.
         integrator_name, substeps: what makes a step.
-        dt: time step in s that the values were found with; None where they were not found with any.
+        dt: time step in s that the values were identified with; None for defaults.
         is_mean: whether the values are the mean of what a network predicts.
         left_out: what the run has and the export does not, one line each.
     """
@@ -89,7 +89,7 @@ def from_network(trained: TrainedModel, means: Mapping[str, Any], title: str) ->
 
 
 def from_run(run: Path) -> Source:
-    """The vehicle model of a run folder: what `pct fit` found, or the mean of what a network predicts.
+    """The vehicle model of a run folder: the values of `pct fit`, or the mean of a network's predictions.
 
     Raises:
         DataError: there is no such folder, no model in it, or it is damaged.
@@ -145,7 +145,7 @@ def _identified(
 
 
 def _left_out(spec: ModelSpec, values: Mapping[str, Any]) -> tuple[str, ...]:
-    """What stands between the model and the run's log, in words."""
+    """The measurement model of the run, in words."""
     own = {row.name for row in get_model(spec.name).parameters}
     lines = []
     for row in spec.parameters:

@@ -1,4 +1,4 @@
-"""The card of a dataset: its facts and figures, what became of each file, and how it was imported."""
+"""The card of a dataset: its facts and figures, the outcome of each file, and the settings of the import."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def write_card(
     path: Path,
     vehicle: str,
     parts: Iterable[str],
-    found: Sequence[Imported],
+    files: Sequence[Imported],
     settings: Settings,
     figures: Figures | None = None,
 ) -> None:
@@ -45,17 +45,17 @@ def write_card(
         path: the new file.
         vehicle: what drove.
         parts: of the dataset.
-        found: what became of each file.
+        files: outcome of each.
         settings: how they were imported.
         figures: from `draw_figures`, where they are drawn already.
     """
-    usable = [one for one in found if not one.error]
+    usable = [one for one in files if not one.error]
     stored = [stored for one in usable for stored in one.stored]
     drives = {part: put_together(one.summary for one in stored if one.part == part) for part in parts}
     figures = figures or draw_figures((one.part, one.summary) for one in stored)
     body = [_facts(drives)]
     for part in drives:
-        body += [heading(f"{PARTS[part]} drives" if len(drives) > 1 else "Drives"), *figures[part]]
+        body += [heading(f"{PARTS[part]} recordings" if len(drives) > 1 else "Recordings"), *figures[part]]
     channels = [[name, unit, origin] for name, (unit, origin) in usable[0].columns.items()]
     body += [
         heading("Channels"),
@@ -63,7 +63,7 @@ def write_card(
         heading("Sources"),
         table(_SOURCES, map(_source, usable), texts=[len(_SOURCES) - 1]),
     ]
-    failed = [f"{Path(one.file).name}: {_short(one)}" for one in found if one.error]
+    failed = [f"{Path(one.file).name}: {_short(one)}" for one in files if one.error]
     if failed:
         body += [heading("Files that could not be used"), bullets(failed)]
     body += [heading("Settings"), bullets(f"{name}: {value}" for name, value in settings._asdict().items())]
@@ -92,7 +92,7 @@ def write_repaired_card(folder: Path) -> None:
         _facts({"train": drives}),
         heading("Repairs by pct data check"),
         bullets(manifest["notes"]["repairs"]),
-        heading("Drives"),
+        heading("Recordings"),
         *_figures(drives),
         heading("Channels"),
         table(["channel", "unit", "origin"], columns, texts=[2]),
@@ -120,11 +120,11 @@ _SOURCES = (
     "SHA-256",
     "rows",
     "cut",
-    "left out",
+    "dropped",
     "seams",
-    "drives",
+    "recordings",
     "laps",
-    "answers after",
+    "response delay",
     "spikes and bridged samples",
 )
 

@@ -33,14 +33,14 @@ class Program(NamedTuple):
 
 
 def comment(source: Source, prefix: str) -> str:
-    """What stands above the code: functions, channels and parameters."""
+    """The header comment: functions, channels and parameters."""
     spec, count = source.spec, source.substeps
     name = {"rk4": "RK4", "heun": "Heun", "euler": "Euler"}.get(
         source.integrator_name, source.integrator_name
     )
     step = f"one step of {name}" if count == 1 else f"{count} equal steps of {name}"
-    found = f"; the values were found with dt = {source.dt:g} s" if source.dt is not None else ""
-    left_out = ["", "Left out, since it stands between the vehicle and its log:"] if source.left_out else []
+    identified = f"; the values were identified with dt = {source.dt:g} s" if source.dt is not None else ""
+    left_out = ["", "Not exported, the measurement model:"] if source.left_out else []
     lines = [
         f"Vehicle model '{spec.name}', made by `pct export c` of PCT {importlib.metadata.version('pct')}.",
         f"Values: {source.title}.",
@@ -59,7 +59,7 @@ def comment(source: Source, prefix: str) -> str:
         "rate i by state j.",
         f"  {prefix}_step_jacobian(x, u, dt, A, B): of the step, likewise: x_next changes by A dx + B du.",
         f"  {prefix}_rate_changes: a part of it.",
-        f"dt is made of {step}{found}. Nothing is kept between calls: threads may share the functions.",
+        f"dt is made of {step}{identified}. The functions keep no state: threads may share them.",
     ]
     wrapped = [part for line in lines for part in _wrapped(line)]
     return "\n".join(["/*", *(f" * {line}".rstrip() for line in wrapped), " */"])

@@ -29,7 +29,7 @@ from pct.files import write_output
 
 
 class Checked(NamedTuple):
-    """What the check at export found.
+    """Result of the comparison with JAX.
 
     Attributes:
         differences: largest relative difference from JAX by function.

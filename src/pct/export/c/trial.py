@@ -49,12 +49,12 @@ def run_compiled(command: list[str], source: Source, program: Program, inputs: I
         full = [*command, *FLAGS, "-o", str(library), str(unit), "-lm"]
         try:
             done = subprocess.run(full, capture_output=True, text=True, timeout=LONGEST)
-            said = done.stderr if done.returncode else ""
-            functions = None if said or done.returncode else ctypes.CDLL(str(library))
+            output = done.stderr if done.returncode else ""
+            functions = None if output or done.returncode else ctypes.CDLL(str(library))
         except (OSError, subprocess.TimeoutExpired) as error:
-            said, functions = f"error: {error}", None
+            output, functions = f"error: {error}", None
     if functions is None:
-        first = next((line for line in said.splitlines() if "error" in line), said[:200])
+        first = next((line for line in output.splitlines() if "error" in line), output[:200])
         raise PctError(
             f"the check with the C compiler '{command[0]}' fails ({first.strip()}): nothing was "
             "written; name another one in CC, or CC=none to do without"
