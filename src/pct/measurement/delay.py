@@ -13,7 +13,7 @@ ADVICE = "Command sharp steps and hold each for a second: the time to the answer
 
 
 class Delay(Effect):
-    """u(t) acts at t + delay, in straight lines between rows.
+    """u(t) acts at t + delay, with straight lines between rows.
 
     Beyond the first and last row of a window the nearest one holds, so that nothing outside it is read.
     """

@@ -66,9 +66,8 @@ def make_history_rollout(
     def advance(x: Lanes, u: Lanes, params: Params) -> Lanes:
         return explicit_step(TABLEAUS[integrator], lambda x: rates(x, u, params), x, dt / substeps)
 
-    def advance_along(
-        x: Lanes, u: Lanes, params: Params, dx: Lanes, du: Lanes, dp: Params
-    ) -> tuple[Lanes, Lanes]:
+    def advance_along(state: tuple[Lanes, Lanes], u: Lanes, params: Params, du: Lanes, dp: Params) -> Any:
+        x, dx = state
         return jax.vmap(lambda *d: jax.jvp(advance, (x, u, params), d), out_axes=(None, 0))(dx, du, dp)
 
     step, step_along = one_kernel(advance), one_kernel(advance_along)
@@ -125,12 +124,9 @@ def make_history_rollout(
 
         def advance_row(carry: tuple[Lanes, Lanes], row: Any) -> tuple[Any, Any]:
             u, du, logged, gate = row
-
-            def substep(carry: tuple[Lanes, Lanes], _: None) -> tuple[Any, None]:
-                x, dx = carry
-                return step_along(one, x, u, equations, dx, du, changes), None
-
-            carry = jax.lax.scan(substep, carry, length=substeps)[0]
+            carry = jax.lax.scan(
+                lambda c, _: (step_along(one, c, u, equations, du, changes), None), carry, length=substeps
+            )[0]
             carry = correct_along(*carry, logged, gate) if observed else carry
             return carry, (carry[0][:table], carry[1][:table])
 
