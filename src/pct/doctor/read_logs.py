@@ -11,7 +11,7 @@ import numpy as np
 from pct.doctor.raw_recording import Recording
 from pct.logs.signals import SignalMap
 from pct.mapping.log_files import find_logs
-from pct.recordings.folder import read_columns
+from pct.recordings.mend import read_columns
 from pct.recordings.trajectory import MANIFEST, read_dataset
 
 

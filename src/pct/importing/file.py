@@ -16,7 +16,7 @@ from pct.files import sha256
 from pct.importing.card import Summary, summarise
 from pct.logs.readers import RawLog
 from pct.logs.signals import SignalMap
-from pct.recordings.folder import Repairs, mend, read_columns
+from pct.recordings.mend import Repairs, mend, read_columns
 from pct.recordings.segments import (
     TRAIN,
     Segment,
