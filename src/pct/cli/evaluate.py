@@ -33,6 +33,8 @@ class EvaluateConfig:
     """Horizons of the errors [s]; may be longer than in training. That of training when left out."""
     stride: int | None = None
     """Steps from one window's start to the next [time steps]; that of training when left out."""
+    model: str | None = None
+    """The Python file that defines the run's model, where it is no registered one."""
     allow_overlap: bool = False
     """Judge on data that was trained on, too; every output says so."""
     output: Path | None = None
@@ -59,12 +61,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     import jax
 
     from pct.cli.evaluation_tables import print_evaluation
+    from pct.dynamics import resolve_model
     from pct.evaluation.evaluate import evaluate, horizon_steps, measure_overlap
     from pct.evaluation.report import save_evaluation
     from pct.evaluation.windows import load_test_windows
     from pct.runs.models import open_run
 
     keep_compiled_code(jax)
+    if args.model is not None:
+        resolve_model(args.model)
     model = open_run(args.run)
     paths = [resolve_folder(path, "--dataset") for path in args.dataset]
     stride = args.stride or model.settings["stride"]

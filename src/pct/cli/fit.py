@@ -146,11 +146,11 @@ def measured_spec(args: FitConfig) -> Any:
     Raises:
         UsageError: an unknown model, vehicle, parameter or channel.
     """
-    from pct.dynamics import get_model, with_fixed
+    from pct.dynamics import resolve_model, with_fixed
     from pct.dynamics.vehicles import with_vehicle
     from pct.measurement import with_measurement
 
-    spec = get_model(args.model)
+    spec = resolve_model(args.model)
     if args.vehicle is not None:
         spec = with_vehicle(spec, args.vehicle)
     return with_fixed(with_measurement(spec, args.measurement), fixed_values(args.fixed))

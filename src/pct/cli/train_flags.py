@@ -23,10 +23,10 @@ def resolve_spec(args: TrainConfig, fitted: FittedModel | None = None) -> ModelS
     Raises:
         UsageError: an unknown model, vehicle or parameter; the message lists the known ones.
     """
-    from pct.dynamics import get_model, with_fixed, with_scope
+    from pct.dynamics import resolve_model, with_fixed, with_scope
     from pct.dynamics.vehicles import with_vehicle
 
-    spec = get_model(args.model) if fitted is None else fitted.spec_to_train()
+    spec = resolve_model(args.model) if fitted is None else fitted.spec_to_train()
     if spec.name == "mlp-dynamics":
         from pct.dynamics.mlp_dynamics import mlp_default_params, mlp_param_bounds, mlp_param_shapes
 

@@ -12,6 +12,7 @@ import numpy as np
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.kinematic_singletrack import KINEMATIC_SINGLETRACK
 from pct.errors import DataError, DivergedError, UsageError
+from pct.evaluation.baselines.kinematic import is_comparable
 from pct.evaluation.baselines.parameters import diverged_as_infinite
 from pct.evaluation.bootstrap import Blocks, Estimate, make_blocks
 from pct.evaluation.conditions import Condition, conditions
@@ -205,7 +206,8 @@ def _notes(
         )
     elif _recordings(data_of(run)) & _recordings(data_hashes(paths)):
         notes.append("The run chose its best epoch by some of these files; a strict test uses others.")
-    controls = dict.fromkeys((*model.spec.control_names, *KINEMATIC_SINGLETRACK.control_names))
+    baseline = KINEMATIC_SINGLETRACK.control_names if is_comparable(model.spec) else ()
+    controls = dict.fromkeys((*model.spec.control_names, *baseline))
     if derived := derived_channels(paths, [*controls]):
         notes.append(
             f"Not logged but derived from what is predicted: {', '.join(derived)}. "

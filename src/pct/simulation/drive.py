@@ -19,6 +19,7 @@ from pct.errors import DivergedError, UsageError
 from pct.recordings.trajectory import Trajectory
 from pct.simulation.driver import follow, is_drivable
 from pct.simulation.manoeuvres import draw_manoeuvres
+from pct.simulation.open_loop import draw_controls, play
 from pct.simulation.roads import draw_roads
 from pct.simulation.sensors import commanded, features, known_truth, readings
 from pct.types import Float
@@ -46,7 +47,10 @@ def simulate(
     The same arguments give the same numbers.
 
     Args:
-        spec: a model that is steered by ``delta_dot`` or ``psi_dot`` and driven by ``accel`` or ``drive``.
+        spec: a model whose equations hold everywhere. One that is steered by ``delta_dot`` or ``psi_dot`` and
+            driven by ``accel`` or ``drive`` follows manoeuvres. The controls of any other are smooth random
+            signals up to their typical size, `pct.simulation.open_loop`; friction, speed and grip do not
+            matter there, and it has no features.
         recordings: number of recordings R.
         duration: length of each in s.
         dt: logging step in s.
@@ -85,8 +89,12 @@ def simulate(
 
     roads = draw_roads(road_rng, recordings, steps, dt, mu, surfaces)
     params = _draw_params(vehicle_rng, spec, recordings, fixed, vary)
-    manoeuvres = draw_manoeuvres(driver_rng, recordings, steps, dt, speed, grip, launches)
-    states, commands = follow(spec, params, roads.mu, manoeuvres, dt, grip)
+    if is_drivable(spec):
+        manoeuvres = draw_manoeuvres(driver_rng, recordings, steps, dt, speed, grip, launches)
+        states, commands = follow(spec, params, roads.mu, manoeuvres, dt, grip)
+    else:
+        commands = draw_controls(driver_rng, spec, recordings, steps, dt)
+        states = play(spec, params, commands, dt)
     _check_finite(spec, states, dt)
     truth = {"mu": roads.mu} if "mu" in params else {}
     truth |= {
@@ -142,11 +150,11 @@ def _draw_params(
 
 
 def _check_model(spec: ModelSpec) -> None:
-    if not is_drivable(spec):
-        known = ", ".join(name for name, other in MODEL_SPECS.items() if is_drivable(other))
+    if not spec.pose_invariant:
+        known = ", ".join(name for name, other in MODEL_SPECS.items() if other.pose_invariant)
         raise UsageError(
-            f"Model '{spec.name}' cannot be simulated: expected a speed, controls (delta_dot or psi_dot, "
-            f"accel or drive) and equations that hold everywhere.\nModels that can: {known}"
+            f"Model '{spec.name}' cannot be simulated: its equations hold in the frame of a window alone.\n"
+            f"Models that can: {known}"
         )
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pct.dynamics.core import ModelSpec
-from pct.simulation.driver import speed_name
+from pct.simulation.driver import is_drivable, speed_name
 from pct.types import Float
 
 # A reading is rounded to this part of its noise, the resolution of the sensor.
@@ -49,7 +49,9 @@ def features(
     temperature: Float[np.ndarray, " N"],
     noise: float,
 ) -> dict[str, Column]:
-    """Exogenous channels: vibration grows with speed and scatters from row to row."""
+    """Exogenous channels of a car: vibration grows with speed and scatters from row to row."""
+    if not is_drivable(spec):
+        return {}
     speed = np.abs(states[:, spec.state_indices[speed_name(spec)]])
     shaken = vibration * speed**0.8 * np.exp(0.25 * noise * rng.standard_normal(len(speed)))
     return {

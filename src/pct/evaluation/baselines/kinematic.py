@@ -10,6 +10,7 @@ import numpy as np
 
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.kinematic_singletrack import KINEMATIC_SINGLETRACK
+from pct.errors import DataError
 from pct.evaluation.baselines.parameters import diverged_as_infinite
 from pct.evaluation.model import Model
 from pct.evaluation.windows import derived_channels
@@ -37,7 +38,12 @@ class Kinematic:
 
         Where the logs do not hold the acceleration, it is derived from the speed of the very rows that are
         predicted; then the speed is no prediction, and NaN.
+
+        Raises:
+            DataError: the run's model has none of the channels, or the logs lack them.
         """
+        if not is_comparable(self.model.spec):
+            raise DataError(f"the model '{self.model.spec.name}' has none of its channels")
         spec = _with_values(KINEMATIC_SINGLETRACK, self.model.spec)
         store = load_window_store(self.paths, spec, dt=windows.dt, label="test")
         dataset = make_window_set(
@@ -65,6 +71,11 @@ class Kinematic:
         known |= dict(zip(self.model.spec.pose, (known[name] for name in spec.pose), strict=True))
         missing = np.full(columns.shape[1:], np.nan)
         return np.stack([known.get(name, missing) for name in self.model.spec.state_names], axis=-1)
+
+
+def is_comparable(spec: ModelSpec) -> bool:
+    """Whether a model has channels of the kinematic one."""
+    return bool(set(KINEMATIC_SINGLETRACK.state_names) & set(spec.state_names))
 
 
 def _with_values(spec: ModelSpec, other: ModelSpec) -> ModelSpec:
