@@ -1,1 +1,43 @@
-"""PCT learns the physics of a vehicle from its driving logs."""
+"""PCT learns the physics of a vehicle from its driving logs.
+
+Public names are imported when they are first used, so that ``import pct`` is fast and loads no JAX.
+
+Examples:
+    >>> import pct
+    >>> pct.model("singletrack", vehicle="f1tenth").hold("C_Sf", "C_Sr", "m", "I").learned
+    ('mu',)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from pct.lazy import import_name
+
+if TYPE_CHECKING:
+    from pct import errors as errors
+    from pct.api.cars import Car as Car
+    from pct.api.cars import model as model
+    from pct.api.cars import models as models
+    from pct.api.cars import register as register
+    from pct.api.cars import vehicles as vehicles
+    from pct.api.drives import Drive as Drive
+    from pct.api.drives import Drives as Drives
+    from pct.api.drives import load as load
+    from pct.api.drives import simulate as simulate
+    from pct.api.fits import Fit as Fit
+    from pct.api.fits import fit as fit
+    from pct.api.networks import Network as Network
+    from pct.api.networks import train as train
+    from pct.api.opening import open as open
+    from pct.api.predictions import Prediction as Prediction
+    from pct.api.scores import Score as Score
+    from pct.api.scores import evaluate as evaluate
+    from pct.dynamics.core import Channel as Channel
+    from pct.dynamics.core import Parameter as Parameter
+    from pct.dynamics.core import define_model as define_model
+    from pct.rollout.compiled import keep_compiled_code as keep_compiled_code
+
+    __version__: str
+
+
+def __getattr__(name: str) -> Any:
+    return import_name(name)

@@ -72,8 +72,7 @@ def train(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
     Later flags replace earlier ones, but those that take a list: ``dataset`` replaces the data.
     """
     # Drawing takes longer than training, and has tests of its own.
-    for name in ("plot_losses", "plot_error_growth", "plot_parameters", "plot_scenario"):
-        monkeypatch.setattr(plots, name, lambda path, **_: path.touch())
+    monkeypatch.setattr(plots, "to_png", lambda path, draw, **_: path.touch())
 
     def run(*flags: object, dataset: Path = data / "train") -> tuple[int, Path | None]:
         results = tmp_path / "results"

@@ -18,11 +18,12 @@ from pct import plots
 from pct.cli.main import main
 from pct.dynamics import MODEL_SPECS
 from pct.evaluation.baselines import parameters
-from pct.evaluation.overlap import FINGERPRINT
+from pct.evaluation.datasets import training_data_of_run
 from pct.evaluation.scenarios import open_loop_errors
-from pct.evaluation.windows import load_training_windows, load_windows
+from pct.evaluation.windows import load_windows
 from pct.recordings.trajectory import Trajectory, read_dataset, write_dataset
 from pct.runs.models import load_network
+from pct.runs.overlap import FINGERPRINT
 from pct.simulation import simulate
 from pct.windows.loading import data_hashes
 from pct.windows.splits import rows_of_windows, split_starts
@@ -104,7 +105,7 @@ def test_a_run_is_judged_beside_its_baselines(
 
     # The figures are those of the run's network on the run's windows.
     network = load_network(run)
-    windows = load_windows(network, [unseen], "test")
+    windows = load_windows(network, [unseen], "test").batch
     expected = open_loop_errors(network.predict_states(windows), windows, network.spec)
     assert found["windows"]["count"] == windows.targets.shape[0]
     for seconds, step in (("0.1", 1), ("0.2", 3)):
@@ -178,7 +179,7 @@ def test_without_its_training_data_a_run_lacks_what_is_fitted(
     (run / FINGERPRINT).unlink()
     assert run_pct("evaluate", run, "--dataset", unseen) == 3
     told = capsys.readouterr().err
-    assert "cannot tell whether it was trained on the test data (the training data is gone" in told
+    assert "cannot tell whether the run was trained on the test data (the training data is gone" in told
     assert run_pct("evaluate", run, "--dataset", unseen, "--allow-overlap") == 0
     assert "NOT CHECKED" in capsys.readouterr().out
     assert evaluation(run / "evaluation" / "test")["overlap"] is None
@@ -199,7 +200,7 @@ def test_a_horizon_may_be_longer_than_in_training(run: Path, unseen: Path, quick
         ("--at 0.12", 2, "--at 0.12: expected a positive multiple of the time step, 0.05 s"),
         ("--at -0.1", 2, "--at -0.1: expected a positive multiple"),
         ("--at 9", 3, "expected a recording of at least 185 rows"),
-        ("--stride 0", 2, "--stride must be a positive number, got 0"),
+        ("--stride 0", 2, "--stride: expected a positive number, got 0"),
         ("--dataset no/such/folder", 3, "expected a folder, found nothing at"),
     ],
 )
@@ -239,9 +240,11 @@ def test_baselines_are_fitted_to_what_training_read_alone(run: Path, unseen: Pat
     config = json.loads((run / "config.json").read_text())
     model = load_network(run)
     shape = {"horizon": 4, "history": 4}
-    store, every, _ = load_training_windows(model, run, horizon=4, samples=1000)
+    data = training_data_of_run(run, model)
+    store, every = data.rows_read(model)
     (run / "config.json").write_text(json.dumps({**config, "val_split": 0.3}))
-    _, read, windows = load_training_windows(model, run, horizon=4, samples=1000)
+    _, read = data.rows_read(model)
+    windows = data.windows(model, horizon=4, samples=1000)
     training, held_out = split_starts(store, 0.3, stride=2, **shape)
     assert every.sum() > read.sum() > 0
     np.testing.assert_array_equal(read, rows_of_windows(training, store.recording.size, **shape))

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pct.cli.fit_tables import rounding_warning
 from pct.cli.main import main
 from pct.dynamics import MODEL_SPECS
+from pct.optimization.constants.fitting import exact_channels
 from pct.runs.models import load_fit
 
 FLAGS = [
@@ -94,7 +94,7 @@ def test_it_leaves_a_run_folder_that_rebuilds_the_model(
         assert (verdict["advice"] is None) == (verdict["verdict"] == "identified")
         assert verdict["advice"] is None or verdict["advice"] in told.out
     assert "alpha_psi_dot" in told.out
-    assert "warning: standard errors rest on 2 stretches of driving, too few" in told.err
+    assert "warning: standard errors rest on 2 independent blocks of driving, too few" in told.err
     assert f"pct evaluate {run}" in told.out.replace("\n", " ")
 
 
@@ -118,7 +118,7 @@ def test_a_profile_is_told_and_kept(fit: FitCommand, capsys: pytest.CaptureFixtu
         (["--compare", "vy"], "--compare vy: expected some of"),
         (["--no-observer"], "--bias: only the observer estimates them; add --observer"),
         (["--profile", "gains"], "--profile gains: expected a fitted scalar parameter, one of alpha_psi_dot"),
-        (["--horizon", "0"], "--horizon must be a positive number, got 0"),
+        (["--horizon", "0"], "--horizon: expected a positive number, got 0"),
     ],
 )
 def test_flags_that_do_not_fit_are_refused(
@@ -132,10 +132,7 @@ def test_flags_that_do_not_fit_are_refused(
 
 def test_a_channel_that_the_controls_give_is_warned_of() -> None:
     spec = MODEL_SPECS["singletrack"]
-    warning = rounding_warning(spec, {"delta": 1e-7, "psi_dot": 0.1, "v": 0.02})
-    assert warning is not None
-    assert warning.startswith("warning: delta is predicted to rounding")
-    assert warning.endswith("--compare psi_dot v")
-    assert rounding_warning(spec, {"psi_dot": 0.1, "v": 0.02}) is None
+    assert exact_channels(spec, {"delta": 1e-7, "psi_dot": 0.1, "v": 0.02}) == ["delta"]
+    assert exact_channels(spec, {"psi_dot": 0.1, "v": 0.02}) == []
     # Data without noise: all that is left is rounding.
-    assert rounding_warning(spec, {"psi_dot": 1e-8, "v": 1e-8}) is None
+    assert exact_channels(spec, {"psi_dot": 1e-8, "v": 1e-8}) == []

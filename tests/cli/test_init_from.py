@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pct.cli.main import main
-from pct.evaluation.windows import load_test_windows, load_windows
+from pct.evaluation.windows import load_windows
 from pct.runs.models import load_fit, load_network, open_run
 
 FIT = [
@@ -48,15 +48,17 @@ def test_a_network_that_has_learned_nothing_yet_predicts_as_the_fit(
     assert trained.spec.global_keys == ("beta_accel",)
     for key, value in fitted.params.items():
         np.testing.assert_allclose(trained.spec.default_params[key], value)
-    windows = load_test_windows(fitted, [data / "val"], horizon=3, stride=2)
+    windows = load_windows(fitted, [data / "val"], "test", horizon=3, stride=2)
     wanted = fitted.predict_states(fitted.prepare(windows).batch)
-    found = trained.predict_states(load_windows(trained, [data / "val"], "test", stride=2))
+    found = trained.predict_states(
+        trained.prepare(load_windows(trained, [data / "val"], "test", stride=2)).batch
+    )
     np.testing.assert_allclose(found, wanted, atol=2e-3)
     predicted = json.loads((run / "pct_predicted_params.json").read_text())
     assert predicted["alpha_accel"]["ensemble_std"] > 0
-    answers = trained.predict_parameters(load_windows(trained, [data / "val"], "test"))
+    answers = trained.predict_parameters(trained.prepare(load_windows(trained, [data / "val"], "test")).batch)
     assert np.ptp(answers["beta_accel"]) == 0.0
-    judged = load_test_windows(open_run(run), [data / "val"], horizon=3, stride=2)
+    judged = load_windows(open_run(run), [data / "val"], "test", horizon=3, stride=2)
     assert judged.batch.initial_states.shape[1] == len(trained.spec.states)
     np.testing.assert_allclose(fitted.predict_states(fitted.prepare(judged).batch), wanted, atol=1e-5)
     np.testing.assert_allclose(trained.predict_states(trained.prepare(judged).batch), found, atol=1e-5)

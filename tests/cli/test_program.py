@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pct.cli.config import TrainConfig
 from pct.cli.main import COMMANDS, main, run
 from pct.cli.stopping import Stopping
+from pct.cli.train_config import TrainConfig
 from pct.runs import checkpoint
 from pct.runs.models import load_network
 
@@ -145,7 +145,7 @@ def test_an_interrupt_saves_what_was_learned(data: Path, tmp_path: Path, environ
     (run,) = (tmp_path / "unicycle").iterdir()
     assert last[-3:] == [
         f"What was learned until then is in {run}",
-        f"Go on with: pct train --resume {run}",
+        f"Resume with: pct train --resume {run}",
         "interrupted",
     ]
     assert "Traceback" not in rest

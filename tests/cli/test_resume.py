@@ -127,7 +127,7 @@ def resume(
 ) -> Callable[..., tuple[int, str]]:
     """``resume(run, *flags)``: go on in this process; exit code and what was said on stderr."""
     monkeypatch.setattr(epoch, "STRETCH", 1)
-    monkeypatch.setattr(plots, "plot_losses", lambda path, **_: path.touch())
+    monkeypatch.setattr(plots, "to_png", lambda path, draw, **_: path.touch())
 
     def run(folder: Path, *flags: object) -> tuple[int, str]:
         capsys.readouterr()
@@ -180,7 +180,7 @@ def test_a_signal_leaves_a_checkpoint_to_go_on_from(
     assert code == 130, told
     assert told.splitlines()[-3:] == [
         f"What was learned until then is in {run}",
-        f"Go on with: pct train --resume {run}",
+        f"Resume with: pct train --resume {run}",
         "interrupted",
     ]
     # One step more may be under way when the signal comes.
@@ -189,7 +189,7 @@ def test_a_signal_leaves_a_checkpoint_to_go_on_from(
     assert json.loads((run / "FAILED").read_text())["reason"] == "interrupted"
     code, told = programs.resume(run)
     assert code == 0, told
-    assert f"going on after step {last}, epoch 3" in told
+    assert f"resuming after step {last}, epoch 3" in told
     assert_same(run, whole)
 
 
@@ -203,7 +203,7 @@ def test_after_a_kill_the_last_epoch_is_done_again(
     (run / ".pct_model_params.msgpack.abc.tmp").write_bytes(b"cut short")  # as a kill while writing leaves it
     code, told = programs.resume(run)
     assert code == 0, told
-    assert f"going on after step {3 * STEPS}, epoch 3" in told
+    assert f"resuming after step {3 * STEPS}, epoch 3" in told
     assert_same(run, whole)
 
 
@@ -238,7 +238,7 @@ def test_without_space_the_run_ends_and_goes_on_when_there_is_some(
         code, told = resume(stopped)
     assert code == 3, told
     assert "No space left on device" in told.splitlines()[-1]
-    assert f"Go on with: pct train --resume {stopped}" in told
+    assert f"Resume with: pct train --resume {stopped}" in told
     assert content(stopped / "checkpoints") == before
     code, told = resume(stopped)
     assert code == 0, told
@@ -253,7 +253,7 @@ def test_the_newest_intact_checkpoint_is_found(
     code, told = resume(stopped)
     assert code == 0, told
     assert f"{newest} is damaged or cut short; taking the checkpoint before it" in caplog.text
-    assert f"going on after step {int(before.stem.removeprefix('step_'))}, epoch 2" in told
+    assert f"resuming after step {int(before.stem.removeprefix('step_'))}, epoch 2" in told
     assert_same(stopped, whole)
 
 
@@ -270,7 +270,11 @@ def test_none_intact_is_said_and_changes_nothing(
 
 
 def test_a_folder_that_is_removed_is_made_anew(
-    stopped: Path, whole: Path, resume: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+    stopped: Path,
+    whole: Path,
+    resume: Callable[..., tuple[int, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     on_step = progress.TrainingProgress.on_step
 
@@ -282,7 +286,7 @@ def test_a_folder_that_is_removed_is_made_anew(
     monkeypatch.setattr(progress.TrainingProgress, "on_step", remove)
     code, told = resume(stopped)
     assert code == 0, told
-    assert f"{stopped} was removed; it is made anew" in told
+    assert f"{stopped} was removed; it is made anew" in caplog.text
     assert_same(stopped, whole)
 
 

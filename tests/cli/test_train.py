@@ -14,17 +14,18 @@ import numpy as np
 import pytest
 from flax import serialization
 
-from pct.cli.config import parse_args
+from pct.cli.flags import flag_values
 from pct.cli.train import main
-from pct.cli.train_flags import resolve_spec
+from pct.cli.train_config import parse_args
+from pct.cli.train_steps import resolve_start
 from pct.dynamics import MODEL_SPECS
 from pct.errors import PctError, UsageError
-from pct.evaluation.overlap import load_fingerprint, row_hashes
 from pct.evaluation.windows import load_windows
 from pct.optimization.network.step import make_eval_loss_fn
 from pct.optimization.network.trained import TrainedModel
-from pct.runs import models
+from pct.runs import trainings
 from pct.runs.models import load_network
+from pct.runs.overlap import load_fingerprint, row_hashes
 from pct.windows.loading import load_window_store
 
 ROOT = Path(__file__).parents[2]
@@ -135,9 +136,9 @@ def test_the_walkthrough_works_word_for_word(tmp_path: Path, environment: dict[s
 def kept(monkeypatch: pytest.MonkeyPatch) -> list[TrainedModel]:
     """Trained models as the command had them in memory."""
     trained_models: list[TrainedModel] = []
-    save = models.save_network
+    save = trainings.save_network
     monkeypatch.setattr(
-        models, "save_network", lambda run, trained: (trained_models.append(trained), save(run, trained))
+        trainings, "save_network", lambda run, trained: (trained_models.append(trained), save(run, trained))
     )
     return trained_models
 
@@ -159,7 +160,7 @@ def test_a_run_leaves_every_file(train: Train, data: Path, kept: list[TrainedMod
     config = read(run / "config.json")
     assert (config["model"], config["seed"], config["model_hidden"]) == ("unicycle", 5, [8])
     assert config["dataset"] == [str(data / "train")]
-    assert set(config) == set(vars(parse_args(["--dataset", "x"])))
+    assert set(config) == set(flag_values(parse_args(["--dataset", "x"])))
     hashes = read(run / "provenance.json")["data"]
     assert set(hashes) == {str(path) for path in data.rglob("*") if path.is_file()}
 
@@ -184,7 +185,7 @@ def test_a_run_leaves_every_file(train: Train, data: Path, kept: list[TrainedMod
     (trained,) = kept
     loaded = load_network(run)
     assert (loaded.dt, loaded.integrator_name, loaded.substeps) == (0.05, "euler", 1)
-    windows = load_windows(loaded, [data / "val"], "validation")
+    windows = load_windows(loaded, [data / "val"], "validation").gather()
     assert windows.origin.feature_names == tuple(loaded.settings["feature_names"])
     np.testing.assert_array_equal(loaded.predict_states(windows), trained.predict_states(windows))
     for name, values in trained.predict_parameters(windows).items():
@@ -332,22 +333,22 @@ def test_a_repeated_flag_adds_to_a_list() -> None:
         "--dataset a b --model-hidden 8 --dataset=c --fixed mu=0.7 --seed 3 --fixed C_Sf --model_hidden 16"
     )
     args = parse_args(flags.split())
-    assert args.dataset == ("a", "b", "c")
-    assert args.fixed == ("mu=0.7", "C_Sf")
-    assert (args.model_hidden, args.seed) == ((8, 16), 3)
-    assert args.fixed_values() == {"mu": 0.7, "C_Sf": None}
+    assert args.data.dataset == ("a", "b", "c")
+    assert args.model.fixed == ("mu=0.7", "C_Sf")
+    assert (args.settings.model_hidden, args.settings.seed) == ((8, 16), 3)
+    assert args.model.fixed_values() == {"mu": 0.7, "C_Sf": None}
 
 
 def test_the_hidden_size_of_the_learned_dynamics_is_patched() -> None:
     flags = ["--dataset", "x", "--model", "mlp-dynamics", "--dynamics-hidden-size", "5"]
-    spec = resolve_spec(parse_args(flags))
+    spec = resolve_start(parse_args(flags))[1].spec
     assert spec.full_shapes["W2"] == (3, 5)
     assert MODEL_SPECS["mlp-dynamics"].full_shapes["W2"] == (3, 8)
 
 
 def test_another_vehicle_sets_bounds_and_defaults() -> None:
     own, other = (
-        resolve_spec(parse_args(f"--dataset x --model singletrack {flags}".split()))
+        resolve_start(parse_args(f"--dataset x --model singletrack {flags}".split()))[1].spec
         for flags in ("", "--vehicle bmw-320i")
     )
     assert other.default_params["m"] > 100 * own.default_params["m"]
@@ -359,14 +360,14 @@ def test_another_vehicle_sets_bounds_and_defaults() -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ("--summary-chunk-size 0", "--summary-chunk-size must be a positive number, got 0"),
-        ("--horizon 0", "--horizon must be a positive number"),
-        ("--samples 0", "--samples must be a positive number"),
-        ("--lr nan", "--lr must be a positive number"),
-        ("--lr inf", "--lr must be a positive number, got inf"),
-        ("--batch-size -1", "--batch-size must be a positive number, got -1"),
+        ("--summary-chunk-size 0", "--summary-chunk-size: expected a positive number, got 0"),
+        ("--horizon 0", "--horizon: expected a positive number"),
+        ("--samples 0", "--samples: expected a positive number"),
+        ("--lr nan", "--lr: expected a positive number"),
+        ("--lr inf", "--lr: expected a positive number, got inf"),
+        ("--batch-size -1", "--batch-size: expected a positive number, got -1"),
         ("--lr-factor 1.5", "--lr-factor must lie between 0 and 1, got 1.5"),
-        ("--min-lr -1", "--min-lr must not be negative"),
+        ("--min-lr -1", "--min-lr: expected zero or more"),
         ("--model-hidden 8 0", "--model-hidden sizes must be positive"),
         ("--fixed alpha_accel=much", "--fixed alpha_accel=much: expected NAME or NAME=NUMBER"),
         ("--fixed drag", "unknown parameter 'drag' of model 'unicycle'. Known: alpha_psi_dot, beta_psi_dot"),
@@ -398,7 +399,7 @@ def test_a_flag_that_cannot_be_used(
 
 
 def test_in_a_program_they_are_value_errors(data: Path) -> None:
-    with pytest.raises(ValueError, match="--summary-chunk-size must be a positive number") as error:
+    with pytest.raises(ValueError, match="`summary_chunk_size`: expected a positive number") as error:
         main(["--dataset", str(data / "train"), "--summary-chunk-size", "0"])
     assert isinstance(error.value, UsageError)
     assert isinstance(error.value, PctError)

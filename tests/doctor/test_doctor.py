@@ -18,7 +18,7 @@ from pct.doctor.leaks import leaks
 from pct.doctor.statistics import agreement, effective_rows, noise_of
 from pct.dynamics.channels import known_channels
 from pct.errors import DataError
-from pct.plots import plot_finding
+from pct.plots import draw_finding, to_png
 from pct.recordings.folder import read_folder
 from pct.recordings.trajectory import Trajectory, read_dataset, write_dataset
 
@@ -494,7 +494,7 @@ def test_an_existing_folder_is_not_mended_into(tmp_path: Path) -> None:
 def test_a_figure_shows_points_and_marks(tmp_path: Path) -> None:
     t = np.arange(100.0)
     panels = [("time [s]", "v [m/s]", {"v": (t, t), "fault": (t[:3], t[:3])}, True)]
-    plot_finding(tmp_path / "a.png", title="spikes: a", message="costs $5 " * 40, panels=panels)
+    to_png(tmp_path / "a.png", draw_finding, title="spikes: a", message="costs $5 " * 40, panels=panels)
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 

@@ -7,8 +7,8 @@ import pytest
 from pct.dynamics import MODEL_SPECS
 from pct.evaluation.bootstrap import Estimate
 from pct.evaluation.evaluate import RUN, Evaluation, Row
-from pct.evaluation.overlap import Overlap
 from pct.evaluation.text import facts, verdicts
+from pct.runs.overlap import Overlap
 
 
 def evaluation(ratio: Estimate | None) -> Evaluation:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pct.dynamics import MODEL_SPECS, ModelSpec, with_fixed
+from pct.dynamics.bounds import Bounds
 from pct.dynamics.mlp_dynamics import mlp_default_params, mlp_param_bounds, mlp_param_shapes
 from pct.dynamics.vehicles import with_vehicle
 from pct.errors import DataError, UsageError
@@ -17,8 +18,10 @@ from pct.export.c.program import make_program
 from pct.export.source import PREDICTED, from_model, from_run
 from pct.measurement import Measurement, with_measurement
 from pct.optimization.constants.fitted import FittedModel
+from pct.optimization.network.mlp import ParameterMLP
+from pct.optimization.network.trained import TrainedModel
 from pct.runs.directory import write_json
-from pct.runs.models import NETWORK, save_fit, spec_table
+from pct.runs.models import NETWORK, save_fit, save_network
 
 
 def measured() -> ModelSpec:
@@ -31,12 +34,14 @@ def measured() -> ModelSpec:
 def fit(tmp_path: Path) -> Path:
     spec = measured()
     params = {name: np.asarray(spec.default_params[name]) * 1.01 for name in spec.param_keys}
-    save_fit(tmp_path, FittedModel(spec, params, params, 0.04, "heun", 2, {}, {}), {})
+    save_fit(tmp_path, FittedModel(spec, params, params, 0.04, "heun", 2, {}, {}))
     return tmp_path
 
 
 def write_network(run: Path, spec: ModelSpec) -> None:
-    write_json(run / NETWORK, {**spec_table(spec), "dt": 0.05, "integrator": "rk4", "substeps": 2})
+    bounds = Bounds.of(spec)
+    network = ParameterMLP((4,), bounds.low, bounds.high, feature_mean=np.zeros(2), feature_std=np.ones(2))
+    save_network(run, TrainedModel(spec, network, None, 0.05, "rk4", 2, {"history": 4}))
     means = {name: np.asarray(spec.default_params[name]) + 0.01 for name in spec.param_keys}
     write_json(run / PREDICTED, {name: {"mean": mean, "std": 0.0 * mean} for name, mean in means.items()})
 

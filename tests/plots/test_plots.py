@@ -72,7 +72,7 @@ def scenario(**changes):
 def test_a_figure_is_written_whole_and_leaves_the_style_of_others_alone(tmp_path):
     before = dict(matplotlib.rcParams)
     path = tmp_path / "pct_network_loss.png"
-    plots.plot_losses(path, train_steps=np.arange(1, 31), train_loss=np.ones(30))
+    plots.to_png(path, plots.draw_losses, train_steps=np.arange(1, 31), train_loss=np.ones(30))
     assert dict(matplotlib.rcParams) == before
     assert list(tmp_path.iterdir()) == [path]
     content = path.read_bytes()
@@ -82,8 +82,9 @@ def test_a_figure_is_written_whole_and_leaves_the_style_of_others_alone(tmp_path
 
 
 def test_every_plot_writes_a_file(tmp_path):
-    plots.plot_scenario(
+    plots.to_png(
         tmp_path / "a.png",
+        plots.draw_scenario,
         spec=SPEC,
         times=TIMES,
         true_states=drive(),
@@ -92,9 +93,14 @@ def test_every_plot_writes_a_file(tmp_path):
         title="a",
     )
     values = {"mu": np.full(11, 0.5), "A": np.ones((11, 2, 3))}
-    plots.plot_parameters(tmp_path / "b.png", spec=SPEC, times=TIMES, values=values, title="b")
-    plots.plot_error_growth(
-        tmp_path / "c.png", spec=SPEC, dt=0.1, errors={"trained": np.ones((5, 3))}, title="c"
+    plots.to_png(tmp_path / "b.png", plots.draw_parameters, spec=SPEC, times=TIMES, values=values, title="b")
+    plots.to_png(
+        tmp_path / "c.png",
+        plots.draw_error_growth,
+        spec=SPEC,
+        dt=0.1,
+        errors={"trained": np.ones((5, 3))},
+        title="c",
     )
     assert {path.name for path in tmp_path.iterdir()} == {"a.png", "b.png", "c.png"}
 
@@ -105,7 +111,9 @@ def test_a_full_disk_is_a_data_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DataError, match=r"loss\.png: cannot write \(No space left on device\)"):
-        plots.plot_losses(tmp_path / "loss.png", train_steps=np.arange(2), train_loss=np.ones(2))
+        plots.to_png(
+            tmp_path / "loss.png", plots.draw_losses, train_steps=np.arange(2), train_loss=np.ones(2)
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -165,7 +173,7 @@ def test_a_loss_of_any_kind_is_drawn(tmp_path, loss, scale):
         "learning_rate": np.full(len(loss), 1e-3),
         "horizon": np.full(len(loss), 50),
     }
-    plots.plot_losses(tmp_path / "loss.png", **arguments)
+    plots.to_png(tmp_path / "loss.png", plots.draw_losses, **arguments)
     figure = plots.draw_losses(**arguments)
     assert figure.axes[0].get_yscale() == scale
     assert "validation" not in [line.get_label() for line in figure.axes[0].lines]
@@ -319,8 +327,9 @@ def test_array_parameters_are_summed_up_entry_by_entry():
 
 
 def test_a_single_prediction_is_drawn(tmp_path):
-    plots.plot_parameters(
+    plots.to_png(
         tmp_path / "a.png",
+        plots.draw_parameters,
         spec=SPEC,
         times=np.array([0.0]),
         values={"mu": np.array([0.5])},

@@ -143,10 +143,9 @@ def test_errors_are_root_mean_squares_by_step_and_state() -> None:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
     """What the plots are given, by the stem of their file."""
     calls: dict[str, dict[str, Any]] = {}
-    for name in ("plot_error_growth", "plot_parameters", "plot_scenario"):
-        monkeypatch.setattr(
-            plots, name, lambda path, _name=name, **data: calls.update({path.stem: data | {"plot": _name}})
-        )
+    monkeypatch.setattr(
+        plots, "to_png", lambda path, draw, **data: calls.update({path.stem: data | {"plot": draw.__name__}})
+    )
     return calls
 
 
@@ -160,7 +159,7 @@ def test_the_plots_get_truth_prediction_and_baseline(
     predicted, default = trained.predict_states(windows), trained.predict_default(windows)
 
     growth = drawn["training_error_growth"]
-    assert (growth["plot"], growth["dt"]) == ("plot_error_growth", DT)
+    assert (growth["plot"], growth["dt"]) == ("draw_error_growth", DT)
     np.testing.assert_allclose(
         growth["errors"]["trained"], open_loop_errors(predicted, windows, UNICYCLE), rtol=1e-5
     )
@@ -174,7 +173,7 @@ def test_the_plots_get_truth_prediction_and_baseline(
     np.testing.assert_array_equal(along["times"], windows.origin.times)
     np.testing.assert_array_equal(along["recording"], windows.origin.recording)
 
-    scenarios = [data for data in drawn.values() if data["plot"] == "plot_scenario"]
+    scenarios = [data for data in drawn.values() if data["plot"] == "draw_scenario"]
     assert len(scenarios) == 3
     end = np.asarray(windows.targets)[:, -1]
     distances = np.hypot(*(predicted[:, -1] - end)[:, :2].T)
@@ -299,11 +298,11 @@ def test_windows_are_loaded_as_the_network_reads_them(tmp_path: Path) -> None:
     units = {"x": "m", "y": "m", "psi": "rad", "v": "m/s"}
     lap = Trajectory("lap", DT / 2, channels, units, dict.fromkeys(channels, "measured"))
     write_dataset(tmp_path / "data", [lap], vehicle="test car")
-    windows = load_windows(make_trained(), [tmp_path / "data"], "test")
+    windows = load_windows(make_trained(), [tmp_path / "data"], "test").batch
     assert windows.origin.dt == DT
     # 15 rows at the network's step, less 4 of horizon and 2 of history, every third.
     assert windows.targets.shape == (3, STEPS, 4)
-    assert load_windows(make_trained(), [tmp_path / "data"], "test", stride=1).targets.shape[0] == 9
+    assert load_windows(make_trained(), [tmp_path / "data"], "test", stride=1).batch.targets.shape[0] == 9
 
 
 def test_unknown_feature_columns_are_refused(tmp_path: Path) -> None:

@@ -148,6 +148,6 @@ def test_git_state_without_git(tmp_path, monkeypatch):
 
 
 def test_the_module_is_quick_to_import():
-    code = "import sys, pct.runs.directory, pct.runs.tracking; print({'jax', 'wandb'} & set(sys.modules))"
+    code = "import sys, pct.runs.directory, pct.runs.sinks; print({'jax', 'wandb'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert found.strip() == "set()"

@@ -229,7 +229,7 @@ def list_flags(config: type[Any]) -> tuple[str, ...]:
         >>> list_flags(ModelFlags)
         ('--fixed',)
     """
-    return tuple(_flag(name) for name, kind in _fields(config) if _is_list(kind))
+    return tuple(flag_name(name) for name, kind in _fields(config) if _is_list(kind))
 
 
 def merge_repeated(arguments: Sequence[str], flags: Sequence[str]) -> list[str]:
@@ -288,10 +288,10 @@ def as_flags(message: str, config: type) -> str:
         if _is_positional(kinds[name]):
             return name.upper()
         if value == "False":
-            return f"--no-{_flag(name)[2:]}"
+            return f"--no-{flag_name(name)[2:]}"
         if value is None or value == "True":
-            return _flag(name)
-        return f"{_flag(name)} {_hundredths(value) if name == 'dt' else value}"
+            return flag_name(name)
+        return f"{flag_name(name)} {_hundredths(value) if name == 'dt' else value}"
 
     return re.sub(r"`(?P<name>[A-Za-z_]\w*)(?:=(?P<value>[^`]*))?`", flag, message)
 
@@ -322,5 +322,6 @@ def _is_list(kind: Any) -> bool:
     return typing.get_origin(plain) is tuple and typing.get_args(plain)[-1] is ...
 
 
-def _flag(name: str) -> str:
+def flag_name(name: str) -> str:
+    """The flag of a field, e.g. ``--val-split``."""
     return "--" + name.replace("_", "-")

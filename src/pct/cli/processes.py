@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from pct.cli.config import TrainConfig
+from pct.cli.train_config import TrainRunFlags
 from pct.errors import DataError, PctError, UsageError
 
 # Time for all processes to be started, in s.
@@ -34,7 +34,7 @@ WATCH = "import sys; sys.stdin.buffer.read() or sys.exit(sys.argv[1])"
 COLLECTIVES = ("Gloo", "NCCL")
 
 
-def join(args: TrainConfig, jax: Any) -> Group:
+def join(args: TrainRunFlags, jax: Any) -> Group:
     """Connect with the other processes, where flags or environment say that there are any.
 
     Raises:

@@ -12,7 +12,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pct.optimization.network.epoch import LoopSettings
 from pct.optimization.network.loop import EpochReport, StepReport
-from pct.runs.tracking import Tracker
+from pct.runs.sinks import Tracker
+from pct.runs.trainings import epoch_metrics, step_metrics
 
 
 class TrainingProgress:
@@ -77,22 +78,6 @@ class TrainingProgress:
                 file=sys.stderr,
                 flush=True,
             )
-
-
-def step_metrics(report: StepReport) -> dict[str, float]:
-    """What is logged of a step."""
-    return {
-        "train/loss": report.loss,
-        "train/grad_norm": report.grad_norm,
-        "train/learning_rate": report.learning_rate,
-        "train/horizon": report.horizon,
-    }
-
-
-def epoch_metrics(report: EpochReport) -> dict[str, float]:
-    """What is logged of an epoch."""
-    val = {} if report.val_loss is None else {"val/loss": report.val_loss}
-    return {"train/epoch_loss": report.train_loss, **val}
 
 
 class Silent:

@@ -129,7 +129,7 @@ def check_logs(
 
 def _draw(folder: Path, examined: Examined) -> dict[Finding, Path]:
     # Loads the library for figures.
-    from pct.plots import plot_finding
+    from pct.plots import draw_finding, to_png
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -142,6 +142,6 @@ def _draw(folder: Path, examined: Examined) -> dict[Finding, Path]:
                 channels = "_".join(finding.channels)
                 path = folder / f"{recording.name}_{number:02d}_{finding.check}_{channels}.png"
                 title = f"{finding.check.replace('_', ' ')}: {recording.name}"
-                plot_finding(path, title=title, message=finding.message, panels=finding.panels)
+                to_png(path, draw_finding, title=title, message=finding.message, panels=finding.panels)
                 paths[finding] = path
     return paths

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -16,15 +15,12 @@ from pct.evaluation.baselines.kinematic import is_comparable
 from pct.evaluation.baselines.parameters import diverged_as_infinite
 from pct.evaluation.bootstrap import Blocks, Estimate, make_blocks
 from pct.evaluation.conditions import Condition, conditions
+from pct.evaluation.datasets import TestData, TrainingData
 from pct.evaluation.ladder import ladder
 from pct.evaluation.model import Model
-from pct.evaluation.overlap import Overlap, find_overlap, load_fingerprint, row_hashes
 from pct.evaluation.scores import Errors, Score, compare, errors_of, growth, score, score_bin
-from pct.evaluation.windows import derived_channels, load_training_windows
-from pct.logs.signals import MAP
-from pct.recordings.trajectory import MANIFEST
-from pct.runs.directory import data_of
-from pct.windows.loading import data_hashes
+from pct.evaluation.windows import windows_of_recordings
+from pct.runs.overlap import Overlap, find_overlap, row_hashes
 from pct.windows.splits import rows_of_windows
 from pct.windows.window_set import WindowSet
 
@@ -90,27 +86,36 @@ class Evaluation:
 
 def evaluate(
     model: Model,
-    run: Path,
-    windows: WindowSet,
-    paths: Sequence[Path],
+    test: TestData,
+    training: TrainingData,
     *,
-    at: Sequence[float],
-    stride: int,
-    overlap: Overlap | None,
-    tell: Callable[[str], None] = lambda text: None,
+    at: Sequence[float] = (),
+    stride: int | None = None,
+    allow_overlap: bool = False,
+    progress: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Errors of the model and of every baseline on the same windows.
 
     Args:
-        model: the run's.
-        run: its folder, which names the training data.
-        windows: to judge on, as long as the longest horizon.
-        paths: the folders that they come from.
-        at: horizons in s.
-        stride: steps from one window to the next.
-        overlap: what `measure_overlap` found.
-        tell: is told what is being done.
+        model: a network or fit.
+        test: recordings to judge on.
+        training: what the model was trained on.
+        at: horizons in s; that of training when left out.
+        stride: steps from one window to the next; that of training when left out.
+        allow_overlap: judge on data that was trained on, too; every output says so.
+        progress: called with the name of what is judged next.
+
+    Raises:
+        UsageError: a horizon is no whole number of steps.
+        DataError: the recordings cannot be used, or were trained on.
     """
+    at = tuple(sorted(set(at))) or (model.settings["horizon"] * model.dt,)
+    stride = stride or model.settings["stride"]
+    windows = windows_of_recordings(
+        model, test.recordings, "test", stride=stride, horizon=horizon_steps(at, model.dt)
+    )
+    overlap = _checked_overlap(model, training, windows, allow_overlap)
+    announce = progress or (lambda name: None)
     spec = model.spec
     rows_a_block = 2 * (windows.history + windows.horizon)
     recording = windows.store.recording[windows.starts]
@@ -119,19 +124,18 @@ def evaluate(
     binned = conditions(windows, spec)
     targets = np.asarray(windows.batch.targets)
 
-    tell(RUN)
+    announce(RUN)
     doc = "The model with the parameters that the run learned."
     ours = errors_of(diverged_as_infinite(model.predict_states(model.prepare(windows).batch)), targets, spec)
     rows = {RUN: _row(doc, ours, ours, steps, blocks, binned)}
     left_out = {}
 
     @functools.cache
-    def training() -> WindowSet:
-        horizon = windows.horizon
-        return load_training_windows(model, run, horizon=horizon, samples=TRAINING_WINDOWS)[2]
+    def training_windows() -> WindowSet:
+        return training.windows(model, horizon=windows.horizon, samples=TRAINING_WINDOWS)
 
-    for name, make in ladder(model, paths, training).items():
-        tell(name)
+    for name, make in ladder(model, test, training_windows).items():
+        announce(name)
         try:
             baseline = make()
             errors = errors_of(baseline.predict(windows), targets, spec)
@@ -142,7 +146,7 @@ def evaluate(
     return Evaluation(
         spec=spec,
         dt=windows.dt,
-        at=tuple(at),
+        at=at,
         windows=len(windows),
         recordings=tuple(windows.store.recordings[i] for i in np.unique(recording)),
         history=windows.history,
@@ -151,7 +155,7 @@ def evaluate(
         block_rows=rows_a_block,
         blocks=len(blocks),
         overlap=overlap,
-        notes=_notes(model, run, paths, overlap, blocks),
+        notes=_notes(model, test, training, overlap, blocks),
         conditions=binned,
         rows=rows,
         left_out=left_out,
@@ -171,30 +175,46 @@ def horizon_steps(at: Sequence[float], dt: float) -> int:
     for seconds in at:
         steps = seconds / dt
         if not (steps > 0.5 and abs(steps - round(steps)) < 1e-6 * max(steps, 1)):
-            raise UsageError(f"--at {seconds:g}: expected a positive multiple of the time step, {dt:g} s")
+            raise UsageError(f"`at={seconds:g}`: expected a positive multiple of the time step, {dt:g} s")
     return round(max(at) / dt)
 
 
-def measure_overlap(model: Model, run: Path, windows: WindowSet) -> Overlap:
-    """How much of the windows' rows the run was trained on.
-
-    A run without a fingerprint is compared with the training data that it names.
+def measure_overlap(model: Model, training: TrainingData, windows: WindowSet) -> Overlap:
+    """How many of the windows' rows the model was trained on.
 
     Raises:
-        DataError: there is neither.
+        DataError: nobody knows what it was trained on.
     """
-    pose = model.spec.pose_indices
-    fingerprint = load_fingerprint(run)
-    if fingerprint is None:
-        store, read, _ = load_training_windows(model, run, horizon=model.settings["horizon"], samples=1)
-        fingerprint = row_hashes(store, pose, read)
     shape = {"horizon": windows.horizon, "history": windows.history}
     judged = rows_of_windows(windows.starts, windows.store.recording.size, **shape)
-    return find_overlap(fingerprint, row_hashes(windows.store, pose, judged))
+    hashes = row_hashes(windows.store, model.spec.pose_indices, judged)
+    return find_overlap(training.row_hashes(model), hashes)
+
+
+def _checked_overlap(
+    model: Model, training: TrainingData, windows: WindowSet, allowed: bool
+) -> Overlap | None:
+    """The overlap, refused where it is more than chance; None where it is unknown and that is allowed."""
+    try:
+        overlap = measure_overlap(model, training, windows)
+    except DataError as error:
+        if allowed:
+            return None
+        raise DataError(
+            f"cannot tell whether the run was trained on the test data ({error}): "
+            "pass `allow_overlap` to judge all the same"
+        ) from None
+    if overlap.alarming and not allowed:
+        raise DataError(
+            f"test data: expected drives that the run was not trained on, found {100 * overlap.share:.0f} % "
+            f"of {overlap.compared} compared rows in its training data: "
+            "give other drives, or pass `allow_overlap` to judge all the same"
+        )
+    return overlap
 
 
 def _notes(
-    model: Model, run: Path, paths: Sequence[Path], overlap: Overlap | None, blocks: Blocks
+    model: Model, test: TestData, training: TrainingData, overlap: Overlap | None, blocks: Blocks
 ) -> list[str]:
     """What a reader must know to believe the figures."""
     notes = []
@@ -204,11 +224,11 @@ def _notes(
         notes.append(
             f"NO TEST: {100 * overlap.share:.0f} % of {overlap.compared} compared rows were trained on."
         )
-    elif _recordings(data_of(run)) & _recordings(data_hashes(paths)):
+    elif training.shares_recordings(test):
         notes.append("The run chose its best epoch by some of these files; a strict test uses others.")
     baseline = KINEMATIC_SINGLETRACK.control_names if is_comparable(model.spec) else ()
     controls = dict.fromkeys((*model.spec.control_names, *baseline))
-    if derived := derived_channels(paths, [*controls]):
+    if derived := test.derived([*controls]):
         notes.append(
             f"Not logged but derived from what is predicted: {', '.join(derived)}. "
             "What they drive directly is no prediction."
@@ -216,11 +236,6 @@ def _notes(
     if len(blocks) < FEW_BLOCKS:
         notes.append(f"Only {len(blocks)} blocks: the intervals are rough. Use longer recordings.")
     return notes
-
-
-def _recordings(hashes: Mapping[str, str]) -> set[str]:
-    """The hashes of recordings: what describes them may well be the same for others."""
-    return {content for path, content in hashes.items() if Path(path).name not in (MANIFEST, MAP)}
 
 
 def _row(

@@ -15,15 +15,18 @@ from pct.errors import DataError
 from pct.evaluation.scores import errors_of
 from pct.files import write_output
 from pct.optimization.constants.curves import NORMAL_95, Curve, Curves, curves_table, make_curves
-from pct.optimization.constants.estimate import Fit
 from pct.optimization.constants.fitted import FittedModel
+from pct.optimization.constants.fitting import ConstantFit
 from pct.optimization.constants.profile import LIMIT, Profile, profile_fact
-from pct.optimization.constants.verdicts import advice_lines, correlations, strongest_pairs
+from pct.optimization.constants.verdicts import advice_lines, strongest_pairs
 from pct.plots.page import bullets, figure, page, table
 from pct.runs.directory import write_json
+from pct.windows.store import spread
 from pct.windows.window_set import WindowSet
 
 FIGURES = "analysis"
+# Windows that the figures show; more are too many to see.
+SHOWN = 2000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,47 +66,30 @@ class FitReport:
         return self.fitted.spec
 
 
-def make_fit_report(
-    fitted: FittedModel,
-    fit: Fit,
-    verdicts: Mapping[str, Mapping[str, Any]],
-    windows: WindowSet,
-    kept: np.ndarray,
-    *,
-    facts: Sequence[str],
-    compared: Sequence[str],
-    profiles: Sequence[Profile] = (),
-) -> FitReport:
-    """Put the report together.
-
-    Args:
-        fitted, fit, verdicts: what was found.
-        windows: to show, in the order of driving.
-        kept: which of them the fit did not reject, (B,).
-        facts: sentences on what was fitted to what.
-        compared: states whose errors counted.
-        profiles: those that were asked for.
-    """
-    spec = fitted.spec
-    dataset = fitted.prepare(windows).batch
-    predicted = fitted.predict_states(dataset)
+def make_fit_report(fit: ConstantFit, most: int = SHOWN) -> FitReport:
+    """Put the report of a fit together, with at most so many of its windows in the figures."""
+    spec, model = fit.spec, fit.model
+    chosen = spread(np.arange(len(fit.windows)), most)
+    windows, accepted = fit.windows.select(chosen), fit.estimate.kept[chosen]
+    dataset = model.prepare(windows).batch
+    predicted = model.predict_states(dataset)
     errors = errors_of(predicted, np.asarray(dataset.targets), spec)
-    columns = [errors.names.index(name) for name in compared]
-    names, correlation = correlations(fit, spec)
+    columns = [errors.names.index(name) for name in fit.compared]
+    names, correlation = fit.correlations
     times, breaks = _side_by_side(windows)
     return FitReport(
-        fitted,
-        verdicts,
-        facts,
+        model,
+        fit.verdicts,
+        fit.facts,
         names,
         correlation,
-        make_curves(fit, spec, predicted[kept], np.asarray(dataset.controls)),
-        tuple(compared),
+        make_curves(fit.estimate, spec, predicted[accepted], np.asarray(dataset.controls)),
+        fit.compared,
         times,
         breaks,
         errors.values[:, -1, columns],
-        kept,
-        profiles,
+        accepted,
+        fit.profiles,
     )
 
 
@@ -123,8 +109,8 @@ def save_fit_report(run: Path, found: FitReport) -> Path:
         raise DataError(f"{folder}: cannot make the folder ({error.strerror}): free some space") from None
     if found.curves is not None:
         write_json(run / "curves.json", curves_table(found.curves))
-    for name, (_, plot, arguments) in _figures(found).items():
-        plot(folder / f"{name}.png", **arguments)
+    for name, (draw, arguments) in figures_of(found).items():
+        plots.to_png(folder / f"{name}.png", draw, **arguments)
     report = run / "report.html"
     write_output(report, fit_page(found, run.name).encode())
     return report
@@ -134,13 +120,13 @@ def fit_page(found: FitReport, name: str) -> str:
     """The report as one HTML document."""
     drawn = {
         key: figure(plots.to_svg(draw, **arguments), arguments["title"])
-        for key, (draw, _, arguments) in _figures(found).items()
+        for key, (draw, arguments) in figures_of(found).items()
     }
     spec = found.spec
     body = [bullets(found.facts), "<h2>Parameters</h2>"]
-    body += [table(*_parameter_cells(found), texts=(6,)), bullets(VERDICTS)]
+    body += [table(*parameter_cells(found.fitted, found.verdicts), texts=(6,)), bullets(VERDICTS)]
     if advice := advice_lines(found.verdicts):
-        body += ["<h2>What would settle the others</h2>", bullets(advice)]
+        body += ["<h2>How to identify the remaining parameters</h2>", bullets(advice)]
     if found.curves is not None:
         body += ["<h2>What the car does</h2>", drawn["curves"], bullets(curve_facts(found.curves))]
     for profile in found.profiles:
@@ -197,23 +183,21 @@ def curve_facts(curves: Curves) -> list[str]:
     return lines
 
 
-def _figures(found: FitReport) -> dict[str, tuple[Any, Any, dict[str, Any]]]:
-    """How each figure is drawn and plotted, and with what."""
+def figures_of(found: FitReport) -> dict[str, tuple[Any, dict[str, Any]]]:
+    """Function that draws each figure, and its arguments, by name."""
     spec = found.spec
     title = f"Fit of {spec.name}"
-    figures: dict[str, tuple[Any, Any, dict[str, Any]]] = {}
+    figures: dict[str, tuple[Any, dict[str, Any]]] = {}
     if found.curves is not None:
         panels = _panels(found.curves)
         figures["curves"] = (
             plots.draw_curves,
-            plots.plot_curves,
             {"panels": panels, "title": f"{title}: what the car does, with 95 % bands"},
         )
     for profile in found.profiles:
         row = spec.parameter(profile.name)
         figures[f"profile_{profile.name}"] = (
             plots.draw_profile,
-            plots.plot_profile,
             {
                 "symbol": row.symbol,
                 "unit": row.unit,
@@ -228,13 +212,11 @@ def _figures(found: FitReport) -> dict[str, tuple[Any, Any, dict[str, Any]]]:
         )
     figures["correlations"] = (
         plots.draw_correlations,
-        plots.plot_correlations,
         {"names": found.names, "correlation": found.correlation, "title": f"{title}: correlations"},
     )
     horizon = found.fitted.settings["horizon"] * found.fitted.dt
     figures["residuals"] = (
         plots.draw_residuals,
-        plots.plot_residuals,
         {
             "channels": [spec.states[spec.state_indices[name]] for name in found.channels],
             "times": found.times,
@@ -275,21 +257,27 @@ def _band(curve: Curve) -> plots.Band:
     return plots.Band(curve.x, curve.value, curve.value - room, curve.value + room, curve.reached)
 
 
-def _parameter_cells(found: FitReport) -> tuple[list[str], list[list[str]]]:
+def parameter_cells(
+    model: FittedModel, verdicts: Mapping[str, Mapping[str, Any]]
+) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the table of parameters; an array parameter shows its shape."""
     head = ["parameter", "value", "std. error", "default", "bounds", "unit", "verdict"]
-    spec, fitted = found.spec, found.fitted
-    rows = []
-    for name, verdict in found.verdicts.items():
-        low, high = spec.param_bounds[name]
+    spec, rows = model.spec, []
+    for name in spec.param_keys:
+        row = spec.parameter(name)
+        if spec.full_shapes[name]:
+            shape = " x ".join(map(str, spec.full_shapes[name]))
+            rows.append([name, f"({shape} entries)", "", "", "", row.unit, ""])
+            continue
         rows.append(
             [
                 name,
-                f"{float(fitted.params[name]):.4g}",
-                f"{float(fitted.deviations[name]):.2g}",
-                f"{float(spec.default_params[name]):.4g}",
-                f"{float(low):g} to {float(high):g}",
-                spec.parameter(name).unit,
-                verdict["verdict"],
+                f"{float(model.params[name]):.4g}",
+                f"{float(model.deviations[name]):.2g}",
+                f"{float(row.default):.4g}",
+                f"{float(row.low):g} to {float(row.high):g}",
+                row.unit,
+                verdicts.get(name, {}).get("verdict", "not judged"),
             ]
         )
     return head, rows

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 from pct.evaluation.baselines.arx import fit_ridge_arx
 from pct.evaluation.baselines.base import Baseline
 from pct.evaluation.baselines.history import ConstantAcceleration, HoldLast
 from pct.evaluation.baselines.kinematic import Kinematic
 from pct.evaluation.baselines.parameters import DefaultParameters, fit_constant_parameters
+from pct.evaluation.datasets import TestData
 from pct.evaluation.model import Model
 from pct.windows.window_set import WindowSet
 
 
 def ladder(
-    model: Model, paths: Sequence[Path], training: Callable[[], WindowSet]
+    model: Model, test: TestData, training: Callable[[], WindowSet]
 ) -> dict[str, Callable[[], Baseline]]:
     """What makes each baseline, by name; it raises `pct.errors.PctError` where it cannot be had.
 
     Args:
         model: the run's.
-        paths: the folders that the test windows come from.
+        test: the recordings that the test windows come from.
         training: gives windows that lie within the training data.
     """
     return {
         "hold last value": HoldLast,
         "constant acceleration": lambda: ConstantAcceleration(model.spec),
         "ridge ARX": lambda: fit_ridge_arx(training(), model.spec),
-        "kinematic": lambda: Kinematic(model, paths),
+        "kinematic": lambda: Kinematic(model, test),
         "default parameters": lambda: DefaultParameters(model),
         "constant fit": lambda: fit_constant_parameters(model, training()),
     }

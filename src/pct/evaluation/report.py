@@ -10,16 +10,22 @@ from typing import Any
 import numpy as np
 
 from pct import plots
-from pct.dynamics.core import Channel
 from pct.errors import DataError
 from pct.evaluation.evaluate import RUN, Evaluation
 from pct.evaluation.scores import POSITION
-from pct.evaluation.text import facts, number, percent, verdicts, with_interval
+from pct.evaluation.text import (
+    DISTANCE,
+    bin_cells,
+    channels_of,
+    facts,
+    ladder_cells,
+    run_cells,
+    verdicts,
+    with_interval,
+)
 from pct.files import write_output
 from pct.plots.page import bullets, figure, page, table
 from pct.runs.directory import write_json
-
-DISTANCE = Channel(POSITION, r"\mathrm{position}", "m")
 
 
 def save_evaluation(folder: Path, found: Evaluation, *, run: Path, paths: Sequence[Path]) -> Path:
@@ -73,21 +79,23 @@ def as_json(found: Evaluation, *, run: Path, paths: Sequence[Path]) -> dict[str,
 
 def as_html(found: Evaluation, *, run: Path, paths: Sequence[Path]) -> str:
     """The report: facts, tables and figures in one file."""
-    x, y, _ = found.spec.pose
-    channels = [DISTANCE, *(channel for channel in found.spec.states if channel.name not in (x, y))]
     longest = max(found.at)
     title = f"{run.resolve().name} on {', '.join(path.name for path in paths)}"
+    drawn = {
+        name: figure(plots.to_svg(draw, **arguments), arguments["title"])
+        for name, (draw, arguments) in figures_of(found).items()
+    }
     body = [bullets(facts(found)), bullets(verdicts(found))]
     if found.left_out:
         body += ["<h2>Left out</h2>", bullets(f"{name}: {why}" for name, why in found.left_out.items())]
     for seconds in found.at:
-        body += [f"<h2>Over {seconds:g} s</h2>", _ladder(found, channels, seconds)]
-        body.append(table(*_ladder_cells(found, channels, seconds), strong=RUN))
-        body += ["<h3>This run by channel</h3>", table(*_run_cells(found, seconds))]
-    body += ["<h2>Growth of the error</h2>", _growth(found, channels)]
+        body += [f"<h2>Over {seconds:g} s</h2>", drawn[f"ladder_{seconds:g}"]]
+        body.append(table(*ladder_cells(found, seconds, with_interval), strong=RUN))
+        body += ["<h3>This run by channel</h3>", table(*run_cells(found, seconds))]
+    body += ["<h2>Growth of the error</h2>", drawn["growth"]]
     if found.conditions:
-        body += [f"<h2>By speed and lateral acceleration, over {longest:g} s</h2>", _bins(found)]
-        body += [table(*_bin_cells(found, number), strong=RUN) for number in range(len(found.conditions))]
+        body += [f"<h2>By speed and lateral acceleration, over {longest:g} s</h2>", drawn["conditions"]]
+        body += [table(*bin_cells(found, c, with_interval), strong=RUN) for c in found.conditions]
     body += ["<h2>What the rows are</h2>", bullets(f"{name}: {row.doc}" for name, row in found.rows.items())]
     body.append(
         "<p>Path RMSE: root mean square over all steps up to the horizon. ADE and FDE: mean distance along "
@@ -96,80 +104,40 @@ def as_html(found: Evaluation, *, run: Path, paths: Sequence[Path]) -> str:
     return page(title, body)
 
 
-def _ladder_cells(
-    found: Evaluation, channels: Sequence[Channel], seconds: float
-) -> tuple[list[str], list[list[str]]]:
-    head = ["", "ADE [m]", "FDE [m]", *(f"{c.name} path RMSE [{c.unit}]" for c in channels), "run / row"]
-    rows = []
-    for name, row in found.rows.items():
-        scores = row.scores[seconds]
-        position = scores.get(POSITION)
-        cells = [position and position.mean_path, position and position.mean_final]
-        cells += [scores[c.name].path_rmse if c.name in scores else None for c in channels]
-        ratio = row.ratios[seconds].get(POSITION)
-        rows.append([name, *map(with_interval, cells), percent(ratio) if ratio and name != RUN else "–"])
-    return head, rows
-
-
-def _run_cells(found: Evaluation, seconds: float) -> tuple[list[str], list[list[str]]]:
-    head = ["channel", "final RMSE", "path RMSE", "median path RMSE", "max", "unit"]
-    units = {channel.name: channel.unit for channel in (*found.spec.states, DISTANCE)}
-    rows = [
-        [
-            name,
-            *map(with_interval, (s.final_rmse, s.path_rmse, s.median_path_rmse)),
-            number(s.max),
-            units[name],
-        ]
-        for name, s in found.rows[RUN].scores[seconds].items()
-    ]
-    return head, rows
-
-
-def _bin_cells(found: Evaluation, which: int) -> tuple[list[str], list[list[str]]]:
-    condition = found.conditions[which]
-    edges = zip(condition.edges, condition.edges[1:], condition.inside, strict=False)
-    head = [f"position path RMSE [m] by {condition.name} [{condition.unit}]"]
-    head += [f"{low:.3g} to {high:.3g} ({inside.sum()} windows)" for low, high, inside in edges]
-    rows = [
-        [name, *(with_interval(scores.get(POSITION)) for scores in row.bins[condition.name])]
-        for name, row in found.rows.items()
-    ]
-    return head, rows
-
-
-def _ladder(found: Evaluation, channels: Sequence[Channel], seconds: float) -> str:
-    errors = {
-        label: {name: score.path_rmse for name, score in row.scores[seconds].items()}
-        for label, row in found.rows.items()
-    }
-    title = f"Path RMSE over {seconds:g} s with 95 % intervals"
-    return figure(plots.to_svg(plots.draw_ladder, channels=channels, errors=errors, title=title), title)
-
-
-def _growth(found: Evaluation, channels: Sequence[Channel]) -> str:
+def figures_of(found: Evaluation) -> dict[str, tuple[Any, dict[str, Any]]]:
+    """Function that draws each figure, and its arguments: ``ladder_<s>``, ``growth``, ``conditions``."""
+    shown = channels_of(found)
+    figures: dict[str, tuple[Any, dict[str, Any]]] = {}
+    for seconds in found.at:
+        errors: Any = {
+            label: {name: score.path_rmse for name, score in row.scores[seconds].items()}
+            for label, row in found.rows.items()
+        }
+        title = f"Path RMSE over {seconds:g} s with 95 % intervals"
+        ladder = {"channels": shown, "errors": errors, "title": title}
+        figures[f"ladder_{seconds:g}"] = plots.draw_ladder, ladder
     errors = {
         label: {name: np.array(estimates) for name, estimates in row.growth.items()}
         for label, row in found.rows.items()
     }
     title = "RMSE after each time with 95 % bands"
-    drawn = plots.to_svg(plots.draw_growth_bands, dt=found.dt, channels=channels, errors=errors, title=title)
-    return figure(drawn, title)
-
-
-def _bins(found: Evaluation) -> str:
-    errors = [
-        {
-            label: np.array([scores[POSITION] for scores in row.bins[condition.name]])
-            for label, row in found.rows.items()
-            if POSITION in row.scores[max(found.at)]
-        }
-        for condition in found.conditions
-    ]
-    title = f"Position path RMSE over {max(found.at):g} s with 95 % intervals"
-    kinds = [(c.name, c.unit, c.edges) for c in found.conditions]
-    drawn = plots.to_svg(plots.draw_bins, channel=DISTANCE, conditions=kinds, errors=errors, title=title)
-    return figure(drawn, title)
+    growth = {"dt": found.dt, "channels": shown, "errors": errors, "title": title}
+    figures["growth"] = plots.draw_growth_bands, growth
+    if found.conditions:
+        longest = max(found.at)
+        errors = [
+            {
+                label: np.array([scores[POSITION] for scores in row.bins[condition.name]])
+                for label, row in found.rows.items()
+                if POSITION in row.scores[longest]
+            }
+            for condition in found.conditions
+        ]
+        kinds = [(c.name, c.unit, c.edges) for c in found.conditions]
+        title = f"Position path RMSE over {longest:g} s with 95 % intervals"
+        bins = {"channel": DISTANCE, "conditions": kinds, "errors": errors, "title": title}
+        figures["conditions"] = plots.draw_bins, bins
+    return figures
 
 
 def _named(value: Any) -> Any:

@@ -1,14 +1,19 @@
-"""Plots of a trained network on one data split, and the open-loop errors behind them."""
+"""Figures of a trained network on one data split, and its open-loop errors beside those of the defaults."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.losses import channel_residual
+from pct.optimization.network.loop import TrainResult
 from pct.optimization.network.trained import TrainedModel
+from pct.runs.trainings import loss_figure
 from pct.types import Float
 from pct.windows.batch import FeatureDataset
 
@@ -30,6 +35,133 @@ def position_errors(
     return np.hypot(errors[:, x], errors[:, y])
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class AgainstDefaults:
+    """Errors at the end of the horizon of a trained network and of the default parameters.
+
+    Attributes:
+        split: ``training`` or ``validation``.
+        windows: how many were rolled out.
+        horizon: in s.
+        names: the states, in order.
+        errors: root mean square error of each state in its unit, (S,), by ``trained`` and ``default``.
+        distance: root mean square distance in m, likewise.
+    """
+
+    split: str
+    windows: int
+    horizon: float
+    names: tuple[str, ...]
+    errors: Mapping[str, Float[np.ndarray, " S"]]
+    distance: Mapping[str, float]
+
+    @property
+    def verdict(self) -> str:
+        """Whether the network beats the defaults, in a sentence."""
+        trained, default = self.distance["trained"], self.distance["default"]
+        share = trained / default if default > 0 else 1.0
+        return (
+            f"The network {'beats' if share < 1 else 'does NOT beat'} the default parameters: position error "
+            f"after {self.horizon:g} s is {trained:.3g} m against {default:.3g} m ({100 * share:.0f} %) "
+            f"on {self.windows} {self.split} windows."
+        )
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The figures by name, for a JSON file."""
+        return {
+            "split": self.split,
+            "horizon_s": self.horizon,
+            "final_position_rmse_m": {key: float(value) for key, value in self.distance.items()},
+            "final_rmse": {
+                key: dict(zip(self.names, values.tolist(), strict=True))
+                for key, values in self.errors.items()
+            },
+        }
+
+
+def against_defaults(
+    trained: TrainedModel, dataset: FeatureDataset, split: str, *, chunk_size: int = 1024
+) -> AgainstDefaults:
+    """Roll a network and the default parameters out over the same windows."""
+    spec = trained.spec
+    states = {
+        "trained": trained.predict_states(dataset, chunk_size=chunk_size),
+        "default": trained.predict_default(dataset, chunk_size=chunk_size),
+    }
+    count, steps, _ = states["trained"].shape
+    return AgainstDefaults(
+        split,
+        count,
+        steps * trained.dt,
+        spec.state_names,
+        {key: open_loop_errors(values, dataset, spec)[-1] for key, values in states.items()},
+        {key: float(position_errors(values, dataset, spec)[-1]) for key, values in states.items()},
+    )
+
+
+def split_figures(
+    label: str, dataset: FeatureDataset, trained: TrainedModel, *, scenarios: int = 3, chunk_size: int = 1024
+) -> dict[str, tuple[Any, dict[str, Any]]]:
+    """Function that draws each figure of a data split, and its arguments, by name.
+
+    Args:
+        label: of the split, e.g. ``validation``.
+        dataset: windows with their origin.
+        trained: the network and model.
+        scenarios: windows that are drawn, at evenly spaced ranks of their error.
+        chunk_size: windows that are rolled out at once.
+    """
+    from pct import plots  # imports Matplotlib, which training does not wait for
+
+    spec, origin = trained.spec, dataset.origin
+    assert origin is not None
+    predicted = trained.predict_states(dataset, chunk_size=chunk_size)
+    default = trained.predict_default(dataset, chunk_size=chunk_size)
+    figures: dict[str, tuple[Any, dict[str, Any]]] = {
+        "error_growth": (
+            plots.draw_error_growth,
+            {
+                "spec": spec,
+                "dt": trained.dt,
+                "errors": {
+                    "trained": open_loop_errors(predicted, dataset, spec),
+                    "default parameters": open_loop_errors(default, dataset, spec),
+                },
+                "title": f"Open-loop error on the {label} windows",
+            },
+        ),
+        "parameters": (
+            plots.draw_parameters,
+            {
+                "spec": spec,
+                "times": origin.times,
+                "recording": origin.recording,
+                "values": trained.predict_parameters(dataset, chunk_size=chunk_size),
+                "truth": origin.truth or None,
+                "title": f"Predicted parameters along the {label} drives",
+            },
+        ),
+    }
+    for rank, row in _typical_windows(predicted, dataset, spec, scenarios):
+        start = np.asarray(dataset.initial_states[row])[None]
+        name = origin.recordings[int(origin.recording[row])]
+        figures[f"scenario_{rank}"] = (
+            plots.draw_scenario,
+            {
+                "spec": spec,
+                "times": trained.dt * np.arange(predicted.shape[1] + 1),
+                "true_states": np.concatenate([start, np.asarray(dataset.targets[row])]),
+                "predicted_states": np.concatenate([start, predicted[row]]),
+                "controls": np.asarray(dataset.controls[row]),
+                "title": f"{label}: '{name}' from {origin.times[row]:.2f} s, {rank.replace('_', ' ')} error",
+                "baseline_states": np.concatenate([start, default[row]]),
+                "baseline_label": "default parameters",
+            },
+        )
+    return figures
+
+
 def generate_analysis_artifacts(
     label: str,
     dataset: FeatureDataset,
@@ -39,64 +171,28 @@ def generate_analysis_artifacts(
     scenarios: int = 3,
     chunk_size: int = 1024,
 ) -> list[Path]:
-    """Draw the plots of one data split.
-
-    Args:
-        label: ``training`` or ``validation``; begins each file's name.
-        dataset: windows with their origin.
-        trained: the network and model.
-        folder: where the plots go; made where it is missing.
-        scenarios: windows that are drawn: the one with median error, the worst and the best third.
-        chunk_size: windows that are rolled out at once.
+    """Write the figures of one data split as ``<label>_<name>.png``; arguments as in `split_figures`.
 
     Returns:
-        The files written.
+        The files written; their folder is made where it is missing.
     """
-    from pct import plots  # imports Matplotlib, which training does not wait for
+    from pct import plots
 
     folder.mkdir(parents=True, exist_ok=True)
-    spec, origin = trained.spec, dataset.origin
-    assert origin is not None
-    predicted = trained.predict_states(dataset, chunk_size=chunk_size)
-    default = trained.predict_default(dataset, chunk_size=chunk_size)
-    files = [folder / f"{label}_error_growth.png"]
-    plots.plot_error_growth(
-        files[0],
-        spec=spec,
-        dt=trained.dt,
-        errors={
-            "trained": open_loop_errors(predicted, dataset, spec),
-            "default parameters": open_loop_errors(default, dataset, spec),
-        },
-        title=f"Open-loop error on the {label} windows",
-    )
-    files.append(folder / f"{label}_parameters.png")
-    plots.plot_parameters(
-        files[-1],
-        spec=spec,
-        times=origin.times,
-        recording=origin.recording,
-        values=trained.predict_parameters(dataset, chunk_size=chunk_size),
-        truth=origin.truth or None,
-        title=f"Predicted parameters along the {label} drives",
-    )
-    steps = trained.dt * np.arange(predicted.shape[1] + 1)
-    for rank, row in _typical_windows(predicted, dataset, spec, scenarios):
-        files.append(folder / f"{label}_scenario_{rank}.png")
-        start = np.asarray(dataset.initial_states[row])[None]
-        name = origin.recordings[int(origin.recording[row])]
-        plots.plot_scenario(
-            files[-1],
-            spec=spec,
-            times=steps,
-            true_states=np.concatenate([start, np.asarray(dataset.targets[row])]),
-            predicted_states=np.concatenate([start, predicted[row]]),
-            controls=np.asarray(dataset.controls[row]),
-            title=f"{label}: '{name}' from {origin.times[row]:.2f} s, {rank.replace('_', ' ')} error",
-            baseline_states=np.concatenate([start, default[row]]),
-            baseline_label="default parameters",
-        )
+    files = []
+    figures = split_figures(label, dataset, trained, scenarios=scenarios, chunk_size=chunk_size)
+    for name, (draw, arguments) in figures.items():
+        files.append(folder / f"{label}_{name}.png")
+        plots.to_png(files[-1], draw, **arguments)
     return files
+
+
+def save_loss_figure(run: Path, result: TrainResult) -> None:
+    """Write ``pct_network_loss.png`` into a run folder, once a step was made."""
+    from pct import plots
+
+    if result.steps:
+        plots.to_png(run / "pct_network_loss.png", plots.draw_losses, **loss_figure(result))
 
 
 def _typical_windows(

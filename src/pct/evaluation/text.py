@@ -1,14 +1,20 @@
-"""The sentences and figures that console and report have in common."""
+"""The sentences and tables that console and report have in common."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from pct.dynamics.core import Channel
 from pct.evaluation.bootstrap import Estimate
+from pct.evaluation.conditions import Condition
 from pct.evaluation.evaluate import RUN, Evaluation
 from pct.evaluation.scores import POSITION
+
+DISTANCE = Channel(POSITION, r"\mathrm{position}", "m")
 
 
 def facts(found: Evaluation) -> list[str]:
@@ -87,3 +93,48 @@ def percent(estimate: Estimate) -> str:
     if np.isnan(estimate.low):
         return value
     return f"{value} [{100 * estimate.low:.3g}, {100 * estimate.high:.3g}]"
+
+
+Form = Callable[[Any], str]
+
+
+def channels_of(found: Evaluation) -> list[Channel]:
+    """The position, and every state but x and y."""
+    return [DISTANCE, *(channel for channel in found.spec.states if channel.name not in found.spec.pose[:2])]
+
+
+def ladder_cells(found: Evaluation, seconds: float, form: Form) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the ladder over a horizon in s; ``form`` writes an estimate."""
+    channels = channels_of(found)
+    head = ["", "ADE [m]", "FDE [m]", *(f"{c.name} path RMSE [{c.unit}]" for c in channels), "run / row"]
+    rows = []
+    for name, row in found.rows.items():
+        scores = row.scores[seconds]
+        position = scores.get(POSITION)
+        cells = [position and position.mean_path, position and position.mean_final]
+        cells += [scores[c.name].path_rmse if c.name in scores else None for c in channels]
+        ratio = row.ratios[seconds].get(POSITION)
+        rows.append([name, *map(form, cells), percent(ratio) if ratio and name != RUN else "–"])
+    return head, rows
+
+
+def run_cells(found: Evaluation, seconds: float) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the run's own errors by channel over a horizon in s."""
+    head = ["channel", "final RMSE", "path RMSE", "median path RMSE", "max", "unit"]
+    units = {channel.name: channel.unit for channel in (*found.spec.states, DISTANCE)}
+    rows = []
+    for name, s in found.rows[RUN].scores[seconds].items():
+        estimates = s.final_rmse, s.path_rmse, s.median_path_rmse
+        rows.append([name, *map(with_interval, estimates), number(s.max), units[name]])
+    return head, rows
+
+
+def bin_cells(found: Evaluation, condition: Condition, form: Form) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the position's path RMSE by the bins of a condition; ``form`` writes an estimate."""
+    edges = zip(condition.edges, condition.edges[1:], condition.inside, strict=False)
+    head = [f"position path RMSE [m] by {condition.name} [{condition.unit}]"]
+    head += [f"{low:.3g} to {high:.3g} ({inside.sum()} windows)" for low, high, inside in edges]
+    return head, [
+        [name, *(form(scores.get(POSITION)) for scores in row.bins[condition.name])]
+        for name, row in found.rows.items()
+    ]

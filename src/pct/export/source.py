@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,13 +15,12 @@ from pct.dynamics.registry import get_model, resolve_model
 from pct.dynamics.vehicles import with_vehicle
 from pct.errors import DataError
 from pct.measurement.chain import effects_of
-from pct.runs.models import FIT, NETWORK, load_fit, spec_from_table
+from pct.runs.directory import PREDICTED
+from pct.runs.models import FIT, NETWORK, load_fit, network_without_weights
 
 if TYPE_CHECKING:
     from pct.optimization.constants.fitted import FittedModel
     from pct.optimization.network.trained import TrainedModel
-
-PREDICTED = "pct_predicted_params.json"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -96,10 +95,9 @@ def from_run(run: Path) -> Source:
     """
     name = run.resolve().name
     if (run / NETWORK).is_file():
-        model = _network_facts(run / NETWORK)
+        network = network_without_weights(run)
         title = f"{name} of `pct train`: mean of the network's predictions on its training data"
-        means = _mean_predictions(run / PREDICTED, model.spec)
-        return dataclasses.replace(_identified(model, means, title), is_mean=True)
+        return from_network(network, _mean_predictions(run / PREDICTED, network.spec), title)
     if (run / FIT).is_file():
         return from_fit(load_fit(run), f"{name} of `pct fit`: constants fitted to driving logs")
     what = f"a folder without {FIT} and {NETWORK}" if run.is_dir() else "no folder"
@@ -109,18 +107,7 @@ def from_run(run: Path) -> Source:
     )
 
 
-class _Network(NamedTuple):
-    """What the description of a trained network says of its model."""
-
-    spec: ModelSpec
-    dt: float
-    integrator_name: str
-    substeps: int
-
-
-def _identified(
-    model: FittedModel | TrainedModel | _Network, identified: Mapping[str, Any], title: str
-) -> Source:
+def _identified(model: FittedModel | TrainedModel, identified: Mapping[str, Any], title: str) -> Source:
     """The vehicle's own model behind that of a run, with the values that were identified."""
     spec = model.spec
     own = get_model(spec.name)
@@ -154,15 +141,6 @@ def _left_out(spec: ModelSpec, values: Mapping[str, Any]) -> tuple[str, ...]:
             shown = f"= {float(value):.6g} {row.unit}" if value.ndim == 0 else f"{value.shape}"
             lines.append(f"{row.name} {shown}: {row.doc}")
     return (*lines, *(effect.note for effect in effects_of(spec) if effect.note))
-
-
-def _network_facts(path: Path) -> _Network:
-    try:
-        saved = json.loads(path.read_text())
-        spec = spec_from_table(saved)
-        return _Network(spec, float(saved["dt"]), str(saved["integrator"]), int(saved["substeps"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: expected the description of a trained network ({error})") from None
 
 
 def _mean_predictions(path: Path, spec: ModelSpec) -> dict[str, Any]:

@@ -1,37 +1,29 @@
 """Every figure that PCT draws: plain arrays in, one figure out, labels and bounds from the model's tables.
 
-A ``plot_*`` function takes the path of a PNG first, then what its ``draw_*`` function takes; the latter
-returns the figure for whoever wants to place it elsewhere.
+A ``draw_*`` function returns the figure; `in_style`, `to_png` and `to_svg` call it in PCT's style.
 """
 
 from pct.plots.card import card_figures as card_figures
 from pct.plots.card import plot_card as plot_card
 from pct.plots.correlations import draw_correlations as draw_correlations
-from pct.plots.correlations import plot_correlations as plot_correlations
 from pct.plots.curves import Band as Band
 from pct.plots.curves import Panel as Panel
 from pct.plots.curves import draw_curves as draw_curves
-from pct.plots.curves import plot_curves as plot_curves
 from pct.plots.error_growth import draw_error_growth as draw_error_growth
-from pct.plots.error_growth import plot_error_growth as plot_error_growth
 from pct.plots.finding import draw_finding as draw_finding
-from pct.plots.finding import plot_finding as plot_finding
 from pct.plots.ladder import draw_bins as draw_bins
 from pct.plots.ladder import draw_growth_bands as draw_growth_bands
 from pct.plots.ladder import draw_ladder as draw_ladder
 from pct.plots.losses import draw_losses as draw_losses
-from pct.plots.losses import plot_losses as plot_losses
 from pct.plots.parameters import draw_parameters as draw_parameters
-from pct.plots.parameters import plot_parameters as plot_parameters
 from pct.plots.profile import draw_profile as draw_profile
-from pct.plots.profile import plot_profile as plot_profile
 from pct.plots.residuals import draw_residuals as draw_residuals
-from pct.plots.residuals import plot_residuals as plot_residuals
 from pct.plots.scenario import draw_scenario as draw_scenario
-from pct.plots.scenario import plot_scenario as plot_scenario
 from pct.plots.style import BASELINE as BASELINE
 from pct.plots.style import CONTROL as CONTROL
 from pct.plots.style import MUTED as MUTED
 from pct.plots.style import PREDICTED as PREDICTED
 from pct.plots.style import TRUTH as TRUTH
+from pct.plots.style import in_style as in_style
+from pct.plots.style import to_png as to_png
 from pct.plots.style import to_svg as to_svg

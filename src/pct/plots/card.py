@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
-from pct.plots.style import PREDICTED, ROUND, TRUTH, as_plot
+from pct.plots.style import PREDICTED, ROUND, TRUTH, to_png
 from pct.types import Column, Float
 
 SIZE = (6.7, 4.8)  # 800 pixels wide
@@ -62,7 +62,7 @@ def plot_card(folder: Path, samples: Samples) -> list[tuple[str, Path]]:
     written = []
     for name, (title, draw) in card_figures(samples).items():
         path = folder / f"{name}.png"
-        as_plot(draw)(path)
+        to_png(path, draw)
         written.append((title, path))
     return written
 

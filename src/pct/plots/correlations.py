@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from pct.plots.style import as_plot
 from pct.types import Float
 
 # From this size on a correlation is written into its cell.
@@ -39,6 +38,3 @@ def draw_correlations(*, names: Sequence[str], correlation: Float[np.ndarray, "N
                 color = "white" if abs(value) > 0.7 else "black"
                 ax.text(j, i, f"{value:.1f}", ha="center", va="center", color=color, fontsize=6)
     return figure
-
-
-plot_correlations = as_plot(draw_correlations)

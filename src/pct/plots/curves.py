@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, as_plot, unit_of
+from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, unit_of
 from pct.types import Float
 
 COLORS = (PREDICTED, BASELINE, CONTROL)
@@ -98,6 +98,3 @@ def _draw_panel(ax: Axes, panel: Panel) -> None:
     ax.set_title(panel.title, loc="left")
     if len(panel.bands) > 1:
         ax.legend(loc="best", fontsize=8)
-
-
-plot_curves = as_plot(draw_curves)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pct.dynamics.core import ModelSpec
-from pct.plots.style import BASELINE, CONTROL, PREDICTED, as_plot, label_of
+from pct.plots.style import BASELINE, CONTROL, PREDICTED, label_of
 from pct.types import Shaped
 
 
@@ -46,6 +46,3 @@ def draw_error_growth(
         ax.remove()
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=5)
     return figure
-
-
-plot_error_growth = as_plot(draw_error_growth)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from pct.plots.style import BASELINE, CONTROL, PREDICTED, TRUTH, as_plot, finite
+from pct.plots.style import BASELINE, CONTROL, PREDICTED, TRUTH, finite
 
 # Columns of a panel: labels of both axes, abscissa and ordinate by label, whether to draw points.
 Panel = tuple[str, str, Mapping[str, tuple[np.ndarray, np.ndarray]], bool]
@@ -46,6 +46,3 @@ def _wrapped(text: str, width: int) -> str:
     import textwrap
 
     return "\n".join(textwrap.wrap(text, width)).replace("$", r"\$")
-
-
-plot_finding = as_plot(draw_finding)

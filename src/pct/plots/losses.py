@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, ROUND, TRUTH, as_plot, set_log
+from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, ROUND, TRUTH, set_log
 from pct.types import Shaped
 
 
@@ -104,6 +104,3 @@ def _running_median(
     centres = np.unique(np.linspace(0, max(len(values) - 1, 0), min(len(values), 200)).astype(int))
     medians = [np.median(values[max(0, i - half) : i + half + 1]) for i in centres]
     return steps[centres], np.array(medians)
-
-
-plot_losses = as_plot(draw_losses)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pct.dynamics.core import ModelSpec
-from pct.plots.style import BASELINE, MUTED, PREDICTED, TRUTH, as_plot, label_of
+from pct.plots.style import BASELINE, MUTED, PREDICTED, TRUTH, label_of
 from pct.types import Bool, Shaped
 
 
@@ -141,6 +141,3 @@ def _draw_entries(
                 dark = 0.299 * r + 0.587 * g + 0.114 * b < 0.5
                 color = "white" if dark else "black"
                 ax.text(j, i, f"{entry:.2g}", ha="center", va="center", color=color, fontsize=7)
-
-
-plot_parameters = as_plot(draw_parameters)

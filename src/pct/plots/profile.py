@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, as_plot, label_of
+from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, label_of
 from pct.types import Float
 
 
@@ -47,6 +47,3 @@ def draw_profile(
     ax.set_ylabel("twice the log likelihood lost [–]")
     figure.legend(*ax.get_legend_handles_labels(), loc="outside lower left", ncols=5, fontsize=8)
     return figure
-
-
-plot_profile = as_plot(draw_profile)

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pct.dynamics.core import Channel
-from pct.plots.style import BASELINE, MUTED, PREDICTED, as_plot, finite, label_of
+from pct.plots.style import BASELINE, MUTED, PREDICTED, finite, label_of
 from pct.types import Bool, Float
 
 
@@ -50,6 +50,3 @@ def draw_residuals(
     figure.align_ylabels(axes)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=2)
     return figure
-
-
-plot_residuals = as_plot(draw_residuals)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pct.dynamics.core import Channel, ModelSpec
-from pct.plots.style import BASELINE, CONTROL, PREDICTED, ROUND, TRUTH, as_plot, finite, label_of
+from pct.plots.style import BASELINE, CONTROL, PREDICTED, ROUND, TRUTH, finite, label_of
 from pct.types import Float
 
 
@@ -150,6 +150,3 @@ def _limits(truth: np.ndarray, others: Sequence[np.ndarray], least: float) -> tu
     low, high = float(drawn.min()), float(drawn.max())
     margin = max(0.06 * (high - low), 0.5 * (least - (high - low)))
     return low - margin, high + margin
-
-
-plot_scenario = as_plot(draw_scenario)

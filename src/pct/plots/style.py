@@ -6,12 +6,11 @@ the colour-blind tell apart as well).
 
 from __future__ import annotations
 
-import functools
 import io
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, ParamSpec
 
 import matplotlib.style
 import numpy as np
@@ -46,17 +45,18 @@ STYLE: dict[str, Any] = {
 P = ParamSpec("P")
 
 
-def as_plot(draw: Callable[P, Figure]) -> Callable[Concatenate[Path, P], None]:
-    """The function that draws a figure in PCT's style and writes it, whole or not at all."""
-
+def in_style(draw: Callable[P, Figure], /, *args: P.args, **kwargs: P.kwargs) -> Figure:
+    """A figure in PCT's style."""
     # matplotlib.figure.Figure, not pyplot: no window, no backend and no list of open figures to spoil.
-    @functools.wraps(draw)
-    def plot(path: Path, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        with matplotlib.style.context(["default", STYLE]):
-            figure = draw(*args, **kwargs)
-            write_output(path, lambda file: figure.savefig(file, format="png", dpi=DPI))
+    with matplotlib.style.context(["default", STYLE]):
+        return draw(*args, **kwargs)
 
-    return plot
+
+def to_png(path: Path, draw: Callable[P, Figure], /, *args: P.args, **kwargs: P.kwargs) -> None:
+    """Write a figure in PCT's style, whole or not at all."""
+    with matplotlib.style.context(["default", STYLE]):
+        figure = draw(*args, **kwargs)
+        write_output(path, lambda file: figure.savefig(file, format="png", dpi=DPI))
 
 
 def to_svg(draw: Callable[P, Figure], /, *args: P.args, **kwargs: P.kwargs) -> bytes:

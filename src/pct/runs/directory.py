@@ -7,6 +7,7 @@ is still running, or was killed.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.metadata
 import itertools
@@ -17,18 +18,19 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pct
-from pct.errors import DataError
+from pct.errors import DataError, PctError
 from pct.files import write_output
 
 CONFIG = "config.json"
 PROVENANCE = "provenance.json"
 DONE = "DONE"
 FAILED = "FAILED"
+PREDICTED = "pct_predicted_params.json"
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +69,23 @@ def create_run_directory(root: Path, model: str, feature_mode: str, timestamp: s
             "choose a results folder that can be written, or free some space"
         ) from None
     raise AssertionError("the counter never ends")
+
+
+def make_run_folder(run: Path) -> Path:
+    """Make a run folder of a given name; an empty folder is taken.
+
+    Raises:
+        DataError: there is something already, or the folder cannot be made.
+    """
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        if any(run.iterdir()):
+            raise DataError(f"{run}: expected a new or empty folder, found files in it: choose another name")
+    except OSError as error:
+        raise DataError(
+            f"{run}: cannot make the run folder ({error.strerror}): choose another place"
+        ) from None
+    return run.resolve()
 
 
 def write_provenance(
@@ -132,6 +151,27 @@ def mark_done(run: Path, summary: Mapping[str, Any]) -> None:
 def mark_failed(run: Path, reason: str) -> None:
     """Leave ``FAILED`` with the time and the reason, in the place of a former ``DONE``."""
     _mark(run, FAILED, DONE, {"reason": reason})
+
+
+@contextlib.contextmanager
+def recorded(run: Path, facts: Mapping[str, Any]) -> Iterator[None]:
+    """Leave ``DONE`` with the facts at the end of the block, or ``FAILED`` with what ended it."""
+    try:
+        yield
+        mark_done(run, facts)
+    except BaseException as error:
+        mark_failed(run, str(error) if isinstance(error, PctError) else repr(error))
+        raise
+
+
+@contextlib.contextmanager
+def after_saving(what: str) -> Iterator[None]:
+    """For what follows once results are saved: a failure is a warning that names what is missing."""
+    try:
+        yield
+    except Exception as error:
+        log.debug("the cause", exc_info=True)
+        log.warning("the results are saved, but without %s: %s", what, error or repr(error))
 
 
 def write_json(path: Path, value: Any) -> None:

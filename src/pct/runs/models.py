@@ -1,21 +1,27 @@
-"""Models on disk: a run folder alone rebuilds its network or fit, with the dynamics model behind it."""
+"""Models on disk: one format for fits and trainings, from which a run folder alone is rebuilt.
+
+``fit.json`` or ``network.json`` describe a model by name, with its measurement, bounds and values in force.
+Opening a run executes no file that it names: the equations of a model that is not installed are given by the
+caller. A description that has no ``format`` is of format 1, which opens as well.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
 
 from pct.dynamics.core import ModelSpec, flatten_bounds
 from pct.dynamics.registry import get_model
-from pct.errors import DataError
+from pct.errors import DataError, UsageError
 from pct.measurement import Measurement, with_measurement
 from pct.optimization.constants.fitted import FittedModel
+from pct.optimization.constants.fitting import ConstantFit
 from pct.optimization.network.mlp import Ensemble, ParameterMLP, network_settings
 from pct.optimization.network.trained import TrainedModel
 from pct.runs.checkpoint import BEST_PARAMS, MODEL_PARAMS, load_params
@@ -24,6 +30,9 @@ from pct.windows.context import moving_channels
 
 NETWORK = "network.json"
 FIT = "fit.json"
+FORMAT = 2
+
+Model = TypeVar("Model")
 
 
 def open_run(run: Path) -> TrainedModel | FittedModel:
@@ -36,98 +45,115 @@ def open_run(run: Path) -> TrainedModel | FittedModel:
         return load_network(run)
     if (run / FIT).is_file():
         return load_fit(run)
-    found = "a folder without it" if run.is_dir() else "no folder"
+    there = "a folder without it" if run.is_dir() else "no folder"
     raise DataError(
-        f"{run}: expected the folder of a finished run with {NETWORK} or {FIT}, found {found}: "
+        f"{run}: expected the folder of a finished run with {NETWORK} or {FIT}, found {there}: "
         "give the folder that `pct train` or `pct fit` printed as 'run folder'"
     )
 
 
 def save_network(run: Path, trained: TrainedModel) -> None:
     """Write ``network.json``: everything but the weights that rebuilds the network and its model."""
-    spec, network = trained.spec, trained.network
-    network = network.network if isinstance(network, Ensemble) else network
+    network = trained.network.network if isinstance(trained.network, Ensemble) else trained.network
     write_json(
         run / NETWORK,
         {
-            **spec_table(spec),
+            **_description(trained),
             "hidden_sizes": network.hidden_sizes,
             "members": trained.network.members if isinstance(trained.network, Ensemble) else 1,
             "feature_mean": network.feature_mean,
             "feature_std": network.feature_std,
-            "dt": trained.dt,
-            "integrator": trained.integrator_name,
-            "substeps": trained.substeps,
-            "settings": trained.settings,
         },
     )
 
 
-def load_network(run: Path) -> TrainedModel:
-    """Rebuild a trained network from its run folder; the best parameters where there are any.
+def network_without_weights(run: Path) -> TrainedModel:
+    """A trained network from its description alone; its weights are None.
 
     Raises:
-        DataError: a file is missing or damaged.
+        DataError: the file is missing, damaged or of a newer format.
     """
-    path = run / NETWORK
-    try:
-        saved = json.loads(path.read_text())
+
+    def rebuild(saved: Mapping[str, Any]) -> TrainedModel:
         spec = spec_from_table(saved)
-        mean, std = np.asarray(saved["feature_mean"]), np.asarray(saved["feature_std"])
         low, high = flatten_bounds(spec.param_keys, spec.param_bounds, spec.full_shapes)
         settings = saved["settings"]
         one = ParameterMLP(
             hidden_sizes=tuple(saved["hidden_sizes"]),
             min_bounds=low,
             max_bounds=high,
-            feature_mean=mean,
-            feature_std=std,
+            feature_mean=np.asarray(saved["feature_mean"]),
+            feature_std=np.asarray(saved["feature_std"]),
             rows=settings["history"] if settings.get("encoder") == "gru" else 0,
             channels=len(moving_channels(spec)),
             **network_settings(spec),
         )
         members = saved["members"]
         network = one if members == 1 else Ensemble(one, members)
-        facts = saved["dt"], saved["integrator"], saved["substeps"], settings
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: expected the description of a trained network ({error})") from None
+        return TrainedModel(
+            spec, network, None, saved["dt"], saved["integrator"], saved["substeps"], settings
+        )
+
+    return _read(run / NETWORK, "a trained network", rebuild)
+
+
+def load_network(run: Path) -> TrainedModel:
+    """Rebuild a trained network from its run folder; the best parameters where there are any.
+
+    Raises:
+        DataError: a file is missing, damaged or of a newer format.
+    """
     import jax
 
-    template = jax.eval_shape(network.init, jax.random.PRNGKey(0), jnp.zeros((1, mean.size)))
+    trained = network_without_weights(run)
+    one = trained.network.network if isinstance(trained.network, Ensemble) else trained.network
+    features = jnp.zeros((1, one.feature_mean.size))
+    template = jax.eval_shape(trained.network.init, jax.random.PRNGKey(0), features)
     best = run / BEST_PARAMS
-    params = load_params(best if best.exists() else run / MODEL_PARAMS, template)
-    return TrainedModel(spec, network, params, *facts)
-
-
-def save_fit(run: Path, fitted: FittedModel, more: Mapping[str, Any]) -> None:
-    """Write ``fit.json``: all that rebuilds the model, and further facts."""
-    spec = fitted.spec
-    write_json(
-        run / FIT,
-        {
-            **spec_table(spec),
-            "params": dict(fitted.params),
-            "deviations": dict(fitted.deviations),
-            "dt": fitted.dt,
-            "integrator": fitted.integrator_name,
-            "substeps": fitted.substeps,
-            "settings": fitted.settings,
-            "remaining_error": fitted.remaining_error,
-            **more,
-        },
+    return dataclasses.replace(
+        trained, params=load_params(best if best.exists() else run / MODEL_PARAMS, template)
     )
+
+
+def save_fit(run: Path, fit: ConstantFit | FittedModel, *, judged: bool = True) -> None:
+    """Write ``fit.json``: all that rebuilds the model, and, of a whole fit, its evidence.
+
+    Args:
+        run: the run folder.
+        fit: the fit; a `FittedModel` alone has no evidence.
+        judged: whether verdicts and correlations are written, too.
+    """
+    model = fit.model if isinstance(fit, ConstantFit) else fit
+    table = {
+        **_description(model),
+        "params": dict(model.params),
+        "deviations": dict(model.deviations),
+        "remaining_error": model.remaining_error,
+    }
+    if isinstance(fit, ConstantFit):
+        estimate = fit.estimate
+        table["cost"] = estimate.cost
+        table["estimate"] = {
+            "raw": estimate.raw,
+            "covariance": estimate.covariance,
+            "blocks": estimate.blocks,
+        }
+        if judged:
+            names, matrix = fit.correlations
+            table |= {"verdicts": fit.verdicts, "correlations": {"names": names, "matrix": matrix}}
+    write_json(run / FIT, table)
 
 
 def load_fit(run: Path) -> FittedModel:
     """Rebuild a fitted model from its run folder.
 
     Raises:
-        DataError: the file is missing or damaged.
+        DataError: the file is missing, damaged or of a newer format.
     """
-    path = run / FIT
-    try:
-        saved = json.loads(path.read_text())
-        return FittedModel(
+    return _read(
+        run / FIT,
+        "a fit",
+        lambda saved: FittedModel(
             spec_from_table(saved),
             {name: np.asarray(value) for name, value in saved["params"].items()},
             {name: np.asarray(value) for name, value in saved["deviations"].items()},
@@ -136,9 +162,55 @@ def load_fit(run: Path) -> FittedModel:
             saved["substeps"],
             saved["settings"],
             saved["remaining_error"],
-        )
+        ),
+    )
+
+
+def load_verdicts(run: Path) -> dict[str, dict[str, Any]]:
+    """Verdicts of a fit by parameter; empty where the run has none.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    return _read(run / FIT, "a fit", lambda saved: dict(saved.get("verdicts", {})))
+
+
+def _description(model: TrainedModel | FittedModel) -> dict[str, Any]:
+    """What fits and networks have in common."""
+    return {
+        "format": FORMAT,
+        **spec_table(model.spec),
+        "dt": model.dt,
+        "integrator": model.integrator_name,
+        "substeps": model.substeps,
+        "settings": model.settings,
+    }
+
+
+def _read(path: Path, what: str, rebuild: Callable[[Mapping[str, Any]], Model]) -> Model:
+    """What a description says, rebuilt.
+
+    Raises:
+        DataError: the file is missing, damaged, of a newer format, or of a model that is not known.
+    """
+    again = "fit again" if path.name == FIT else "train again"
+    try:
+        saved = json.loads(path.read_text())
+        version, name = saved.get("format", 1), saved["model"]
+        if not isinstance(version, int) or version > FORMAT:
+            raise DataError(
+                f"{path}: expected format {FORMAT} or older, found {version}: a newer version of PCT wrote "
+                "it; update PCT to open it"
+            )
+        try:
+            get_model(name)
+        except UsageError as error:
+            raise DataError(f"{path}: {error}; give the file with its equations as `model`") from None
+        return rebuild(saved)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: expected the description of a fit ({error}): fit again") from None
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: expected the description of {what} ({error}): {again}") from None
 
 
 def spec_table(spec: ModelSpec) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -94,11 +95,15 @@ def truth_of(spec: ModelSpec, truth: dict[str, float]) -> np.ndarray:
 
 def test_it_finds_the_truth_from_a_wrong_start() -> None:
     start = {"alpha_psi_dot": 0.6, "beta_psi_dot": -0.2, "alpha_accel": 1.8, "beta_accel": 2.0}
-    costs: list[tuple[int, float]] = []
-    found = fit(make_windows(make_store(120)), start=start, report=lambda *row: costs.append(row))
+    steps: list[tuple[int, float]] = []
+    found = fit(make_windows(make_store(120)), start=start, report=lambda *row: steps.append(row))
     np.testing.assert_allclose(found.values, truth_of(SPEC, TRUTH), rtol=1e-4)
-    assert costs == list(enumerate(found.cost, start=1))
-    assert len(costs) < 50
+    numbers, errors = zip(*steps, strict=True)
+    assert numbers == tuple(range(1, len(found.cost) + 1))
+    assert len(steps) < 50
+    # What is reported falls: the error as a share of that at the start.
+    assert all(after <= 1.001 * before for before, after in itertools.pairwise((1.0, *errors)))
+    assert errors[-1] < 1e-3
     assert (found.sigma <= 1.001e-4 * SPEC.scales).all()
     assert found.kept.all()
     assert found.params(SPEC).keys() == TRUTH.keys()

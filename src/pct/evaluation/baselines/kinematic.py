@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -12,11 +10,11 @@ from pct.dynamics.core import ModelSpec
 from pct.dynamics.kinematic_singletrack import KINEMATIC_SINGLETRACK
 from pct.errors import DataError
 from pct.evaluation.baselines.parameters import diverged_as_infinite
+from pct.evaluation.datasets import TestData
 from pct.evaluation.model import Model
-from pct.evaluation.windows import derived_channels
 from pct.rollout.integration import rollout
 from pct.types import Float
-from pct.windows.loading import load_window_store
+from pct.windows.store import make_window_store
 from pct.windows.window_set import WindowSet, make_window_set
 
 
@@ -26,11 +24,11 @@ class Kinematic:
 
     Attributes:
         model: the run's; its geometry, limits and integrator are used.
-        paths: the folders that the windows come from.
+        test: the recordings that the windows come from.
     """
 
     model: Model
-    paths: Sequence[Path]
+    test: TestData
     doc = "The kinematic single-track model with the geometry of the run's model."
 
     def predict(self, windows: WindowSet) -> Float[np.ndarray, "B T S"]:
@@ -45,7 +43,7 @@ class Kinematic:
         if not is_comparable(self.model.spec):
             raise DataError(f"the model '{self.model.spec.name}' has none of its channels")
         spec = _with_values(KINEMATIC_SINGLETRACK, self.model.spec)
-        store = load_window_store(self.paths, spec, dt=windows.dt, label="test")
+        store = make_window_store(self.test.recordings, spec, dt=windows.dt, label="test")
         dataset = make_window_set(
             store,
             windows.starts,
@@ -65,7 +63,7 @@ class Kinematic:
         )
         columns = np.moveaxis(diverged_as_infinite(np.asarray(states, float)), -1, 0)
         known = dict(zip(spec.state_names, columns, strict=True))
-        if "accel" in derived_channels(self.paths, spec.control_names):
+        if "accel" in self.test.derived(spec.control_names):
             del known["v"]
         # The heading may have another name.
         known |= dict(zip(self.model.spec.pose, (known[name] for name in spec.pose), strict=True))

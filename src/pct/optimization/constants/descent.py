@@ -134,7 +134,7 @@ class Problem:
 
 
 def best_way(
-    problem: Problem, first: Point, starts: int, iterations: int, report: Callable[[float], None]
+    problem: Problem, first: Point, starts: int, iterations: int, report: Callable[[Path], None]
 ) -> Path:
     """Few steps from every start, more from those that came far, and the best of them."""
     rng = np.random.default_rng(0)
@@ -151,7 +151,7 @@ def best_way(
     return paths[0]
 
 
-def descend(problem: Problem, path: Path, most: int, clipped: float, report: Callable[[float], None]) -> Path:
+def descend(problem: Problem, path: Path, most: int, clipped: float, report: Callable[[Path], None]) -> Path:
     """Levenberg-Marquardt until so many iterations have been made in all, or none gains any more."""
     damping, idle = FIRST_DAMPING, 0
     while len(path.cost) < most:
@@ -167,7 +167,7 @@ def descend(problem: Problem, path: Path, most: int, clipped: float, report: Cal
                 break
             damping *= 4
         path = path._replace(cost=(*path.cost, here - max(gain, 0.0)))
-        report(path.cost[-1])
+        report(path)
         idle = 0 if gain > TOLERANCE * here else idle + 1
         if idle == PATIENCE or not gain > 0:
             broken = problem.broken(path)

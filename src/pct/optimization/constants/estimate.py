@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -127,7 +128,7 @@ def fit_errors(
     huber: float = HUBER,
     iterations: int = 50,
     starts: int = 1,
-    report: Callable[[int, float], None] = lambda iteration, cost: None,
+    report: Callable[[int, float], None] = lambda iteration, error: None,
 ) -> Fit:
     """`fit_parameters` with errors that were made before, for many logs or starts without compiling again.
 
@@ -140,7 +141,8 @@ def fit_errors(
         huber: see `HUBER`.
         iterations: most iterations, those from other starts not counted.
         starts: points to begin at; those after the first are drawn about the defaults.
-        report: called after each iteration with its number and the cost.
+        report: called after each iteration with its number and the typical error of all channels, as a share
+            of that at the start.
 
     Raises:
         DivergedError: the rollouts at the start are not finite.
@@ -155,8 +157,14 @@ def fit_errors(
         )
     iteration = itertools.count(1)
 
-    def told(cost: float) -> None:
-        report(next(iteration), cost)
+    def size(path: Path) -> float:
+        """Typical error over all channels, as the mean of logarithms."""
+        return float(np.log(problem.typical(path, CLIPPED)).mean())
+
+    at_start = size(problem.start(first))
+
+    def told(path: Path) -> None:
+        report(next(iteration), math.exp(size(path) - at_start))
 
     # First where few large errors weigh little, to find the way; then where they weigh as much as they are.
     path = best_way(problem, first, starts, iterations, told)

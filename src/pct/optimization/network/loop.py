@@ -39,6 +39,11 @@ class EpochReport(NamedTuple):
     learning_rate: float
     is_best: bool
 
+    def __str__(self) -> str:
+        val = "" if self.val_loss is None else f"  val {self.val_loss:.4g}"
+        best = "  best" if self.is_best else ""
+        return f"epoch {self.epoch}  loss {self.train_loss:.4g}{val}  rate {self.learning_rate:.1e}{best}"
+
 
 @runtime_checkable  # the annotations are checked while the tests run
 class Reporter(Protocol):
@@ -68,6 +73,16 @@ class TrainResult:
     def best_epoch(self) -> int:
         """Epoch with the lowest judged loss, from 1; 0 before the first."""
         return int(self.state.best_epoch)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The best epoch and losses, for the end of a run."""
+        validated = [epoch.val_loss for epoch in self.epochs if epoch.val_loss is not None]
+        return {
+            "best_epoch": self.best_epoch,
+            "best_train_loss": min((epoch.train_loss for epoch in self.epochs), default=None),
+            "best_val_loss": min(validated, default=None),
+        }
 
     @property
     def best_loss(self) -> float:

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from pct.errors import DataError, UsageError
-from pct.runs.tracking import JsonlTracker, open_tracker
+from pct.runs.sinks import open_tracker
+from pct.runs.sinks.jsonl import JsonlTracker
 
 
 def rows(run):
@@ -40,7 +41,7 @@ def test_lines_are_json_with_step_and_epoch(tmp_path):
 
 def test_a_killed_process_leaves_every_line(tmp_path):
     code = (
-        "import os, sys; from pathlib import Path; from pct.runs.tracking import open_tracker\n"
+        "import os, sys; from pathlib import Path; from pct.runs.sinks import open_tracker\n"
         "tracker = open_tracker(Path(sys.argv[1]), None, {})\n"
         "for step in range(10): tracker.log({'train/loss': 1.0}, step=step)\n"
         "os.kill(os.getpid(), 9)"
@@ -140,7 +141,7 @@ def test_a_failing_wandb_warns_once_and_the_file_goes_on(tmp_path, fake_wandb, c
 
 def test_a_missing_wandb_is_a_usage_error_with_the_command(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(UsageError, match=r'--wandb-project cars: .*pip install "pct\[wandb\]"'):
+    with pytest.raises(UsageError, match=r'`wandb_project=cars`: .*pip install "pct\[wandb\]"'):
         open_tracker(tmp_path, "cars", {})
 
 
@@ -163,7 +164,7 @@ def test_wandb_that_does_not_start_is_a_usage_error(tmp_path, fake_wandb):
 def test_the_real_wandb_works_offline(tmp_path):
     """In a process of its own, because the package leaves threads and hooks behind."""
     code = (
-        "import sys; from pathlib import Path; from pct.runs.tracking import open_tracker\n"
+        "import sys; from pathlib import Path; from pct.runs.sinks import open_tracker\n"
         "tracker = open_tracker(Path(sys.argv[1]), 'cars', {'lr': 1e-3})\n"
         "for step in range(3): tracker.log({'train/loss': 1.25 + step}, step=step)\n"
         "tracker.log({'val/loss': float('nan')}, step=2, epoch=0)\n"

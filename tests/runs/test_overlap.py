@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pct.errors import DataError
-from pct.evaluation.overlap import (
+from pct.runs.overlap import (
     FINGERPRINT,
     KEPT,
     find_overlap,

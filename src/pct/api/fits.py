@@ -1,0 +1,287 @@
+"""Fits of constant parameters: `fit`, and the value that it returns."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pct.api.cars import Car
+from pct.api.drives import Drive, Drives, as_drives
+from pct.api.notebook import as_html
+from pct.api.predictions import Prediction, predict
+from pct.errors import UsageError
+from pct.measurement import Measurement
+from pct.optimization.settings import FitSettings, make_settings
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.figure import Figure
+
+    from pct.optimization.constants.fitted import FittedModel
+    from pct.optimization.constants.fitting import ConstantFit
+    from pct.windows.window_set import WindowSet
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fit:
+    """Constant parameters of a vehicle, each with its standard error and a verdict.
+
+    Attributes:
+        model: the fitted model.
+        result: the whole fit with its windows; None where it was opened from a run folder.
+        verdicts: verdict, advice and more by parameter.
+        drives: what it was fitted to; None where it was opened.
+        run: its run folder; None where it was not saved.
+    """
+
+    model: FittedModel
+    result: ConstantFit | None
+    verdicts: Mapping[str, Mapping[str, Any]]
+    drives: Drives | None = None
+    run: Path | None = None
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Fitted values by name, in the unit of each parameter."""
+        return dict(self.model.params)
+
+    @property
+    def deviations(self) -> dict[str, Any]:
+        """Standard errors by name, in the unit of each parameter."""
+        return dict(self.model.deviations)
+
+    @property
+    def training_windows(self) -> WindowSet | None:
+        """The windows that it was fitted to; None where it was opened."""
+        return None if self.result is None else self.result.windows
+
+    @property
+    def car(self) -> Car:
+        """The car to train a network on: it begins at the fitted values; its measurement stays as fitted."""
+        return Car(self.model.spec_to_train(), fitted=self.model)
+
+    @property
+    def facts(self) -> list[str]:
+        """What was fitted to what and how well, in sentences; empty where it was opened."""
+        if self.result is None:
+            return []
+        from pct.optimization.constants.profile import profile_fact
+
+        units = {item.name: self.model.spec.parameter(item.name).unit for item in self.result.profiles}
+        return [*self.result.facts, *(profile_fact(item, units[item.name]) for item in self.result.profiles)]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader must know before trusting the figures; empty where it was opened."""
+        return [] if self.result is None else self.result.warnings
+
+    @property
+    def advice(self) -> list[str]:
+        """How to identify the parameters that are not identified yet, in sentences."""
+        from pct.optimization.constants.verdicts import advice_lines
+
+        return advice_lines(self.verdicts)
+
+    def table(self) -> pl.DataFrame:
+        """One row a scalar parameter: value, standard error, default, bounds, unit and verdict."""
+        import polars as pl
+
+        spec, rows = self.model.spec, []
+        for name in spec.param_keys:
+            if spec.full_shapes[name]:
+                continue
+            low, high = spec.param_bounds[name]
+            rows.append(
+                {
+                    "parameter": name,
+                    "value": float(self.model.params[name]),
+                    "std. error": float(self.model.deviations[name]),
+                    "default": float(spec.default_params[name]),
+                    "low": float(low),
+                    "high": float(high),
+                    "unit": spec.parameter(name).unit,
+                    "verdict": self.verdicts.get(name, {}).get("verdict"),
+                }
+            )
+        return pl.DataFrame(rows)
+
+    def cells(self) -> tuple[list[str], list[list[str]]]:
+        """Head and rows of the parameters as text, array parameters included."""
+        from pct.evaluation.fit_report import parameter_cells
+
+        return parameter_cells(self.model, self.verdicts)
+
+    def plot(self, kind: str = "curves") -> Figure:
+        """A figure of the fit.
+
+        Args:
+            kind: ``curves`` (side force, handling, drive force with bands), ``correlations``, ``residuals``,
+                or ``profile_NAME`` of a profiled parameter.
+
+        Raises:
+            UsageError: there is no such figure of this fit.
+        """
+        from pct.evaluation.fit_report import figures_of, make_fit_report
+        from pct.plots import in_style
+
+        figures = figures_of(make_fit_report(self._whole("plot")))
+        if kind not in figures:
+            raise UsageError(f"`kind={kind}`: expected one of {', '.join(figures)}")
+        draw, arguments = figures[kind]
+        return in_style(draw, **arguments)
+
+    def predict(self, drive: Drive, *, start: float, horizon: int | None = None) -> Prediction:
+        """Roll the fitted model out over a part of a drive.
+
+        Args:
+            drive: holds the model's channels.
+            start: time of the first row in s, from the beginning of the drive.
+            horizon: steps that are predicted; those of the fit when left out.
+
+        Raises:
+            UsageError: there is too little drive before or after the start.
+        """
+        return predict(self.model, drive, start=start, horizon=horizon)
+
+    def profile(self, *names: str, progress: Callable[[Any], None] | None = None) -> Fit:
+        """The fit with the profile likelihood of these parameters; each takes some ten fits.
+
+        Raises:
+            UsageError: a name is no fitted scalar parameter.
+        """
+        from pct.optimization.constants.fitting import with_profiles
+
+        result = with_profiles(self._whole("profile"), names, progress)
+        return dataclasses.replace(self, result=result, verdicts=result.verdicts)
+
+    def save(self, folder: str | Path, *, report: bool = True) -> Path:
+        """Write a run folder, which `pct.open` and every command reads.
+
+        Args:
+            folder: is made; must not hold a run.
+            report: whether figures and ``report.html`` are made.
+
+        Raises:
+            DataError: the folder holds a run already or cannot be written.
+        """
+        from pct.runs.directory import after_saving, make_run_folder, mark_done, write_provenance
+
+        drives = self.drives or Drives(())
+        run = make_run_folder(Path(folder))
+        config = {"dataset": drives.paths, **dataclasses.asdict(self._whole("save").settings)}
+        write_provenance(run, config=config, command=sys.argv, data=drives.hashes)
+        facts = self.write(run)
+        if report:
+            with after_saving("the report"):
+                self.write_report(run)
+        mark_done(run, facts)
+        return run
+
+    def write(self, run: Path) -> dict[str, Any]:
+        """Write the fit's files into a run folder that is there already; its facts for the end of the run.
+
+        Raises:
+            DataError: the folder cannot be written.
+        """
+        from pct.runs.fits import write_fit
+
+        result = self._whole("write")
+        write_fit(run, result)
+        return {
+            "iterations": len(result.estimate.cost),
+            "seconds": result.seconds,
+            "remaining_error": dict(self.model.remaining_error),
+        }
+
+    def write_report(self, run: Path) -> list[str]:
+        """Write figures and ``report.html`` into a run folder; what they add to the table, in sentences."""
+        from pct.evaluation.fit_report import make_fit_report, report_facts, save_fit_report
+
+        report = make_fit_report(self._whole("write_report"))
+        return [*report_facts(report), f"Report: {save_fit_report(run, report)}"]
+
+    def export(self, target: str, path: str | Path) -> Path:
+        """Write the model with its fitted parameters as code for another program.
+
+        Args:
+            target: ``c``: one C99 file, checked against JAX.
+            path: of the file.
+
+        Raises:
+            UsageError: an unknown target.
+            DataError: the file cannot be written, or the check fails.
+        """
+        from pct.api.exporting import write_export
+        from pct.export.source import from_fit
+
+        return write_export(target, from_fit(self.model, "a fit of constants to driving logs"), Path(path))
+
+    def _whole(self, what: str) -> ConstantFit:
+        if self.result is None:
+            raise UsageError(
+                f"{what}: an opened fit has no windows: see its run folder {self.run}, or fit again"
+            )
+        return self.result
+
+    def _repr_html_(self) -> str:
+        return as_html(
+            f"Parameters of {self.model.spec.name}", self.table(), [*self.facts, *self.warnings, *self.advice]
+        )
+
+
+def fit(
+    car: Car,
+    drives: Drives | Drive | Sequence[Drive] | str | Path,
+    *,
+    dt: float | None = None,
+    profiles: Sequence[str] = (),
+    progress: Callable[[Any], None] | None = None,
+    **settings: Any,
+) -> Fit:
+    """Fit one value of each learned parameter to drives; prints and writes nothing.
+
+    Args:
+        car: from `pct.model`; begun by the observer unless ``car.measured(observer=False)``.
+        drives: from `pct.load`, or what that reads.
+        dt: time step of the rollout in s; that of the drives when left out.
+        profiles: parameters whose likelihood is profiled afterwards.
+        progress: called with the progress of each iteration, e.g. ``print``.
+        settings: of `pct.optimization.settings.FitSettings`: ``horizon``, ``history``, ``prior``, ...
+
+    Raises:
+        UsageError: an unknown setting, state or parameter, or a value that cannot be used.
+        DataError: the drives lack a channel or are too short.
+        DivergedError: the rollouts with the default parameters are not finite.
+
+    Examples:
+        >>> import pct
+        >>> car = pct.model("singletrack").hold("C_Sf", "C_Sr", "m", "I").measured(observer=False)
+        >>> drives = pct.simulate(car, duration=6.0, mu=(0.7,), noise=0.0)
+        >>> result = pct.fit(car, drives, horizon=10, iterations=8)
+        >>> round(float(result.params["mu"]), 2), result.table()["verdict"][0]
+        (0.7, 'identified')
+    """
+    from pct.optimization.constants import fitting
+    from pct.windows.store import make_window_store
+
+    checked = make_settings(FitSettings, settings)
+    spec = observed(car).spec
+    drives = as_drives(drives)
+    store = make_window_store(drives.recordings, spec, dt=dt)
+    windows = fitting.fit_windows(spec, store, checked)
+    result = fitting.fit(spec, windows, checked, profiles=profiles, progress=progress)
+    return Fit(result.model, result, result.verdicts, drives)
+
+
+def observed(car: Car) -> Car:
+    """The car with the observer, where nothing was said of its measurement.
+
+    Raises:
+        UsageError: something is measured that only the observer finds.
+    """
+    measurement = car.measurement or Measurement(observer=True)
+    measurement.validate()
+    return dataclasses.replace(car, measurement=measurement)

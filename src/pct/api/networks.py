@@ -1,0 +1,275 @@
+"""Networks that predict parameters: `train`, and the value that it returns."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pct.api.cars import Car
+from pct.api.drives import Drive, Drives, as_drives
+from pct.api.fits import Fit
+from pct.api.notebook import as_html
+from pct.api.predictions import Prediction, predict
+from pct.errors import UsageError
+from pct.optimization.settings import TrainSettings, make_settings
+from pct.rollout.compiled import in_single_precision
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.figure import Figure
+
+    from pct.dynamics.core import ModelSpec
+    from pct.optimization.network.loop import EpochReport, StepReport, TrainResult
+    from pct.optimization.network.trained import TrainedModel
+    from pct.optimization.network.training import Learner
+    from pct.windows.window_set import WindowSet
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Network:
+    """A trained network: reads a moment's context and predicts physical parameters.
+
+    Attributes:
+        model: the network with the model that it predicts for.
+        summary: mean, spread, unit and bounds of each predicted parameter over the training windows.
+        learner, result: how it was trained, and the reports of that; None where it was opened.
+        drives: what it was trained on; None where it was opened.
+        run: its run folder; None where it was not saved.
+    """
+
+    model: TrainedModel
+    summary: Mapping[str, Mapping[str, Any]]
+    learner: Learner | None = None
+    result: TrainResult | None = None
+    drives: Drives | None = None
+    run: Path | None = None
+
+    @property
+    def training_windows(self) -> WindowSet | None:
+        """The windows that it was trained on; None where it was opened."""
+        return None if self.learner is None else self.learner.windows.training
+
+    def table(self) -> pl.DataFrame:
+        """One row a scalar parameter: mean and spread of the predictions, default, bounds and unit."""
+        import polars as pl
+
+        shapes = self.model.spec.full_shapes
+        return pl.DataFrame(
+            {
+                "parameter": name,
+                "mean": float(row["mean"]),
+                "spread": float(row["std"]),
+                "default": float(row["default"]),
+                "low": float(row["bounds"][0]),
+                "high": float(row["bounds"][1]),
+                "unit": row["unit"],
+            }
+            for name, row in self.summary.items()
+            if not shapes[name]
+        )
+
+    @in_single_precision
+    def parameters(self, drives: Any) -> pl.DataFrame:
+        """Predicted parameters along drives: one row a window, with its drive and time ``t`` in s."""
+        import numpy as np
+        import polars as pl
+
+        dataset = self._windows(drives).gather()
+        origin = dataset.origin
+        assert origin is not None
+        columns = {
+            name: values
+            for name, values in self.model.predict_parameters(dataset).items()
+            if np.ndim(values) == 1
+        }
+        named = [origin.recordings[int(i)] for i in origin.recording]
+        return pl.DataFrame({"drive": named, "t": origin.times, **columns})
+
+    def predict(self, drive: Drive, *, start: float, horizon: int | None = None) -> Prediction:
+        """Roll the model out over a part of a drive with the parameters that the network predicts there.
+
+        Args:
+            drive: holds the model's channels.
+            start: time of the first row in s, from the beginning of the drive.
+            horizon: steps that are predicted; those of training when left out.
+
+        Raises:
+            UsageError: there is too little drive before or after the start.
+        """
+        return predict(self.model, drive, start=start, horizon=horizon)
+
+    @in_single_precision
+    def plot(self, kind: str = "losses", drives: Any = None) -> Figure:
+        """A figure of the network.
+
+        Args:
+            kind: ``losses``, or, along drives, ``parameters`` or ``error_growth``.
+            drives: for the latter; those of training when left out.
+
+        Raises:
+            UsageError: there is no such figure.
+        """
+        from pct.evaluation.scenarios import split_figures
+        from pct.plots import draw_losses, in_style
+        from pct.runs.trainings import loss_figure
+
+        if kind == "losses" and self.result is not None:
+            return in_style(draw_losses, **loss_figure(self.result))
+        driven = self.drives if drives is None else drives
+        if kind not in ("parameters", "error_growth") or driven is None:
+            raise UsageError(
+                f"`kind={kind}`: expected losses (of a training in memory), parameters or error_growth, "
+                "of an opened network with `drives`"
+            )
+        draw, arguments = split_figures("driven", self._windows(driven).gather(), self.model, scenarios=0)[
+            kind
+        ]
+        return in_style(draw, **arguments)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write a run folder, which `pct.open` and every command reads.
+
+        Raises:
+            DataError: the folder holds a run already or cannot be written.
+        """
+        import jax
+
+        from pct.evaluation.scenarios import save_loss_figure
+        from pct.runs.directory import (
+            PREDICTED,
+            after_saving,
+            make_run_folder,
+            mark_done,
+            write_json,
+            write_provenance,
+        )
+        from pct.runs.trainings import write_training
+
+        if self.learner is None or self.result is None:
+            raise UsageError(f"save: an opened network lies in its run folder already: {self.run}")
+        drives = self.drives or Drives(())
+        run = make_run_folder(Path(folder))
+        config = {"dataset": drives.paths, **dataclasses.asdict(self.learner.settings)}
+        write_provenance(run, config=config, command=sys.argv, data=drives.hashes)
+        write_training(run, self.learner, self.result, jax.device_get(self.result.state))
+        write_json(run / PREDICTED, self.summary)
+        with after_saving("the loss curves"):
+            save_loss_figure(run, self.result)
+        mark_done(run, {"best_epoch": self.result.best_epoch, "best_loss": self.result.best_loss})
+        return run
+
+    def export(self, target: str, path: str | Path) -> Path:
+        """Write the model with the mean of the predicted parameters as code for another program.
+
+        Args:
+            target: ``c``: one C99 file, checked against JAX.
+            path: of the file.
+
+        Raises:
+            UsageError: an unknown target.
+            DataError: the file cannot be written, or the check fails.
+        """
+        from pct.api.exporting import write_export
+        from pct.export.source import from_network
+
+        means = {name: row["mean"] for name, row in self.summary.items()}
+        source = from_network(self.model, means, "a trained network: mean of its predictions")
+        return write_export(target, source, Path(path))
+
+    def _windows(self, drives: Any) -> Any:
+        from pct.evaluation.windows import windows_of_recordings
+
+        windows = windows_of_recordings(self.model, as_drives(drives).recordings, "driven")
+        return self.model.prepare(windows)
+
+    def _repr_html_(self) -> str:
+        return as_html(f"Predicted parameters of {self.model.spec.name}", self.table())
+
+
+@in_single_precision
+def train(
+    start: Car | Fit,
+    drives: Drives | Drive | Sequence[Drive] | str | Path,
+    *,
+    validation: Drives | Drive | Sequence[Drive] | str | Path | None = None,
+    dt: float | None = None,
+    progress: Callable[[Any], None] | None = None,
+    **settings: Any,
+) -> Network:
+    """Train a network that predicts the learned parameters from the context; prints and writes nothing.
+
+    Args:
+        start: a car, which begins at its defaults, or a fit, which begins at its values and holds its
+            measurement.
+        drives: from `pct.load`, or what that reads.
+        validation: drives that choose the best epoch; ``val_split`` holds out a part of the training data
+            instead.
+        dt: time step of the rollout in s; that of the fit or of the drives when left out.
+        progress: called with the report of each epoch, e.g. ``print``.
+        settings: of `pct.optimization.settings.TrainSettings`: ``epochs``, ``horizon``, ``lr``, ``seed``, ...
+
+    Raises:
+        UsageError: an unknown setting, or a value that cannot be used.
+        DataError: the drives lack a channel or are too short.
+        DivergedError: a loss or gradient stopped being finite.
+
+    Examples:
+        >>> import pct
+        >>> car = pct.model("unicycle").hold("alpha_accel", "beta_accel")
+        >>> drives = pct.simulate(pct.model("singletrack"), duration=4.0, mu=(0.9,))
+        >>> net = pct.train(car, drives, epochs=1, horizon=4, history=4, history_fit=False, engine="jax")
+        >>> net.table()["parameter"].to_list()
+        ['alpha_psi_dot', 'beta_psi_dot']
+    """
+    from pct.optimization.network.training import make_learner, training_windows
+    from pct.windows.store import make_window_store
+
+    checked = make_settings(TrainSettings, settings)
+    spec, checked, fitted_dt = trainable(start.car if isinstance(start, Fit) else start, checked)
+    drives = as_drives(drives)
+    store = make_window_store(drives.recordings, spec, dt=fitted_dt or dt)
+    val_store = None
+    if validation is not None:
+        recordings = as_drives(validation).recordings
+        val_store = make_window_store(recordings, spec, dt=store.dt, label="validation")
+    learner = make_learner(spec, training_windows(spec, store, val_store, checked), checked)
+    result = learner.train(learner.start(), reporter=_Reporter(progress))
+    if result.failure is not None:
+        raise result.failure
+    trained = learner.trained(result.state.best_params)
+    return Network(trained, learner.summarize(trained), learner, result, drives)
+
+
+def trainable(start: Car, settings: TrainSettings) -> tuple[ModelSpec, TrainSettings, float | None]:
+    """The model to train, the settings with what a fit decides, and the time step of the fit in s.
+
+    Raises:
+        UsageError: a car with a measurement, which a fit has to estimate first.
+    """
+    from pct.optimization.network.training import settings_on_top, with_huber
+
+    if (fitted := start.fitted) is not None:
+        return with_huber(start.spec, settings.huber), settings_on_top(fitted, settings), fitted.dt
+    if start.measurement is not None:
+        raise UsageError(
+            "`start`: expected a car without measurement, or a fit: fit the measurement first with pct.fit, "
+            "then train on top of it"
+        )
+    return with_huber(start.spec, settings.huber), settings, None
+
+
+class _Reporter:
+    """Passes the reports of epochs on."""
+
+    def __init__(self, progress: Callable[[Any], None] | None) -> None:
+        self._progress = progress
+
+    def on_step(self, report: StepReport) -> None:
+        """Steps are too many to report."""
+
+    def on_epoch(self, report: EpochReport) -> None:
+        if self._progress is not None:
+            self._progress(report)

@@ -1,0 +1,63 @@
+"""Runs on disk as values again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pct.errors import DataError
+
+if TYPE_CHECKING:
+    from pct.api.fits import Fit
+    from pct.api.networks import Network
+
+
+def open(run: str | Path, *, model: str | Path | None = None) -> Fit | Network:
+    """The fit or network of a run folder.
+
+    Args:
+        run: folder of `pct fit`, `pct train`, or of a value's ``save``.
+        model: file with the equations of the run's model, where that is not installed. No file that the run
+            itself names is executed.
+
+    Raises:
+        DataError: there is no such folder, nothing in it that can be opened, or it is damaged.
+        UsageError: the file defines no model.
+    """
+    from pct.api.fits import Fit
+    from pct.api.networks import Network
+    from pct.dynamics.registry import resolve_model
+    from pct.optimization.constants.fitted import FittedModel
+    from pct.runs.directory import PREDICTED
+    from pct.runs.models import load_verdicts, open_run
+
+    folder = Path(run)
+    if model is not None:
+        resolve_model(model)
+    opened = open_run(folder)
+    if isinstance(opened, FittedModel):
+        return Fit(opened, None, load_verdicts(folder), run=folder)
+    return Network(opened, _predicted(folder / PREDICTED), run=folder)
+
+
+def open_fit(run: str | Path, *, model: str | Path | None = None) -> Fit:
+    """The fit of a run folder; arguments as in `open`.
+
+    Raises:
+        DataError: the folder is none of a fit.
+    """
+    from pct.api.fits import Fit
+
+    opened = open(run, model=model)
+    if not isinstance(opened, Fit):
+        raise DataError(f"{run}: expected the run folder of a fit, found that of a network: fit first")
+    return opened
+
+
+def _predicted(path: Path) -> dict[str, dict[str, Any]]:
+    """The table of predicted parameters; empty where a training did not come to its end."""
+    try:
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path}: expected the predicted parameters of a training ({error})") from None

@@ -1,0 +1,114 @@
+"""A rollout from a moment of a drive, beside what was logged."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pct.api.drives import Drive
+from pct.api.notebook import as_html
+from pct.errors import DataError, UsageError
+from pct.rollout.compiled import in_single_precision
+from pct.types import Float
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.figure import Figure
+
+    from pct.dynamics.core import ModelSpec
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prediction:
+    """States over a horizon, predicted from their start and the logged controls.
+
+    Attributes:
+        spec: the model, whose tables name the channels and their units.
+        start: time of the first row in s.
+        dt: time step in s.
+        predicted, logged: states at the start and after each step, (T + 1, S), from the pose at the start.
+        controls: over each step, (T, C).
+        title: of the figure.
+    """
+
+    spec: ModelSpec
+    start: float
+    dt: float
+    predicted: Float[np.ndarray, "T1 S"]
+    logged: Float[np.ndarray, "T1 S"]
+    controls: Float[np.ndarray, "T C"]
+    title: str
+
+    @property
+    def t(self) -> np.ndarray:
+        """Time of each row in s, (T + 1,)."""
+        return self.start + self.dt * np.arange(len(self.predicted))
+
+    def table(self) -> pl.DataFrame:
+        """One row a time: ``t``, each predicted state, and each logged one behind ``logged.``."""
+        import polars as pl
+
+        columns = {name: self.predicted[:, i] for i, name in enumerate(self.spec.state_names)}
+        logged = {f"logged.{name}": self.logged[:, i] for i, name in enumerate(self.spec.state_names)}
+        return pl.DataFrame({"t": self.t, **columns, **logged})
+
+    def plot(self) -> Figure:
+        """Path, states and controls over time, predicted beside logged."""
+        from pct.plots import draw_scenario, in_style
+
+        return in_style(
+            draw_scenario,
+            spec=self.spec,
+            times=self.dt * np.arange(len(self.predicted)),
+            true_states=self.logged,
+            predicted_states=self.predicted,
+            controls=self.controls,
+            title=self.title,
+        )
+
+    def _repr_html_(self) -> str:
+        return as_html(self.title, self.table())
+
+
+@in_single_precision
+def predict(model: Any, drive: Drive, *, start: float, horizon: int | None) -> Prediction:
+    """Roll a fitted or trained model out over a part of a drive.
+
+    Args:
+        model: a `pct.evaluation.model.Model`.
+        drive: holds the model's channels.
+        start: time of the first row in s, from the beginning of the drive.
+        horizon: steps that are predicted; those of the fit or training when left out.
+
+    Raises:
+        UsageError: there is too little drive before or after the start.
+        DataError: the drive lacks a channel.
+    """
+    from pct.evaluation.windows import windows_at
+    from pct.windows.store import make_window_store
+
+    store = make_window_store([(drive.name, drive.trajectory)], model.spec, dt=model.dt, label="drive")
+    steps, history = horizon or model.settings["horizon"], model.settings["history"]
+    row, last = round(start / model.dt), len(store.times) - 1 - steps
+    if not history <= row <= last:
+        raise UsageError(
+            f"`start={start:g}`: expected {history * model.dt:g} to {last * model.dt:g} s, which leaves "
+            f"{history} rows of history before and {steps} steps ahead of it in {drive.duration:g} s"
+        )
+    windows = windows_at(model, store, np.array([row]), "drive", steps)
+    dataset = model.prepare(windows).gather()
+    predicted = np.asarray(model.predict_states(dataset))[0]
+    if not np.isfinite(predicted).all():
+        raise DataError(f"{drive.name}: the rollout from {start:g} s diverged: shorten the `horizon`")
+    begin = np.asarray(windows.gather().initial_states)
+    return Prediction(
+        model.spec,
+        float(store.times[row]),
+        model.dt,
+        np.concatenate([begin, predicted]),
+        np.concatenate([begin, np.asarray(dataset.targets)[0]]),
+        np.asarray(dataset.controls)[0],
+        f"{drive.name} from {store.times[row]:.2f} s",
+    )

@@ -1,0 +1,152 @@
+"""Scores on drives that a model has not seen: `evaluate`, and the value that it returns."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pct.api.drives import Drive, Drives, as_drives
+from pct.api.fits import Fit
+from pct.api.networks import Network
+from pct.api.notebook import as_html
+from pct.errors import UsageError
+from pct.rollout.compiled import in_single_precision
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.figure import Figure
+
+    from pct.evaluation.evaluate import Evaluation
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Score:
+    """Open-loop errors of a model and of baselines on the same windows, with 95 % intervals.
+
+    Attributes:
+        result: all figures.
+        name: what was judged.
+        drives: on what.
+    """
+
+    result: Evaluation
+    name: str
+    drives: Drives
+
+    @property
+    def facts(self) -> list[str]:
+        """What was judged on what, and the verdicts against each baseline, in sentences."""
+        from pct.evaluation.text import facts, verdicts
+
+        return [*facts(self.result), *verdicts(self.result)]
+
+    def table(self) -> pl.DataFrame:
+        """One row a horizon, row of the ladder and channel: path RMSE with interval, and final RMSE."""
+        import polars as pl
+
+        return pl.DataFrame(
+            {
+                "horizon [s]": seconds,
+                "row": name,
+                "channel": channel,
+                "path RMSE": score.path_rmse.value,
+                "low 95 %": score.path_rmse.low,
+                "high 95 %": score.path_rmse.high,
+                "final RMSE": score.final_rmse.value,
+            }
+            for seconds in self.result.at
+            for name, row in self.result.rows.items()
+            for channel, score in row.scores[seconds].items()
+        )
+
+    def plot(self, kind: str = "growth") -> Figure:
+        """A figure of the scores.
+
+        Args:
+            kind: ``growth`` of the errors, ``ladder_<seconds>`` over a horizon, or ``conditions``.
+
+        Raises:
+            UsageError: there is no such figure.
+        """
+        from pct.evaluation.report import figures_of
+        from pct.plots import in_style
+
+        figures = figures_of(self.result)
+        if kind not in figures:
+            raise UsageError(f"`kind={kind}`: expected one of {', '.join(figures)}")
+        draw, arguments = figures[kind]
+        return in_style(draw, **arguments)
+
+    def save(self, folder: str | Path, *, run: Path | None = None) -> Path:
+        """Write ``evaluation.json`` and ``report.html`` into a folder; the report's path.
+
+        Raises:
+            DataError: the folder cannot be made or written.
+        """
+        from pct.evaluation.report import save_evaluation
+
+        return save_evaluation(Path(folder), self.result, run=run or Path(self.name), paths=self.drives.paths)
+
+    def _repr_html_(self) -> str:
+        return as_html(f"{self.name} on {len(self.drives)} drives", self.table(), self.facts)
+
+
+@in_single_precision
+def evaluate(
+    model: Fit | Network | str | Path,
+    drives: Drives | Drive | Sequence[Drive] | str | Path,
+    *,
+    at: Sequence[float] = (),
+    stride: int | None = None,
+    allow_overlap: bool = False,
+    progress: Callable[[Any], None] | None = None,
+) -> Score:
+    """Judge a fit or network on drives that it has not seen, beside baselines on the same windows.
+
+    Args:
+        model: the value, or its run folder.
+        drives: to judge on.
+        at: horizons of the errors in s; that of training when left out.
+        stride: steps from one window to the next; that of training when left out.
+        allow_overlap: judge on data that was trained on, too; every output says so.
+        progress: called with the name of what is judged next, e.g. ``print``.
+
+    Raises:
+        UsageError: a horizon is no whole number of time steps.
+        DataError: the drives cannot be used, or were trained on.
+
+    Examples:
+        >>> import pct
+        >>> car = pct.model("singletrack").hold("C_Sf", "C_Sr", "m", "I").measured(observer=False)
+        >>> drives = pct.simulate(car, recordings=2, duration=5.0, mu=(0.7,), noise=0.1)
+        >>> fit = pct.fit(car, drives[0], horizon=10, iterations=5)
+        >>> score = pct.evaluate(fit, drives[1], at=(0.5,))
+        >>> sorted(score.table()["row"].unique())[:2]
+        ['constant acceleration', 'default parameters']
+    """
+    from pct.api.opening import open as open_model
+    from pct.evaluation.datasets import TestData, training_data_in_memory, training_data_of_run
+    from pct.evaluation.evaluate import evaluate as judge
+
+    value = open_model(model) if isinstance(model, str | Path) else model
+    drives = as_drives(drives)
+    windows = value.training_windows
+    if windows is not None:
+        training = training_data_in_memory(windows, value.drives.hashes if value.drives else {})
+        name = f"{type(value).__name__.lower()} of {value.model.spec.name}"
+    else:
+        assert value.run is not None
+        training = training_data_of_run(value.run, value.model)
+        name = value.run.name
+    result = judge(
+        value.model,
+        TestData(drives.recordings, drives.hashes),
+        training,
+        at=at,
+        stride=stride,
+        allow_overlap=allow_overlap,
+        progress=progress,
+    )
+    return Score(result, name, drives)

@@ -1,0 +1,130 @@
+"""Steps of `pct train` that read flags: where to start, the data, and whether a run can be resumed."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pct.cli.flags import flag_name
+from pct.cli.folders import resolve_folder
+from pct.cli.train_config import TrainConfig, TrainModelFlags, changed_flags, saved_config
+from pct.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from pct.api.cars import Car
+    from pct.dynamics import ModelSpec
+    from pct.windows.store import WindowStore
+
+log = logging.getLogger(__name__)
+
+
+def resolve_start(args: TrainConfig) -> tuple[TrainConfig, Car]:
+    """The car of the flags, or the fit that they name, and the flags with what the fit decides.
+
+    Raises:
+        UsageError: an unknown model, vehicle or parameter, or a flag that does not fit the fit.
+    """
+    from pct.api.cars import model
+    from pct.api.opening import open_fit
+    from pct.optimization.network.training import settings_on_top
+
+    flags = args.model
+    if flags.init_from is None:
+        car = model(flags.model, vehicle=flags.vehicle, hidden_size=flags.dynamics_hidden_size)
+        return args, _with_scopes(car, flags)
+    own_file = flags.model if flags.model.endswith(".py") else None
+    fit = open_fit(flags.init_from, model=own_file)
+    name = fit.model.spec.name
+    if own_file is None and flags.model not in (name, TrainModelFlags.model):
+        raise UsageError(
+            f"`model` {flags.model}: `init_from` {flags.init_from} is a fit of {name}: leave it out"
+        )
+    if flags.vehicle is not None:
+        raise UsageError("`vehicle`: with `init_from` it is the fit's: leave it out")
+    args = dataclasses.replace(
+        args,
+        data=dataclasses.replace(args.data, dt=round(100 * fit.model.dt)),
+        model=dataclasses.replace(flags, init_from=flags.init_from.resolve(), model=own_file or name),
+        settings=settings_on_top(fit.model, args.settings),
+    )
+    return args, _with_scopes(fit.car, flags)
+
+
+def _with_scopes(car: Car, flags: TrainModelFlags) -> Car:
+    car = car.scope("context", *flags.context_params).scope("global", *flags.global_params)
+    return car.hold_all(flags.fixed_values())
+
+
+def with_folders(args: TrainConfig) -> TrainConfig:
+    """The flags with absolute paths of the data, by which a run can be resumed from any folder.
+
+    Raises:
+        DataError: a folder is missing.
+    """
+    data: dict[str, Any] = {
+        name: tuple(str(resolve_folder(path, flag_name(name))) for path in getattr(args.data, name))
+        for name in ("dataset", "val_dataset")
+    }
+    return dataclasses.replace(args, data=dataclasses.replace(args.data, **data))
+
+
+def load_stores(
+    args: TrainConfig, spec: ModelSpec, fitted_dt: float | None
+) -> tuple[WindowStore, WindowStore | None]:
+    """Rows of the training data, and of the validation data where folders are named.
+
+    Args:
+        args: the flags, with absolute paths.
+        spec: the model whose channels are read.
+        fitted_dt: time step of a fit to start from in s; None where there is none.
+    """
+    from pct.windows.loading import load_window_store
+
+    data = args.data
+
+    def load(paths: tuple[str, ...], cache: Path | None, dt: float | None, label: str) -> Any:
+        return load_window_store(
+            [Path(path) for path in paths], spec, cache=cache, refresh=data.refresh_cache, dt=dt, label=label
+        )
+
+    dt = fitted_dt or (None if data.dt is None else data.dt / 100)
+    store = load(data.dataset, data.dataset_cache, dt, "training")
+    if not data.val_dataset:
+        return store, None
+    return store, load(data.val_dataset, data.val_dataset_cache, store.dt, "validation")
+
+
+def check_resumable(args: TrainConfig, hashes: dict[str, str]) -> TrainConfig:
+    """Refuse to resume with other flags or data than the run was started with, unless forced.
+
+    Returns:
+        The settings of the run.
+
+    Raises:
+        UsageError: a flag differs, or no epoch is left.
+        DataError: a file of the data differs.
+    """
+    from pct.runs.directory import DONE, data_of
+
+    run = args.run.resume
+    assert run is not None
+    saved = saved_config(run)
+    if (run / DONE).exists() and args.settings.epochs <= saved.settings.epochs:
+        epochs = saved.settings.epochs
+        raise UsageError(
+            f"`resume` {run}: its {epochs} epochs are done: pass `epochs={2 * epochs}` to train on"
+        )
+    if changed := changed_flags(args, saved):
+        differences = ", ".join(f"{flag} is {now}, was {then}" for flag, (now, then) in changed.items())
+        if not args.run.force:
+            raise UsageError(f"`resume` {run}: {differences}: leave the flag out, or pass --force")
+        log.warning("%s", differences)
+    then = data_of(run)
+    if differ := sorted(path for path in then.keys() | hashes.keys() if then.get(path) != hashes.get(path)):
+        message = f"the data is not what the run was started with: {differ[0]} ({len(differ)} files differ)"
+        if not args.run.force:
+            raise DataError(f"`resume` {run}: {message}: put it back, or pass --force")
+        log.warning("%s", message)
+    return saved

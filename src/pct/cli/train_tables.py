@@ -1,0 +1,102 @@
+"""What `pct train` prints: before it starts, and at its end what was learned and what it beats."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+from rich.console import Console
+from rich.table import Table
+
+from pct.dynamics.core import ModelSpec
+from pct.evaluation.scenarios import AgainstDefaults
+from pct.optimization.network.epoch import TrainState
+from pct.optimization.network.training import Learner
+
+
+def announce(learner: Learner, state: TrainState, folder: Path) -> None:
+    """Say on stderr what is about to be trained on what."""
+    spec, settings, windows = learner.spec, learner.settings, learner.windows
+    size = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    counts = f"{len(windows.training)} training windows"
+    if windows.validation is not None:
+        counts += f", {len(windows.validation)} validation windows"
+    resumed = f"\nresuming after step {state.step}, epoch {state.epoch}" if state.step else ""
+    print(
+        f"{spec.name}: {counts} from {len(windows.training.store.recordings)} recordings, "
+        f"{settings.horizon} steps of {learner.dt:g} s "
+        f"({settings.integrator}, {learner.substeps} substeps)\n"
+        f"network: {len(windows.training.feature_names)} features, {size} weights, "
+        f"predicts {', '.join(spec.param_keys)}\n"
+        f"run folder: {folder}{resumed}",
+        file=sys.stderr,
+    )
+
+
+def conclude(
+    spec: ModelSpec,
+    summary: Mapping[str, Mapping[str, Any]],
+    comparison: AgainstDefaults,
+    folder: Path,
+    output: Path,
+) -> None:
+    """Print what was learned, what it beats and where to look next."""
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    console.print(_learned_table(spec, summary))
+    console.print(_error_table(spec, comparison))
+    lines = [comparison.verdict]
+    if comparison.split == "training":
+        lines.append(
+            "No validation data: these windows were trained on. Pass --val-dataset or --val-split to check."
+        )
+    lines.append(f"Predicted parameters: {output}")
+    plots = folder / "analysis"
+    lines.append(
+        f"Look next at {plots}: {comparison.split}_parameters.png, {comparison.split}_error_growth.png."
+        if plots.is_dir()
+        else "Run with --analysis to see plots of the predictions."
+    )
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _learned_table(spec: ModelSpec, predicted: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table(title=f"Learned parameters of {spec.name}", title_justify="left")
+    for heading in ("parameter", "mean", "spread", "default", "bounds", "unit"):
+        table.add_column(heading, justify="left" if heading in ("parameter", "unit") else "right")
+    for name, values in predicted.items():
+        if spec.full_shapes[name]:
+            shape = " x ".join(map(str, spec.full_shapes[name]))
+            table.add_row(name, f"({shape} entries)", "", "", "", values["unit"])
+            continue
+        low, high = values["bounds"]
+        table.add_row(
+            name,
+            f"{values['mean']:.4g}",
+            f"{values['std']:.2g}",
+            f"{values['default']:.4g}",
+            f"{low:g} .. {high:g}",
+            values["unit"],
+        )
+    return table
+
+
+def _error_table(spec: ModelSpec, comparison: AgainstDefaults) -> Table:
+    title = f"Open-loop RMSE after {comparison.horizon:g} s on the {comparison.split} windows"
+    table = Table(title=title, title_justify="left")
+    for heading in ("state", "trained", "default parameters", "ratio", "unit"):
+        table.add_column(heading, justify="left" if heading in ("state", "unit") else "right")
+
+    def add(name: str, trained: float, default: float, unit: str) -> None:
+        ratio = f"{trained / default:.2f}" if default > 0 else "-"
+        table.add_row(name, f"{trained:.4g}", f"{default:.4g}", ratio, unit)
+
+    add("position", comparison.distance["trained"], comparison.distance["default"], "m")
+    for i, channel in enumerate(spec.states):
+        if channel.name not in spec.pose[:2]:
+            errors = comparison.errors
+            add(channel.name, errors["trained"][i], errors["default"][i], channel.unit)
+    return table

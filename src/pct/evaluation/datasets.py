@@ -1,0 +1,130 @@
+"""The data of an evaluation: recordings to judge on, and what the model was trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pct.errors import DataError
+from pct.evaluation.model import Model
+from pct.logs.signals import MAP
+from pct.recordings.trajectory import MANIFEST, Trajectory
+from pct.runs.directory import CONFIG, data_of
+from pct.runs.overlap import Hashes, load_fingerprint, row_hashes
+from pct.types import Bool, Rows
+from pct.windows.loading import load_window_store
+from pct.windows.splits import rows_of_windows, split_starts, windows_within
+from pct.windows.store import WindowStore, spread, window_starts
+from pct.windows.window_set import WindowSet, make_window_set
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TestData:
+    """Recordings to judge on.
+
+    Attributes:
+        recordings: name and trajectory of each.
+        hashes: SHA-256 of the files behind them, by path.
+    """
+
+    __test__ = False  # no test of pytest
+
+    recordings: Sequence[tuple[str, Trajectory]]
+    hashes: Mapping[str, str]
+
+    def derived(self, names: Sequence[str]) -> list[str]:
+        """Which of these channels some recording does not hold, so that they are derived."""
+        drives = [trajectory for _, trajectory in self.recordings]
+        return [name for name in names if not all(name in drive.channels for drive in drives)]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainingData:
+    """What a model was trained on.
+
+    Attributes:
+        load: the rows of the training data, and the first row of each training window; raises DataError where
+            they cannot be had.
+        fingerprint: hashes of the rows that training read; None where they have to be made from ``load``.
+        hashes: SHA-256 of the files of training and validation data, by path.
+    """
+
+    load: Callable[[], tuple[WindowStore, Rows]]
+    fingerprint: Hashes | None
+    hashes: Mapping[str, str]
+
+    def rows_read(self, model: Model) -> tuple[WindowStore, Bool[np.ndarray, " N"]]:
+        """The rows of the training data, and which of them training read, (N,)."""
+        store, starts = self.load()
+        shape = {"horizon": model.settings["horizon"], "history": model.settings["history"]}
+        return store, rows_of_windows(starts, store.recording.size, **shape)
+
+    def row_hashes(self, model: Model) -> Hashes:
+        """Hashes of the rows that training read.
+
+        Raises:
+            DataError: there is neither a fingerprint nor the data.
+        """
+        if self.fingerprint is not None:
+            return self.fingerprint
+        store, read = self.rows_read(model)
+        return row_hashes(store, model.spec.pose_indices, read)
+
+    def windows(self, model: Model, *, horizon: int, samples: int) -> WindowSet:
+        """Windows of any horizon that lie within the rows that training read.
+
+        Raises:
+            DataError: the data is gone, or no window of that horizon lies within it.
+        """
+        store, read = self.rows_read(model)
+        shape: Any = {"horizon": horizon, "history": model.settings["history"]}
+        inside = windows_within(window_starts(store, **shape), read, **shape)
+        if not inside.size:
+            raise DataError(f"no {horizon} steps in a row lie within the training windows")
+        return make_window_set(store, spread(inside, samples), model.spec, feature_mode="context", **shape)
+
+    def shares_recordings(self, test: TestData) -> bool:
+        """Whether some test file is one of training or validation, by its content."""
+        return bool(_recordings(self.hashes) & _recordings(test.hashes))
+
+
+def training_data_in_memory(windows: WindowSet, hashes: Mapping[str, str]) -> TrainingData:
+    """Of a fit or training whose windows are in memory."""
+    return TrainingData(lambda: (windows.store, windows.starts), None, hashes)
+
+
+def training_data_of_run(run: Path, model: Model) -> TrainingData:
+    """Of a run folder, which names its training data."""
+
+    def load() -> tuple[WindowStore, Rows]:
+        try:
+            config = json.loads((run / CONFIG).read_text())
+            folders = [Path(path) for path in config["dataset"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise DataError(f"{run / CONFIG} does not name the training data") from None
+        if gone := [str(folder) for folder in folders if not folder.is_dir()]:
+            raise DataError(f"the training data is gone: {', '.join(gone)}")
+        if not folders:
+            raise DataError(f"{run / CONFIG} does not name the training data")
+        store = load_window_store(folders, model.spec, dt=model.dt)
+        starts, _ = split_starts(
+            store,
+            config.get("val_split") or 0.0,
+            stride=model.settings["stride"],
+            samples=config.get("samples"),
+            horizon=model.settings["horizon"],
+            history=model.settings["history"],
+        )
+        return store, starts
+
+    return TrainingData(load, load_fingerprint(run), data_of(run))
+
+
+def _recordings(hashes: Mapping[str, str]) -> set[str]:
+    """The hashes of recordings: their descriptions may well be the same for others."""
+    return {content for path, content in hashes.items() if Path(path).name not in (MANIFEST, MAP)}

@@ -1,0 +1,36 @@
+"""Where each public name of the package lives; it is imported when it is first used."""
+
+import importlib
+from typing import Any
+
+PUBLIC = {
+    "errors": "pct.errors",
+    **dict.fromkeys(("Car", "model", "models", "register", "vehicles"), "pct.api.cars"),
+    **dict.fromkeys(("Drive", "Drives", "load", "simulate"), "pct.api.drives"),
+    **dict.fromkeys(("Fit", "fit"), "pct.api.fits"),
+    **dict.fromkeys(("Network", "train"), "pct.api.networks"),
+    **dict.fromkeys(("Score", "evaluate"), "pct.api.scores"),
+    "Prediction": "pct.api.predictions",
+    "open": "pct.api.opening",
+    **dict.fromkeys(("Channel", "Parameter", "define_model"), "pct.dynamics.core"),
+    "keep_compiled_code": "pct.rollout.compiled",
+}
+"""Module of each public name."""
+
+
+def import_name(name: str) -> Any:
+    """A public name of the package.
+
+    Raises:
+        AttributeError: there is no such name.
+    """
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("pct")
+    if name == "__all__":
+        return [*PUBLIC]
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'pct' has no attribute '{name}'; public names: {', '.join(PUBLIC)}")
+    module = importlib.import_module(PUBLIC[name])
+    return module if module.__name__ == f"pct.{name}" else getattr(module, name)

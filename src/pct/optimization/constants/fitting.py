@@ -1,0 +1,298 @@
+"""The recipe of a fit: windows, Levenberg-Marquardt, verdicts, profiles. It prints and writes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pct.dynamics.core import ModelSpec, unflatten_params
+from pct.optimization.constants.errors import make_rollout_errors
+from pct.optimization.constants.estimate import Fit, fit_parameters
+from pct.optimization.constants.fitted import FittedModel
+from pct.optimization.constants.profile import ROUNDING, Profile, profile, require_scalar
+from pct.optimization.constants.verdicts import correlations, judge, with_profile
+from pct.optimization.settings import FitSettings
+from pct.rollout.integration import choose_substeps
+from pct.windows.store import WindowStore, window_starts
+from pct.windows.window_set import WindowSet, make_window_set
+
+# Independent blocks of driving below which their spread says little.
+FEW_BLOCKS = 6
+
+
+class FitProgress(NamedTuple):
+    """Progress of a fit after an iteration.
+
+    Attributes:
+        iteration: counts from 1.
+        error: typical error over all compared channels, as a share of that of the first iteration.
+        seconds: since the fit began.
+    """
+
+    iteration: int
+    error: float
+    seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"iteration {self.iteration}  error {100 * self.error:.4g} % of the start  {self.seconds:.1f} s"
+        )
+
+
+class ProfileProgress(NamedTuple):
+    """Progress of a profile after a point.
+
+    Attributes:
+        name: the parameter.
+        value: at which it was held, in its unit.
+        excess: twice the log likelihood lost there against the best point so far.
+    """
+
+    name: str
+    value: float
+    excess: float
+
+    def __str__(self) -> str:
+        return f"profile of {self.name}  {self.value:.5g}  {self.excess:.3g}"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ConstantFit:
+    """Constant parameters of a vehicle with their evidence.
+
+    Attributes:
+        model: the fitted model: values, standard errors, and what windows it reads.
+        estimate: the solution on the unbounded axis, with its covariance.
+        windows: the windows that it was fitted to, in the order of driving.
+        settings: of the fit.
+        seconds: that the fit took.
+        profiles: profile likelihoods, where they were asked for.
+    """
+
+    model: FittedModel
+    estimate: Fit
+    windows: WindowSet
+    settings: FitSettings
+    seconds: float
+    profiles: tuple[Profile, ...] = ()
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model that was fitted, with its measurement."""
+        return self.model.spec
+
+    @cached_property
+    def verdicts(self) -> dict[str, dict[str, Any]]:
+        """Verdict on each scalar parameter by name; see `pct.optimization.constants.verdicts.judge`."""
+        verdicts = judge(self.estimate, self.spec, self.settings.prior)
+        for item in self.profiles:
+            verdicts[item.name] = with_profile(verdicts[item.name], item, self.spec)
+        return verdicts
+
+    @cached_property
+    def correlations(self) -> tuple[list[str], np.ndarray]:
+        """Names of the scalar parameters, and the correlations of their errors, (N, N)."""
+        return correlations(self.estimate, self.spec)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """States whose errors counted."""
+        return tuple(self.model.remaining_error)
+
+    @property
+    def facts(self) -> list[str]:
+        """What was fitted to what, in sentences."""
+        errors = ", ".join(
+            f"{name} {value:.3g} {self.spec.states[self.spec.state_indices[name]].unit}"
+            for name, value in self.model.remaining_error.items()
+        )
+        return [
+            f"{describe_windows(self.windows)}; {int((~self.estimate.kept).sum())} windows rejected; "
+            f"{self.estimate.blocks} independent blocks.",
+            f"Typical error over the horizon: {errors}.",
+        ]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader must know before trusting the figures."""
+        lines = []
+        if self.estimate.blocks < FEW_BLOCKS:
+            lines.append(
+                f"standard errors rest on {self.estimate.blocks} independent blocks of driving, too few to "
+                "trust them: drive longer, or shorten `horizon` and `history`"
+            )
+        if not np.isfinite(self.estimate.covariance).all():
+            lines.append(
+                "the covariance is not finite, so that no standard error is known: shorten the `horizon`, or "
+                "hold parameters with `fixed`"
+            )
+        if exact := exact_channels(self.spec, self.model.remaining_error):
+            others = [name for name in self.compared if name not in exact]
+            lines.append(
+                f"{', '.join(exact)} is predicted to rounding, as the controls determine it: its errors "
+                f"weigh as much as real ones. Fit again with `compare` {' '.join(others)}"
+            )
+        return lines
+
+
+def fit_windows(spec: ModelSpec, store: WindowStore, settings: FitSettings) -> WindowSet:
+    """The windows of a fit: of the settings' horizon, history and stride, with their state context alone.
+
+    Raises:
+        DataError: no recording is long enough.
+    """
+    shape: Any = {"horizon": settings.horizon, "history": settings.history}
+    starts = window_starts(store, stride=stride_of(settings), samples=settings.samples, **shape)
+    return make_window_set(store, starts, spec, feature_mode="context", **shape)
+
+
+def stride_of(settings: FitSettings) -> int:
+    """Steps from one window to the next; a fifth of the horizon where none is asked for."""
+    return settings.stride or max(1, settings.horizon // 5)
+
+
+def fit(
+    spec: ModelSpec,
+    windows: WindowSet,
+    settings: FitSettings | None = None,
+    *,
+    profiles: Sequence[str] = (),
+    progress: Callable[[Any], None] | None = None,
+) -> ConstantFit:
+    """Fit one value of each learned parameter of a model to windows.
+
+    Args:
+        spec: the model with its measurement and held parameters.
+        windows: from `fit_windows`.
+        settings: of the fit.
+        profiles: parameters whose likelihood is profiled afterwards; each takes some ten fits.
+        progress: called with what is fitted, then with a `FitProgress` after each iteration.
+
+    Raises:
+        UsageError: an unknown state in ``compare``, or a profile of what is not fitted.
+        DivergedError: the rollouts with the default parameters are not finite.
+    """
+    settings = settings or FitSettings()
+    for name in profiles:
+        require_scalar(spec, name)
+    begin = time.perf_counter()
+    dt = windows.store.dt
+    options = _rollout_options(settings, dt)
+
+    def report(iteration: int, error: float) -> None:
+        if progress is not None:
+            progress(FitProgress(iteration, error, time.perf_counter() - begin))
+
+    if progress is not None:
+        progress(
+            f"{spec.name}: {describe_windows(windows)} ({settings.integrator}, {options['substeps']} "
+            f"substeps), {spec.vector_size} unknowns"
+        )
+    estimate = fit_parameters(
+        windows,
+        np.arange(len(windows)),
+        spec,
+        spec.base_params(dt),
+        **options,
+        prior=settings.prior,
+        huber=settings.huber,
+        iterations=settings.iterations,
+        report=report,
+    )
+    compared = [name for name in spec.state_names if not settings.compare or name in settings.compare]
+    model = FittedModel(
+        spec,
+        estimate.params(spec),
+        unflatten_params(estimate.deviations(spec), spec.param_keys, spec.full_shapes),
+        dt,
+        settings.integrator,
+        options["substeps"],
+        {
+            "horizon": settings.horizon,
+            "history": settings.history,
+            "stride": stride_of(settings),
+            "feature_mode": "context",
+            "history_fit": False,
+            "feature_names": windows.feature_names,
+        },
+        dict(zip(compared, estimate.sigma.tolist(), strict=True)),
+    )
+    found = ConstantFit(model, estimate, windows, settings, time.perf_counter() - begin)
+    return with_profiles(found, profiles, progress) if profiles else found
+
+
+def with_profiles(
+    fit: ConstantFit, names: Sequence[str], progress: Callable[[Any], None] | None = None
+) -> ConstantFit:
+    """The fit with the profile likelihood of some parameters.
+
+    Args:
+        fit: whose windows are fitted anew at each point.
+        names: scalar parameters that were fitted.
+        progress: called with a `ProfileProgress` after each point.
+
+    Raises:
+        UsageError: a name is no fitted scalar parameter.
+    """
+    settings, spec, dt = fit.settings, fit.spec, fit.model.dt
+    for name in names:
+        require_scalar(spec, name)
+    errors = make_rollout_errors(
+        spec, spec.base_params(dt), fit.windows.history, **_rollout_options(settings, dt)
+    )
+
+    def report(name: str, value: float, excess: float) -> None:
+        if progress is not None:
+            progress(ProfileProgress(name, value, excess))
+
+    profiles = []
+    for name in names:
+        item = profile(
+            name,
+            fit.estimate,
+            errors,
+            fit.windows,
+            np.arange(len(fit.windows)),
+            prior=settings.prior,
+            huber=settings.huber,
+            report=partial(report, name),
+        )
+        profiles.append(item)
+    return dataclasses.replace(fit, profiles=(*fit.profiles, *profiles))
+
+
+def describe_windows(windows: WindowSet) -> str:
+    """How many windows of which size."""
+    return (
+        f"{len(windows)} windows of {len(windows.store.recordings)} recordings, {windows.horizon} steps of "
+        f"{windows.store.dt:g} s"
+    )
+
+
+def exact_channels(spec: ModelSpec, remaining_error: Any) -> list[str]:
+    """Compared states whose error is rounding while others' is not, so that it weighs as much as theirs.
+
+    Args:
+        spec: the model.
+        remaining_error: typical error of each compared state by name, in its unit.
+    """
+    exact = [
+        name
+        for name, error in remaining_error.items()
+        if error < ROUNDING * spec.states[spec.state_indices[name]].scale
+    ]
+    return exact if len(exact) < len(remaining_error) else []
+
+
+def _rollout_options(settings: FitSettings, dt: float) -> dict[str, Any]:
+    return {
+        "integrator": settings.integrator,
+        "substeps": choose_substeps(dt, settings.substeps),
+        "compare": settings.compare,
+        "free_start": settings.free_start,
+    }

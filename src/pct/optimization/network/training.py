@@ -1,0 +1,394 @@
+"""The recipe of a training, in steps that notebooks and the command line share. It prints and writes nothing.
+
+`training_windows` → `make_learner` → `Learner.start` → `Learner.train` → `Learner.trained` and
+`Learner.summarize`; `train` makes all of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pct.dynamics.bounds import Bounds
+from pct.dynamics.core import ModelSpec
+from pct.errors import DataError, UsageError
+from pct.optimization.constants.fitted import FittedModel
+from pct.optimization.network import epoch as epochs
+from pct.optimization.network import loop
+from pct.optimization.network import step as optnet
+from pct.optimization.network.divergence import make_explain_fn
+from pct.optimization.network.history_fit import HistoryFit
+from pct.optimization.network.mlp import Ensemble, ParameterMLP, fit_normalization, network_settings
+from pct.optimization.network.observed import observe
+from pct.optimization.network.remembered import RememberedFeatures
+from pct.optimization.network.trained import TrainedModel
+from pct.optimization.settings import TrainSettings
+from pct.rollout.engine import Engine, make_engine
+from pct.rollout.integration import Integrator, choose_substeps, make_integrator
+from pct.windows.batch import FeatureDataset
+from pct.windows.context import moving_channels
+from pct.windows.splits import split_starts
+from pct.windows.store import WindowStore, window_starts
+from pct.windows.window_set import WindowSet, make_window_set
+
+# Windows that normalisation, tables and plots are made from; more are sampled evenly.
+SHOWN = 65536
+
+
+class TrainingWindows(NamedTuple):
+    """Windows to train on, and to judge on where there are any."""
+
+    training: WindowSet
+    validation: WindowSet | None
+
+
+def training_windows(
+    spec: ModelSpec,
+    store: WindowStore,
+    val_store: WindowStore | None,
+    settings: TrainSettings,
+    *,
+    cache: Path | None = None,
+) -> TrainingWindows:
+    """Windows as the network reads them: with features of the history, begun by the observer of a fit.
+
+    Args:
+        spec: the model to train.
+        store: rows of the training data.
+        val_store: rows of the validation data; where there are none, ``settings.val_split`` may hold out a
+            part of the training data.
+        settings: of the training.
+        cache: folder that keeps features of the history; None keeps none.
+
+    Raises:
+        DataError: no recording is long enough, or the validation data has other features.
+        UsageError: the feature mode does not fit the recordings.
+    """
+    if settings.val_split and val_store is not None:
+        raise UsageError("`val_split` and `val_dataset` both name validation data: pass one of them.")
+    substeps = choose_substeps(store.dt, settings.substeps)
+    history_fit: Any = None
+    if settings.history_fit:
+        history_fit = HistoryFit(spec, settings.integrator, settings.substeps)
+        if cache is not None:
+            computed_with = settings.integrator, settings.substeps
+            history_fit = RememberedFeatures(history_fit, spec, computed_with, cache)
+    shape: Any = {"horizon": settings.horizon, "history": settings.history}
+
+    def windows_at(store: WindowStore, starts: np.ndarray) -> WindowSet:
+        windows = make_window_set(
+            store,
+            starts,
+            spec,
+            **shape,
+            feature_mode=settings.feature_mode,
+            history_features=history_fit,
+            sequence=settings.encoder == "gru",
+        )
+        return observe(windows, spec, settings.integrator, substeps)
+
+    starts, held_out = split_starts(
+        store,
+        settings.val_split,
+        stride=settings.stride,
+        samples=settings.samples,
+        val_samples=settings.val_samples,
+        **shape,
+    )
+    training = windows_at(store, starts)
+    if held_out.size:
+        return TrainingWindows(training, windows_at(store, held_out))
+    if val_store is None:
+        return TrainingWindows(training, None)
+    val_starts = window_starts(
+        val_store, stride=settings.stride, samples=settings.val_samples, label="validation", **shape
+    )
+    validation = windows_at(val_store, val_starts)
+    _check_same_features(training, validation)
+    return TrainingWindows(training, validation)
+
+
+def settings_on_top(fitted: FittedModel, settings: TrainSettings) -> TrainSettings:
+    """The settings with what a fit decides: its history and integration, and no features of the history,
+    which its observer reads.
+    """
+    integrator: Any = fitted.integrator_name
+    return dataclasses.replace(
+        settings,
+        history=fitted.settings["history"],
+        history_fit=False,
+        integrator=integrator,
+        substeps=fitted.substeps,
+    )
+
+
+def with_huber(spec: ModelSpec, huber: float | None) -> ModelSpec:
+    """The model with errors beyond so many scales counted linearly, in training and validation."""
+    if huber is None:
+        return spec
+    return dataclasses.replace(
+        spec,
+        train_loss_kwargs={**spec.train_loss_kwargs, "huber": huber},
+        eval_loss_kwargs={**spec.eval_loss_kwargs, "huber": huber},
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Learner:
+    """Network, optimiser and compiled step of a training.
+
+    Attributes:
+        spec: the model.
+        settings: of the training.
+        windows: to train and judge on.
+        substeps: integration steps per time step.
+        engine: what rolls windows out.
+        sample: training windows that normalisation, tables and plots are made from.
+        network: predicts parameters from features.
+        optimizer: an optax transformation.
+    """
+
+    spec: ModelSpec
+    settings: TrainSettings
+    windows: TrainingWindows
+    substeps: int
+    engine: Engine
+    sample: FeatureDataset
+    network: ParameterMLP | Ensemble
+    optimizer: Any
+
+    @property
+    def dt(self) -> float:
+        """Time step in s."""
+        return self.windows.training.store.dt
+
+    @property
+    def base_params(self) -> dict[str, Any]:
+        """Every parameter at its value in force, and ``dt`` in s."""
+        return self.spec.base_params(self.dt)
+
+    @property
+    def integrator(self) -> Integrator:
+        """The integrator with its substeps bound."""
+        return make_integrator(self.settings.integrator, self.substeps)
+
+    @cached_property
+    def mesh(self) -> Any:
+        """The devices that share each batch; None for one."""
+        return epochs.make_mesh()
+
+    @cached_property
+    def loop_settings(self) -> epochs.LoopSettings:
+        """What the loop needs of the settings."""
+        fields = dataclasses.fields(epochs.LoopSettings)
+        return epochs.LoopSettings(**{field.name: getattr(self.settings, field.name) for field in fields})
+
+    @cached_property
+    def epoch(self) -> epochs.Epoch:
+        """The compiled epoch over the training windows."""
+        return epochs.Epoch(
+            self.windows.training.with_context(self.engine.context),
+            self._step_fn(),
+            self.loop_settings,
+            self.mesh,
+        )
+
+    def start(self) -> epochs.TrainState:
+        """The state before the first step, of the settings' seed."""
+
+        @jax.jit
+        def start(key: Any) -> epochs.TrainState:
+            init_key, shuffle_key = jax.random.split(key)
+            params = self.network.init(init_key, jnp.zeros((1, self.sample.features.shape[1])))
+            return epochs.init_state(params, self.optimizer.init(params), shuffle_key)
+
+        return start(jax.random.PRNGKey(self.settings.seed))
+
+    def with_learning_rate(self, state: epochs.TrainState, lr: float) -> epochs.TrainState:
+        """The state with another learning rate and everything else as it was."""
+        return state._replace(opt_state=optnet.with_learning_rate(state.opt_state, lr))
+
+    def train(
+        self,
+        state: epochs.TrainState,
+        *,
+        reporter: loop.Reporter,
+        save: Callable[[epochs.TrainState], None] = lambda state: None,
+        save_every: int = 1,
+        stopping: Callable[[], bool] = lambda: False,
+        result: loop.TrainResult | None = None,
+    ) -> loop.TrainResult:
+        """Run the loop with curriculum, validation, plateau and best; arguments as in `loop.train`."""
+        predict = optnet.make_predict_fn(
+            self.network.apply, self.base_params, self.spec, self.integrator, chunk_size=self._chunk
+        )
+        return loop.train(
+            epochs.replicate(state, self.mesh),
+            self.windows.training,
+            self.windows.validation,
+            epoch=self.epoch,
+            evaluate=self._evaluate_fn(),
+            settings=self.loop_settings,
+            reporter=reporter,
+            explain=make_explain_fn(self.network.apply, predict, self.spec),
+            save=save,
+            save_every=save_every,
+            stopping=stopping,
+            result=result,
+        )
+
+    def trained(self, params: Any) -> TrainedModel:
+        """The network with these weights and all that it is called with."""
+        settings = self.settings
+        return TrainedModel(
+            self.spec,
+            self.network,
+            params,
+            self.dt,
+            settings.integrator,
+            self.substeps,
+            {
+                "horizon": settings.horizon,
+                "history": settings.history,
+                "stride": settings.stride,
+                "feature_mode": settings.feature_mode,
+                "history_fit": settings.history_fit,
+                "encoder": settings.encoder,
+                "feature_names": self.windows.training.feature_names,
+            },
+        )
+
+    def summarize(self, trained: TrainedModel) -> dict[str, dict[str, Any]]:
+        """Mean and spread of each predicted parameter over the training windows, with unit and bounds."""
+        summary = optnet.summarize_predictions_chunked(
+            trained.network.apply,
+            trained.params,
+            self.sample.features,
+            self.spec.param_keys,
+            chunk_size=self._chunk,
+            param_shapes=self.spec.full_shapes,
+        )
+        described = describe_parameters(self.spec, summary)
+        if self.settings.ensemble > 1:
+            for name, spread in trained.predict_spread(self.sample, chunk_size=self._chunk).items():
+                described[name]["ensemble_std"] = spread.mean(axis=0)
+        return described
+
+    @property
+    def _chunk(self) -> int:
+        return self.settings.summary_chunk_size
+
+    def _evaluate_fn(self) -> Callable[[Any], float] | None:
+        if self.windows.validation is None:
+            return None
+        window_loss = optnet.make_window_loss_fn(self.network.apply, self.engine.eval_loss)
+        windows = self.windows.validation.with_context(self.engine.context)
+        return epochs.make_evaluate_fn(windows, window_loss, self._chunk, self.mesh)
+
+    def _step_fn(self) -> optnet.StepFn:
+        spec, bounds = self.spec, Bounds.of(self.spec)
+        apply = self.network.apply
+        return optnet.make_network_step_fn(
+            apply if self.settings.ensemble == 1 else partial(apply, method="each"),
+            lambda *states, **weights: spec.loss_fn(*states, **spec.train_loss_kwargs, **weights),
+            spec.param_keys,
+            self.base_params,
+            spec.dynamics_fn,
+            self.integrator,
+            self.optimizer,
+            param_shapes=spec.full_shapes,
+            batch_loss=self.engine.train_loss,
+            max_window_grad=self.settings.max_window_grad,
+            answer_slope=bounds.slope,
+            axis_name=None if self.mesh is None else epochs.AXIS,
+        )
+
+
+def choose_engine(spec: ModelSpec, dt: float, settings: TrainSettings) -> Engine:
+    """The engine of the settings for a model and a time step in s.
+
+    Raises:
+        UsageError: native code is asked for and cannot be had.
+    """
+    substeps = choose_substeps(dt, settings.substeps)
+    return make_engine(settings.engine, spec, spec.base_params(dt), settings.integrator, substeps)
+
+
+def make_learner(
+    spec: ModelSpec, windows: TrainingWindows, settings: TrainSettings, engine: Engine | None = None
+) -> Learner:
+    """Network and optimiser for these windows; nothing is compiled before it is used.
+
+    Args:
+        spec: the model.
+        windows: from `training_windows`.
+        settings: of the training.
+        engine: from `choose_engine`, where it was chosen already.
+    """
+    dataset = windows.training
+    engine = engine or choose_engine(spec, dataset.store.dt, settings)
+    substeps = choose_substeps(dataset.store.dt, settings.substeps)
+    sample = dataset.sample(SHOWN)
+    feature_mean, feature_std = fit_normalization(sample.features)
+    bounds = Bounds.of(spec)
+    network = ParameterMLP(
+        hidden_sizes=settings.model_hidden,
+        min_bounds=bounds.low,
+        max_bounds=bounds.high,
+        feature_mean=feature_mean,
+        feature_std=feature_std,
+        rows=settings.history if settings.encoder == "gru" else 0,
+        channels=len(moving_channels(spec)),
+        dense=engine.dense,
+        **network_settings(spec),
+    )
+    return Learner(
+        spec,
+        settings,
+        windows,
+        substeps,
+        engine,
+        sample,
+        network if settings.ensemble == 1 else Ensemble(network, settings.ensemble),
+        optnet.make_optimizer(
+            settings.lr, settings.max_grad_norm, settings.weight_decay, members=settings.ensemble
+        ),
+    )
+
+
+def describe_parameters(spec: ModelSpec, summary: Any) -> dict[str, dict[str, Any]]:
+    """Figures of each parameter with its symbol, unit, bounds and default beside them."""
+    described = {}
+    for name, values in summary.items():
+        row = spec.parameter(name)
+        low, high = spec.param_bounds[name]
+        described[name] = {
+            **values,
+            "unit": row.unit,
+            "symbol": row.symbol,
+            "bounds": [low, high],
+            "default": spec.default_params[name],
+        }
+    return described
+
+
+def _check_same_features(training: WindowSet, validation: WindowSet) -> None:
+    """Raise DataError where the network could not read the validation data."""
+
+    def listed(names: Sequence[str], others: Sequence[str]) -> list[str] | str:
+        return sorted(set(names) - set(others)) or "none"
+
+    expected, names = training.feature_names, validation.feature_names
+    if expected != names:
+        raise DataError(
+            "validation data: expected the features of the training data; missing "
+            f"{listed(expected, names)}, not known {listed(names, expected)}: use recordings with the same "
+            "feature.* columns, or `feature_mode` context"
+        )

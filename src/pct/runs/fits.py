@@ -1,0 +1,52 @@
+"""The run folder of a fit: the values first, then what is judged and drawn from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pct.optimization.constants.fitting import ConstantFit
+from pct.optimization.constants.profile import profile_table
+from pct.optimization.network.training import describe_parameters
+from pct.runs.directory import PREDICTED, after_saving, write_json
+from pct.runs.models import save_fit
+from pct.runs.overlap import save_fingerprint
+
+
+def write_fit(run: Path, fit: ConstantFit, output: Path | None = None) -> None:
+    """Write all files of a fit but its report.
+
+    Values and covariance are written before anything is judged, so that a failure after that loses nothing:
+    it becomes a warning that names what is missing.
+
+    Args:
+        run: the run folder.
+        fit: the fit.
+        output: file of the parameters; ``pct_predicted_params.json`` in the run folder when left out.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    save_fit(run, fit, judged=False)
+    save_fingerprint(run, fit.windows)
+    write_json(output or run / PREDICTED, parameter_table(fit, judged=False))
+    with after_saving("the verdicts"):
+        save_fit(run, fit)
+        write_json(output or run / PREDICTED, parameter_table(fit))
+    for item in fit.profiles:
+        with after_saving(f"the profile of {item.name}"):
+            unit = fit.spec.parameter(item.name).unit
+            write_json(run / f"profile_{item.name}.json", profile_table(item, unit))
+
+
+def parameter_table(fit: ConstantFit, *, judged: bool = True) -> dict[str, dict[str, Any]]:
+    """Each learned parameter with value, standard error, unit, bounds and verdict, for a JSON file."""
+    verdicts = fit.verdicts if judged else {}
+    model = fit.model
+    return describe_parameters(
+        fit.spec,
+        {
+            name: {"mean": model.params[name], "std": model.deviations[name], **verdicts.get(name, {})}
+            for name in fit.spec.param_keys
+        },
+    )
