@@ -311,10 +311,8 @@ def test_models_agree_with_double_precision(name: str) -> None:
     """Every model's rates at random states and parameters, in float32 all the way."""
     spec = MODEL_SPECS[name]
     rng, points = np.random.default_rng(7), 500
-    # Half width of the range that a channel is drawn from, where it is not 1.
-    sizes = {"x": 50.0, "y": 50.0, "v": 20.0, "vx": 20.0, "omega_f": 200.0, "omega_r": 200.0, "accel": 10.0}
-    names = spec.state_names + spec.control_names
-    z = np.stack([sizes.get(n, 1.0) * rng.uniform(-1.0, 1.0, points) for n in names], axis=-1).astype(F32)
+    sizes = [channel.typical for channel in (*spec.states, *spec.controls)]
+    z = np.stack([size * rng.uniform(-1.0, 1.0, points) for size in sizes], axis=-1).astype(F32)
     params = {key: np.asarray(value, F32) for key, value in spec.default_params.items()}
     for key, shape in spec.full_shapes.items():
         params[key] = rng.uniform(*spec.param_bounds[key], (points, *shape)).astype(F32)

@@ -15,13 +15,9 @@ from pct.dynamics import MODEL_SPECS, ModelSpec
 from pct.rollout import lanes as rollout
 from pct.rollout.integration import INTEGRATORS
 from pct.rollout.lanes import lane_rollout, make_rollout, plain_rollout
+from rollout.native.windows import column
 
 WINDOWS, STEPS, DT = 24, 4, 0.02
-# Ranges of states and controls, from standstill and reverse to a spin.
-SIZES = {
-    "x": 0.5, "y": 0.5, "psi": 0.5, "yaw": 0.5, "delta": 0.4, "psi_dot": 3.0, "beta": 0.5, "vy": 3.0,
-    "omega_f": 40.0, "omega_r": 40.0, "delta_dot": 3.0, "accel": 8.0, "drive": 1.0,
-}  # fmt: skip
 Data = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]
 
 
@@ -34,13 +30,8 @@ def data(spec: ModelSpec, seed: int = 0) -> Data:
     rng = np.random.default_rng(seed)
     speed = np.concatenate([np.zeros(4), np.linspace(-3.0, 15.0, WINDOWS - 4)])
 
-    def column(name: str, *shape: int) -> np.ndarray:
-        if name in ("v", "vx"):
-            return speed
-        return rng.uniform(-SIZES[name], SIZES[name], (WINDOWS, *shape))
-
-    x = np.stack([column(name) for name in spec.state_names], axis=-1)
-    u = np.stack([column(name, STEPS) for name in spec.control_names], axis=-1)
+    x = np.stack([column(channel, speed, rng) for channel in spec.states], axis=-1)
+    u = np.stack([column(channel, speed, rng, STEPS) for channel in spec.controls], axis=-1)
     x[0], u[0] = 0.0, 0.0
     learned = {
         key: rng.uniform(*spec.param_bounds[key], (WINDOWS, *shape))

@@ -20,8 +20,8 @@ from pct.types import Float
 
 TOLERANCE = 1e-9
 SAMPLES = 256
-# Channels without a limit: positions in m, angles in rad.
-WIDEST = 50.0
+# Channels without a limit go up to so many times their typical size.
+WIDEST = 10.0
 # Relative change of inputs and parameters that tells how much rounding may do, and how often it is drawn.
 NUDGE, NUDGES = 1e-7, 3
 # Of the size that an output has on large inputs: below, it may be a number that is zero but for rounding.
@@ -57,7 +57,7 @@ def random_inputs(source: Source, samples: int = SAMPLES, seed: int = 0) -> Inpu
     rng = np.random.default_rng(seed)
 
     def draw(channels: Any) -> np.ndarray:
-        limits = np.array([min(channel.limit, WIDEST) for channel in channels])
+        limits = np.array([min(channel.limit, WIDEST * channel.typical) for channel in channels])
         shape = samples, len(channels)
         values = limits * 10.0 ** -rng.uniform(0.0, 3.0, shape) * rng.choice([-1.0, 1.0], shape)
         zero = (rng.random(shape) < 0.5) & (np.arange(samples) % 4 == 0)[:, None]

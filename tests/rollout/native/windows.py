@@ -18,11 +18,8 @@ from pct.rollout.lanes import plain_rollout
 from pct.rollout.native.compiler import NoCompiler, find_compiler
 
 DT = 0.02
-# Ranges of states and controls, from standstill and reverse to a spin.
-SIZES = {
-    "x": 0.5, "y": 0.5, "psi": 0.5, "yaw": 0.5, "delta": 0.4, "psi_dot": 3.0, "beta": 0.5, "vy": 3.0,
-    "omega_f": 40.0, "omega_r": 40.0, "delta_dot": 3.0, "accel": 8.0, "drive": 1.0,
-}  # fmt: skip
+# States and controls up to this share of their typical size; positions and headings near zero.
+SHARE, NEAR = 0.6, 0.5
 
 
 def has_compiler() -> bool:
@@ -51,17 +48,21 @@ class Windows:
         return np.concatenate([leaf.reshape(len(leaf), -1) for leaf in self.learned.values()], axis=-1)
 
 
+def column(channel: Channel, speed: np.ndarray, rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Values of a channel, (B, ...): the speed of the vehicle, or random ones from standstill to a spin."""
+    if channel.unit == "m/s" and not channel.odd:
+        return speed
+    size = SHARE * channel.typical if np.isfinite(channel.limit) else NEAR
+    return rng.uniform(-size, size, (*speed.shape, *shape))
+
+
 def make_windows(spec: ModelSpec, windows: int, steps: int, seed: int = 0) -> Windows:
     """The first window stands still with all at zero, the next three stand still, some go backwards."""
     rng = np.random.default_rng(seed)
     speed = np.concatenate([np.zeros(4), np.linspace(-3.0, 15.0, windows - 4)])
 
-    def column(name: str, *shape: int) -> np.ndarray:
-        size = SIZES.get(name, 1.0)
-        return speed if name in ("v", "vx") else rng.uniform(-size, size, (windows, *shape))
-
-    start = np.stack([column(name) for name in spec.state_names], axis=-1)
-    controls = np.stack([column(name, steps) for name in spec.control_names], axis=-1)
+    start = np.stack([column(channel, speed, rng) for channel in spec.states], axis=-1)
+    controls = np.stack([column(channel, speed, rng, steps) for channel in spec.controls], axis=-1)
     start[0], controls[0] = 0.0, 0.0
     learned = {
         key: rng.uniform(*spec.param_bounds[key], (windows, *shape)).astype(np.float32)
