@@ -8,14 +8,13 @@ import numpy as np
 
 from pct.doctor.finding import Finding, evidence
 from pct.doctor.raw_recording import Recording
+from pct.dynamics.channels import grows, known_channels
 from pct.types import Int
 
 # Rows in a row that two drives do not share by chance, and that are compared.
 WINDOW = 8
 # A drive repeats a stretch of another by chance where it stands.
 SHARE = 0.01
-# What belongs to the place rather than to the drive, or is asked for.
-NOT_COMPARED = ("x", "y", "psi", "yaw", "course", "accel", "delta_dot")
 
 
 def leaks(folders: Sequence[Sequence[Recording]]) -> dict[int, list[Finding]]:
@@ -72,12 +71,20 @@ class _Index:
         return np.where((self._known[at] == hashes) & (hashes != 0), self._first[at], -1)
 
 
+def _is_commanded_rate(name: str) -> bool:
+    channel = known_channels().get(name)
+    return channel is not None and channel.held and bool(channel.rate_of)
+
+
 def _windows(recording: Recording) -> np.ndarray:
-    """A number for each `WINDOW` rows that move, by what they hold; 0 where nothing moves. (N,)"""
+    """A number for each `WINDOW` rows that move, by what they hold; 0 where nothing moves. (N,)
+
+    Positions and headings belong to the place rather than to the drive, and rates may be asked for.
+    """
     names = sorted(
         name
         for name in recording.channels
-        if name not in NOT_COMPARED and not name.startswith(("feature.", "truth."))
+        if not (grows(name) or _is_commanded_rate(name)) and not name.startswith(("feature.", "truth."))
     )
     if not names or len(recording) < 2 * WINDOW:
         return np.zeros(0, np.uint64)

@@ -11,7 +11,7 @@ from pct.doctor.finding import Finding, confidence, evidence
 from pct.doctor.raw_recording import Recording
 from pct.doctor.single_channel import KEPT, around, cut, is_noisy, lattice, resolution, runs, unit_of
 from pct.doctor.statistics import Column, noise_of
-from pct.dynamics.channels import is_heading
+from pct.dynamics.channels import grows
 from pct.types import Bool
 
 # Chance of an equal run as long as the one found, over the whole recording.
@@ -77,7 +77,7 @@ def clipped(recording: Recording) -> list[Finding]:
     """A channel that stays at the end of its range again and again, as a sensor does beyond its range."""
     found = []
     for name, column in recording.channels.items():
-        if is_heading(name) or name in ("x", "y") or name.startswith(("feature.", "truth.")):
+        if grows(name) or name.startswith(("feature.", "truth.")):
             continue
         if not recording.measured(name):
             continue

@@ -7,7 +7,7 @@ import numpy as np
 from pct.doctor.finding import Panel
 from pct.doctor.raw_recording import Recording, unwrapped
 from pct.doctor.statistics import LEAST_ROWS, Column, noise_of
-from pct.dynamics.channels import is_heading, known_channels
+from pct.dynamics.channels import grows, is_heading, known_channels
 from pct.types import Bool
 
 # Neighbouring second differences with a correlation below this are those of noise.
@@ -27,7 +27,7 @@ def moving_rows(recording: Recording) -> Bool[np.ndarray, " _"]:
         column = np.where(
             np.isfinite(column), column, np.nanmedian(column) if np.isfinite(column).any() else 0.0
         )
-        if name in ("x", "y") or is_heading(name):
+        if grows(name):
             step = max(2, round(0.25 / recording.dt))
             change = np.zeros(len(column))
             change[step:] = np.abs(column[step:] - column[:-step])

@@ -11,6 +11,8 @@ radians and km/h for m/s. Positions and heading have none: map coordinates and u
 import functools
 from collections.abc import Mapping
 
+import numpy as np
+
 from pct.dynamics.core import MODEL_SPECS, Channel, ModelSpec
 
 X = Channel("x", "x", "m", scale=0.1, noise=0.01, typical=50.0)
@@ -70,6 +72,12 @@ def is_heading(name: str) -> bool:
     """Whether a column of a log is an angle that grows from turn to turn."""
     channel = known_channels().get(name)
     return channel is not None and channel.heading
+
+
+def grows(name: str) -> bool:
+    """Whether a column of a log has no limit, as positions and headings have none."""
+    channel = known_channels().get(name)
+    return channel is not None and not np.isfinite(channel.limit)
 
 
 def is_held(name: str) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 import polars as pl
 
-from pct.dynamics.channels import is_heading, is_held, known_channels
+from pct.dynamics.channels import grows, is_heading, is_held
 from pct.errors import DataError
 from pct.files import new_folder, sha256, wait_for_disk, write_atomic
 from pct.logs.spool import Spool
@@ -252,8 +252,7 @@ def _table(trajectory: Trajectory, start: int, stop: int) -> pl.DataFrame:
     time = part.start + part.dt * np.arange(stop - start)
     table = pl.DataFrame({"t": time, **{name: part.channels[name] for name in part.units}})
     # Sensors need no double precision, but what grows over a drive does, as an unwrapped heading lap by lap.
-    grows = (name for name, channel in known_channels().items() if not np.isfinite(channel.limit))
-    return table.with_columns(pl.exclude("t", *grows).cast(pl.Float32))
+    return table.with_columns(pl.exclude("t", *filter(grows, table.columns)).cast(pl.Float32))
 
 
 def _sink(trajectory: Trajectory, file: BinaryIO) -> None:
