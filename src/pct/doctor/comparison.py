@@ -34,7 +34,7 @@ def span_rows(dt: float) -> int:
     return max(1, round(0.5 * SPAN / dt))
 
 
-def tells(piece: Piece) -> bool:
+def is_long_enough(piece: Piece) -> bool:
     """Whether a piece holds enough rows for spans about them."""
     return len(piece) >= 60 and len(piece) > 4 * span_rows(piece.dt) + 10
 
@@ -101,5 +101,5 @@ def compare(recording: Recording, relation: Relation) -> tuple[Agreement, list[P
     if not recording.measured(relation.name):
         return None
     pairs, dt = pairs_of(recording, relation)
-    found = agreement(pairs, dt) if pairs else None
-    return None if found is None else (found, pairs)
+    agreed = agreement(pairs, dt) if pairs else None
+    return None if agreed is None else (agreed, pairs)

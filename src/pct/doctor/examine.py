@@ -72,15 +72,15 @@ def examine(recording: Recording, model: str = "singletrack") -> list[Finding]:
         recording: as it stands in its file.
         model: name of the model that is to be trained, for what it needs.
     """
-    found: list[Finding] = []
+    findings: list[Finding] = []
     where = recording.where
     checks: tuple[Check, ...] = (*CHECKS, partial(excitation.excitation, model=model))
     for check in checks:
         for finding in check(recording):
-            found.append(dataclasses.replace(finding, where=where))
+            findings.append(dataclasses.replace(finding, where=where))
             if finding.mend is not None:
                 recording = finding.mend(recording)
-    return sorted(found, key=lambda finding: -SEVERITIES.index(finding.severity))
+    return sorted(findings, key=lambda finding: -SEVERITIES.index(finding.severity))
 
 
 def examine_all(

@@ -108,10 +108,10 @@ def excitation(recording: Recording, model: str = "singletrack") -> list[Finding
     high = math.sqrt(max(float(np.quantile(lateral, 0.95)) ** 2 - (2.0 * noise) ** 2, 0.0))
     low, middle, top = np.quantile(speed[moving], [0.05, 0.5, 0.95])
     speeds = float((top - low) / max(middle, 1e-9))
-    found = []
+    findings = []
     common = evidence(recording, np.array([0, len(recording) - 1]))
     if high < LOADED:
-        found.append(
+        findings.append(
             Finding(
                 check="excitation",
                 severity="warning",
@@ -127,7 +127,7 @@ def excitation(recording: Recording, model: str = "singletrack") -> list[Finding
             )
         )
     elif showing(spec, {"shape"}, learned=False) and high < BENT:
-        found.append(
+        findings.append(
             Finding(
                 check="excitation",
                 severity="info",
@@ -143,7 +143,7 @@ def excitation(recording: Recording, model: str = "singletrack") -> list[Finding
             )
         )
     if speeds < SPEEDS:
-        found.append(
+        findings.append(
             Finding(
                 check="excitation_speed",
                 severity="info",
@@ -158,7 +158,7 @@ def excitation(recording: Recording, model: str = "singletrack") -> list[Finding
                 **common,
             )
         )
-    return found
+    return findings
 
 
 def _parameters(spec: ModelSpec, roles: Collection[str]) -> str:

@@ -10,11 +10,11 @@ import numpy as np
 
 from pct.doctor.comparison import (
     change,
+    is_long_enough,
     mean_rate,
     middle,
     pose_velocity,
     span_rows,
-    tells,
 )
 from pct.doctor.finding import Finding, Panel, confidence, evidence
 from pct.doctor.raw_recording import Piece, Recording
@@ -57,11 +57,11 @@ def headings(recording: Recording) -> list[Finding]:
     deg, unit, other = (
         (180 / np.pi, "rad", "degrees") if declared.startswith("deg") else (np.pi / 180, "deg", "radians")
     )
-    tried = [_turned(course, raw, weights, scale) for scale in (1.0, -1.0, deg, -deg)]
-    plain = tried[0]
+    candidates = [_turned(course, raw, weights, scale) for scale in (1.0, -1.0, deg, -deg)]
+    plain = candidates[0]
     # On a straight nothing turns: a heading of zeros would do as well, and a unit that shrinks noise better.
     straight = _turned(course, raw, weights, 0.0)
-    best = min(tried, key=lambda t: t.residual)
+    best = min(candidates, key=lambda t: t.residual)
     rows = effective_rows(np.sin(course - best.scale * raw - best.offset))
     if improvement(plain.residual, best.residual, rows) < DECISIVE or best.residual > 0.5 * min(
         plain.residual, straight.residual
@@ -79,7 +79,7 @@ def headings(recording: Recording) -> list[Finding]:
         off = False
     if best.scale == 1.0 and not off:
         return []
-    found = []
+    findings = []
     evident = evidence(recording, np.array([0, len(recording) - 1]))
     panels = (
         Panel(
@@ -97,7 +97,7 @@ def headings(recording: Recording) -> list[Finding]:
     )
     before, after = float(np.sqrt(plain.residual)), float(np.sqrt(best.residual))
     if abs(best.scale) != 1.0:
-        found.append(
+        findings.append(
             Finding(
                 check="unit",
                 severity="error",
@@ -115,7 +115,7 @@ def headings(recording: Recording) -> list[Finding]:
             )
         )
     if best.scale < 0:
-        found.append(
+        findings.append(
             Finding(
                 check="sign",
                 severity="error",
@@ -134,7 +134,7 @@ def headings(recording: Recording) -> list[Finding]:
             )
         )
     if off:
-        found.append(
+        findings.append(
             Finding(
                 check="heading_zero",
                 severity="error",
@@ -153,14 +153,14 @@ def headings(recording: Recording) -> list[Finding]:
                 **evident,
             )
         )
-    return found
+    return findings
 
 
 def _courses(recording: Recording, name: str) -> tuple[Column, Column, Column]:
     """Direction of the path, the heading as logged, and weights, of the rows that move."""
     courses, raws, weights = [], [], []
     for piece in recording.pieces:
-        if not {"x", "y", name} <= set(piece.columns) or not tells(piece):
+        if not {"x", "y", name} <= set(piece.columns) or not is_long_enough(piece):
             continue
         x_dot, y_dot = change(piece.columns["x"], piece.dt), change(piece.columns["y"], piece.dt)
         ahead = _ahead(piece)
@@ -190,12 +190,12 @@ def _ahead(piece: Piece) -> Column:
 
 
 def _turned(course: Column, raw: Column, weights: Column, scale: float) -> Turned:
-    apart = _wrap(course - scale * raw)
-    offset = float(np.angle(np.mean(np.exp(1j * apart))))
+    difference = _wrap(course - scale * raw)
+    offset = float(np.angle(np.mean(np.exp(1j * difference))))
     # The median of what is left: a slip angle is small most of the time.
-    offset += float(np.median(_wrap(apart - offset)))
-    left = _wrap(apart - offset)
-    return Turned(scale, float((MAD * np.median(np.abs(left))) ** 2) + 1e-6, offset)
+    offset += float(np.median(_wrap(difference - offset)))
+    residual = _wrap(difference - offset)
+    return Turned(scale, float((MAD * np.median(np.abs(residual))) ** 2) + 1e-6, offset)
 
 
 def _heading_by_range(recording: Recording, name: str) -> list[Finding]:
@@ -233,7 +233,7 @@ def heading_is_course(recording: Recording) -> list[Finding]:
     vy, across, along, turn = [], [], [], []
     for piece in recording.pieces:
         pose, sideways, psi = pose_velocity(piece), piece.get("vy"), piece.get("psi")
-        if pose is None or sideways is None or psi is None or not tells(piece):
+        if pose is None or sideways is None or psi is None or not is_long_enough(piece):
             continue
         along.append(pose[0])
         across.append(pose[1])
@@ -246,8 +246,8 @@ def heading_is_course(recording: Recording) -> list[Finding]:
     if moving.sum() < 60:
         return []
     measured, shown, ahead, rate = (column[moving] for column in (measured, shown, ahead, rate))
-    as_heading = _left(measured, shown, rate)
-    as_course = _left(shown, np.zeros_like(shown), rate, free=False)
+    as_heading = _beside(measured, shown, rate)
+    as_course = _beside(shown, np.zeros_like(shown), rate, free=False)
     count = effective_rows(shown)
     noise = np.median([noise_of(c) for p in recording.pieces if (c := p.get("vy")) is not None])
     # What the slip angle shows must be more than its noise.
@@ -307,9 +307,9 @@ def velocity_frame(recording: Recording) -> list[Finding]:
     vx, vy, along, across, turn, x_dot, y_dot = (np.concatenate(column) for column in zip(*rows, strict=True))
     if np.std(along) + np.std(across) < 1e-9 or np.std(across) < 1e-9:
         return []
-    plain = _left(vx, along, turn, free=False) + _left(vy, across, turn)
-    backwards = _left(vx, -along, turn, free=False) + _left(vy, -across, turn)
-    world = _left(vx, x_dot, turn, free=False) + _left(vy, y_dot, turn)
+    plain = _beside(vx, along, turn, free=False) + _beside(vy, across, turn)
+    backwards = _beside(vx, -along, turn, free=False) + _beside(vy, -across, turn)
+    world = _beside(vx, x_dot, turn, free=False) + _beside(vy, y_dot, turn)
     count = max(4.0, effective_rows(vx - along))
     if world < 0.25 * min(plain, backwards) and improvement(min(plain, backwards), world, count) > DECISIVE:
         return [
@@ -338,8 +338,11 @@ def velocity_frame(recording: Recording) -> list[Finding]:
             )
         ]
     # The lateral axis alone. One without a lever arm explains more simply than one with.
-    same, flipped = _left(vy, across, turn), _left(vy, -across, turn)
-    exact, exact_flipped = _left(vy, across, turn, free=False), _left(vy, -across, turn, free=False)
+    same, flipped = _beside(vy, across, turn), _beside(vy, -across, turn)
+    exact, exact_flipped = (
+        _beside(vy, across, turn, free=False),
+        _beside(vy, -across, turn, free=False),
+    )
     count = effective_rows(vy + across)
     best = min(same, flipped)
     simple = improvement(exact_flipped, best, count) < DECISIVE < improvement(exact, exact_flipped, count)
@@ -363,7 +366,7 @@ def velocity_frame(recording: Recording) -> list[Finding]:
 
 def _frame_rows(piece: Piece) -> tuple[Column, ...] | None:
     pose = pose_velocity(piece)
-    if pose is None or not {"vx", "vy"} <= set(piece.columns) or not tells(piece):
+    if pose is None or not {"vx", "vy"} <= set(piece.columns) or not is_long_enough(piece):
         return None
     psi = piece.get("psi")
     assert psi is not None
@@ -378,15 +381,13 @@ def _frame_rows(piece: Piece) -> tuple[Column, ...] | None:
     )
 
 
-def _left(value: Column, reference: Column, turn: Column, *, free: bool = True) -> float:
+def _beside(value: Column, reference: Column, turn: Column, *, free: bool = True) -> float:
     """Robust variance that is left of a reading beside its reference, with a lever arm if free."""
-    apart = value - reference
+    rest = value - reference
     if free:
-        strong = (
-            np.abs(apart - np.median(apart)) < 10 * MAD * np.median(np.abs(apart - np.median(apart))) + 1e-12
-        )
-        apart = apart - (apart[strong] @ turn[strong]) / max(turn[strong] @ turn[strong], 1e-12) * turn
-    return float((MAD * np.median(np.abs(apart))) ** 2) + 1e-12
+        strong = np.abs(rest - np.median(rest)) < 10 * MAD * np.median(np.abs(rest - np.median(rest))) + 1e-12
+        rest = rest - (rest[strong] @ turn[strong]) / max(turn[strong] @ turn[strong], 1e-12) * turn
+    return float((MAD * np.median(np.abs(rest))) ** 2) + 1e-12
 
 
 def _frame_fault(

@@ -44,10 +44,10 @@ def lags_of_rates(recording: Recording) -> list[Finding]:
 
 
 def _lags(recording: Recording, names: tuple[str, ...]) -> list[Finding]:
-    found: list[Finding] = []
-    told: set[str] = set()
+    findings: list[Finding] = []
+    late: set[str] = set()
     for relation in COMPARED:
-        if relation.name in told or relation.name not in names:
+        if relation.name in late or relation.name not in names:
             continue
         compared = compare(recording, relation)
         if compared is None:
@@ -60,9 +60,9 @@ def _lags(recording: Recording, names: tuple[str, ...]) -> list[Finding]:
         error = max(agreed.lag_error, 1e-6)
         if gained < DECISIVE or abs(agreed.lag) < least + LAG_DEVIATIONS * error:
             continue
-        told.add(relation.name)
-        found.append(_lag_fault(recording, relation, agreed, pairs))
-    return found
+        late.add(relation.name)
+        findings.append(_lag_fault(recording, relation, agreed, pairs))
+    return findings
 
 
 def _lag_fault(recording: Recording, relation: Relation, agreed: Agreement, pairs: list[Pair]) -> Finding:

@@ -21,7 +21,7 @@ def leaks(folders: Sequence[Sequence[Recording]]) -> dict[int, list[Finding]]:
     """Findings by the id of the recording whose rows stand in another one as well."""
     hashes = [[_windows(recording) for recording in folder] for folder in folders]
     indices = [_Index(folder) for folder in hashes]
-    found: dict[int, list[Finding]] = {}
+    findings: dict[int, list[Finding]] = {}
     for g, folder in enumerate(folders):
         for j, second in enumerate(folder):
             compared = max(int(np.count_nonzero(hashes[g][j])), 1)
@@ -32,7 +32,7 @@ def leaks(folders: Sequence[Sequence[Recording]]) -> dict[int, list[Finding]]:
                 for i in map(int, np.flatnonzero((counts >= WINDOW) & (counts >= SHARE * compared))):
                     if not across and i >= j:
                         continue
-                    found.setdefault(id(second), []).append(
+                    findings.setdefault(id(second), []).append(
                         Finding(
                             check="leak" if across else "repeated_recording",
                             severity="error" if across else "warning",
@@ -51,7 +51,7 @@ def leaks(folders: Sequence[Sequence[Recording]]) -> dict[int, list[Finding]]:
                             **evidence(second, np.flatnonzero(owners == i)),
                         )
                     )
-    return found
+    return findings
 
 
 class _Index:

@@ -43,8 +43,8 @@ class LogCheck:
     @property
     def worst(self) -> Severity | None:
         """The worst severity; None where nothing was found."""
-        found = {finding.severity for finding in self.findings}
-        return next((severity for severity in reversed(SEVERITIES) if severity in found), None)
+        severities = {finding.severity for finding in self.findings}
+        return next((severity for severity in reversed(SEVERITIES) if severity in severities), None)
 
     def table(self) -> pl.DataFrame:
         """One row a finding."""

@@ -107,12 +107,12 @@ class Recording:
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
         """The recording between its gaps, resets and breaks, each part on a uniform grid."""
-        kept = np.flatnonzero(np.isfinite(self.time))
-        steps = np.diff(self.time[kept])
+        stamped = np.flatnonzero(np.isfinite(self.time))
+        steps = np.diff(self.time[stamped])
         cuts = np.flatnonzero(~((steps > 0) & (steps <= GAP * self.dt))) + 1
-        cuts = np.union1d(cuts, np.searchsorted(kept, np.array(self.breaks, int)))
-        found = (self._piece(rows) for rows in np.split(kept, cuts.astype(int)) if len(rows) >= ROWS)
-        return tuple(piece for piece in found if piece is not None)
+        cuts = np.union1d(cuts, np.searchsorted(stamped, np.array(self.breaks, int)))
+        pieces = (self._piece(rows) for rows in np.split(stamped, cuts.astype(int)) if len(rows) >= ROWS)
+        return tuple(piece for piece in pieces if piece is not None)
 
     def _piece(self, rows: Int[np.ndarray, " _"]) -> Piece | None:
         time = self.time[rows]
@@ -153,15 +153,15 @@ class Recording:
 
     def without(self, *names: str) -> Recording:
         """Channels left out."""
-        kept = {name: column for name, column in self.channels.items() if name not in names}
-        return dataclasses.replace(self, channels=kept)
+        others = {name: column for name, column in self.channels.items() if name not in names}
+        return dataclasses.replace(self, channels=others)
 
     def blanked(self, wrong: Mapping[str, Bool[np.ndarray, " _"]]) -> Recording:
         """Single values taken as missing."""
         changed = {name: np.where(rows, np.nan, self.channels[name]) for name, rows in wrong.items()}
         return dataclasses.replace(self, channels={**self.channels, **changed})
 
-    def kept(self, rows: Bool[np.ndarray, " _"]) -> Recording:
+    def selected(self, rows: Bool[np.ndarray, " _"]) -> Recording:
         """Some rows only."""
         index = np.cumsum(rows) - rows
         return dataclasses.replace(

@@ -8,9 +8,9 @@ import numpy as np
 
 from pct.doctor.comparison import (
     change,
+    is_long_enough,
     mean_rate,
     pose_velocity,
-    tells,
 )
 from pct.doctor.finding import Finding, Panel, confidence, evidence
 from pct.doctor.lags import LAG_SECONDS
@@ -44,12 +44,12 @@ def reference_point(recording: Recording) -> list[Finding]:
     vy, across, turn, speed, rate = (np.concatenate(column) for column in zip(*rows, strict=True))
     if np.std(turn) < 1e-9 or np.std(speed) + abs(np.mean(speed)) < 1e-9:
         return []
-    apart = vy - across
+    difference = vy - across
     columns = np.stack([turn, speed * turn, speed, np.ones_like(turn), rate], axis=-1)
-    keep = np.ones(len(apart), bool)
+    keep = np.ones(len(difference), bool)
     for _ in range(3):
-        solution, *_ = np.linalg.lstsq(columns[keep], apart[keep], rcond=None)
-        residual = apart - columns @ solution
+        solution, *_ = np.linalg.lstsq(columns[keep], difference[keep], rcond=None)
+        residual = difference - columns @ solution
         scale = MAD * float(np.median(np.abs(residual[keep] - np.median(residual[keep]))))
         keep = np.abs(residual) < 4.0 * scale + 1e-9
     repeats = keep.sum() / max(4.0, effective_rows(residual[keep]))
@@ -57,12 +57,12 @@ def reference_point(recording: Recording) -> list[Finding]:
     # Least squares with the delays, second and last, as observations of zero.
     late = np.diag([0.0, LEFT_LATE**-2, 0.0, 0.0, LEFT_LATE**-2])
     covariance = np.linalg.pinv(columns[keep].T @ columns[keep] / noise + late)
-    arm = float((covariance @ (columns[keep].T @ apart[keep]))[0]) / noise
+    arm = float((covariance @ (columns[keep].T @ difference[keep]))[0]) / noise
     error = float(np.sqrt(covariance[0, 0]))
     length = wheelbase(recording)
     least = max(ARM_SHARE * abs(length) if length is not None else 0.0, ARM_DEVIATIONS * error)
     # What several causes could share must not be given to this one alone: it must show by itself as well.
-    alone = float(turn[keep] @ apart[keep] / (turn[keep] @ turn[keep]))
+    alone = float(turn[keep] @ difference[keep] / (turn[keep] @ turn[keep]))
     if abs(arm) < least or not 0.5 < alone / arm < 2.0:
         return []
     side = "ahead of" if arm > 0 else "behind"
@@ -86,7 +86,7 @@ def reference_point(recording: Recording) -> list[Finding]:
                 Panel(
                     "yaw rate [rad/s]",
                     "lateral velocity less that of the pose [m/s]",
-                    {"rows": (turn, apart), "fit": (turn, arm * turn)},
+                    {"rows": (turn, difference), "fit": (turn, arm * turn)},
                     points=True,
                 ),
             ),
@@ -109,7 +109,7 @@ def _arm_rows(piece: Piece, recording: Recording) -> tuple[Column, ...] | None:
     if pose is None or not logged or not {"psi", "yaw"} & set(piece.columns):
         return None
     vy, psi = piece.get("vy"), piece.get("psi")
-    if vy is None or psi is None or not tells(piece):
+    if vy is None or psi is None or not is_long_enough(piece):
         return None
     turn = change(psi, piece.dt)
     return mean_rate(vy, piece.dt), pose[1], turn, pose[0], np.gradient(pose[1], piece.dt)

@@ -48,7 +48,7 @@ LEAST_BENDS = 300
 
 def held(recording: Recording) -> list[Finding]:
     """Channels that were resampled by holding: values repeat in a beat of the two rates."""
-    found = []
+    findings = []
     moving = moving_rows(recording)
     for name, column in recording.channels.items():
         if not recording.measured(name) or name.startswith(("feature.", "truth.")):
@@ -80,7 +80,7 @@ def held(recording: Recording) -> list[Finding]:
             continue
         rows = np.flatnonzero(equal & moving)
         rate = 1.0 / (spacing.mean() * recording.dt)
-        found.append(
+        findings.append(
             Finding(
                 check="held",
                 severity="warning",
@@ -97,7 +97,7 @@ def held(recording: Recording) -> list[Finding]:
                 **evidence(recording, rows),
             )
         )
-    return found
+    return findings
 
 
 def interpolated(recording: Recording) -> list[Finding]:
@@ -108,7 +108,7 @@ def interpolated(recording: Recording) -> list[Finding]:
     nothing of the signal, and those at other times of the same rate far more.
     """
     busy = moving_rows(recording) & _going_on(recording)
-    found = []
+    findings = []
     for name in recording.channels:
         if not recording.measured(name) or name.startswith(("feature.", "truth.")):
             continue
@@ -121,23 +121,23 @@ def interpolated(recording: Recording) -> list[Finding]:
             for cycles in (frequency, 1.0 - frequency)
         ]
         long = (rows for rows in lengths if rows > SHORTEST)
-        tried = (pieces for rows in long if (pieces := _pieces(column, busy, rows)) is not None)
+        candidates = (pieces for rows in long if (pieces := _pieces(column, busy, rows)) is not None)
         step = lattice(column[np.isfinite(column)])
-        likely = [pieces for pieces in tried if pieces.ratio() < STRAIGHT and pieces.elsewhere > step]
-        closer = (_closer(column, busy, pieces) for pieces in likely)
+        straight = [pieces for pieces in candidates if pieces.ratio() < STRAIGHT and pieces.elsewhere > step]
+        closer = (_closer(column, busy, pieces) for pieces in straight)
         fitting = [pieces for pieces in closer if pieces.explain(step)]
         if not fitting:
             continue
         # What goes straight over some rows does so over half as many.
         best = max(fitting, key=lambda pieces: pieces.length)
         unit, seconds = unit_of(name), best.length * recording.dt
-        found.append(
+        findings.append(
             Finding(
                 check="interpolated",
                 severity="warning",
                 message=(
                     f"{recording.called(name)} goes straight between times {seconds:.3g} s apart, within "
-                    f"{best.left:.2g} {unit} where such pieces at other times leave {best.elsewhere:.2g}: "
+                    f"{best.misfit:.2g} {unit} where such pieces at other times leave {best.elsewhere:.2g}: "
                     f"a signal of about {1 / seconds:.3g} Hz interpolated to {1 / recording.dt:.3g} Hz"
                 ),
                 channels=(name,),
@@ -147,7 +147,7 @@ def interpolated(recording: Recording) -> list[Finding]:
                 **evidence(recording, np.flatnonzero(busy)),
             )
         )
-    return found
+    return findings
 
 
 def _going_on(recording: Recording) -> Bool[np.ndarray, " _"]:
@@ -179,13 +179,13 @@ def _beats(column: Column, busy: Bool[np.ndarray, " _"]) -> list[float]:
     line = power / np.maximum(level, 1e-300)
     frequencies = np.fft.rfftfreq(len(size))
     line[frequencies < SLOWEST] = 0.0
-    found = []
+    beats = []
     for _ in range(LINES):
         k = int(np.argmax(line))
         if line[k] > LINE:
-            found.append(float(frequencies[k]))
+            beats.append(float(frequencies[k]))
         line[max(0, k - NEIGHBOURS) : k + NEIGHBOURS + 1] = 0.0
-    return found
+    return beats
 
 
 class Pieces(NamedTuple):
@@ -193,26 +193,26 @@ class Pieces(NamedTuple):
 
     Attributes:
         length: of a piece in rows.
-        left: what pieces at the best times leave, root mean square.
+        misfit: what pieces at the best times leave, root mean square.
         elsewhere: what they leave at other times.
         shares: the best times: where in a piece each block starts, (B,).
     """
 
     length: float
-    left: float
+    misfit: float
     elsewhere: float
     shares: Column
 
     def ratio(self) -> float:
         """What the best times leave of what others leave."""
-        return self.left / max(self.elsewhere, 1e-300)
+        return self.misfit / max(self.elsewhere, 1e-300)
 
     def explain(self, step: float) -> bool:
         """Whether they leave nothing but the rounding of a log to steps of this size."""
         free = 1.0 - 1.0 / self.length
-        if self.left < NOTHING * free * self.elsewhere:
+        if self.misfit < NOTHING * free * self.elsewhere:
             return True
-        return self.left < ROUNDING * free**0.5 * step and free * self.elsewhere > CLEAR * step
+        return self.misfit < ROUNDING * free**0.5 * step and free * self.elsewhere > CLEAR * step
 
 
 def _pieces(column: Column, busy: Bool[np.ndarray, " _"], length: float) -> Pieces | None:
@@ -221,27 +221,27 @@ def _pieces(column: Column, busy: Bool[np.ndarray, " _"], length: float) -> Piec
     if blocks is None:
         return None
     shares = np.linspace(0.0, 1.0, TIMES, endpoint=False)
-    left = np.array([_left(blocks, length, share) for share in shares])
-    best, usual = np.min(left, axis=0), np.median(left, axis=0)
-    return Pieces(length, float(np.median(best)), float(np.median(usual)), shares[np.argmin(left, axis=0)])
+    errors = np.array([_misfit(blocks, length, share) for share in shares])
+    best, usual = np.min(errors, axis=0), np.median(errors, axis=0)
+    return Pieces(length, float(np.median(best)), float(np.median(usual)), shares[np.argmin(errors, axis=0)])
 
 
 def _closer(column: Column, busy: Bool[np.ndarray, " _"], pieces: Pieces) -> Pieces:
-    """The same with the best length and times near those found; ``left`` holds in four of five blocks."""
+    """The same with the best length and times near those found; ``misfit`` holds in four of five blocks."""
     blocks = _blocks(column, busy)
     assert blocks is not None
-    left, lengths = [], []
+    errors, lengths = [], []
     for block, share in zip(blocks.T, pieces.shares, strict=True):
-        best = float(_left(block[:, None], pieces.length, share)[0]), pieces.length, float(share)
+        best = float(_misfit(block[:, None], pieces.length, share)[0]), pieces.length, float(share)
         # Over a block the pieces may drift by half a step of the times.
         longer, later = 0.5 * pieces.length**2 / BLOCK / TIMES, 0.5 / TIMES
         for _ in range(CLOSER):
-            tried = [(best[1] + a * longer, best[2] + b * later) for a in (-1, 0, 1) for b in (-1, 0, 1)]
-            best = min([best, *((float(_left(block[:, None], *one)[0]), *one) for one in tried)])
+            candidates = [(best[1] + a * longer, best[2] + b * later) for a in (-1, 0, 1) for b in (-1, 0, 1)]
+            best = min([best, *((float(_misfit(block[:, None], *one)[0]), *one) for one in candidates)])
             longer, later = 0.65 * longer, 0.65 * later
-        left.append(best[0])
+        errors.append(best[0])
         lengths.append(best[1])
-    return pieces._replace(left=float(np.quantile(left, 0.8)), length=float(np.median(lengths)))
+    return pieces._replace(misfit=float(np.quantile(errors, 0.8)), length=float(np.median(lengths)))
 
 
 def _blocks(column: Column, busy: Bool[np.ndarray, " _"]) -> Float[np.ndarray, "R B"] | None:
@@ -254,7 +254,7 @@ def _blocks(column: Column, busy: Bool[np.ndarray, " _"]) -> Float[np.ndarray, "
     return blocks - blocks.mean(axis=0)
 
 
-def _left(blocks: Float[np.ndarray, "R B"], length: float, share: float) -> Float[np.ndarray, " B"]:
+def _misfit(blocks: Float[np.ndarray, "R B"], length: float, share: float) -> Float[np.ndarray, " B"]:
     """Root mean square of what straight pieces leave of each block."""
     rows = np.arange(float(BLOCK))
     knots = np.arange(-length * (share % 1.0), BLOCK + length, length)

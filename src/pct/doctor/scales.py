@@ -95,7 +95,7 @@ def _retimed(recording: Recording, start: float, factor: float) -> Recording:
 
 
 def _scales(recording: Recording) -> dict[str, Agreement]:
-    found = {}
+    scales = {}
     for relation in COMPARED:
         if relation.name in VELOCITIES:
             compared = compare(recording, relation)
@@ -103,8 +103,8 @@ def _scales(recording: Recording) -> dict[str, Agreement]:
                 continue
             agreed = _level(recording, *compared)
             if agreed.correlation > 0.5:
-                found[relation.name] = agreed
-    return found
+                scales[relation.name] = agreed
+    return scales
 
 
 def _level(recording: Recording, agreed: Agreement, pairs: list[Pair]) -> Agreement:
@@ -117,8 +117,8 @@ def _level(recording: Recording, agreed: Agreement, pairs: list[Pair]) -> Agreem
         for a, b in pairs
         if len(a) > 3 * rows
     ]
-    found = agreement(means, dt) if means else None
-    return agreed if found is None else _through_zero(found, means)
+    level = agreement(means, dt) if means else None
+    return agreed if level is None else _through_zero(level, means)
 
 
 def _through_zero(agreed: Agreement, pairs: list[Pair]) -> Agreement:
@@ -172,7 +172,7 @@ def _signal_shares(recording: Recording, relation: Relation, pairs: list[Pair]) 
 
 def mismatch(recording: Recording) -> list[Finding]:
     """Speed against positions and yaw rate against heading: another scale, or no likeness at all."""
-    found = []
+    findings = []
     for relation in COMPARED:
         if relation.name not in VELOCITIES:
             continue
@@ -191,15 +191,15 @@ def mismatch(recording: Recording) -> list[Finding]:
             sure = confidence(abs(np.log(level.gain)), np.log(SCALE))
         elif (likeness := _unlike(agreed, shares)) is not None:
             what = (
-                f"unlike {relation.means}: correlation {_found(agreed):.2f}, "
+                f"unlike {relation.means}: correlation {_likeness(agreed):.2f}, "
                 f"where their noise lets expect {likeness:.2f}"
             )
             # Which of the two is wrong nobody knows.
             doubtful = (name, "psi") if name == "psi_dot" else (name,)
-            sure = confidence(_unexplained(_found(agreed)), UNEXPLAINED * _unexplained(likeness))
+            sure = confidence(_unexplained(_likeness(agreed)), UNEXPLAINED * _unexplained(likeness))
         else:
             continue
-        found.append(
+        findings.append(
             Finding(
                 check=check,
                 severity="warning",
@@ -217,21 +217,21 @@ def mismatch(recording: Recording) -> list[Finding]:
                 **evidence(recording, np.array([0, len(recording) - 1])),
             )
         )
-    return found
+    return findings
 
 
 def _unlike(agreed: Agreement, shares: tuple[float, float]) -> float | None:
     """The correlation that the noise of both sides allows, where far less was found."""
     expected = min(float(np.sqrt(shares[0] * shares[1])), 1 - 1e-9)
-    found = _found(agreed)
+    correlation = _likeness(agreed)
     # Fisher's transformation: correlations apart in deviations of one that is found in so many rows.
-    apart = (np.arctanh(expected) - np.arctanh(min(found, expected))) * np.sqrt(max(agreed.rows - 3, 1))
-    if found > COHERENT or apart < CORRELATION_DEVIATIONS:
+    gap = (np.arctanh(expected) - np.arctanh(min(correlation, expected))) * np.sqrt(max(agreed.rows - 3, 1))
+    if correlation > COHERENT or gap < CORRELATION_DEVIATIONS:
         return None
-    return expected if _unexplained(found) > UNEXPLAINED * _unexplained(expected) else None
+    return expected if _unexplained(correlation) > UNEXPLAINED * _unexplained(expected) else None
 
 
-def _found(agreed: Agreement) -> float:
+def _likeness(agreed: Agreement) -> float:
     """The likeness as logged or without a lag: half a wave late, a regular drive is as much its opposite."""
     return max(agreed.correlation, agreed.correlation_now, 0.0)
 

@@ -30,7 +30,7 @@ ABRUPT = 10.0
 
 def quantised(recording: Recording) -> list[Finding]:
     """A channel on steps that are coarse beside what it does and beside its noise."""
-    found = []
+    findings = []
     for name, column in recording.channels.items():
         if not recording.measured(name) or name.startswith(("feature.", "truth.")):
             continue
@@ -46,7 +46,7 @@ def quantised(recording: Recording) -> list[Finding]:
         if not (2.0 <= levels < LEVELS and still > 0.5) or _ramps(moves, step):
             continue
         rows = np.flatnonzero(np.concatenate([[False], np.diff(column) != 0]))
-        found.append(
+        findings.append(
             Finding(
                 check="quantised",
                 severity="warning",
@@ -63,7 +63,7 @@ def quantised(recording: Recording) -> list[Finding]:
                 **evidence(recording, rows),
             )
         )
-    return found
+    return findings
 
 
 def _ramps(moves: Column, step: float) -> bool:
@@ -75,7 +75,7 @@ def _ramps(moves: Column, step: float) -> bool:
 
 def clipped(recording: Recording) -> list[Finding]:
     """A channel that stays at the end of its range again and again, as a sensor does beyond its range."""
-    found = []
+    findings = []
     for name, column in recording.channels.items():
         if grows(name) or name.startswith(("feature.", "truth.")):
             continue
@@ -108,7 +108,7 @@ def clipped(recording: Recording) -> list[Finding]:
         wrong = np.any([at_end for _, at_end, _ in ends], axis=0)
         rows = np.flatnonzero(wrong)
         expected = sum(share for *_, share in ends)
-        found.append(
+        findings.append(
             Finding(
                 check="clipping",
                 # Steering has a stop; a sensor should have none.
@@ -127,7 +127,7 @@ def clipped(recording: Recording) -> list[Finding]:
                 **evidence(recording, rows),
             )
         )
-    return found
+    return findings
 
 
 def _runs_into(column: Column, at_end: Bool[np.ndarray, " _"]) -> bool:

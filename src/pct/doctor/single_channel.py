@@ -19,7 +19,7 @@ KEPT = ("v", "vx")
 def moving_rows(recording: Recording) -> Bool[np.ndarray, " _"]:
     """Rows in which something that moves with the vehicle says that it moves: no less than two channels."""
     votes = np.zeros(len(recording))
-    asked = 0
+    voters = 0
     for name in ("v", "vx", "psi_dot", "x", "y", "psi", "course"):
         if name not in recording.channels:
             continue
@@ -35,8 +35,8 @@ def moving_rows(recording: Recording) -> Bool[np.ndarray, " _"]:
             change = np.abs(column)
         level = 0.2 * float(np.quantile(change, 0.9))
         votes += change > max(level, 1e-9)
-        asked += 1
-    return votes >= min(2, asked) if asked else np.zeros(len(recording), bool)
+        voters += 1
+    return votes >= min(2, voters) if voters else np.zeros(len(recording), bool)
 
 
 def runs(flags: Bool[np.ndarray, " _"]) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +110,7 @@ def cut(recording: Recording, name: str, wrong: Bool[np.ndarray, " _"]) -> Recor
     if len(wrong) != len(recording):
         # Another channel was cut before: the rows are not these any more.
         return recording.without(name)
-    return recording.without(name) if wrong.mean() > 0.5 else recording.kept(~wrong)
+    return recording.without(name) if wrong.mean() > 0.5 else recording.selected(~wrong)
 
 
 def around(recording: Recording, name: str, rows: np.ndarray) -> tuple[Panel, ...]:

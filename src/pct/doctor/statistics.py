@@ -108,18 +108,18 @@ def agreement(pairs: Sequence[Pair], dt: float) -> Agreement | None:
     most = min(round(LONGEST_LAG / dt), shortest // 3)
     # What a span has smoothed changes little from one lag to the next: a coarse search, then a fine one.
     coarse = max(1, round(COARSE_LAG / dt))
-    tried = np.union1d(np.arange(-most, most + 1, coarse), [0]) if most > 0 else np.array([0])
+    lags = np.union1d(np.arange(-most, most + 1, coarse), [0]) if most > 0 else np.array([0])
     keep = [np.ones(len(a), bool) for a, _ in pairs]
-    found = None
+    best = None
     for _ in range(3):
-        correlations = np.array([_correlation(pairs, keep, int(k)) for k in tried])
+        correlations = np.array([_correlation(pairs, keep, int(k)) for k in lags])
         if not np.isfinite(correlations).any():
             return None
-        lag_rows = int(tried[int(np.nanargmax(np.abs(correlations)))])
-        found = _fit(pairs, keep, lag_rows)
-        if found is None:
+        lag_rows = int(lags[int(np.nanargmax(np.abs(correlations)))])
+        best = _fit(pairs, keep, lag_rows)
+        if best is None:
             return None
-        _, _, residuals = found
+        _, _, residuals = best
         # Standing rows agree whatever the rest does: only those that move say how much scatter there is.
         middle, usual = _mean_and_spread(pairs)
         active = [
@@ -128,9 +128,9 @@ def agreement(pairs: Sequence[Pair], dt: float) -> Agreement | None:
         ]
         scale = max(spread(np.concatenate(active)), 1e-12)
         keep = [~(np.abs(r) > TRIM * scale) for r in residuals]
-        tried = np.arange(max(-most, lag_rows - coarse), min(most, lag_rows + coarse) + 1)
-    assert found is not None
-    slope, _, residuals = found
+        lags = np.arange(max(-most, lag_rows - coarse), min(most, lag_rows + coarse) + 1)
+    assert best is not None
+    slope, _, residuals = best
     a, b = _shifted(pairs, keep, lag_rows)
     if len(a) < LEAST_ROWS:
         return None

@@ -74,10 +74,10 @@ def _steering_wheel(
 def wheelbase(recording: Recording) -> float | None:
     """The wheelbase that delta·v over the yaw rate implies, in m, or None where they do not agree."""
     compared = compare(recording, STEERING)
-    found = compared and compared[0]
-    if found is None or found.rows < ROWS or abs(found.correlation) < CORRELATION:
+    agreed = compared and compared[0]
+    if agreed is None or agreed.rows < ROWS or abs(agreed.correlation) < CORRELATION:
         return None
-    return found.gain
+    return agreed.gain
 
 
 def steering_delay(recording: Recording) -> list[Finding]:
@@ -85,23 +85,23 @@ def steering_delay(recording: Recording) -> list[Finding]:
     compared = compare(recording, STEERING)
     if compared is None:
         return []
-    found, pairs = compared
-    late = -found.lag
-    if found.rows < ROWS or found.correlation < 0.8 or late < 0.05 + 3 * found.lag_error:
+    agreed, pairs = compared
+    late = -agreed.lag
+    if agreed.rows < ROWS or agreed.correlation < 0.8 or late < 0.05 + 3 * agreed.lag_error:
         return []
     return [
         Finding(
             check="steering_delay",
             severity="info",
             message=(
-                f"the yaw rate follows {recording.called('delta')} {late:.3f} ± {found.lag_error:.3f} s "
-                f"later (correlation {found.correlation:.3f}): tyres and inertia take part of it, a "
+                f"the yaw rate follows {recording.called('delta')} {late:.3f} ± {agreed.lag_error:.3f} s "
+                f"later (correlation {agreed.correlation:.3f}): tyres and inertia take part of it, a "
                 "servo the rest where the angle is a command"
             ),
             channels=("delta",),
-            confidence=confidence(late / max(found.lag_error, 1e-6), 3.0),
+            confidence=confidence(late / max(agreed.lag_error, 1e-6), 3.0),
             fix=f'if it is a command: [channels.delta] origin = "command", delay = {-late:.2f} or less',
-            panels=both_sides(recording, STEERING, pairs, "rad·m/s", found.lag),
+            panels=both_sides(recording, STEERING, pairs, "rad·m/s", agreed.lag),
             **evidence(recording, np.array([0, len(recording) - 1])),
         )
     ]
@@ -112,9 +112,9 @@ def steering_sign(recording: Recording) -> list[Finding]:
     compared = compare(recording, STEERING)
     if compared is None:
         return []
-    found, pairs = compared
-    if found.rows < ROWS or found.correlation > -0.6 or found.correlation_now > -CORRELATION:
+    agreed, pairs = compared
+    if agreed.rows < ROWS or agreed.correlation > -0.6 or agreed.correlation_now > -CORRELATION:
         return []
-    if improvement(1.0, 1.0 - found.correlation**2, found.rows) < DECISIVE:
+    if improvement(1.0, 1.0 - agreed.correlation**2, agreed.rows) < DECISIVE:
         return []
-    return [sign_fault(recording, STEERING, found, pairs)]
+    return [sign_fault(recording, STEERING, agreed, pairs)]

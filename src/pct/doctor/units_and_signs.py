@@ -60,10 +60,10 @@ def units_and_signs_of_rates(recording: Recording) -> list[Finding]:
 
 
 def _units_and_signs(recording: Recording, names: Collection[str]) -> list[Finding]:
-    found: list[Finding] = []
-    told: set[str] = set()
+    findings: list[Finding] = []
+    blamed: set[str] = set()
     for relation in COMPARED:
-        if relation.name in told or relation.name not in names:
+        if relation.name in blamed or relation.name not in names:
             continue
         compared = compare(recording, relation)
         if compared is None:
@@ -83,17 +83,17 @@ def _units_and_signs(recording: Recording, names: Collection[str]) -> list[Findi
             unit = _unit_fault(recording, relation, agreed, pairs)
             if unit is None:
                 continue
-            found.append(unit)
-            told.update(unit.channels)
+            findings.append(unit)
+            blamed.update(unit.channels)
             assert unit.mend is not None
             recording = unit.mend(recording)
         if signed:
             sign = sign_fault(recording, relation, agreed, pairs)
-            found.append(sign)
-            told.add(relation.name)
+            findings.append(sign)
+            blamed.add(relation.name)
             assert sign.mend is not None
             recording = sign.mend(recording)
-    return found
+    return findings
 
 
 def _unit_fault(

@@ -47,13 +47,13 @@ SAME = 0.03
 
 def missing(recording: Recording) -> list[Finding]:
     """Values that are not finite."""
-    found = []
+    findings = []
     for name, column in recording.channels.items():
         rows = np.flatnonzero(~np.isfinite(column))
         if not len(rows):
             continue
         share = len(rows) / len(column)
-        found.append(
+        findings.append(
             Finding(
                 check="missing",
                 severity="warning" if share < 0.5 else "error",
@@ -70,12 +70,12 @@ def missing(recording: Recording) -> list[Finding]:
                 **evidence(recording, rows),
             )
         )
-    return found
+    return findings
 
 
 def spikes(recording: Recording) -> list[Finding]:
     """Values that leave their neighbours and come back within two rows, see `find_spikes`."""
-    found = []
+    findings = []
     for name in recording.channels:
         if not recording.measured(name):
             continue
@@ -84,25 +84,25 @@ def spikes(recording: Recording) -> list[Finding]:
         rows = np.flatnonzero(wrong)
         if not len(rows) or wrong.mean() > SPIKE_SHARE:
             continue
-        apart = np.abs(column - median(column, 7))[rows]
+        distance = np.abs(column - median(column, 7))[rows]
         usual = max(float(np.quantile(np.abs(np.diff(column[~wrong])), 0.98)), 1e-300)
-        found.append(
+        findings.append(
             Finding(
                 check="spikes",
                 severity="warning",
                 message=(
                     f"{recording.called(name)} jumps away and back in {len(rows)} rows, by up to "
-                    f"{np.nanmax(apart):.3g} {unit_of(name)} where 98 % of its steps are below {usual:.3g}"
+                    f"{np.nanmax(distance):.3g} {unit_of(name)} where 98 % of its steps are below {usual:.3g}"
                 ),
                 channels=(name,),
-                confidence=confidence(float(np.nanmax(apart)), STEPS * usual),
+                confidence=confidence(float(np.nanmax(distance)), STEPS * usual),
                 fix='leave the rows out; beyond the limits of a vehicle faults = "cut" in signals.toml does',
                 mend=partial(blank, name=name, wrong=wrong),
                 panels=around(recording, name, rows),
                 **evidence(recording, rows),
             )
         )
-    return found
+    return findings
 
 
 def frozen(recording: Recording) -> list[Finding]:
@@ -111,7 +111,7 @@ def frozen(recording: Recording) -> list[Finding]:
     How often a value repeats by chance is taken from the channel itself: with share p of rows that equal the
     row before, a run of n has the chance p^n.
     """
-    found = []
+    findings = []
     moving = moving_rows(recording)
     for name, column in recording.channels.items():
         if name.startswith(("feature.", "truth.")) or not recording.measured(name):
@@ -120,7 +120,7 @@ def frozen(recording: Recording) -> list[Finding]:
         if len(good) < 30:
             continue
         if np.ptp(good) == 0:
-            found.append(
+            findings.append(
                 Finding(
                     check="frozen",
                     # A manoeuvre may hold the steering still; all else moves with the vehicle.
@@ -150,8 +150,8 @@ def frozen(recording: Recording) -> list[Finding]:
         long = length > allowed
         if long.any() and not is_noisy(good):
             # Without noise a drive at rest in a bend repeats its values as well.
-            told = _catches_up(column, start - 1, start + length)
-            long &= told & ((start + length < len(column)) | (name not in KEPT))
+            stopped = _catches_up(column, start - 1, start + length)
+            long &= stopped & ((start + length < len(column)) | (name not in KEPT))
         if not long.any():
             continue
         rows = np.concatenate(
@@ -159,7 +159,7 @@ def frozen(recording: Recording) -> list[Finding]:
         )
         wrong = np.zeros(len(column), bool)
         wrong[rows] = True
-        found.append(
+        findings.append(
             Finding(
                 check="frozen",
                 severity="warning",
@@ -176,23 +176,23 @@ def frozen(recording: Recording) -> list[Finding]:
                 **evidence(recording, rows),
             )
         )
-    return found
+    return findings
 
 
 def _is_true(recording: Recording, name: str) -> bool:
     """Whether others say as well that a channel is constant."""
     value = float(np.nanmedian(recording.channels[name]))
-    said = [
+    references = [
         other
         for relation in RELATIONS
         if relation.name == name and relation.means and not relation.ratio
         for _, other in pairs_of(recording, relation)[0]
     ]
-    if not said:
+    if not references:
         return False
-    others = np.concatenate(said)
-    apart = float(np.quantile(np.abs(others - value), 0.9))
-    return apart < max(SAME * abs(value), 3.0 * noise_of(others), 1e-3)
+    others = np.concatenate(references)
+    difference = float(np.quantile(np.abs(others - value), 0.9))
+    return difference < max(SAME * abs(value), 3.0 * noise_of(others), 1e-3)
 
 
 def _catches_up(column: Column, first: np.ndarray, after: np.ndarray) -> Bool[np.ndarray, " _"]:
@@ -202,15 +202,15 @@ def _catches_up(column: Column, first: np.ndarray, after: np.ndarray) -> Bool[np
     """
     steps = np.abs(np.diff(column))
     least = ON_THE_WAY * resolution(column[np.isfinite(column)])
-    told = np.zeros(len(first), bool)
+    stopped = np.zeros(len(first), bool)
     for k, (start, stop) in enumerate(zip(first, after, strict=True)):
         before, later = steps[max(start - AROUND, 0) : start], steps[stop : stop + AROUND]
         if stop < len(column):
             usual = np.nanmax(np.concatenate([before, later]), initial=0.0)
-            told[k] = steps[stop - 1] > max(CATCHES_UP * usual, least)
+            stopped[k] = steps[stop - 1] > max(CATCHES_UP * usual, least)
         else:
-            told[k] = len(before) > 0 and np.nanmedian(before) > least
-    return told
+            stopped[k] = len(before) > 0 and np.nanmedian(before) > least
+    return stopped
 
 
 def _share_without_longest(

@@ -93,7 +93,7 @@ def put_together(summaries: Iterable[Summary]) -> Drives:
     """What was found in all recordings, of which there is at least one."""
     recordings: list[Mapping[str, float]] = []
     channels: dict[str, tuple[str, str]] = {}
-    kept: list[dict[str, Column]] = []
+    batches: list[dict[str, Column]] = []
     every, count = 1, 0
     for summary in summaries:
         channels |= summary.channels
@@ -101,18 +101,18 @@ def put_together(summaries: Iterable[Summary]) -> Drives:
         columns["seconds"] = every * columns["seconds"]
         columns["recording"] = np.full(len(columns["seconds"]), float(len(recordings)))
         recordings.append(summary.sums)
-        kept.append(columns)
-        count += len(kept[-1]["seconds"])
+        batches.append(columns)
+        count += len(batches[-1]["seconds"])
         while count > MOST_SAMPLES:
             every *= 2
-            kept = [
+            batches = [
                 {name: column[::2] * (2 if name == "seconds" else 1) for name, column in part.items()}
-                for part in kept
+                for part in batches
             ]
-            count = sum(len(part["seconds"]) for part in kept)
-    samples = {name: np.concatenate([part[name] for part in kept]) for name in kept[0]}
-    found = {name: column for name, column in samples.items() if np.isfinite(column).any()}
-    return Drives(found, recordings, channels)
+            count = sum(len(part["seconds"]) for part in batches)
+    samples = {name: np.concatenate([part[name] for part in batches]) for name in batches[0]}
+    known = {name: column for name, column in samples.items() if np.isfinite(column).any()}
+    return Drives(known, recordings, channels)
 
 
 def stored_drives(folder: Path) -> Iterator[Trajectory]:
@@ -152,8 +152,8 @@ def _columns(trajectory: Trajectory) -> dict[str, Column]:
     unknown = np.full(len(trajectory), np.nan)
 
     def column(name: str) -> Column:
-        found = derive(name, logged, dt)
-        return unknown if found is None else found
+        derived = derive(name, logged, dt)
+        return unknown if derived is None else derived
 
     columns = {name: column(name) for name in ("x", "y", "v", "beta", "delta", "psi_dot")}
     # Where nothing tells of the slip, the vehicle goes where it points.

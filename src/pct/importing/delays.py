@@ -39,7 +39,7 @@ def response_delays(trajectories: Sequence[Trajectory]) -> dict[str, Delay]:
     Returns:
         Delays of the steering and of commands, where the recordings show one.
     """
-    found = {}
+    delays = {}
     for name in (STEERING.name, *DRIVING):
         # A steering angle is often a command, whatever the map says of it.
         known = ("command", "measured") if name == STEERING.name else ("command",)
@@ -55,8 +55,8 @@ def response_delays(trajectories: Sequence[Trajectory]) -> dict[str, Delay]:
                 pairs.append((pair[0][::step], pair[1][::step]))
         agreed = agreement(pairs, step * dt) if pairs else None
         if agreed is not None and abs(agreed.correlation) > CORRELATION and agreed.lag_error < ERROR:
-            found[name] = Delay(-agreed.lag, agreed.lag_error, agreed.correlation)
-    return found
+            delays[name] = Delay(-agreed.lag, agreed.lag_error, agreed.correlation)
+    return delays
 
 
 def _pair(name: str, trajectory: Trajectory) -> Pair | None:

@@ -139,7 +139,7 @@ def run_filter(sensors: Sensors, starts: Int[np.ndarray, " B"], width: int, dt: 
     turns = [i for i, name in enumerate(sensors.names) if is_heading(name)]
     state, cov = sensors.rough[starts], np.tile(_first_covariance(sensors), (len(starts), 1, 1))
     rest, drift = _rates(dt), _process_noise(sensors.walk, dt)
-    left = []
+    steps = []
     for row in range(width):
         reading = sensors.readings[starts + row]
         missing = np.isnan(reading)
@@ -152,12 +152,12 @@ def run_filter(sensors: Sensors, starts: Int[np.ndarray, " B"], width: int, dt: 
         precision = np.linalg.inv(spread)
         gain = across @ precision
         after, moved = _move(state + _times(gain, innovation), rest, dt)
-        left.append((state, cov, innovation, precision, shown, gain, moved))
+        steps.append((state, cov, innovation, precision, shown, gain, moved))
         cov = moved @ (cov - gain @ across.mT) @ moved.mT + drift
         # Rounding makes it lopsided, which grows.
         cov = 0.5 * (cov + cov.mT)
         state = after
-    prior, prior_cov, innovation, precision, shown, gain, moved = map(np.stack, zip(*left, strict=True))
+    prior, prior_cov, innovation, precision, shown, gain, moved = map(np.stack, zip(*steps, strict=True))
     squared = (innovation * _times(precision, innovation)).sum(axis=-1)
     return Forwards(
         prior=prior,

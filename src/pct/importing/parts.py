@@ -104,12 +104,12 @@ def write_parts(
 def _same_channels(one: Imported, first: Imported) -> Imported:
     if one.error or one.columns == first.columns:
         return one
-    apart = sorted(dict(set(one.columns.items()) ^ set(first.columns.items())))
+    unlike = sorted(dict(set(one.columns.items()) ^ set(first.columns.items())))
     return dataclasses.replace(
         one,
         stored=[],
         error=(
-            f"{one.file}: expected the channels of {first.file}, found a difference in {', '.join(apart)}: "
+            f"{one.file}: expected the channels of {first.file}, found a difference in {', '.join(unlike)}: "
             "import it into a dataset of its own"
         ),
     )

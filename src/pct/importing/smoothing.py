@@ -104,8 +104,10 @@ def _estimate(trajectory: Trajectory) -> dict[str, Column]:
         new["yaw"] = new["psi"]
     new["v"], new["beta"] = speed(new["vx"], new["vy"]), slip_angle(new["vx"], new["vy"])
     new["accel"] = forward_difference(new["v"], dt)
-    kept = {name for name in trajectory.units if trajectory.origins[name] == "command" or name == "accel"}
-    return {name: column for name, column in new.items() if name not in kept}
+    unchanged = {
+        name for name in trajectory.units if trajectory.origins[name] == "command" or name == "accel"
+    }
+    return {name: column for name, column in new.items() if name not in unchanged}
 
 
 def find_sensors(trajectory: Trajectory) -> Sensors:

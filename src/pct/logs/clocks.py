@@ -57,13 +57,13 @@ def on_one_clock(
     time = columns[master]
     spans = {clock: _span(raw.columns[clock]) for clock in (master, *sorted(others))}
     first, last = max(span[0] for span in spans.values()), min(span[1] for span in spans.values())
-    kept = ~((time < first) | (time > last))
-    if not first <= last or not kept.any():
+    covered = ~((time < first) | (time > last))
+    if not first <= last or not covered.any():
         found = ", ".join(f"'{clock}' from {span[0]:.9g} to {span[1]:.9g}" for clock, span in spans.items())
         raise DataError(
             f"{path}: expected clocks that overlap, found {found}: does one count from another start?"
         )
-    time = time[kept]
+    time = time[covered]
     for clock in sorted(others):
         names = [name for name, reading in readings.items() if reading.clock == clock]
         group = _one_length(path, {name: raw.columns[name] for name in (clock, *names)}, clock)
@@ -94,9 +94,9 @@ def on_one_clock(
     return dataclasses.replace(
         raw,
         columns={
-            name: column if len(column) == len(time) else column[kept] for name, column in columns.items()
+            name: column if len(column) == len(time) else column[covered] for name, column in columns.items()
         },
-        rows=rows[kept],
+        rows=rows[covered],
     )
 
 

@@ -115,7 +115,7 @@ def find_drives(log: Log, lines: Mapping[str, Line]) -> list[Line]:
     Most models need none of them, so that only what the motion confirms is proposed.
     """
     rate = np.where(log.moving, speed_rate(log, lines), np.nan)
-    found: dict[str, Line] = {}
+    drives: dict[str, Line] = {}
     for channel, way in DRIVES.items():
         best = 0.0
         for name in log.named(channel):
@@ -134,11 +134,11 @@ def find_drives(log: Log, lines: Mapping[str, Line]) -> list[Line]:
                 keys = {**unless("unit", unit, "1"), **({"origin": "command"} if is_command(name) else {})}
                 slower = "slower" if way < 0 else "faster"
                 reason = f"so called; the vehicle gets {slower} with it (correlation {felt:.2f})"
-                found[channel] = Line(channel, name, "high" if felt > PLAIN else "medium", reason, keys)
-    if {"throttle", "brake"} <= set(found):
-        found.pop("drive", None)
-    log.used |= {line.column for line in found.values()}
-    return list(found.values())
+                drives[channel] = Line(channel, name, "high" if felt > PLAIN else "medium", reason, keys)
+    if {"throttle", "brake"} <= set(drives):
+        drives.pop("drive", None)
+    log.used |= {line.column for line in drives.values()}
+    return list(drives.values())
 
 
 def _share(log: Log, name: str) -> str:
@@ -155,7 +155,7 @@ def _share(log: Log, name: str) -> str:
 
 def find_wheels(log: Log) -> list[Line]:
     """Speeds of the axles' wheels, where they turn: others need the radius of a wheel."""
-    found: dict[str, tuple[tuple[int, float], Line]] = {}
+    ranked: dict[str, tuple[tuple[int, float], Line]] = {}
     for name in log.columns:
         axle, unit = axle_of(name), log.units.get(name) or turning_unit(name)
         si = TURNING.get(unit)
@@ -176,6 +176,6 @@ def find_wheels(log: Log) -> list[Line]:
         if like.ratio < 0:
             keys["sign"] = -1
         rank = int(whole), abs(like.correlation)
-        if channel not in found or rank > found[channel][0]:
-            found[channel] = rank, Line(channel, name, "high" if whole else "medium", reason, keys)
-    return [line for _, line in found.values()]
+        if channel not in ranked or rank > ranked[channel][0]:
+            ranked[channel] = rank, Line(channel, name, "high" if whole else "medium", reason, keys)
+    return [line for _, line in ranked.values()]

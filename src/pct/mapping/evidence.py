@@ -142,14 +142,14 @@ class Windows:
             return None
         # What lies beyond the outermost hundredths is cut, so that glitches do not decide.
         clipped = [np.clip(c, *np.quantile(c[usable], [0.01, 0.99])) for c in (column, reference)]
-        found = []
+        figures = []
         step = every * self.step
         reach = min(round(LONGEST_LAG / step), len(column) // 4)
         thinned = max(1, len(column) // MOST_PAIRS)
         for lag in range(-reach, reach + 1):
             a, b, keep = _shifted(clipped[0], clipped[1], used, lag, thinned)
             figure = _correlation(a[keep], b[keep])
-            found.append(figure)
+            figures.append(figure)
             if abs(figure) > abs(best):
                 best, at = figure, lag
             still = figure if lag == 0 else still
@@ -164,7 +164,7 @@ class Windows:
             return None
         low, ratio, high = np.quantile(a[strong] / b[strong], [0.25, 0.5, 0.75])
         spread = (high - low) / abs(ratio) if ratio else np.inf
-        fraction = _top(*(abs(f) for f in found[lag + reach - 1 : lag + reach + 2])) if explains else 0.0
+        fraction = _top(*(abs(f) for f in figures[lag + reach - 1 : lag + reach + 2])) if explains else 0.0
         return Likeness(float(ratio), float(spread), best if explains else still, (lag + fraction) * step)
 
 

@@ -41,7 +41,7 @@ def find_logs(places: Sequence[Path], given: str | None) -> tuple[list[LogFile],
     """
     shared = None if given in (None, AUTO) else find_map(Path(), given)
     maps: dict[Path, SignalMap] = {}
-    found: dict[Path, SignalMap | None] = {}
+    maps_by_log: dict[Path, SignalMap | None] = {}
     for place in places:
         if not place.exists():
             raise DataError(f"{place}: expected a log or a folder of logs, found nothing: check the path")
@@ -52,21 +52,21 @@ def find_logs(places: Sequence[Path], given: str | None) -> tuple[list[LogFile],
             signals = shared if above is None else maps[above]
             # The map says which files are logs, but not against who names one.
             if signals is None or path == place or path.match(signals.files):
-                found[path] = signals
-    if not found:
+                maps_by_log[path] = signals
+    if not maps_by_log:
         raise DataError(
             f"{places[0]}: expected log files ({', '.join(FORMATS)}, or folders of ROS 2 bags), found none: "
             "check the path"
         )
     proposal = ""
     if given == AUTO:
-        largest = max(found, key=size_of)
+        largest = max(maps_by_log, key=size_of)
         proposal = propose(largest, read_log(largest, None, {})).to_toml()
-        found = dict.fromkeys(found, _parsed(proposal))
-    names = _names(sorted(found))
+        maps_by_log = dict.fromkeys(maps_by_log, _parsed(proposal))
+    names = _names(sorted(maps_by_log))
     # A log without a map gets the message that says what there is to choose from.
     return [
-        LogFile(path, name, found[path] or find_map(path.parent, None)) for path, name in names.items()
+        LogFile(path, name, maps_by_log[path] or find_map(path.parent, None)) for path, name in names.items()
     ], proposal
 
 

@@ -24,13 +24,13 @@ MOST_WHEELS = 12
 
 def find_speed(log: Log) -> list[Line]:
     """The speed: the column that goes with the speed of the positions."""
-    found = []
+    candidates = []
     for channel in ("vx", "v"):
         for name in log.named(channel):
-            found.append((channel, name, True))
-    found += [] if found else [("vx", name, False) for name in log.nameless()]
+            candidates.append((channel, name, True))
+    candidates += [] if candidates else [("vx", name, False) for name in log.nameless()]
     best = None
-    for channel, name, called in found:
+    for channel, name, called in candidates:
         line = compared(log, channel, name, log.speed, called=called)
         if line is not None and (best is None or rank_of(log, line, log.pose) > rank_of(log, best, log.pose)):
             best = line
@@ -127,7 +127,7 @@ def find_accelerations(log: Log, lines: Mapping[str, Line]) -> list[Line]:
     if "vy" in lines and lines["vy"].sure != "low":
         across = w.rate(in_si(log, lines["vy"]))
         rate = rate - w.means(in_si(log, lines["vy"])) * log.turning
-    found = []
+    accepted = []
     for channel, reference in (("ax", rate), ("ay", speed * log.turning + across)):
         best = None
         for name in log.named(channel):
@@ -142,8 +142,8 @@ def find_accelerations(log: Log, lines: Mapping[str, Line]) -> list[Line]:
                 best = line
         if best is not None:
             log.used.add(best.column)
-            found.append(best)
-    return found
+            accepted.append(best)
+    return accepted
 
 
 def speed_rate(log: Log, lines: Mapping[str, Line]) -> Float[np.ndarray, " W"]:

@@ -126,10 +126,10 @@ def axle_of(name: str) -> str:
         ('front', 'rear axle', '', '')
     """
     text = words(name)
-    found = AXLE.search(UNITS.sub("", TURNS.sub("", text)))
-    if not found or not re.search(r"wheel|(^|_)(omega|rpm|w)(_|$)", text):
+    match = AXLE.search(UNITS.sub("", TURNS.sub("", text)))
+    if not match or not re.search(r"wheel|(^|_)(omega|rpm|w)(_|$)", text):
         return ""
-    return ("front" if found[3].startswith("f") else "rear") + ("" if found[4] else " axle")
+    return ("front" if match[3].startswith("f") else "rear") + ("" if match[4] else " axle")
 
 
 def turning_unit(name: str) -> str:

@@ -50,13 +50,13 @@ def find_pose(path: Path, log: Log) -> list[Line]:
             if name in pair:
                 continue
             for side in (1, -1) if called else (1,):
-                how, apart = log.windows.pointing(course, moving, turned if side == 1 else np.conj(turned))
+                how, offset = log.windows.pointing(course, moving, turned if side == 1 else np.conj(turned))
                 # Without a name the plain reading has to hold; columns that come first go first.
-                if (not headings or not called) and (side == -1 or abs(apart) > 0.3):
+                if (not headings or not called) and (side == -1 or abs(offset) > 0.3):
                     continue
-                rank = how - 0.02 * (unit == "deg") - 0.02 * (side == -1) - 0.05 * (abs(apart) > 0.3)
+                rank = how - 0.02 * (unit == "deg") - 0.02 * (side == -1) - 0.05 * (abs(offset) > 0.3)
                 if best is None or rank > best[0] + 0.01:
-                    best = (rank, pair, name, unit, side, apart)
+                    best = (rank, pair, name, unit, side, offset)
     if best is None or best[0] < 0.7:
         if not called:
             raise DataError(
@@ -72,9 +72,9 @@ def find_pose(path: Path, log: Log) -> list[Line]:
             reason = "so called, but it does not point where the positions go"
             lines.append(Line("psi", headings[0], "low", reason, stated_unit(log, headings[0], "rad")))
         return lines
-    rank, pair, name, unit, side, apart = best
-    quarter = round(apart / (math.pi / 2)) * 90
-    sure = "high" if rank > 0.9 and called and abs(apart - math.radians(quarter)) < 0.3 else "medium"
+    rank, pair, name, unit, side, offset = best
+    quarter = round(offset / (math.pi / 2)) * 90
+    sure = "high" if rank > 0.9 and called and abs(offset - math.radians(quarter)) < 0.3 else "medium"
     where = f"{called_so(called)}; '{name}' points where they go (concentration {rank:.2f})"
     lines = [_position(log, channel, column, sure, where) for channel, column in zip("xy", pair, strict=True)]
     keys = written(log.units, name, unit, "rad")

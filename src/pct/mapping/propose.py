@@ -72,7 +72,7 @@ def _time(path: Path, raw: RawLog) -> Line:
             "the clock of the positions",
             unless("unit", unit, "s"),
         )
-    found = []
+    candidates = []
     for name, column in raw.columns.items():
         steps = np.diff(column)
         going = steps[steps > 0]
@@ -81,13 +81,13 @@ def _time(path: Path, raw: RawLog) -> Line:
         usual, called = float(np.median(going)), means(name, "time")
         even = float(np.median(np.abs(going - usual)) / usual)
         if called or even < 0.2:
-            found.append((called, -even, name, usual))
-    if not found:
+            candidates.append((called, -even, name, usual))
+    if not candidates:
         raise DataError(
             f"{path}: expected a column of the time, which goes on from row to row, found none among "
             f"{len(raw.columns)}: write the map by hand (docs/data.md)"
         )
-    called, even, name, usual = max(found, key=lambda row: row[:2])
+    called, even, name, usual = max(candidates, key=lambda row: row[:2])
     stated = raw.units.get(name, "")
     fitting = [unit for unit, scale in TIME_UNITS.items() if STEPS[0] <= usual * scale <= STEPS[1]]
     unit = stated if stated in fitting else (fitting or ["s"])[0]

@@ -184,8 +184,8 @@ def _check_heading(trajectory: Trajectory, where: str) -> None:
     moving = (covered > max(0.3 * np.quantile(covered, 0.95), WALK)) & (v[rows:] > 0) & (v[:-rows] > 0)
     if moving.sum() < ROWS:
         return
-    apart = np.arctan2(dy, dx)[moving] - 0.5 * (psi[rows:] + psi[:-rows])[moving]
-    median = float(np.median(np.abs((apart + math.pi) % (2 * math.pi) - math.pi)))
+    difference = np.arctan2(dy, dx)[moving] - 0.5 * (psi[rows:] + psi[:-rows])[moving]
+    median = float(np.median(np.abs((difference + math.pi) % (2 * math.pi) - math.pi)))
     if median > 1.0:
         raise DataError(
             f"{where}: expected the heading 'psi' to point where the positions go, found {median:.2f} rad "

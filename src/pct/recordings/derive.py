@@ -160,12 +160,12 @@ def local_parabola(column: Column, rows: int, *, derivative: int) -> Column:
     """
     half = rows // 2
     at, fit = _window(rows)
-    found = np.empty(len(column))
-    found[half : len(column) - half] = np.correlate(column, fit[derivative], "valid")
+    values = np.empty(len(column))
+    values[half : len(column) - half] = np.correlate(column, fit[derivative], "valid")
     powers = np.stack([0 * at, 0 * at + 1, 2 * at] if derivative else [0 * at + 1, at, at * at], axis=-1)
-    found[:half] = (powers @ (fit @ column[:rows]))[:half]
-    found[len(column) - half :] = (powers @ (fit @ column[-rows:]))[half + 1 :]
-    return found
+    values[:half] = (powers @ (fit @ column[:rows]))[:half]
+    values[len(column) - half :] = (powers @ (fit @ column[-rows:]))[half + 1 :]
+    return values
 
 
 @cache

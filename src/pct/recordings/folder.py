@@ -43,9 +43,9 @@ def read_folder(folder: Path) -> list[Trajectory]:
             f"{folder}: expected {MANIFEST} or {MAP}, found folders that have one: "
             f"pass {', '.join(inner)} in it"
         )
-    found = f"{len(entries)} entries such as '{entries[0]}'" if entries else "an empty folder"
+    content = f"{len(entries)} entries such as '{entries[0]}'" if entries else "an empty folder"
     raise DataError(
-        f"{folder}: expected {MANIFEST}, or log files and {MAP}, found {found}.\n"
+        f"{folder}: expected {MANIFEST}, or log files and {MAP}, found {content}.\n"
         f'For logs, write {MAP} there (docs/data.md), e.g. preset = "{presets()[0]}". '
         f"Known presets: {', '.join(presets())}"
     )

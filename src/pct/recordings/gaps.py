@@ -76,9 +76,9 @@ def bridge(
     share = 0.0 if held else (time[suspects] - time[before]) / length
     filled = column.copy()
     filled[suspects] = column[before] + share * (column[after] - column[before])
-    left = wrong.copy()
-    left[suspects] = False
-    return filled, left
+    still_wrong = wrong.copy()
+    still_wrong[suspects] = False
+    return filled, still_wrong
 
 
 def find_pieces(
@@ -103,9 +103,9 @@ def find_pieces(
     Returns:
         None where time nowhere goes on.
     """
-    kept = np.flatnonzero(~faulty)
-    count = len(kept)
-    steps = np.diff(time[kept])
+    sound = np.flatnonzero(~faulty)
+    count = len(sound)
+    steps = np.diff(time[sound])
     if not (steps > 0).any():
         return None
     usual = float(np.median(steps[steps > 0]))
@@ -113,14 +113,14 @@ def find_pieces(
     if stray:
         wrong = ~((steps > 0) & (steps <= limit))
         # The rows around it follow one another; or it repeats the one before.
-        joined = time[kept[2:]] - time[kept[:-2]]
+        joined = time[sound[2:]] - time[sound[:-2]]
         out = np.concatenate([[False], wrong[:-1] & (joined > 0) & (joined <= limit), [False]])
         out[1:] |= steps == 0
-        kept = kept[~out]
-        steps = np.diff(time[kept])
+        sound = sound[~out]
+        steps = np.diff(time[sound])
     going = (steps > 0) & (steps <= limit)
-    behind = np.searchsorted(kept, seams)
-    going[behind[(behind > 0) & (behind < len(kept))] - 1] = False
+    behind = np.searchsorted(sound, seams)
+    going[behind[(behind > 0) & (behind < len(sound))] - 1] = False
     breaks = np.flatnonzero(~going)
     if not going.any():
         return None
@@ -129,12 +129,12 @@ def find_pieces(
     return Pieces(
         rows=[
             slice(int(piece[0]), int(piece[-1]) + 1) if _together(piece) else piece
-            for piece in np.split(kept, breaks + 1)
+            for piece in np.split(sound, breaks + 1)
             if len(piece) > 1
         ],
-        breaks=[(int(kept[at]), int(kept[at + 1])) for at in breaks],
+        breaks=[(int(sound[at]), int(sound[at + 1])) for at in breaks],
         step=whole if whole > 0 and abs(mean - whole) < WHOLE_MS * whole else mean,
-        strayed=count - len(kept),
+        strayed=count - len(sound),
     )
 
 

@@ -204,8 +204,8 @@ def _find_jumps(source: _Source) -> tuple[Rows, dict[str, _Filling]]:
     ):
         fillings[name] = filling
         columns.append(np.where(wrong, np.nan, column))
-    found = find_seams(source.time, *columns)
-    return (none if found is None else found.rows), fillings
+    jumps = find_seams(source.time, *columns)
+    return (none if jumps is None else jumps.rows), fillings
 
 
 def _find_faults(source: _Source, jumps: Rows, fillings: dict[str, _Filling]) -> Bool[np.ndarray, " N"]:

@@ -69,8 +69,8 @@ def _stands_out(values: Column, name: str) -> AnyRows:
     rows = _candidates(values, limit)
     if not len(rows):
         return none
-    apart = np.abs(values[rows] - local_median(values, rows, WINDOW))
-    if not (apart > limit).any():
+    distance = np.abs(values[rows] - local_median(values, rows, WINDOW))
+    if not (distance > limit).any():
         return none
     # The limit is not below any of these; to know that nothing is beyond one of them is enough.
     limit = max(
@@ -81,8 +81,8 @@ def _stands_out(values: Column, name: str) -> AnyRows:
         # Beyond what they reach otherwise, sudden forces are spikes as well.
         float(np.ptp(np.quantile(usual, [0.005, 0.995]))) if name in ACCELERATIONS else 0.0,
     )
-    beyond = apart > limit
-    suspects, apart = rows[beyond], apart[beyond]
+    beyond = distance > limit
+    suspects, distance = rows[beyond], distance[beyond]
     if not len(suspects):
         return none
     # It comes back: the nearest sound samples before and after it agree about where the signal is, and it is
@@ -92,7 +92,7 @@ def _stands_out(values: Column, name: str) -> AnyRows:
     before, after = np.maximum(after - 1, 0), np.minimum(after, len(sound) - 1)
     before, after = values[sound[before]], values[sound[after]]
     jump = np.minimum(np.abs(values[suspects] - before), np.abs(values[suspects] - after))
-    return suspects[(np.abs(before - after) < 0.5 * apart) & (jump > limit)]
+    return suspects[(np.abs(before - after) < 0.5 * distance) & (jump > limit)]
 
 
 def _candidates(values: Column, limit: float) -> AnyRows:
@@ -102,7 +102,7 @@ def _candidates(values: Column, limit: float) -> AnyRows:
     rows away.
     """
     count, half = len(values), WINDOW // 2
-    found = [np.zeros(0, int)]
+    candidates = [np.zeros(0, int)]
     for start, stop in blocks(count):
         block = values[max(start - half, 0) : stop + half]
         missing = max(half - start, 0), max(stop + half - count, 0)
@@ -112,8 +112,8 @@ def _candidates(values: Column, limit: float) -> AnyRows:
         if max(two.max(), three.max()) > limit:
             two, three, rows = two > limit, three > limit, stop - start
             sides = two[1 : rows + 1], two[3 : rows + 3], three[:rows], three[3 : rows + 3]
-            found.append(start + np.flatnonzero(sum(side.astype(np.int8) for side in sides) >= 2))
-    return np.concatenate(found)
+            candidates.append(start + np.flatnonzero(sum(side.astype(np.int8) for side in sides) >= 2))
+    return np.concatenate(candidates)
 
 
 def _high(values: Distances, share: float) -> float:

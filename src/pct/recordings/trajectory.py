@@ -276,10 +276,10 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: cannot read it ({error.strerror}): is this a dataset folder?") from None
     except ValueError as error:
         raise DataError(f"{path}: expected JSON, found {error}: write the folder again") from None
-    found = manifest.get("format") if isinstance(manifest, dict) else None
-    if found != FORMAT:
+    version = manifest.get("format") if isinstance(manifest, dict) else None
+    if version != FORMAT:
         raise DataError(
-            f"{path}: expected format {FORMAT}, found {found}: "
+            f"{path}: expected format {FORMAT}, found {version}: "
             "write the folder again, or read it with the version of pct that wrote it"
         )
     return manifest

@@ -139,9 +139,9 @@ def _draw_params(
             hint = "friction has its own option" if name == "mu" else "arrays keep their defaults"
             raise UsageError(f"Parameter '{name}' cannot be set here: {hint}")
         if min(ends) < low or max(ends) > high or ends[0] > ends[-1]:
-            found = ":".join(str(end) for end in ends)
+            values = ":".join(str(end) for end in ends)
             raise UsageError(
-                f"Parameter {name}={found}: expected within [{low}, {high}] {row.unit}, low first"
+                f"Parameter {name}={values}: expected within [{low}, {high}] {row.unit}, low first"
             )
         params[name] = rng.uniform(ends[0], ends[-1], recordings) if name in vary else ends[0]
     if "m" in vary and "I" in params and "I" not in {*fixed, *vary}:

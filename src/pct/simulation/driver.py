@@ -111,8 +111,8 @@ def _command(
         steering = jnp.clip(error / max(dt, STEERING_TIME), -fastest, fastest)
     else:
         steering = curvature * v
-    left = mu * GRAVITY * jnp.sqrt(grip**2 - lateral**2)
-    accel = jnp.clip((speed - v) / max(dt, SPEED_TIME), -left, left)
+    available = mu * GRAVITY * jnp.sqrt(grip**2 - lateral**2)
+    accel = jnp.clip((speed - v) / max(dt, SPEED_TIME), -available, available)
     pedal = accel if spec.control_names[1] == "accel" else _drive_command(params, v, accel)
     # A command has the resolution of its bus, and the log holds exactly what acted.
     return jnp.stack([jnp.round(steering, 2), jnp.round(pedal, 2)], axis=-1)

@@ -82,15 +82,15 @@ def moving_means(rows: Float[np.ndarray, "N K"], history: int) -> dict[int, Floa
     The first rows, which have too few before them, hold the mean of those that there are. Means do not know
     where a recording begins, but no window reads across.
     """
-    found = {}
+    means_by_length = {}
     for length in {length for length, _ in history_parts(history)}:
         means = np.empty_like(rows)
         for column, mean in zip(rows.T, means.T, strict=True):
             # Sums of differences from a value nearby lose no digits.
             sums = np.cumsum(np.concatenate([np.zeros(length), column.astype(np.float64) - column[0]]))
             mean[:] = column[0] + (sums[length:] - sums[:-length]) / length
-        found[length] = means
-    return found
+        means_by_length[length] = means
+    return means_by_length
 
 
 def history_parts(history: int) -> list[tuple[int, int]]:

@@ -40,15 +40,15 @@ def read_apart(path: Path, names: Sequence[str] | None, reader: str) -> RawLog:
     Raises:
         DataError: as of the reader, or the file makes it crash.
     """
-    said, columns = _ask({"path": str(path), "names": names, "reader": reader})
-    if "error" in said:
-        raise DataError(said["error"])
+    answer, columns = _ask({"path": str(path), "names": names, "reader": reader})
+    if "error" in answer:
+        raise DataError(answer["error"])
     if not columns:
         raise DataError(
             f"{path}: expected a whole file, found one at which its reader crashes: record it anew"
         )
     rows = np.arange(max(map(len, columns.values())))
-    return RawLog(columns, rows, "row", units=said["units"], clocks=said["clocks"])
+    return RawLog(columns, rows, "row", units=answer["units"], clocks=answer["clocks"])
 
 
 def _ask(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, AnyColumn]]:
@@ -60,9 +60,9 @@ def _ask(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, AnyColumn]]
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
-            said = json.loads(process.stdout.readline())
+            answer = json.loads(process.stdout.readline())
             columns: dict[str, AnyColumn] = {}
-            for name, rows in said.get("rows", {}).items():
+            for name, rows in answer.get("rows", {}).items():
                 columns[name] = np.empty(rows)
                 if process.stdout.readinto(columns[name].data) < 8 * rows:
                     raise EOFError
@@ -72,7 +72,7 @@ def _ask(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, AnyColumn]]
         except BaseException:
             _stop()
             raise
-    return said, columns
+    return answer, columns
 
 
 def _process() -> subprocess.Popen[bytes]:
@@ -114,12 +114,12 @@ def serve() -> None:
                 Path(request["path"]), request["names"]
             )
         except DataError as error:
-            said: dict[str, Any] = {"error": str(error)}
+            answer: dict[str, Any] = {"error": str(error)}
         else:
             columns = [np.ascontiguousarray(column, np.float64) for column in log.columns.values()]
             rows = dict(zip(log.columns, map(len, columns), strict=True))
-            said = {"rows": rows, "units": dict(log.units), "clocks": dict(log.clocks)}
-        output.write(json.dumps(said).encode() + b"\n")
+            answer = {"rows": rows, "units": dict(log.units), "clocks": dict(log.clocks)}
+        output.write(json.dumps(answer).encode() + b"\n")
         for column in columns:
             output.write(column.data)
         output.flush()

@@ -55,14 +55,14 @@ def read_csv(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
     comment = options.get("comment")
     source = _as_utf8(path)
     header = _header(path, source, comment, options.get("separator"))
-    found = list(range(len(header.names))) if names is None else [header.index(path, name) for name in names]
-    columns = dict(zip(header.names if names is None else names, found, strict=True))
+    places = list(range(len(header.names))) if names is None else [header.index(path, name) for name in names]
+    columns = dict(zip(header.names if names is None else names, places, strict=True))
     columns = {name: index for name, index in columns.items() if name}
     if names is not None and isinstance(source, Path) and path.stat().st_size > SPOOLED:
         return _spooled(path, source, header, comment, columns)
-    table = _read_fast(source, header, comment, found, strict=names is not None)
+    table = _read_fast(source, header, comment, places, strict=names is not None)
     if table is not None and names is None and comment is None and _any_blank(table):
-        table = _read_fast(source, header, HASH, found, strict=False)
+        table = _read_fast(source, header, HASH, places, strict=False)
     if table is not None and names is None:
         numbers = {name: table[str(index)] for name, index in columns.items()}
         values = {name: _values(column) for name, column in numbers.items() if column.count()}
@@ -165,8 +165,8 @@ def _header(path: Path, source: Path | bytes, comment: str | None, separator: st
     plain = [(number, text) for number, text in above if not text.startswith("#")] or above[-1:]
     # An index without a name, or a separator at the end of each line, makes a difference of one.
     count = len(_cells(line, between))
-    apart = [abs(len(_cells(text, between)) - count) for _, text in plain]
-    fitting = [text for (_, text), cells in zip(plain, apart, strict=True) if cells == min(apart)]
+    differences = [abs(len(_cells(text, between)) - count) for _, text in plain]
+    fitting = [text for (_, text), cells in zip(plain, differences, strict=True) if cells == min(differences)]
     head, *below = fitting
     return _parse(path, head, below[0] if below else "", line.rstrip("\r\n"), between, above[-1][0])
 

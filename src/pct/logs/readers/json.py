@@ -56,29 +56,29 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
-def _look_up(found: Any, key: str) -> Any:
+def _look_up(content: Any, key: str) -> Any:
     """What stands under a dotted key; of a list of objects, that of each row."""
-    if isinstance(found, dict) and key in found:
-        return found[key]
-    if _is_table(found):
-        values = [_look_up(row, key) for row in found]
+    if isinstance(content, dict) and key in content:
+        return content[key]
+    if _is_table(content):
+        values = [_look_up(row, key) for row in content]
         return (
             None if all(value is None for value in values) else [np.nan if v is None else v for v in values]
         )
     first, _, rest = key.partition(".")
-    inner = found.get(first) if isinstance(found, dict) else None
+    inner = content.get(first) if isinstance(content, dict) else None
     return _look_up(inner, rest) if rest and inner is not None else None
 
 
-def _keys(path: Path, found: Any, prefix: str = "", depth: int = 0) -> list[str]:
+def _keys(path: Path, content: Any, prefix: str = "", depth: int = 0) -> list[str]:
     """Dotted keys of all lists; those of a list of objects by its first rows: sensors wake up one by one."""
-    if _is_table(found):
-        inner = dict.fromkeys(leaf for row in found[:FIRST_ROWS] for leaf in _leaves(row))
+    if _is_table(content):
+        inner = dict.fromkeys(leaf for row in content[:FIRST_ROWS] for leaf in _leaves(row))
         # A key that a row lacks takes nothing in the file.
-        check_size(path, 8 * len(found) * len(inner))
+        check_size(path, 8 * len(content) * len(inner))
         return [f"{prefix}{name}" for name in inner]
     keys: list[str] = []
-    for name, value in found.items():
+    for name, value in content.items():
         nested = isinstance(value, dict) or _is_table(value)
         keys += (
             _keys(path, value, f"{prefix}{name}.", depth + 1)
