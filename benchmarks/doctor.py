@@ -553,7 +553,7 @@ def main() -> None:
         rows = np.zeros(len(recording), bool)
         start = int(rng.integers(0, len(rows) // 2))
         rows[start : start + int(rng.uniform(0.1, 0.5) * len(rows))] = True
-        part = dataclasses.replace(recording.kept(rows), name="part", where="part")
+        part = dataclasses.replace(recording.selected(rows), name="part", where="part")
         found = {f.check for _, findings in examine_all([[recording], [part]]) for f in findings}
         hits += "leak" in found
     rates[label], beside[label], counts[label] = hits / each, Counter(), (hits, each)

@@ -155,7 +155,7 @@ BAD_LOGS: dict[str, tuple[Callable[[Path], Any], tuple[str, ...]]] = {
     ),
     "mixed rates": (
         lambda path: write_log(path.with_name("fast.csv"), log(dt=0.01)),
-        ("0.01 s ('raw/fast'), 0.05 s ('raw/lap')", "(5 hundredths)"),
+        ("0.01 s ('raw/fast'), 0.05 s ('raw/lap')", "pass --dt 5"),
     ),
 }
 

@@ -335,7 +335,7 @@ def test_what_the_map_calls_degrees_may_be_radians_or_a_steering_wheel() -> None
 def test_leaks_name_the_first_recording_that_holds_the_rows() -> None:
     one_, two, three = (recording(sensed(exact(seed), seed), name=f"r{seed}") for seed in (0, 1, 2))
     again = dataclasses.replace(one_, name="again", where="again")
-    found = leaks([[one_, two], [three, again, again.kept(np.arange(len(again)) < 900)]])
+    found = leaks([[one_, two], [three, again, again.selected(np.arange(len(again)) < 900)]])
     assert {finding.check for finding in found[id(again)]} == {"leak"}
     assert [sorted(finding.check for finding in told) for told in found.values()] == [
         ["leak"],
@@ -362,7 +362,7 @@ def test_rows_that_two_folders_share_are_a_leak() -> None:
     train, other = recording(sensed(exact())), recording(sensed(exact(1), 1), name="other")
     rows = np.zeros(2000, bool)
     rows[500:900] = True
-    part = dataclasses.replace(train.kept(rows), name="part", where="part")
+    part = dataclasses.replace(train.selected(rows), name="part", where="part")
     found = {r.name: {f.check for f in fs} for r, fs in examine_all([[train], [part, other]])}
     assert "leak" in found["part"]
     assert "leak" not in found["other"] | found["drive"]

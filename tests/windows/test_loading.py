@@ -133,7 +133,7 @@ def test_coarser_steps_take_every_so_many_rows(data: Path) -> None:
 
 def test_a_step_finer_than_the_log_is_refused(data: Path) -> None:
     with pytest.raises(
-        DataError, match=r"training data: `dt`: 0.01 s .* 0.02 s of 'data/lap': set `dt` to 0.02 s"
+        DataError, match=r"training data: `dt=0.01` .* 0.02 s of 'data/lap': pass `dt=0.02` or more"
     ):
         load_window_store([data], UNICYCLE, dt=0.01)
 
@@ -143,7 +143,7 @@ def test_mixed_rates_are_refused_until_a_common_one_is_named(tmp_path: Path) -> 
     with pytest.raises(
         DataError,
         match=r"validation data: expected one time step, found 0.02 s \('a/lap'\), 0.05 s \('b/lap'\): "
-        r"set `dt` to 0.05 s \(5 hundredths\)",
+        r"pass `dt=0.05` to",
     ):
         load_window_store(paths, UNICYCLE, label="validation")
     store = load_window_store(paths, UNICYCLE, dt=0.05)
@@ -158,7 +158,7 @@ def test_a_step_of_broken_hundredths_is_refused(data: Path) -> None:
 
 def test_a_step_that_is_no_whole_number_of_hundredths_needs_a_flag(tmp_path: Path) -> None:
     path = folder(tmp_path / "data", drive(dt=0.025))
-    with pytest.raises(DataError, match=r"'data/lap' has a step of 0.025 s.* set `dt` to 0.03 s"):
+    with pytest.raises(DataError, match=r"'data/lap' has a step of 0.025 s.* pass `dt=0.03` to resample"):
         load_window_store([path], UNICYCLE)
     assert load_window_store([path], UNICYCLE, dt=0.03).dt == 0.03
 

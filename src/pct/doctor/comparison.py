@@ -8,6 +8,7 @@ the sensors is left between the two sides.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Iterator
 from functools import lru_cache, partial
 
 import numpy as np
@@ -92,6 +93,15 @@ def pairs_of(recording: Recording, relation: Relation) -> tuple[list[Pair], floa
     long = (piece for piece in recording.pieces if len(piece) > 4 * span_rows(piece.dt) + 10)
     pairs = [(pair[0][::step], pair[1][::step]) for piece in long if (pair := sides_of(piece, relation))]
     return pairs, step * recording.dt
+
+
+def comparisons(
+    recording: Recording, names: Collection[str]
+) -> Iterator[tuple[Relation, Agreement, list[Pair]]]:
+    """The relations of some channels that a log shows, and how their sides agree."""
+    for relation in COMPARED:
+        if relation.name in names and (compared := compare(recording, relation)):
+            yield relation, *compared
 
 
 # The checks ask the same of the same recording.

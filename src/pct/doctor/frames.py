@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -54,9 +55,7 @@ def headings(recording: Recording) -> list[Finding]:
         return []
     declared = recording.sources.get(name, ("", ""))[1]
     # Degrees by the map may be radians, and the other way round.
-    deg, unit, other = (
-        (180 / np.pi, "rad", "degrees") if declared.startswith("deg") else (np.pi / 180, "deg", "radians")
-    )
+    deg = 180 / np.pi if declared.startswith("deg") else np.pi / 180
     candidates = [_turned(course, raw, weights, scale) for scale in (1.0, -1.0, deg, -deg)]
     plain = candidates[0]
     # On a straight nothing turns: a heading of zeros would do as well, and a unit that shrinks noise better.
@@ -77,80 +76,75 @@ def headings(recording: Recording) -> list[Finding]:
     if abs(best.offset) > np.pi - OFF_PATH and _reverses(recording):
         # Heading and velocity both say that it goes backwards.
         off = False
-    if best.scale == 1.0 and not off:
-        return []
-    findings = []
-    evident = evidence(recording, np.array([0, len(recording) - 1]))
-    panels = (
-        Panel(
-            "row that moves",
-            "heading less direction of the path [rad]",
-            {
-                "as logged": (np.arange(len(course), dtype=float), _wrap(raw - course)),
-                "mended": (
-                    np.arange(len(course), dtype=float),
-                    _wrap(best.scale * raw + best.offset - course),
-                ),
-            },
-            points=True,
-        ),
+    index = np.arange(len(course), dtype=float)
+    curves = {"as logged": raw - course, "mended": best.scale * raw + best.offset - course}
+    panel = Panel(
+        "row that moves",
+        "heading less direction of the path [rad]",
+        {label: (index, _wrap(angle)) for label, angle in curves.items()},
+        points=True,
     )
+    return _heading_faults(recording, name, plain, best, off=off, panel=panel)
+
+
+def _heading_faults(
+    recording: Recording, name: str, plain: Turned, best: Turned, *, off: bool, panel: Panel
+) -> list[Finding]:
+    """Findings on a heading that follows the path better with another scale or zero than as logged."""
     before, after = float(np.sqrt(plain.residual)), float(np.sqrt(best.residual))
+    called, sure = recording.called(name), confidence(before / max(after, 1e-3), 1.4)
+    finding = partial(
+        Finding,
+        severity="error",
+        channels=(name,),
+        panels=(panel,),
+        **evidence(recording, np.array([0, len(recording) - 1])),
+    )
+    findings = []
     if abs(best.scale) != 1.0:
+        unit, is_in, other = (
+            ("rad", "radians", "degrees") if abs(best.scale) > 1.0 else ("deg", "degrees", "radians")
+        )
         findings.append(
-            Finding(
+            finding(
                 check="unit",
-                severity="error",
                 message=(
-                    f"{recording.called(name)} is in {'radians' if unit == 'rad' else 'degrees'}: taken so "
-                    f"it follows the path within {after:.2g} rad, as {other} within {before:.2g}"
+                    f"{called} is in {is_in}: taken so it follows the path within {after:.2g} rad, as "
+                    f"{other} within {before:.2g}"
                 ),
-                channels=(name,),
-                confidence=confidence(before / max(after, 1e-3), 1.4),
+                confidence=sure,
                 fix=f'[channels.{name}] unit = "{unit}"',
                 lines={f"channels.{name}.unit": unit},
                 mend=lambda r: r.scaled({name: abs(best.scale)}),
-                panels=panels,
-                **evident,
             )
         )
     if best.scale < 0:
         findings.append(
-            Finding(
+            finding(
                 check="sign",
-                severity="error",
                 message=(
-                    f"{recording.called(name)} counts clockwise: reversed it follows the path within "
-                    f"{after:.2g} rad, "
-                    f"as it is within {before:.2g}"
+                    f"{called} counts clockwise: reversed it follows the path within {after:.2g} rad, as it "
+                    f"is within {before:.2g}"
                 ),
-                channels=(name,),
-                confidence=confidence(before / max(after, 1e-3), 1.4),
+                confidence=sure,
                 fix=f"[channels.{name}] sign = -1; or 'y' has the wrong sign",
                 lines={f"channels.{name}.sign": -1},
                 mend=lambda r: r.scaled({name: -1.0}),
-                panels=panels,
-                **evident,
             )
         )
     if off:
         findings.append(
-            Finding(
+            finding(
                 check="heading_zero",
-                severity="error",
                 message=(
-                    f"{recording.called(name)} is {-best.offset:+.3f} rad off the direction of the path "
-                    "where the "
-                    "vehicle goes straight: it has another zero, or the vehicle reverses"
+                    f"{called} is {-best.offset:+.3f} rad off the direction of the path where the vehicle "
+                    "goes straight: it has another zero, or the vehicle reverses"
                 ),
-                channels=(name,),
                 confidence=confidence(abs(best.offset), OFF_PATH),
                 fix=(
                     f"[channels.{name}] offset (a heading from north, clockwise: sign = -1, offset = -90 deg)"
                 ),
                 mend=lambda r: r.shifted(name, best.offset),
-                panels=panels,
-                **evident,
             )
         )
     return findings

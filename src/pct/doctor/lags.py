@@ -6,10 +6,9 @@ import numpy as np
 
 from pct.doctor.comparison import (
     COHERENT,
-    COMPARED,
     RATES,
     VELOCITIES,
-    compare,
+    comparisons,
     pair_step,
 )
 from pct.doctor.finding import Finding, confidence, evidence
@@ -46,14 +45,8 @@ def lags_of_rates(recording: Recording) -> list[Finding]:
 def _lags(recording: Recording, names: tuple[str, ...]) -> list[Finding]:
     findings: list[Finding] = []
     late: set[str] = set()
-    for relation in COMPARED:
-        if relation.name in late or relation.name not in names:
-            continue
-        compared = compare(recording, relation)
-        if compared is None:
-            continue
-        agreed, pairs = compared
-        if agreed.rows < ROWS or agreed.correlation < COHERENT:
+    for relation, agreed, pairs in comparisons(recording, names):
+        if relation.name in late or agreed.rows < ROWS or agreed.correlation < COHERENT:
             continue
         gained = improvement(1 - agreed.correlation_now**2, 1 - agreed.correlation**2, agreed.rows)
         least = max(LAG_STEPS * recording.dt, LAG_SECONDS)

@@ -135,6 +135,10 @@ class Recording:
         """Whether a channel says what happened, not what was asked for."""
         return name in self.channels and self.origins.get(name) != "command"
 
+    def sensor_channels(self) -> list[str]:
+        """Channels of the vehicle's own sensors: measured, and neither features nor known truth."""
+        return [n for n in self.channels if self.measured(n) and not n.startswith(("feature.", "truth."))]
+
     def called(self, name: str) -> str:
         """A channel as messages call it, with its raw column."""
         column = self.sources.get(name, (name, ""))[0]

@@ -50,9 +50,8 @@ def held(recording: Recording) -> list[Finding]:
     """Channels that were resampled by holding: values repeat in a beat of the two rates."""
     findings = []
     moving = moving_rows(recording)
-    for name, column in recording.channels.items():
-        if not recording.measured(name) or name.startswith(("feature.", "truth.")):
-            continue
+    for name in recording.sensor_channels():
+        column = recording.channels[name]
         good = column[np.isfinite(column)]
         if len(good) < 100 or not moving.any():
             continue
@@ -91,7 +90,7 @@ def held(recording: Recording) -> list[Finding]:
                 ),
                 channels=(name,),
                 confidence=confidence(regular, REGULAR),
-                fix="log the channel with its own time stamps, or bring the log to the slower rate (--dt)",
+                fix="log the channel with its own time stamps, or bring the log to the slower rate (`dt`)",
                 mend=methodcaller("sparse", name),
                 panels=around(recording, name, rows[:1]),
                 **evidence(recording, rows),
@@ -109,9 +108,7 @@ def interpolated(recording: Recording) -> list[Finding]:
     """
     busy = moving_rows(recording) & _going_on(recording)
     findings = []
-    for name in recording.channels:
-        if not recording.measured(name) or name.startswith(("feature.", "truth.")):
-            continue
+    for name in recording.sensor_channels():
         column = unwrapped_column(recording, name)
         # A beat faster than half the log's rate looks slower, and may be twice the beat of the two rates.
         lengths = [
@@ -142,7 +139,7 @@ def interpolated(recording: Recording) -> list[Finding]:
                 ),
                 channels=(name,),
                 confidence=confidence(1.0 / max(best.ratio(), 1e-9), 1.0 / STRAIGHT),
-                fix="log the channel with its own time stamps, or bring the log to the slower rate (--dt)",
+                fix="log the channel with its own time stamps, or bring the log to the slower rate (`dt`)",
                 panels=around(recording, name, np.flatnonzero(busy)[:1]),
                 **evidence(recording, np.flatnonzero(busy)),
             )

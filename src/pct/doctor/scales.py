@@ -11,7 +11,7 @@ from pct.doctor.comparison import (
     COHERENT,
     COMPARED,
     VELOCITIES,
-    compare,
+    comparisons,
     pair_step,
     pairs_of,
     span_rows,
@@ -96,14 +96,10 @@ def _retimed(recording: Recording, start: float, factor: float) -> Recording:
 
 def _scales(recording: Recording) -> dict[str, Agreement]:
     scales = {}
-    for relation in COMPARED:
-        if relation.name in VELOCITIES:
-            compared = compare(recording, relation)
-            if compared is None or compared[0].rows < ROWS:
-                continue
-            agreed = _level(recording, *compared)
-            if agreed.correlation > 0.5:
-                scales[relation.name] = agreed
+    for relation, agreed, pairs in comparisons(recording, VELOCITIES):
+        level = _level(recording, agreed, pairs)
+        if agreed.rows >= ROWS and level.correlation > 0.5:
+            scales[relation.name] = level
     return scales
 
 
@@ -173,13 +169,7 @@ def _signal_shares(recording: Recording, relation: Relation, pairs: list[Pair]) 
 def mismatch(recording: Recording) -> list[Finding]:
     """Speed against positions and yaw rate against heading: another scale, or no likeness at all."""
     findings = []
-    for relation in COMPARED:
-        if relation.name not in VELOCITIES:
-            continue
-        compared = compare(recording, relation)
-        if compared is None:
-            continue
-        agreed, pairs = compared
+    for relation, agreed, pairs in comparisons(recording, VELOCITIES):
         name = relation.name
         check = "yaw_mismatch" if name == "psi_dot" else "speed_mismatch"
         unit = known_channels()[name].unit

@@ -31,9 +31,8 @@ ABRUPT = 10.0
 def quantised(recording: Recording) -> list[Finding]:
     """A channel on steps that are coarse beside what it does and beside its noise."""
     findings = []
-    for name, column in recording.channels.items():
-        if not recording.measured(name) or name.startswith(("feature.", "truth.")):
-            continue
+    for name in recording.sensor_channels():
+        column = recording.channels[name]
         good = column[np.isfinite(column)]
         step = lattice(good)
         if step == 0.0:
@@ -76,11 +75,10 @@ def _ramps(moves: Column, step: float) -> bool:
 def clipped(recording: Recording) -> list[Finding]:
     """A channel that stays at the end of its range again and again, as a sensor does beyond its range."""
     findings = []
-    for name, column in recording.channels.items():
-        if grows(name) or name.startswith(("feature.", "truth.")):
+    for name in recording.sensor_channels():
+        if grows(name):
             continue
-        if not recording.measured(name):
-            continue
+        column = recording.channels[name]
         good = np.isfinite(column)
         values = column[good]
         if len(values) < 30 or np.ptp(values) == 0:

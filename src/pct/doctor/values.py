@@ -113,9 +113,8 @@ def frozen(recording: Recording) -> list[Finding]:
     """
     findings = []
     moving = moving_rows(recording)
-    for name, column in recording.channels.items():
-        if name.startswith(("feature.", "truth.")) or not recording.measured(name):
-            continue
+    for name in recording.sensor_channels():
+        column = recording.channels[name]
         good = column[np.isfinite(column)]
         if len(good) < 30:
             continue

@@ -154,28 +154,23 @@ def _common_step(recordings: Sequence[tuple[str, Trajectory]], dt: float | None,
             steps = ", ".join(f"{step:g} s ('{name}')" for step, name in sorted(by_step.items()))
             raise DataError(
                 f"{label} data: expected one time step, found {steps}: "
-                f"set `dt` to {_hundredths(max(1, round(100 * coarsest)))} to resample all"
+                f"pass `dt={max(1, round(100 * coarsest)) / 100:g}` to resample all"
             )
         if abs(100 * coarsest - round(100 * coarsest)) > 1e-3:
             raise DataError(
                 f"{label} data: '{by_step[coarsest]}' has a step of {coarsest:g} s, which is no whole "
-                f"number of hundredths: set `dt` to {_hundredths(int(np.ceil(100 * coarsest)))} to resample"
+                f"number of hundredths: pass `dt={np.ceil(100 * coarsest) / 100:g}` to resample"
             )
         return round(100 * coarsest) / 100
     if abs(100 * dt - round(100 * dt)) > 1e-6:
         raise DataError(f"{label} data: `dt`: expected whole hundredths of a second, got {dt:g} s")
     if dt < coarsest * (1 - 1e-3):
-        least = int(np.ceil(100 * coarsest - 1e-6))
+        least = np.ceil(100 * coarsest - 1e-6) / 100
         raise DataError(
-            f"{label} data: `dt`: {dt:g} s is finer than the {coarsest:g} s of '{by_step[coarsest]}': "
-            f"set `dt` to {_hundredths(least)} or more"
+            f"{label} data: `dt={dt:g}` is finer than the {coarsest:g} s of '{by_step[coarsest]}': "
+            f"pass `dt={least:g}` or more"
         )
     return round(100 * dt) / 100
-
-
-def _hundredths(count: int) -> str:
-    """A time step in both units that callers use."""
-    return f"{count / 100:g} s ({count} hundredths)"
 
 
 def _shared_columns(recordings: Sequence[tuple[str, Trajectory]], prefix: str) -> tuple[str, ...]:
