@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+import pct
 from pct.cli.main import main
 from pct.dynamics import MODEL_SPECS, load_model_file
 from pct.dynamics.channels import known_channels
@@ -17,7 +18,6 @@ from pct.export.source import from_run
 from pct.recordings.derive import model_columns
 from pct.recordings.trajectory import Trajectory, read_dataset, resample, write_dataset
 from pct.runs.models import load_fit, load_network
-from pct.simulation import simulate
 from pct.simulation.laws import LAWS, check_law
 
 FILE = Path(__file__).parent / "boat.py"
@@ -127,7 +127,7 @@ def test_a_parameter_without_a_role_is_judged(
 
 
 def test_it_is_evaluated(fit: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["evaluate", str(fit), "--model", str(FILE), "--dataset", str(data / "test")])
+    main(["evaluate", str(fit), "--model", str(FILE), "--dataset", str(data / "test"), "--stride", "10"])
     text = capsys.readouterr().out
     assert "beats hold last value" in text
     assert "Left out: kinematic: the model 'boat' has none of its channels" in text
@@ -162,7 +162,17 @@ def test_a_run_of_an_unknown_model_says_so(fit: Path, monkeypatch: pytest.Monkey
         load_fit(fit)
 
 
-def test_a_library_drives_it() -> None:
-    spec = load_model_file(FILE)
-    (drive,) = simulate(spec, recordings=1, duration=5.0, dt=0.1, vary={"keel": (1.0, 2.0)})
-    assert 1.0 <= drive.channels["truth.keel"][0] <= 2.0
+def test_the_library_takes_it(tmp_path: Path) -> None:
+    """From its file to a fit, a prediction, a run folder and code, by values."""
+    car = pct.model(FILE)
+    drives = pct.simulate(
+        car.hold(keel=2.0), recordings=2, duration=20.0, dt=0.1, vary={"blade": (0.2, 0.21)}
+    )
+    assert 0.2 <= drives[0].trajectory.channels["truth.blade"][0] <= 0.21
+    fit = pct.fit(car.measured(observer=False), drives, horizon=10, history=5, samples=32, iterations=8)
+    assert fit.params["keel"] == pytest.approx(2.0, abs=0.3)
+    assert set(fit.table()["parameter"]) == {"turning", "hull", "keel", "wake", "blade"}
+    assert fit.predict(drives[0], start=1.0, horizon=10).predicted.shape == (11, 7)
+    again = pct.open(fit.save(tmp_path / "run", report=False), model=FILE)
+    assert again.table().equals(fit.table())
+    assert "pct_boat_step" in fit.export("c", tmp_path / "boat.c").read_text()
