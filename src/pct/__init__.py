@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from pct.api.cars import models as models
     from pct.api.cars import register as register
     from pct.api.cars import vehicles as vehicles
+    from pct.api.data import check as check
     from pct.api.drives import Drive as Drive
     from pct.api.drives import Drives as Drives
     from pct.api.drives import load as load
     from pct.api.drives import simulate as simulate
     from pct.api.fits import Fit as Fit
     from pct.api.fits import fit as fit
+    from pct.api.imports import import_logs as import_logs
+    from pct.api.maps import propose_map as propose_map
     from pct.api.networks import Network as Network
     from pct.api.networks import train as train
     from pct.api.opening import open as open

@@ -6,6 +6,9 @@ from typing import Any
 PUBLIC = {
     "errors": "pct.errors",
     **dict.fromkeys(("Car", "model", "models", "register", "vehicles"), "pct.api.cars"),
+    "check": "pct.api.data",
+    "import_logs": "pct.api.imports",
+    "propose_map": "pct.api.maps",
     **dict.fromkeys(("Drive", "Drives", "load", "simulate"), "pct.api.drives"),
     **dict.fromkeys(("Fit", "fit"), "pct.api.fits"),
     **dict.fromkeys(("Network", "train"), "pct.api.networks"),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pct.api.notebook import as_html
+from pct.api.notebook import Shown
 from pct.dynamics import MODEL_SPECS, ModelSpec, register_model_spec, with_fixed, with_scope
 from pct.dynamics.core import unknown_name
 from pct.dynamics.registry import load_installed_models, resolve_model
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pct.optimization.constants.fitted import FittedModel
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Car:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Car(Shown):
     """A vehicle model with what is known of the vehicle; every method returns a new one.
 
     Attributes:
@@ -120,8 +120,9 @@ class Car:
         _ = car.spec  # raises where a name or value cannot be used
         return car
 
-    def _repr_html_(self) -> str:
-        return as_html(f"{self.base.name}: {', '.join(self.learned)} learned", self.table())
+    def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:
+        """Title, table and notes."""
+        return f"{self.base.name}: {', '.join(self.learned)} learned", self.table(), ()
 
 
 def model(name: str | Path, *, vehicle: str | None = None, hidden_size: int | None = None) -> Car:

@@ -8,10 +8,6 @@ from pathlib import Path
 from pct.doctor import LogCheck, check_logs
 from pct.dynamics import resolve_model
 from pct.importing.card_page import write_repaired_card
-from pct.importing.dataset import ImportedDataset as ImportedDataset
-from pct.importing.dataset import import_logs as import_logs
-from pct.mapping.outcome import ProposedMap as ProposedMap
-from pct.mapping.outcome import propose_map as propose_map
 from pct.recordings.trajectory import MANIFEST
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from pct.api.cars import Car
-from pct.api.notebook import as_html
+from pct.api.notebook import Shown
 from pct.errors import DataError, UsageError
 from pct.files import sha256
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pct.recordings.trajectory import Trajectory
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Drive:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Drive(Shown):
     """One uninterrupted recording on a uniform time grid, in SI units.
 
     Attributes:
@@ -66,12 +66,13 @@ class Drive:
         """
         return Drives((self,)).plot()
 
-    def _repr_html_(self) -> str:
-        return as_html(f"{self.name}: {self.duration:.1f} s at {1 / self.dt:g} Hz", self.table().describe())
+    def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:
+        """Title, table and notes."""
+        return f"{self.name}: {self.duration:.1f} s at {1 / self.dt:g} Hz", self.table().describe(), ()
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Drives(Sequence[Drive]):
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Drives(Shown, Sequence[Drive]):
     """Drives in order; a slice or a sum of drives are drives again.
 
     Attributes:
@@ -140,18 +141,19 @@ class Drives(Sequence[Drive]):
                 return in_style(figures[name][1])
         raise DataError("expected drives with a speed to draw, found none: map 'v', or 'vx' and 'vy'")
 
-    def _repr_html_(self) -> str:
-        return as_html(f"{len(self)} drives", self.table())
+    def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:
+        """Title, table and notes."""
+        return f"{len(self)} drives", self.table(), ()
 
 
-def load(source: Any, *, signals: str | Path | None = None) -> Drives:
+def load(source: Any, *, map: str | Path | None = None) -> Drives:
     """Read drives.
 
     Args:
         source: one or more dataset folders, raw folders with a ``signals.toml``, or log files (CSV, JSON,
             npz, Parquet, ROS bags, MDF4); or a data frame (polars or pandas) whose columns are ``t`` in s and
             channels by name in SI units.
-        signals: which raw column is which channel: a ``signals.toml``, the name of a preset, or ``auto`` for
+        map: which raw column is which channel: a ``signals.toml``, the name of a preset, or ``auto`` for
             a proposal; when left out, the map beside the files.
 
     Returns:
@@ -172,8 +174,8 @@ def load(source: Any, *, signals: str | Path | None = None) -> Drives:
         raise UsageError("`source`: expected a folder, a log file or a data frame, got an empty list")
     drives: list[Drive] = []
     hashes: dict[str, str] = {}
-    for place in map(Path, places):
-        for name, trajectory, files in _read(place, None if signals is None else str(signals)):
+    for place in places:
+        for name, trajectory, files in _read(Path(place), None if map is None else str(map)):
             drives.append(Drive(name, trajectory))
             hashes |= files
     return Drives(tuple(drives), tuple(Path(place).resolve() for place in places), hashes)

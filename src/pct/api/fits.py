@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pct.api.cars import Car
 from pct.api.drives import Drive, Drives, as_drives
-from pct.api.notebook import as_html
+from pct.api.notebook import Shown
 from pct.api.predictions import Prediction, predict
 from pct.errors import UsageError
 from pct.measurement import Measurement
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pct.windows.window_set import WindowSet
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Fit:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Fit(Shown):
     """Constant parameters of a vehicle, each with its standard error and a verdict.
 
     Attributes:
@@ -226,9 +226,12 @@ class Fit:
             )
         return self.result
 
-    def _repr_html_(self) -> str:
-        return as_html(
-            f"Parameters of {self.model.spec.name}", self.table(), [*self.facts, *self.warnings, *self.advice]
+    def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:
+        """Title, table and notes."""
+        return (
+            f"Parameters of {self.model.spec.name}",
+            self.table(),
+            [*self.facts, *self.warnings, *self.advice],
         )
 
 

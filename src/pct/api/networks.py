@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pct.api.cars import Car
 from pct.api.drives import Drive, Drives, as_drives
 from pct.api.fits import Fit
-from pct.api.notebook import as_html
+from pct.api.notebook import Shown
 from pct.api.predictions import Prediction, predict
 from pct.errors import UsageError
 from pct.optimization.settings import TrainSettings, make_settings
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pct.windows.window_set import WindowSet
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Network:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Network(Shown):
     """A trained network: reads a moment's context and predicts physical parameters.
 
     Attributes:
@@ -185,8 +185,9 @@ class Network:
         windows = windows_of_recordings(self.model, as_drives(drives).recordings, "driven")
         return self.model.prepare(windows)
 
-    def _repr_html_(self) -> str:
-        return as_html(f"Predicted parameters of {self.model.spec.name}", self.table())
+    def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:
+        """Title, table and notes."""
+        return f"Predicted parameters of {self.model.spec.name}", self.table(), ()
 
 
 @in_single_precision

@@ -1,4 +1,4 @@
-"""How a value shows itself in a notebook: its table as HTML."""
+"""How a value shows itself: a title, a table and notes, as text or as HTML in a notebook."""
 
 from __future__ import annotations
 
@@ -8,6 +8,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import polars as pl
+
+
+class Shown:
+    """A value that shows itself by what `shown` gives."""
+
+    def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:
+        """Title, table and notes."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        title, frame, notes = self.shown()
+        return "\n".join([title, str(frame), *notes])
+
+    def _repr_html_(self) -> str:
+        return as_html(*self.shown())
 
 
 def as_html(title: str, frame: pl.DataFrame, notes: Sequence[str] = (), most: int = 60) -> str:

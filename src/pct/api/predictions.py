@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pct.api.drives import Drive
-from pct.api.notebook import as_html
+from pct.api.notebook import Shown
 from pct.errors import DataError, UsageError
 from pct.rollout.compiled import in_single_precision
 from pct.types import Float
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from pct.dynamics.core import ModelSpec
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Prediction:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Prediction(Shown):
     """States over a horizon, predicted from their start and the logged controls.
 
     Attributes:
@@ -68,8 +69,9 @@ class Prediction:
             title=self.title,
         )
 
-    def _repr_html_(self) -> str:
-        return as_html(self.title, self.table())
+    def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:
+        """Title, table and notes."""
+        return self.title, self.table(), ()
 
 
 @in_single_precision

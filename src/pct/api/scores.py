@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pct.api.drives import Drive, Drives, as_drives
 from pct.api.fits import Fit
 from pct.api.networks import Network
-from pct.api.notebook import as_html
+from pct.api.notebook import Shown
 from pct.errors import UsageError
 from pct.rollout.compiled import in_single_precision
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pct.evaluation.evaluate import Evaluation
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Score:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Score(Shown):
     """Open-loop errors of a model and of baselines on the same windows, with 95 % intervals.
 
     Attributes:
@@ -89,8 +89,9 @@ class Score:
 
         return save_evaluation(Path(folder), self.result, run=run or Path(self.name), paths=self.drives.paths)
 
-    def _repr_html_(self) -> str:
-        return as_html(f"{self.name} on {len(self.drives)} drives", self.table(), self.facts)
+    def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:
+        """Title, table and notes."""
+        return f"{self.name} on {len(self.drives)} drives", self.table(), self.facts
 
 
 @in_single_precision

@@ -15,7 +15,7 @@ import tyro
 from pct.cli.flags import DebugFlags, parse
 
 if TYPE_CHECKING:
-    from pct.importing import ImportedDataset
+    from pct.api.imports import ImportedDataset
 
 # Files that the table on the screen names; all are in dataset.json.
 SHOWN = 40
@@ -72,7 +72,7 @@ CONFIG = ImportConfig
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags and import; leaves with 3 where a file could not be used."""
     args = parse(ImportConfig, argv, prog="pct data import")
-    from pct.importing import import_logs
+    from pct.api.imports import import_logs
 
     with _progress_bar() as progress:
         dataset = import_logs(

@@ -39,7 +39,7 @@ CONFIG = MapConfig
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags, propose, and print the map and whether each log loads with it."""
     args = parse(MapConfig, argv, prog="pct data map")
-    from pct.mapping import propose_map
+    from pct.api.maps import propose_map
 
     proposal = propose_map(args.logs, args.output, msg_path=args.msg_path, force=args.force)
     print(proposal.text, end="")

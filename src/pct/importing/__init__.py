@@ -1,4 +1,1 @@
-"""Log files to a dataset folder."""
-
-from pct.importing.dataset import ImportedDataset as ImportedDataset
-from pct.importing.dataset import import_logs as import_logs
+"""Log files to recordings of a dataset: each file in a process of its own, parts, and a card."""

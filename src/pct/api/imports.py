@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from pct.api.notebook import Shown
 from pct.errors import DataError, UsageError
 from pct.files import new_folder, write_output
 from pct.importing.card import Summary
@@ -24,8 +25,8 @@ from pct.mapping.log_files import find_logs
 CARD = "card.html"
 
 
-@dataclasses.dataclass(frozen=True)
-class ImportedDataset:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class ImportedDataset(Shown):
     """A dataset and the logs that it was made of.
 
     Attributes:
@@ -84,6 +85,11 @@ class ImportedDataset:
             ]
         )
 
+    def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:
+        """Title, table and notes."""
+        failed = [f"not used: {file.error}" for file in self.failed]
+        return f"Dataset {self.output}: {', '.join(self.parts)}", self.table(), failed
+
     def to_dict(self) -> dict[str, Any]:
         """Everything in a form that JSON takes."""
         return {
@@ -106,7 +112,7 @@ def import_logs(
     logs: str | Path | Sequence[str | Path],
     output: str | Path,
     *,
-    map: str | None = None,
+    map: str | Path | None = None,
     dt: float | None = None,
     gap: float = 0.1,
     spikes: bool = True,
@@ -154,7 +160,7 @@ def import_logs(
     # Loaded while the logs are read, the library for figures costs no time.
     threading.Thread(target=importlib.import_module, args=("pct.importing.card_page",), daemon=True).start()
     with new_folder(output) as building:
-        found, proposal = find_logs(places, map)
+        found, proposal = find_logs(places, None if map is None else str(map))
         work = building / ".work"
         work.mkdir()
         figures: dict[str, list[str]] = {}
