@@ -25,8 +25,8 @@ from scipy.stats import t
 
 from pct.cli.folders import keep_compiled_code
 from pct.dynamics import MODEL_SPECS, with_fixed
-from pct.optimization.constants.errors import RolloutErrors, make_rollout_errors
 from pct.optimization.constants.estimate import PRIOR, fit_errors
+from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors
 from pct.optimization.constants.verdicts import judge
 from pct.recordings.derive import model_columns
 from pct.recordings.trajectory import Trajectory

@@ -31,12 +31,12 @@ from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.dynamics.vehicles import with_vehicle
 from pct.evaluation.baselines.arx import fit_ridge_arx
 from pct.measurement import Measurement, with_measurement
-from pct.optimization.constants.estimate import Fit, fit_parameters
-from pct.optimization.constants.fitted import FittedModel
+from pct.optimization.constants.estimate import Estimate, fit_parameters
+from pct.optimization.constants.model import FittedModel
 from pct.optimization.constants.verdicts import judge
 from pct.optimization.network.epoch import Epoch, LoopSettings, init_state, make_evaluate_fn
 from pct.optimization.network.mlp import ParameterMLP, fit_normalization, network_settings
-from pct.optimization.network.observed import observe
+from pct.optimization.network.starts import observe
 from pct.optimization.network.step import (
     make_network_step_fn,
     make_optimizer,
@@ -168,7 +168,7 @@ def make_windows(table: dict[str, np.ndarray], spec: ModelSpec) -> tuple[WindowS
 
 def fitted(
     spec: ModelSpec, windows: WindowSet, train: np.ndarray, test: np.ndarray, seed: int
-) -> tuple[dict[str, Any], dict[str, dict[str, Any]], Fit]:
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]], Estimate]:
     """Scores of a fit, its parameters, and itself."""
     base_params = spec.base_params(DT)
     begin = time.perf_counter()
@@ -205,7 +205,7 @@ def fitted(
 
 def on_top(
     spec: ModelSpec,
-    fit: Fit,
+    fit: Estimate,
     row: dict[str, Any],
     windows: WindowSet,
     train: np.ndarray,
@@ -256,7 +256,7 @@ def on_top(
         param_shapes=spec.full_shapes,
         batch_loss=engine.train_loss,
         max_window_grad=10.0,
-        answer_slope=bounds.slope,
+        param_slope=bounds.slope,
     )
     evaluate = make_evaluate_fn(held_out, make_window_loss_fn(network.apply, engine.eval_loss), 1024)
     state = init_state(params, optimizer.init(params), shuffle)

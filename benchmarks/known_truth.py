@@ -39,8 +39,8 @@ from pct.cli.folders import keep_compiled_code
 from pct.dynamics import MODEL_SPECS, with_fixed
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.vehicles import with_vehicle
-from pct.optimization.constants.errors import RolloutErrors, make_rollout_errors
-from pct.optimization.constants.estimate import Fit, fit_errors
+from pct.optimization.constants.estimate import Estimate, fit_errors
+from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors
 from pct.windows.store import WindowStore
 from pct.windows.window_set import WindowSet, make_window_set
 
@@ -123,7 +123,7 @@ def show(name: str, cells: dict[str, float]) -> None:
     print(f"{name:28s}" + "".join(f"{value:12.4f}" for value in cells.values()), flush=True)
 
 
-def exact_fit(errors: RolloutErrors, states: np.ndarray, inputs: np.ndarray, seed: int) -> Fit:
+def exact_fit(errors: RolloutErrors, states: np.ndarray, inputs: np.ndarray, seed: int) -> Estimate:
     """Five steps ahead."""
     windows = windows_of(errors.spec, states, inputs, 5)
     # Every row is in some of them.
@@ -133,7 +133,7 @@ def exact_fit(errors: RolloutErrors, states: np.ndarray, inputs: np.ndarray, see
 
 def noisy_fit(
     euler: RolloutErrors, free: RolloutErrors, states: np.ndarray, inputs: np.ndarray, seed: int
-) -> Fit:
+) -> Estimate:
     """Short rollouts find the way, longer ones with free starts come near, the whole drive ends it."""
     rng = np.random.default_rng(seed)
     noisy = states + NOISE * states.std(axis=0) * rng.standard_normal(states.shape)
@@ -145,7 +145,7 @@ def noisy_fit(
     return fit
 
 
-def robust_fit(errors: RolloutErrors, states: np.ndarray, inputs: np.ndarray, seed: int) -> Fit:
+def robust_fit(errors: RolloutErrors, states: np.ndarray, inputs: np.ndarray, seed: int) -> Estimate:
     """One step ahead; large errors, of which there are many, count by their size."""
     windows = windows_of(errors.spec, states, inputs, 1)
     numbers = np.arange(len(windows))
@@ -176,7 +176,7 @@ def bound(free: RolloutErrors, states: np.ndarray, inputs: np.ndarray, known: tu
     return float(np.sqrt(2 / np.pi) * spread[judged].mean())
 
 
-def error_of(fit: Fit, spec: ModelSpec) -> float:
+def error_of(fit: Estimate, spec: ModelSpec) -> float:
     """Mean relative error of the tyre parameters."""
     found = fit.params(spec)
     return float(np.mean([abs(float(found[name]) / TRUTH[name] - 1) for name in JUDGED]))

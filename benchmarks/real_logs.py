@@ -25,8 +25,8 @@ from pct.dynamics.core import ModelSpec
 from pct.dynamics.vehicles import with_vehicle
 from pct.evaluation.scenarios import open_loop_errors, position_errors
 from pct.evaluation.windows import load_windows
+from pct.optimization.network.model import TrainedModel
 from pct.optimization.network.step import make_predict_fn
-from pct.optimization.network.trained import TrainedModel
 from pct.recordings.folder import read_folder
 from pct.recordings.trajectory import write_dataset
 from pct.rollout.integration import make_integrator

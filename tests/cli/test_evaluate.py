@@ -17,7 +17,7 @@ import pytest
 from pct import plots
 from pct.cli.main import main
 from pct.dynamics import MODEL_SPECS
-from pct.evaluation.baselines import parameters
+from pct.evaluation.baselines import constant_parameters
 from pct.evaluation.datasets import training_data_of_run
 from pct.evaluation.scenarios import open_loop_errors
 from pct.evaluation.windows import load_windows
@@ -84,7 +84,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing and the search of the constant fit take longer than all the rest, and are tested once."""
     monkeypatch.setattr(plots, "to_svg", lambda draw, **_: b"<svg/>")
     found = SimpleNamespace(params=lambda spec: spec.default_params)
-    monkeypatch.setattr(parameters, "fit_parameters", lambda *_, **__: found)
+    monkeypatch.setattr(constant_parameters, "fit_parameters", lambda *_, **__: found)
 
 
 def evaluation(folder: Path) -> dict[str, Any]:

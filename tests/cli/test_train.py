@@ -21,8 +21,8 @@ from pct.cli.train_steps import resolve_start
 from pct.dynamics import MODEL_SPECS
 from pct.errors import PctError, UsageError
 from pct.evaluation.windows import load_windows
+from pct.optimization.network.model import TrainedModel
 from pct.optimization.network.step import make_eval_loss_fn
-from pct.optimization.network.trained import TrainedModel
 from pct.runs import trainings
 from pct.runs.models import load_network
 from pct.runs.overlap import load_fingerprint, row_hashes

@@ -7,7 +7,7 @@ from pct.dynamics import MODEL_SPECS, ModelSpec
 from pct.errors import DataError
 from pct.evaluation.baselines.arx import STRENGTHS, fit_ridge_arx
 from pct.evaluation.baselines.base import motion_channels, with_pose
-from pct.evaluation.baselines.history import ConstantAcceleration, HoldLast
+from pct.evaluation.baselines.extrapolation import ConstantAcceleration, HoldLast
 from pct.evaluation.conditions import conditions
 from pct.windows.store import WindowStore, window_starts
 from pct.windows.window_set import WindowSet, make_window_set

@@ -13,7 +13,7 @@ from pct import plots
 from pct.dynamics import MODEL_SPECS
 from pct.evaluation.fit_report import FitReport, curve_facts, fit_page, report_facts, save_fit_report
 from pct.optimization.constants.curves import Curve, Curves
-from pct.optimization.constants.fitted import FittedModel
+from pct.optimization.constants.model import FittedModel
 from pct.optimization.constants.profile import Profile
 
 SPEC = MODEL_SPECS["singletrack-pacejka"]
@@ -46,7 +46,7 @@ def report(**changes: object) -> FitReport:
         times=np.arange(3.0),
         breaks=[],
         errors=np.ones((3, 2)),
-        kept=np.ones(3, bool),
+        accepted=np.ones(3, bool),
     )
     return dataclasses.replace(made, **changes)
 

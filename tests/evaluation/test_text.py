@@ -5,15 +5,15 @@ import math
 import pytest
 
 from pct.dynamics import MODEL_SPECS
-from pct.evaluation.bootstrap import Estimate
+from pct.evaluation.bootstrap import Interval
 from pct.evaluation.evaluate import RUN, Evaluation, Row
 from pct.evaluation.text import facts, verdicts
 from pct.runs.overlap import Overlap
 
 
-def evaluation(ratio: Estimate | None) -> Evaluation:
+def evaluation(ratio: Interval | None) -> Evaluation:
     """One baseline that the run has this ratio to, over 1 s; over 0.5 s it is another."""
-    other = {"position": Estimate(9.0, 8.0, 9.5)}
+    other = {"position": Interval(9.0, 8.0, 9.5)}
     row = Row("", {}, {0.5: other, 1.0: {} if ratio is None else {"position": ratio}}, {}, {})
     return Evaluation(
         spec=MODEL_SPECS["unicycle"],
@@ -30,23 +30,23 @@ def evaluation(ratio: Estimate | None) -> Evaluation:
         notes=["A note."],
         conditions=[],
         rows={RUN: row, "hold": row},
-        left_out={},
+        missing={},
     )
 
 
 @pytest.mark.parametrize(
     ("ratio", "said"),
     [
-        (Estimate(0.8, 0.7, 0.9), "The run beats hold: 80 % [70, 90] of its position path RMSE over 1 s"),
-        (Estimate(0.8, 0.7, 1.1), "The run cannot be told from hold: 80 % [70, 110]"),
-        (Estimate(1.2, 1.1, 1.3), "The run is WORSE than hold: 120 % [110, 130]"),
-        (Estimate(0.1, math.nan, math.nan), "The run cannot be told from hold: 10 % of"),
-        (Estimate(math.inf, math.nan, math.nan), "The run DIVERGED in a window"),
-        (Estimate(0.0, math.nan, math.nan), "The run beats hold, which diverged in a window"),
-        (Estimate(math.nan, math.nan, math.nan), "The run DIVERGED in a window"),
+        (Interval(0.8, 0.7, 0.9), "The run beats hold: 80 % [70, 90] of its position path RMSE over 1 s"),
+        (Interval(0.8, 0.7, 1.1), "The run cannot be told from hold: 80 % [70, 110]"),
+        (Interval(1.2, 1.1, 1.3), "The run is WORSE than hold: 120 % [110, 130]"),
+        (Interval(0.1, math.nan, math.nan), "The run cannot be told from hold: 10 % of"),
+        (Interval(math.inf, math.nan, math.nan), "The run DIVERGED in a window"),
+        (Interval(0.0, math.nan, math.nan), "The run beats hold, which diverged in a window"),
+        (Interval(math.nan, math.nan, math.nan), "The run DIVERGED in a window"),
     ],
 )
-def test_a_verdict_goes_by_the_interval(ratio: Estimate, said: str) -> None:
+def test_a_verdict_goes_by_the_interval(ratio: Interval, said: str) -> None:
     (line,) = verdicts(evaluation(ratio))
     assert line.startswith(said)
 

@@ -17,9 +17,9 @@ from pct.errors import DataError, UsageError
 from pct.export.c.program import make_program
 from pct.export.source import PREDICTED, from_model, from_run
 from pct.measurement import Measurement, with_measurement
-from pct.optimization.constants.fitted import FittedModel
+from pct.optimization.constants.model import FittedModel
 from pct.optimization.network.mlp import ParameterMLP
-from pct.optimization.network.trained import TrainedModel
+from pct.optimization.network.model import TrainedModel
 from pct.runs.directory import write_json
 from pct.runs.models import NETWORK, save_fit, save_network
 

@@ -494,12 +494,12 @@ def test_correlations_write_the_strong_ones():
 
 def test_residuals_mark_windows_that_were_left_out():
     errors = np.array([[0.1, 0.2], [50.0, np.inf], [-0.2, 0.1]])
-    kept = np.array([True, False, True])
+    accepted = np.array([True, False, True])
     figure = plots.draw_residuals(
         channels=SPEC.states[1:],
         times=np.arange(3.0),
         errors=errors,
-        kept=kept,
+        accepted=accepted,
         breaks=[1.5],
         title="a fit",
     )

@@ -19,7 +19,7 @@ from pct.errors import DataError
 from pct.evaluation.scenarios import generate_analysis_artifacts, open_loop_errors, position_errors
 from pct.evaluation.windows import load_windows
 from pct.optimization.network.mlp import ParameterMLP, network_settings
-from pct.optimization.network.trained import TrainedModel
+from pct.optimization.network.model import TrainedModel
 from pct.recordings.trajectory import Trajectory, write_dataset
 from pct.rollout.integration import integrate_euler, rollout
 from pct.runs import models

@@ -18,7 +18,7 @@ from pct.measurement import Measurement, with_measurement
 if TYPE_CHECKING:
     import polars as pl
 
-    from pct.optimization.constants.fitted import FittedModel
+    from pct.optimization.constants.model import FittedModel
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

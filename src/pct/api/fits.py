@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure
 
-    from pct.optimization.constants.fitted import FittedModel
     from pct.optimization.constants.fitting import ConstantFit
+    from pct.optimization.constants.model import FittedModel
     from pct.windows.window_set import WindowSet
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pct.dynamics.core import ModelSpec
     from pct.optimization.network.loop import EpochReport, StepReport, TrainResult
-    from pct.optimization.network.trained import TrainedModel
+    from pct.optimization.network.model import TrainedModel
     from pct.optimization.network.training import Learner
     from pct.windows.window_set import WindowSet
 

@@ -28,7 +28,7 @@ def open(run: str | Path, *, model: str | Path | None = None) -> Fit | Network:
     from pct.api.fits import Fit
     from pct.api.networks import Network
     from pct.dynamics.registry import resolve_model
-    from pct.optimization.constants.fitted import FittedModel
+    from pct.optimization.constants.model import FittedModel
     from pct.runs.directory import PREDICTED
     from pct.runs.models import load_verdicts, open_run
 

@@ -76,5 +76,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     for condition in result.conditions:
         title = f"Position path RMSE over {max(result.at):g} s in m, by {condition.name} [{condition.unit}]"
         print_table(title, *bin_cells(result, condition, number))
-    print_lines(f"Left out: {name}: {reason}" for name, reason in result.left_out.items())
+    print_lines(f"Left out: {name}: {reason}" for name, reason in result.missing.items())
     print_lines([*verdicts(result), f"Report: {report}"])

@@ -21,7 +21,7 @@ RANKS = 512
 Values = Float[np.ndarray, " B"]
 
 
-class Estimate(NamedTuple):
+class Interval(NamedTuple):
     """A figure and its 95 % interval, NaN where there is none; infinite where a rollout diverged."""
 
     value: float
@@ -46,22 +46,22 @@ class Blocks:
     def __len__(self) -> int:
         return int(self.counts.shape[1])
 
-    def mean(self, values: Values) -> Estimate:
+    def mean(self, values: Values) -> Interval:
         """Mean over the windows."""
-        return self._estimate(values.mean(), self._means(values))
+        return self._interval(values.mean(), self._means(values))
 
-    def root_mean(self, squares: Values, inside: Bool[np.ndarray, " B"] | None = None) -> Estimate:
+    def root_mean(self, squares: Values, inside: Bool[np.ndarray, " B"] | None = None) -> Interval:
         """Root of the mean over the windows, or over those inside a part of them."""
         value = squares.mean() if inside is None else squares[inside].mean()
-        return self._estimate(np.sqrt(value), np.sqrt(self._means(squares, inside)))
+        return self._interval(np.sqrt(value), np.sqrt(self._means(squares, inside)))
 
-    def root_mean_ratio(self, squares: Values, others: Values) -> Estimate:
+    def root_mean_ratio(self, squares: Values, others: Values) -> Interval:
         """Root of the ratio of two means over the windows, both from the same draws."""
         with np.errstate(divide="ignore", invalid="ignore"):
             value = np.sqrt(squares.mean() / others.mean())
-            return self._estimate(value, np.sqrt(self._means(squares) / self._means(others)))
+            return self._interval(value, np.sqrt(self._means(squares) / self._means(others)))
 
-    def median(self, values: Values) -> Estimate:
+    def median(self, values: Values) -> Interval:
         """Median over the windows."""
         order = np.argsort(values)
         ranks = np.unique(np.linspace(0, values.size - 1, RANKS).round().astype(int))
@@ -72,7 +72,7 @@ class Blocks:
         )
         drawn = np.cumsum(self.counts @ between, axis=1)
         middle = np.argmax(drawn >= 0.5 * drawn[:, -1:], axis=1)
-        return self._estimate(np.median(values), values[order[ranks[middle]]])
+        return self._interval(np.median(values), values[order[ranks[middle]]])
 
     def _means(self, values: Values, inside: Bool[np.ndarray, " B"] | None = None) -> Float[np.ndarray, " R"]:
         """The mean over the windows in each replicate; NaN where it has none of them."""
@@ -82,15 +82,15 @@ class Blocks:
             sums = np.add.reduceat(np.where(counted > 0, values, 0.0), firsts)
             return (self.counts @ sums) / (self.counts @ np.add.reduceat(counted, firsts))
 
-    def _estimate(self, value: float, replicates: Float[np.ndarray, " R"]) -> Estimate:
+    def _interval(self, value: float, replicates: Float[np.ndarray, " R"]) -> Interval:
         """With the percentiles of the replicates as interval; none from a single block."""
         drawn = replicates[~np.isnan(replicates)]
         if len(self) == 1 or not np.isfinite(value) or not drawn.size:
-            return Estimate(float(value), np.nan, np.nan)
+            return Interval(float(value), np.nan, np.nan)
         # Order statistics, since an infinite one cannot be interpolated.
         ends = np.round(np.array([0.025, 0.975]) * (drawn.size - 1)).astype(int)
         low, high = np.sort(drawn)[ends]
-        return Estimate(float(value), float(low), float(high))
+        return Interval(float(value), float(low), float(high))
 
 
 def make_blocks(starts: Rows, recording: Rows, *, rows: int, seed: int = 0) -> Blocks:

@@ -11,9 +11,9 @@ import numpy as np
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.kinematic_singletrack import KINEMATIC_SINGLETRACK
 from pct.errors import DataError, DivergedError, UsageError
+from pct.evaluation.baselines.constant_parameters import diverged_as_infinite
 from pct.evaluation.baselines.kinematic import is_comparable
-from pct.evaluation.baselines.parameters import diverged_as_infinite
-from pct.evaluation.bootstrap import Blocks, Estimate, make_blocks
+from pct.evaluation.bootstrap import Blocks, Interval, make_blocks
 from pct.evaluation.conditions import Condition, conditions
 from pct.evaluation.datasets import TestData, TrainingData
 from pct.evaluation.ladder import ladder
@@ -44,9 +44,9 @@ class Row:
 
     doc: str
     scores: dict[float, dict[str, Score]]
-    ratios: dict[float, dict[str, Estimate]]
-    bins: dict[str, list[dict[str, Estimate]]]
-    growth: dict[str, list[Estimate]]
+    ratios: dict[float, dict[str, Interval]]
+    bins: dict[str, list[dict[str, Interval]]]
+    growth: dict[str, list[Interval]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ class Evaluation:
         notes: what a reader must know to believe the figures.
         conditions: the bins.
         rows: errors by name, the run first.
-        left_out: why a baseline is missing, by name.
+        missing: why a baseline is missing, by name.
     """
 
     spec: ModelSpec
@@ -81,7 +81,7 @@ class Evaluation:
     notes: list[str]
     conditions: list[Condition]
     rows: dict[str, Row]
-    left_out: dict[str, str]
+    missing: dict[str, str]
 
 
 def evaluate(
@@ -128,7 +128,7 @@ def evaluate(
     doc = "The model with the parameters that the run learned."
     ours = errors_of(diverged_as_infinite(model.predict_states(model.prepare(windows).batch)), targets, spec)
     rows = {RUN: _row(doc, ours, ours, steps, blocks, binned)}
-    left_out = {}
+    missing = {}
 
     @functools.cache
     def training_windows() -> WindowSet:
@@ -140,7 +140,7 @@ def evaluate(
             baseline = make()
             errors = errors_of(baseline.predict(windows), targets, spec)
         except (DataError, DivergedError) as error:
-            left_out[name] = str(error)
+            missing[name] = str(error)
             continue
         rows[name] = _row(baseline.doc, errors, ours, steps, blocks, binned)
     return Evaluation(
@@ -158,7 +158,7 @@ def evaluate(
         notes=_notes(model, test, training, overlap, blocks),
         conditions=binned,
         rows=rows,
-        left_out=left_out,
+        missing=missing,
     )
 
 

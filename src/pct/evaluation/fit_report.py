@@ -15,8 +15,8 @@ from pct.errors import DataError
 from pct.evaluation.scores import errors_of
 from pct.files import write_output
 from pct.optimization.constants.curves import NORMAL_95, Curve, Curves, curves_table, make_curves
-from pct.optimization.constants.fitted import FittedModel
 from pct.optimization.constants.fitting import ConstantFit
+from pct.optimization.constants.model import FittedModel
 from pct.optimization.constants.profile import LIMIT, Profile, profile_fact
 from pct.optimization.constants.verdicts import advice_lines, strongest_pairs
 from pct.plots.page import bullets, figure, page, table
@@ -43,7 +43,7 @@ class FitReport:
         times: driving time at the start of each shown window in s, recordings side by side, (B,).
         breaks: times at which another recording begins.
         errors: of each shown window at its end, by compared state, (B, C).
-        kept: which of them the fit did not reject, (B,).
+        accepted: which of them the fit did not reject, (B,).
         profiles: those that were asked for.
     """
 
@@ -57,7 +57,7 @@ class FitReport:
     times: np.ndarray
     breaks: list[float]
     errors: np.ndarray
-    kept: np.ndarray
+    accepted: np.ndarray
     profiles: Sequence[Profile] = ()
 
     @property
@@ -70,7 +70,7 @@ def make_fit_report(fit: ConstantFit, most: int = SHOWN) -> FitReport:
     """Put the report of a fit together, with at most so many of its windows in the figures."""
     spec, model = fit.spec, fit.model
     chosen = spread(np.arange(len(fit.windows)), most)
-    windows, accepted = fit.windows.select(chosen), fit.estimate.kept[chosen]
+    windows, accepted = fit.windows.select(chosen), fit.estimate.accepted[chosen]
     dataset = model.prepare(windows).batch
     predicted = model.predict_states(dataset)
     errors = errors_of(predicted, np.asarray(dataset.targets), spec)
@@ -221,7 +221,7 @@ def figures_of(found: FitReport) -> dict[str, tuple[Any, dict[str, Any]]]:
             "channels": [spec.states[spec.state_indices[name]] for name in found.channels],
             "times": found.times,
             "errors": found.errors,
-            "kept": found.kept,
+            "accepted": found.accepted,
             "breaks": found.breaks,
             "title": f"{title}: error after {horizon:g} s, predicted minus logged",
         },

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from pct.evaluation.baselines.arx import fit_ridge_arx
 from pct.evaluation.baselines.base import Baseline
-from pct.evaluation.baselines.history import ConstantAcceleration, HoldLast
+from pct.evaluation.baselines.constant_parameters import DefaultParameters, fit_constant_parameters
+from pct.evaluation.baselines.extrapolation import ConstantAcceleration, HoldLast
 from pct.evaluation.baselines.kinematic import Kinematic
-from pct.evaluation.baselines.parameters import DefaultParameters, fit_constant_parameters
 from pct.evaluation.datasets import TestData
 from pct.evaluation.model import Model
 from pct.windows.window_set import WindowSet

@@ -17,7 +17,7 @@ from pct.windows.window_set import WindowSet
 class Model(Protocol):
     """A dynamics model with learned parameters, constant or answered by a network.
 
-    Attributes are those of `pct.optimization.network.trained.TrainedModel`, which is one.
+    Attributes are those of `pct.optimization.network.model.TrainedModel`, which is one.
     """
 
     @property

@@ -73,7 +73,7 @@ def as_json(found: Evaluation, *, run: Path, paths: Sequence[Path]) -> dict[str,
             for c in found.conditions
         },
         "rows": {name: _named(row) for name, row in found.rows.items()},
-        "left_out": found.left_out,
+        "left_out": found.missing,
     }
 
 
@@ -86,8 +86,8 @@ def as_html(found: Evaluation, *, run: Path, paths: Sequence[Path]) -> str:
         for name, (draw, arguments) in figures_of(found).items()
     }
     body = [bullets(facts(found)), bullets(verdicts(found))]
-    if found.left_out:
-        body += ["<h2>Left out</h2>", bullets(f"{name}: {why}" for name, why in found.left_out.items())]
+    if found.missing:
+        body += ["<h2>Left out</h2>", bullets(f"{name}: {why}" for name, why in found.missing.items())]
     for seconds in found.at:
         body += [f"<h2>Over {seconds:g} s</h2>", drawn[f"ladder_{seconds:g}"]]
         body.append(table(*ladder_cells(found, seconds, with_interval), strong=RUN))

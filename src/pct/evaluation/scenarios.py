@@ -12,7 +12,7 @@ import numpy as np
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.losses import channel_residual
 from pct.optimization.network.loop import TrainResult
-from pct.optimization.network.trained import TrainedModel
+from pct.optimization.network.model import TrainedModel
 from pct.runs.trainings import loss_figure
 from pct.types import Float
 from pct.windows.batch import FeatureDataset

@@ -11,7 +11,7 @@ import numpy as np
 
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.losses import channel_residual
-from pct.evaluation.bootstrap import Blocks, Estimate
+from pct.evaluation.bootstrap import Blocks, Interval
 from pct.types import Bool, Float, States
 
 POSITION = "position"
@@ -31,11 +31,11 @@ class Score(NamedTuple):
         max: largest magnitude; the bootstrap does not hold for an extreme, so it has no interval.
     """
 
-    final_rmse: Estimate
-    path_rmse: Estimate
-    median_path_rmse: Estimate
-    mean_path: Estimate
-    mean_final: Estimate
+    final_rmse: Interval
+    path_rmse: Interval
+    median_path_rmse: Interval
+    mean_path: Interval
+    mean_final: Interval
     max: float
 
 
@@ -90,7 +90,7 @@ def score(errors: Errors, steps: int, blocks: Blocks) -> dict[str, Score]:
     return scores
 
 
-def compare(ours: Errors, other: Errors, steps: int, blocks: Blocks) -> dict[str, Estimate]:
+def compare(ours: Errors, other: Errors, steps: int, blocks: Blocks) -> dict[str, Interval]:
     """Our path RMSE over another's by channel, from the same draws: below one ours is better."""
     ratios = {}
     for name in other.names:
@@ -101,13 +101,13 @@ def compare(ours: Errors, other: Errors, steps: int, blocks: Blocks) -> dict[str
 
 def score_bin(
     errors: Errors, steps: int, blocks: Blocks, inside: Bool[np.ndarray, " B"]
-) -> dict[str, Estimate]:
+) -> dict[str, Interval]:
     """Path RMSE of each channel over the windows inside a bin."""
     path = np.mean(errors.values[:, :steps] ** 2, axis=1)
     return {name: blocks.root_mean(path[:, i], inside) for i, name in enumerate(errors.names)}
 
 
-def growth(errors: Errors, blocks: Blocks) -> dict[str, list[Estimate]]:
+def growth(errors: Errors, blocks: Blocks) -> dict[str, list[Interval]]:
     """RMSE after each step by channel."""
     steps = range(errors.values.shape[1])
     return {

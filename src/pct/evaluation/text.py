@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pct.dynamics.core import Channel
-from pct.evaluation.bootstrap import Estimate
+from pct.evaluation.bootstrap import Interval
 from pct.evaluation.conditions import Condition
 from pct.evaluation.evaluate import RUN, Evaluation
 from pct.evaluation.scores import POSITION
@@ -55,26 +55,26 @@ def verdicts(found: Evaluation) -> list[str]:
     return lines
 
 
-def number(estimate: Estimate | float | None) -> str:
+def number(estimate: Interval | float | None) -> str:
     """Three digits; a dash where nothing is predicted.
 
     Examples:
-        >>> number(Estimate(0.012345, 0.01, 0.02)), number(None), number(math.inf)
+        >>> number(Interval(0.012345, 0.01, 0.02)), number(None), number(math.inf)
         ('0.0123', '–', 'diverged')
     """
     if estimate is None:
         return "–"
-    value = estimate.value if isinstance(estimate, Estimate) else estimate
+    value = estimate.value if isinstance(estimate, Interval) else estimate
     if math.isinf(value):
         return "diverged"
     return "–" if math.isnan(value) else f"{value:.3g}"
 
 
-def with_interval(estimate: Estimate | None) -> str:
+def with_interval(estimate: Interval | None) -> str:
     """Value and interval.
 
     Examples:
-        >>> with_interval(Estimate(0.5, 0.25, 0.75)), with_interval(Estimate(0.5, math.nan, math.nan))
+        >>> with_interval(Interval(0.5, 0.25, 0.75)), with_interval(Interval(0.5, math.nan, math.nan))
         ('0.5 [0.25, 0.75]', '0.5')
     """
     if estimate is None or np.isnan(estimate.low):
@@ -82,11 +82,11 @@ def with_interval(estimate: Estimate | None) -> str:
     return f"{number(estimate)} [{number(estimate.low)}, {number(estimate.high)}]"
 
 
-def percent(estimate: Estimate) -> str:
+def percent(estimate: Interval) -> str:
     """A ratio in percent with its interval.
 
     Examples:
-        >>> percent(Estimate(0.5, 0.25, 0.75))
+        >>> percent(Interval(0.5, 0.25, 0.75))
         '50 % [25, 75]'
     """
     value = f"{100 * estimate.value:.3g} %"

@@ -19,8 +19,8 @@ from pct.runs.directory import PREDICTED
 from pct.runs.models import FIT, NETWORK, load_fit, network_without_weights
 
 if TYPE_CHECKING:
-    from pct.optimization.constants.fitted import FittedModel
-    from pct.optimization.network.trained import TrainedModel
+    from pct.optimization.constants.model import FittedModel
+    from pct.optimization.network.model import TrainedModel
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from pct.plots.finding import draw_finding as draw_finding
 from pct.plots.ladder import draw_bins as draw_bins
 from pct.plots.ladder import draw_growth_bands as draw_growth_bands
 from pct.plots.ladder import draw_ladder as draw_ladder
-from pct.plots.losses import draw_losses as draw_losses
+from pct.plots.loss_curves import draw_losses as draw_losses
 from pct.plots.parameters import draw_parameters as draw_parameters
 from pct.plots.profile import draw_profile as draw_profile
 from pct.plots.residuals import draw_residuals as draw_residuals

@@ -1,4 +1,4 @@
-"""What a fit leaves, along the drive."""
+"""Residuals of a fit along the drive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def draw_residuals(
     channels: Sequence[Channel],
     times: Float[np.ndarray, " B"],
     errors: Float[np.ndarray, "B C"],
-    kept: Bool[np.ndarray, " B"],
+    accepted: Bool[np.ndarray, " B"],
     breaks: Sequence[float] = (),
     title: str,
 ) -> Figure:
@@ -27,22 +27,24 @@ def draw_residuals(
         channels: one panel each.
         times: of the windows in s, increasing.
         errors: in the channels' units.
-        kept: which windows the fit did not reject.
+        accepted: which windows the fit did not reject.
         breaks: times at which another recording begins.
-        title: says what was fitted to what.
+        title: model and data that were fitted.
     """
     figure = Figure(figsize=(12, 1.0 + 1.3 * len(channels)), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left")
     axes = list(figure.subplots(len(channels), 1, squeeze=False, sharex=True)[:, 0])
     for ax, channel, column in zip(axes, channels, finite(errors).T, strict=True):
         ax.axhline(0.0, color=MUTED, linewidth=0.8)
-        ax.plot(times[kept], column[kept], ".", color=PREDICTED, markersize=3, label="error at the horizon")
-        if not kept.all():
-            ax.plot(times[~kept], column[~kept], "x", color=BASELINE, markersize=5, label="window left out")
+        style = {"linestyle": "none", "marker": ".", "color": PREDICTED, "markersize": 3}
+        ax.plot(times[accepted], column[accepted], **style, label="error at the horizon")
+        if not accepted.all():
+            style |= {"marker": "x", "color": BASELINE, "markersize": 5}
+            ax.plot(times[~accepted], column[~accepted], **style, label="rejected window")
         for at in breaks:
             ax.axvline(at, color=MUTED, linewidth=0.6, alpha=0.6)
         # One broken window must not press the others onto the axis.
-        shown = column[kept & np.isfinite(column)]
+        shown = column[accepted & np.isfinite(column)]
         most = 1.15 * float(np.abs(shown).max(initial=0.0)) or channel.scale
         ax.set_ylim(-most, most)
         ax.set_ylabel(label_of(channel.symbol, channel.unit))

@@ -20,10 +20,10 @@ from pct.dynamics.core import ModelSpec, flatten_bounds
 from pct.dynamics.registry import get_model
 from pct.errors import DataError, UsageError
 from pct.measurement import Measurement, with_measurement
-from pct.optimization.constants.fitted import FittedModel
 from pct.optimization.constants.fitting import ConstantFit
+from pct.optimization.constants.model import FittedModel
 from pct.optimization.network.mlp import Ensemble, ParameterMLP, network_settings
-from pct.optimization.network.trained import TrainedModel
+from pct.optimization.network.model import TrainedModel
 from pct.runs.checkpoint import BEST_PARAMS, MODEL_PARAMS, load_params
 from pct.runs.directory import write_json
 from pct.windows.context import moving_channels

@@ -13,7 +13,7 @@ from typing import Any
 from pct.errors import DataError
 from pct.optimization.network.epoch import Epoch, TrainState
 from pct.optimization.network.loop import EpochReport, StepReport, TrainResult
-from pct.optimization.network.trained import TrainedModel
+from pct.optimization.network.model import TrainedModel
 from pct.optimization.network.training import Learner
 from pct.runs import checkpoint
 from pct.runs.directory import CONFIG, mark_done, mark_failed, reopen, write_json, write_provenance

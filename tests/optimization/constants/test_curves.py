@@ -12,20 +12,20 @@ from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params, with_fixed
 from pct.measurement import Measurement, with_measurement
 from pct.optimization.constants.curves import NORMAL_95, Curves, curves_table, make_curves
-from pct.optimization.constants.estimate import Fit
+from pct.optimization.constants.estimate import Estimate
 
 TYRES = [name for name, spec in MODEL_SPECS.items() if spec.side_force is not None]
 PACEJKA = MODEL_SPECS["singletrack-pacejka"]
 
 
-def fit_of(spec: ModelSpec, spread: float = 1e-3, **values: float) -> Fit:
+def fit_of(spec: ModelSpec, spread: float = 1e-3, **values: float) -> Estimate:
     """A fit that found these values, else the defaults, each alike uncertain."""
     low, high = flatten_bounds(spec.param_keys, spec.param_bounds, spec.full_shapes)
     given = flatten_params({**spec.default_params, **values}, spec.param_keys, spec.full_shapes)
     raw = Bounds(low, high).back(given)
     covariance = spread**2 * np.eye(raw.size)
     found = np.asarray(Bounds(low, high).to(raw))
-    return Fit(found, raw, covariance, np.linalg.inv(covariance), np.ones(1), (), np.ones(1, bool))
+    return Estimate(found, raw, covariance, np.linalg.inv(covariance), np.ones(1), (), np.ones(1, bool))
 
 
 def rows(spec: ModelSpec, **columns: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -39,7 +39,7 @@ def rows(spec: ModelSpec, **columns: Any) -> tuple[np.ndarray, np.ndarray]:
     return stack(spec.state_names), stack(spec.control_names)
 
 
-def curves_of(spec: ModelSpec, fit: Fit, **columns: Any) -> Curves:
+def curves_of(spec: ModelSpec, fit: Estimate, **columns: Any) -> Curves:
     found = make_curves(fit, spec, *rows(spec, **columns))
     assert found is not None
     return found

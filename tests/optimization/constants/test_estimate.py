@@ -16,10 +16,10 @@ from pct.dynamics.core import flatten_bounds, flatten_params
 from pct.errors import DivergedError, UsageError
 from pct.measurement import Measurement, with_measurement
 from pct.measurement.observer import GAINS
-from pct.optimization.constants import errors as rollout_errors
 from pct.optimization.constants import estimate as parameter_tuning
-from pct.optimization.constants.errors import RolloutErrors, make_rollout_errors
-from pct.optimization.constants.estimate import Fit, fit_errors, fit_parameters
+from pct.optimization.constants import rollout_errors
+from pct.optimization.constants.estimate import Estimate, fit_errors, fit_parameters
+from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors
 from pct.windows.store import WindowStore, window_starts
 from pct.windows.window_set import WindowSet, make_window_set
 
@@ -82,7 +82,7 @@ def make_windows(store: WindowStore, stride: int = APART, spec: ModelSpec = SPEC
     )
 
 
-def fit(windows: WindowSet, spec: ModelSpec = SPEC, **options: Any) -> Fit:
+def fit(windows: WindowSet, spec: ModelSpec = SPEC, **options: Any) -> Estimate:
     options = {"integrator": "euler", "prior": WIDE, **options}
     return fit_parameters(
         windows, np.arange(len(windows)), spec, {**spec.default_params, "dt": DT}, **options
@@ -105,7 +105,7 @@ def test_it_finds_the_truth_from_a_wrong_start() -> None:
     assert all(after <= 1.001 * before for before, after in itertools.pairwise((1.0, *errors)))
     assert errors[-1] < 1e-3
     assert (found.sigma <= 1.001e-4 * SPEC.scales).all()
-    assert found.kept.all()
+    assert found.accepted.all()
     assert found.params(SPEC).keys() == TRUTH.keys()
 
 
@@ -137,7 +137,7 @@ def noisy() -> WindowSet:
 
 
 @pytest.fixture(scope="module")
-def yaw_alone(noisy: WindowSet) -> Fit:
+def yaw_alone(noisy: WindowSet) -> Estimate:
     return fit(noisy, compare=("psi",), huber=1e6)
 
 
@@ -150,7 +150,7 @@ def linear_problem(windows: WindowSet) -> tuple[np.ndarray, np.ndarray]:
     return DT * columns.reshape(2, -1).T, (psi[rows + 1] - psi[starts, None]).ravel()
 
 
-def test_a_linear_problem_has_the_answer_of_least_squares(noisy: WindowSet, yaw_alone: Fit) -> None:
+def test_a_linear_problem_has_the_answer_of_least_squares(noisy: WindowSet, yaw_alone: Estimate) -> None:
     """Values, information and errors are known."""
     design, heading = linear_problem(noisy)
     wanted, squares, *_ = np.linalg.lstsq(design, heading)
@@ -169,7 +169,7 @@ def test_a_linear_problem_has_the_answer_of_least_squares(noisy: WindowSet, yaw_
     np.testing.assert_allclose(yaw_alone.information[np.ix_(yaw, yaw)], information, rtol=1e-6)
 
 
-def test_a_prior_draws_values_towards_the_defaults(noisy: WindowSet, yaw_alone: Fit) -> None:
+def test_a_prior_draws_values_towards_the_defaults(noisy: WindowSet, yaw_alone: Estimate) -> None:
     """By its share of all that is known; the defaults are zero on the unbounded axis."""
     prior = 0.03
     found = fit(noisy, compare=("psi",), huber=1e6, prior=prior)
@@ -195,7 +195,7 @@ def test_errors_are_those_of_blocks() -> None:
     assert found.blocks == 5
 
 
-def test_what_the_compared_states_do_not_tell_stays_as_it_was(yaw_alone: Fit) -> None:
+def test_what_the_compared_states_do_not_tell_stays_as_it_was(yaw_alone: Estimate) -> None:
     """Its error is the prior's."""
     accel = [SPEC.param_keys.index(name) for name in ("alpha_accel", "beta_accel")]
     np.testing.assert_allclose(yaw_alone.values[accel], [1.0, 0.0], atol=1e-9)
@@ -216,17 +216,17 @@ def test_what_was_not_driven_stays_as_it_was() -> None:
 
 
 @pytest.fixture(scope="module")
-def all_noisy() -> Fit:
+def all_noisy() -> Estimate:
     """Every row is noisy, also those that windows start at."""
     return fit(make_windows(make_store(600, noise=NOISE)))
 
 
 @pytest.fixture(scope="module")
-def clean(noisy: WindowSet) -> Fit:
+def clean(noisy: WindowSet) -> Estimate:
     return fit(noisy)
 
 
-def test_errors_are_within_their_deviations(clean: Fit, all_noisy: Fit) -> None:
+def test_errors_are_within_their_deviations(clean: Estimate, all_noisy: Estimate) -> None:
     for found in (all_noisy, clean):
         off = (found.values - truth_of(SPEC, TRUTH)) / found.deviations(SPEC)
         assert np.abs(off).max() < 4.0
@@ -234,7 +234,7 @@ def test_errors_are_within_their_deviations(clean: Fit, all_noisy: Fit) -> None:
         assert np.abs(off).max() > 0.2
 
 
-def test_deviations_shrink_with_the_root_of_the_data(all_noisy: Fit) -> None:
+def test_deviations_shrink_with_the_root_of_the_data(all_noisy: Estimate) -> None:
     few = fit(make_windows(make_store(150, noise=NOISE, seed=1)))
     ratio = few.deviations(SPEC) / all_noisy.deviations(SPEC)
     assert (ratio > 1.2).all()
@@ -259,7 +259,7 @@ def spoiled(store: WindowStore, rows: Sequence[int], by: float) -> WindowStore:
     return store._replace(states=states)
 
 
-def test_a_spoiled_row_moves_the_answer_little(noisy: WindowSet, clean: Fit) -> None:
+def test_a_spoiled_row_moves_the_answer_little(noisy: WindowSet, clean: Estimate) -> None:
     # Three rows of one window, not those at which it starts, by 25 of the usual errors.
     windows = make_windows(spoiled(noisy.store, [HISTORY + APART * 30 + k for k in (2, 3, 4)], 25 * NOISE))
     moved, moved_more = (
@@ -276,10 +276,10 @@ def test_broken_windows_are_left_out(noisy: WindowSet) -> None:
     rows = [HISTORY + APART * number + 2 for number in broken]
     windows = make_windows(spoiled(noisy.store, rows, 1e3))
     found = fit(windows)
-    np.testing.assert_array_equal(np.flatnonzero(~found.kept), broken)
+    np.testing.assert_array_equal(np.flatnonzero(~found.accepted), broken)
     rest = fit_parameters(
         noisy,
-        np.flatnonzero(found.kept),
+        np.flatnonzero(found.accepted),
         SPEC,
         {**SPEC.default_params, "dt": DT},
         integrator="euler",
@@ -289,7 +289,7 @@ def test_broken_windows_are_left_out(noisy: WindowSet) -> None:
     np.testing.assert_allclose(found.deviations(SPEC), rest.deviations(SPEC), rtol=0.02)
     # Not let in again where iterations are few.
     few = fit(windows, iterations=6)
-    np.testing.assert_array_equal(few.kept, found.kept)
+    np.testing.assert_array_equal(few.accepted, found.accepted)
 
 
 def test_more_iterations_leave_no_larger_errors() -> None:
@@ -313,7 +313,7 @@ def test_values_stay_within_their_bounds() -> None:
     assert np.isfinite(found.covariance).all()
 
 
-def test_headings_wrap(yaw_alone: Fit, noisy: WindowSet) -> None:
+def test_headings_wrap(yaw_alone: Estimate, noisy: WindowSet) -> None:
     states = noisy.store.states.copy()
     turned = np.random.default_rng(0).integers(-1, 2, len(states))
     states[:, SPEC.state_indices["psi"]] += 2 * np.pi * turned
@@ -322,7 +322,7 @@ def test_headings_wrap(yaw_alone: Fit, noisy: WindowSet) -> None:
 
 
 def test_windows_in_parts_give_the_same_answer(
-    yaw_alone: Fit, noisy: WindowSet, monkeypatch: pytest.MonkeyPatch
+    yaw_alone: Estimate, noisy: WindowSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the last part is not full."""
     assert len(noisy) % 32
@@ -332,7 +332,7 @@ def test_windows_in_parts_give_the_same_answer(
     np.testing.assert_allclose(found.covariance, yaw_alone.covariance, rtol=1e-6)
 
 
-def test_an_observer_leaves_less_of_noisy_starts(all_noisy: Fit) -> None:
+def test_an_observer_leaves_less_of_noisy_starts(all_noisy: Estimate) -> None:
     """One noisy row is a poor start; the rows before it tell more."""
     spec = with_measurement(SPEC, Measurement(observer=True))
     found = fit(make_windows(make_store(600, noise=NOISE), spec=spec), spec, prior=1.0)
@@ -428,8 +428,8 @@ def test_deviations_follow_the_bounds_map() -> None:
         return np.asarray(Bounds(low, high, log_mask).to(jnp.asarray(raw)))
 
     covariance = np.diag(np.arange(1.0, len(keys) + 1) ** 2)
-    found = Fit(values(raw), raw, covariance, np.eye(len(keys)), np.ones(4), (), np.ones(1, bool)).deviations(
-        spec
-    )
+    found = Estimate(
+        values(raw), raw, covariance, np.eye(len(keys)), np.ones(4), (), np.ones(1, bool)
+    ).deviations(spec)
     slope = (values(raw + 1e-5) - values(raw - 1e-5)) / 2e-5
     np.testing.assert_allclose(found, slope * np.arange(1.0, len(keys) + 1), rtol=1e-6)

@@ -9,9 +9,9 @@ import pytest
 
 from pct.dynamics import MODEL_SPECS
 from pct.errors import UsageError
-from pct.optimization.constants.errors import RolloutErrors, make_rollout_errors
-from pct.optimization.constants.estimate import Fit, fit_errors
+from pct.optimization.constants.estimate import Estimate, fit_errors
 from pct.optimization.constants.profile import LIMIT, Profile, profile, profile_table
+from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors
 from pct.windows.store import WindowStore, window_starts
 from pct.windows.window_set import WindowSet, make_window_set
 
@@ -39,7 +39,7 @@ def make_windows(rows: int = 600) -> WindowSet:
     return make_window_set(store, starts, SPEC, feature_mode="context", **SHAPE)
 
 
-Case = tuple[Fit, RolloutErrors, WindowSet, np.ndarray]
+Case = tuple[Estimate, RolloutErrors, WindowSet, np.ndarray]
 
 
 @pytest.fixture(scope="module")

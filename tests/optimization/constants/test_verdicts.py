@@ -10,7 +10,7 @@ import pytest
 from pct.dynamics import MODEL_SPECS, flatten_bounds
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.roles import manoeuvre
-from pct.optimization.constants.estimate import Fit
+from pct.optimization.constants.estimate import Estimate
 from pct.optimization.constants.profile import Profile
 from pct.optimization.constants.verdicts import correlations, judge, strongest_pairs, with_profile
 
@@ -18,10 +18,10 @@ SPEC = MODEL_SPECS["unicycle"]
 SIZE = SPEC.vector_size
 
 
-def made(raw: np.ndarray, covariance: np.ndarray) -> Fit:
+def made(raw: np.ndarray, covariance: np.ndarray) -> Estimate:
     low, high = flatten_bounds(SPEC.param_keys, SPEC.param_bounds, SPEC.full_shapes)
     values = np.asarray(Bounds(low, high).to(raw))
-    return Fit(values, raw, covariance, np.linalg.inv(covariance), np.ones(1), (), np.ones(1, bool))
+    return Estimate(values, raw, covariance, np.linalg.inv(covariance), np.ones(1), (), np.ones(1, bool))
 
 
 def verdicts(raw: np.ndarray, covariance: np.ndarray, prior: float = 1.0) -> list[str]:

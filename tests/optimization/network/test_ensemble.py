@@ -47,7 +47,7 @@ def learn(apply: Any, params: Any, batch: FeatureDataset, members: int) -> tuple
         optimizer,
         param_shapes=SPEC.full_shapes,
         max_window_grad=1.5,
-        answer_slope=Bounds(LOW, HIGH).slope,
+        param_slope=Bounds(LOW, HIGH).slope,
     )
     state, losses = optimizer.init(params), []
     for _ in range(3):

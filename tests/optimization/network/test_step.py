@@ -159,7 +159,7 @@ def step(problem: Any) -> Any:
     """``step(params, batch, max_window_grad)``: where one step leads, as a vector; compiled once."""
     step_fns = {
         limit: problem.make_step_fn(
-            optax.sgd(1.0), max_window_grad=limit, answer_slope=lambda answers: jnp.asarray(SLOPE)
+            optax.sgd(1.0), max_window_grad=limit, param_slope=lambda answers: jnp.asarray(SLOPE)
         )
         for limit in (1.0, np.inf)
     }

@@ -30,8 +30,8 @@ class Baseline(Protocol):
 def motion_channels(spec: ModelSpec) -> list[str]:
     """The states but the position, and but the heading where the yaw rate is a state."""
     x, y, heading = spec.pose
-    left_out = {x, y, heading} if YAW_RATE in spec.state_names else {x, y}
-    return [name for name in spec.state_names if name not in left_out]
+    derived = {x, y, heading} if YAW_RATE in spec.state_names else {x, y}
+    return [name for name in spec.state_names if name not in derived]
 
 
 def motion_of(states: Float[np.ndarray, "B L S"], spec: ModelSpec) -> Float[np.ndarray, "B L M"]:

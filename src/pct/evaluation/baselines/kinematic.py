@@ -9,7 +9,7 @@ import numpy as np
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.kinematic_singletrack import KINEMATIC_SINGLETRACK
 from pct.errors import DataError
-from pct.evaluation.baselines.parameters import diverged_as_infinite
+from pct.evaluation.baselines.constant_parameters import diverged_as_infinite
 from pct.evaluation.datasets import TestData
 from pct.evaluation.model import Model
 from pct.rollout.integration import rollout

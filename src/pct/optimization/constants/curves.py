@@ -23,7 +23,7 @@ from pct.dynamics.bicycle import static_load
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.limits import GRAVITY
 from pct.measurement.chain import vehicle_motion
-from pct.optimization.constants.estimate import Fit
+from pct.optimization.constants.estimate import Estimate
 from pct.types import Array, Float
 
 NORMAL_95 = 1.96
@@ -80,7 +80,7 @@ class Curves(NamedTuple):
 
 
 def make_curves(
-    fit: Fit, spec: ModelSpec, states: Float[np.ndarray, "... S"], controls: Float[np.ndarray, "... C"]
+    fit: Estimate, spec: ModelSpec, states: Float[np.ndarray, "... S"], controls: Float[np.ndarray, "... C"]
 ) -> Curves | None:
     """The curves of a fit.
 
@@ -160,7 +160,7 @@ Carrier = Callable[[Callable[[Any], Any]], tuple[np.ndarray, np.ndarray]]
 Tyre = Callable[..., Array]
 
 
-def _carrier(fit: Fit, spec: ModelSpec) -> Carrier:
+def _carrier(fit: Estimate, spec: ModelSpec) -> Carrier:
     """Value (K,) and standard error (K,) of a function of the parameters, by differences."""
     place, places = 0, {}
     for key in spec.param_keys:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pct.optimization.constants.errors import AllWindows, NormalEquations, RolloutErrors
+from pct.optimization.constants.rollout_errors import AllWindows, NormalEquations, RolloutErrors
 from pct.windows.window_set import WindowSet
 
 # An error that is smaller than this share of the channel's scale is as good as none.
@@ -49,7 +49,7 @@ class Path(NamedTuple):
     """Where a descent is, which windows it keeps, (W,), and the cost after each of its iterations."""
 
     point: Point
-    kept: np.ndarray
+    accepted: np.ndarray
     cost: tuple[float, ...]
 
 
@@ -96,7 +96,7 @@ class Problem:
 
     def typical(self, path: Path, clipped: float) -> np.ndarray:
         """Root mean square error by channel, one beyond so many times the median error counted like that."""
-        size = np.abs(path.point.error[..., path.kept])
+        size = np.abs(path.point.error[..., path.accepted])
         most = clipped * np.median(size, axis=(1, 2), keepdims=True)
         return np.maximum(np.sqrt(np.mean(np.minimum(size, most) ** 2, axis=(1, 2))), self._least)
 
@@ -107,15 +107,15 @@ class Problem:
 
     def cost(self, path: Path, sigma: np.ndarray) -> float:
         """Half the weighted sum of squares, large errors by their size, and the prior."""
-        size = np.abs(path.point.error[..., path.kept]) / sigma[:, None, None]
+        size = np.abs(path.point.error[..., path.accepted]) / sigma[:, None, None]
         huber = self._huber
         data = np.where(size > huber, huber * size - huber**2 / 2, size**2 / 2).sum()
         away = (path.point.raw - self.centre) / self.prior
         return float(data / self.overlap + 0.5 * np.sum(away**2))
 
     def normal(self, path: Path, sigma: np.ndarray, among: np.ndarray | None = None) -> NormalEquations:
-        """Normal equations of the data, of the kept windows or of those among them, (W,)."""
-        chosen = path.kept if among is None else path.kept & among
+        """Normal equations of the data, of the accepted windows or of those among them, (W,)."""
+        chosen = path.accepted if among is None else path.accepted & among
         return self._all.normal(path.point.raw, path.point.offsets, sigma, chosen, self._huber)
 
     def move(self, path: Path, equations: NormalEquations, damping: float) -> Path:
@@ -126,7 +126,7 @@ class Problem:
         gradient = reduced.gradient.sum(axis=1) + weight * (path.point.raw - self.centre)
         step = -np.linalg.solve(matrix, gradient)
         offsets = np.zeros_like(path.point.offsets)
-        offsets[:, path.kept] = -(reduced.starts + np.einsum("pkb,p->kb", reduced.follow, step))
+        offsets[:, path.accepted] = -(reduced.starts + np.einsum("pkb,p->kb", reduced.follow, step))
         share = 1 / max(1.0, np.abs(step).max())
         return path._replace(
             point=self.at(path.point.raw + share * step, path.point.offsets + share * offsets)
@@ -171,9 +171,9 @@ def descend(problem: Problem, path: Path, most: int, clipped: float, report: Cal
         idle = 0 if gain > TOLERANCE * here else idle + 1
         if idle == PATIENCE or not gain > 0:
             broken = problem.broken(path)
-            if not (broken & path.kept).any() or broken.mean() > MOST_REJECTED:
+            if not (broken & path.accepted).any() or broken.mean() > MOST_REJECTED:
                 break
-            path, damping, idle = path._replace(kept=~broken), FIRST_DAMPING, 0
+            path, damping, idle = path._replace(accepted=~broken), FIRST_DAMPING, 0
     return path
 
 

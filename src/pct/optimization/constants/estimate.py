@@ -36,7 +36,7 @@ from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.errors import DivergedError
 from pct.optimization.constants.descent import CLIPPED, Path, Problem, best_way, descend, without_starts
-from pct.optimization.constants.errors import RolloutErrors, make_rollout_errors
+from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors
 from pct.windows.window_set import WindowSet
 
 # Standard deviation of the prior about the defaults, on the unbounded axis (1 is 27 to 73 % of the range).
@@ -46,7 +46,7 @@ HUBER = 3.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Fit:
+class Estimate:
     """What `fit_parameters` found.
 
     Attributes:
@@ -56,7 +56,7 @@ class Fit:
         information: of ``raw`` from the data alone, (P, P), as if the model were right.
         sigma: what is left of each compared channel's error in its unit, (C,).
         cost: what is minimised, by iteration; its unit changes with the usual errors.
-        kept: which windows were not rejected, (W,).
+        accepted: which windows were not rejected, (W,).
         blocks: number of blocks that the covariance rests on; with few it is not to be trusted.
     """
 
@@ -66,7 +66,7 @@ class Fit:
     information: np.ndarray
     sigma: np.ndarray
     cost: tuple[float, ...]
-    kept: np.ndarray
+    accepted: np.ndarray
     blocks: int = 0
 
     def params(self, spec: ModelSpec) -> dict[str, Any]:
@@ -92,14 +92,14 @@ def fit_parameters(
     compare: Sequence[str] = (),
     free_start: bool = False,
     **options: Any,
-) -> Fit:
+) -> Estimate:
     """Fit one value of each learned parameter to all windows, within the bounds.
 
     Args:
         windows: of the logs.
         numbers: which of them, in their order along the drives.
         spec, base_params, integrator, substeps, compare, free_start: see
-            `pct.optimization.constants.errors.make_rollout_errors`.
+            `pct.optimization.constants.rollout_errors.make_rollout_errors`.
         options: see `fit_errors`.
 
     Raises:
@@ -129,7 +129,7 @@ def fit_errors(
     iterations: int = 50,
     starts: int = 1,
     report: Callable[[int, float], None] = lambda iteration, error: None,
-) -> Fit:
+) -> Estimate:
     """`fit_parameters` with errors that were made before, for many logs or starts without compiling again.
 
     Args:
@@ -173,14 +173,14 @@ def fit_errors(
     )
 
 
-def _result(spec: ModelSpec, problem: Problem, path: Path, blocks: np.ndarray) -> Fit:
+def _result(spec: ModelSpec, problem: Problem, path: Path, blocks: np.ndarray) -> Estimate:
     """Values and covariance where a descent has ended."""
     raw, sigma = path.point.raw, problem.typical(path, CLIPPED)
     whole = without_starts(problem.normal(path, sigma))
     prior = np.eye(raw.size) / problem.prior**2
     information = whole.matrix / problem.overlap
     bread = np.linalg.inv(information + prior)
-    chosen = [blocks == number for number in np.unique(blocks[path.kept])]
+    chosen = [blocks == number for number in np.unique(blocks[path.accepted])]
 
     def shift(block: np.ndarray) -> np.ndarray:
         """How far the answer moves without a block."""
@@ -195,14 +195,14 @@ def _result(spec: ModelSpec, problem: Problem, path: Path, blocks: np.ndarray) -
         covariance = shifts.T @ shifts * (1 - 1 / len(chosen)) + bread @ prior @ bread
     else:
         covariance = bread
-    return Fit(
+    return Estimate(
         values=np.asarray(Bounds.of(spec).to(jnp.asarray(raw)), np.float64),
         raw=raw,
         covariance=covariance,
         information=information,
         sigma=sigma,
         cost=path.cost,
-        kept=path.kept,
+        accepted=path.accepted,
         blocks=len(chosen),
     )
 

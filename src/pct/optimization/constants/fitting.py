@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pct.dynamics.core import ModelSpec, unflatten_params
-from pct.optimization.constants.errors import make_rollout_errors
-from pct.optimization.constants.estimate import Fit, fit_parameters
-from pct.optimization.constants.fitted import FittedModel
+from pct.optimization.constants.estimate import Estimate, fit_parameters
+from pct.optimization.constants.model import FittedModel
 from pct.optimization.constants.profile import ROUNDING, Profile, profile, require_scalar
+from pct.optimization.constants.rollout_errors import make_rollout_errors
 from pct.optimization.constants.verdicts import correlations, judge, with_profile
 from pct.optimization.settings import FitSettings
 from pct.rollout.integration import choose_substeps
@@ -75,7 +75,7 @@ class ConstantFit:
     """
 
     model: FittedModel
-    estimate: Fit
+    estimate: Estimate
     windows: WindowSet
     settings: FitSettings
     seconds: float
@@ -112,7 +112,7 @@ class ConstantFit:
             for name, value in self.model.remaining_error.items()
         )
         return [
-            f"{describe_windows(self.windows)}; {int((~self.estimate.kept).sum())} windows rejected; "
+            f"{describe_windows(self.windows)}; {int((~self.estimate.accepted).sum())} windows rejected; "
             f"{self.estimate.blocks} independent blocks.",
             f"Typical error over the horizon: {errors}.",
         ]

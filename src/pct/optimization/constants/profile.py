@@ -26,8 +26,8 @@ import numpy as np
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params
 from pct.errors import UsageError
-from pct.optimization.constants.errors import RolloutErrors
-from pct.optimization.constants.estimate import HUBER, PRIOR, Fit, fit_errors
+from pct.optimization.constants.estimate import HUBER, PRIOR, Estimate, fit_errors
+from pct.optimization.constants.rollout_errors import RolloutErrors
 from pct.types import Float
 from pct.windows.window_set import WindowSet
 
@@ -76,7 +76,7 @@ class Profile(NamedTuple):
 
 def profile(
     name: str,
-    fit: Fit,
+    fit: Estimate,
     errors: RolloutErrors,
     windows: WindowSet,
     numbers: np.ndarray,
@@ -106,7 +106,7 @@ def profile(
     require_scalar(spec, name)
     sizes = [int(np.prod(spec.full_shapes[key])) for key in spec.param_keys]
     place = sum(sizes[: spec.param_keys.index(name)])
-    numbers = numbers[fit.kept]
+    numbers = numbers[fit.accepted]
     # What is left to gain by all parameters must not look like a gain by this one.
     fit = fit_errors(
         errors,
@@ -128,7 +128,7 @@ def profile(
     others = np.delete(np.arange(fit.raw.size), place)
     centre = _raw_of(errors, spec.default_params)
 
-    def lost(found: Fit) -> float:
+    def lost(found: Estimate) -> float:
         """Twice the negative log likelihood, the prior of the other parameters included."""
         away = (found.raw - centre)[others] / prior
         return 2 * rows * float(np.log(found.sigma[real]).sum()) + float(np.sum(away**2))

@@ -14,7 +14,7 @@ import numpy as np
 
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.roles import manoeuvre
-from pct.optimization.constants.estimate import Fit
+from pct.optimization.constants.estimate import Estimate
 from pct.optimization.constants.profile import Profile
 from pct.types import Float
 
@@ -30,7 +30,7 @@ AT_BOUND = 0.02
 REPORTED = 0.5
 
 
-def judge(fit: Fit, spec: ModelSpec, prior: float) -> dict[str, dict[str, Any]]:
+def judge(fit: Estimate, spec: ModelSpec, prior: float) -> dict[str, dict[str, Any]]:
     """Verdict on each scalar parameter by name.
 
     Args:
@@ -106,7 +106,7 @@ def advice_lines(verdicts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def correlations(fit: Fit, spec: ModelSpec) -> tuple[list[str], Float[np.ndarray, "N N"]]:
+def correlations(fit: Estimate, spec: ModelSpec) -> tuple[list[str], Float[np.ndarray, "N N"]]:
     """Names of the scalar parameters, and the correlations of their errors."""
     names, scalars = _places(spec)
     covariance = fit.covariance[np.ix_(scalars, scalars)]
@@ -137,7 +137,7 @@ def _places(spec: ModelSpec) -> tuple[list[str], list[int]]:
     return names, [n for n, key in enumerate(names) if not spec.full_shapes[key]]
 
 
-def _share_beside_bound(fit: Fit, prior: float, n: int, near: float) -> float:
+def _share_beside_bound(fit: Estimate, prior: float, n: int, near: float) -> float:
     """Standard error over the prior's as if the unbounded axis were as steep here as in the middle.
 
     At a bound nothing moves on that axis, so there the plain share is one whatever the data say.

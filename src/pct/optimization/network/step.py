@@ -40,7 +40,7 @@ def make_network_step_fn(
     param_shapes: Mapping[str, Shape],
     batch_loss: BatchLossFn | None = None,
     max_window_grad: float = math.inf,
-    answer_slope: Callable[[Array], Array] | None = None,
+    param_slope: Callable[[Array], Array] | None = None,
     axis_name: str | None = None,
 ) -> StepFn:
     """Compile one optimisation step: forward simulation, loss, gradient, update.
@@ -58,7 +58,7 @@ def make_network_step_fn(
         batch_loss: a faster loss and gradient of the same, `pct.rollout.engine.Engine.train_loss`.
         max_window_grad: the gradient of one window is clipped to this many times the (geometric) mean of
             its batch, so that one that spins cannot own the batch. Its length is taken over the answers.
-        answer_slope: change of each answer (B, P) that counts as one there; all one when left out.
+        param_slope: change of each answer (B, P) that counts as one there; all one when left out.
         axis_name: mapped axis over which the windows of a batch are spread, where they are.
 
     Returns:
@@ -91,7 +91,7 @@ def make_network_step_fn(
 
     def clip(answers: Array, by_window: Array, windows: Array) -> Float[Array, "E B 1"]:
         """Factor of each window's gradient."""
-        slope = 1.0 if answer_slope is None else answer_slope(answers)
+        slope = 1.0 if param_slope is None else param_slope(answers)
         length = jnp.linalg.norm(by_window * slope, axis=-1, keepdims=True)
 
         def total(values: Array) -> Array:

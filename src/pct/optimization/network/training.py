@@ -19,16 +19,16 @@ import numpy as np
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError, UsageError
-from pct.optimization.constants.fitted import FittedModel
+from pct.optimization.constants.model import FittedModel
 from pct.optimization.network import epoch as epochs
 from pct.optimization.network import loop
 from pct.optimization.network import step as optnet
 from pct.optimization.network.divergence import make_explain_fn
+from pct.optimization.network.feature_cache import CachedFeatures
 from pct.optimization.network.history_fit import HistoryFit
 from pct.optimization.network.mlp import Ensemble, ParameterMLP, fit_normalization, network_settings
-from pct.optimization.network.observed import observe
-from pct.optimization.network.remembered import RememberedFeatures
-from pct.optimization.network.trained import TrainedModel
+from pct.optimization.network.model import TrainedModel
+from pct.optimization.network.starts import observe
 from pct.optimization.settings import TrainSettings
 from pct.rollout.engine import Engine, make_engine
 from pct.rollout.integration import Integrator, choose_substeps, make_integrator
@@ -79,7 +79,7 @@ def training_windows(
         history_fit = HistoryFit(spec, settings.integrator, settings.substeps)
         if cache is not None:
             computed_with = settings.integrator, settings.substeps
-            history_fit = RememberedFeatures(history_fit, spec, computed_with, cache)
+            history_fit = CachedFeatures(history_fit, spec, computed_with, cache)
     shape: Any = {"horizon": settings.horizon, "history": settings.history}
 
     def windows_at(store: WindowStore, starts: np.ndarray) -> WindowSet:
@@ -306,7 +306,7 @@ class Learner:
             param_shapes=spec.full_shapes,
             batch_loss=self.engine.train_loss,
             max_window_grad=self.settings.max_window_grad,
-            answer_slope=bounds.slope,
+            param_slope=bounds.slope,
             axis_name=None if self.mesh is None else epochs.AXIS,
         )
 

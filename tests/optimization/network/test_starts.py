@@ -12,8 +12,8 @@ from pct.dynamics import MODEL_SPECS, ModelSpec
 from pct.dynamics.core import flatten_params
 from pct.measurement import Measurement, with_measurement
 from pct.measurement.observer import GAINS
-from pct.optimization.constants.fitted import FittedModel
-from pct.optimization.network.observed import observe
+from pct.optimization.constants.model import FittedModel
+from pct.optimization.network.starts import observe
 from pct.optimization.network.step import make_predict_fn
 from pct.rollout.history import make_history_rollout
 from pct.rollout.lanes import lane_rollout

@@ -11,7 +11,7 @@ import numpy as np
 
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.optimization.network.mlp import Ensemble, ParameterMLP
-from pct.optimization.network.observed import observe
+from pct.optimization.network.starts import observe
 from pct.optimization.network.step import make_predict_fn, predict_parameters_chunked
 from pct.rollout.integration import Integrator, make_integrator
 from pct.types import Array, Features, FlatParams

@@ -9,7 +9,7 @@ import numpy as np
 from pct.errors import DataError
 from pct.evaluation.model import Model
 from pct.optimization.constants.estimate import fit_parameters
-from pct.optimization.constants.fitted import FittedModel
+from pct.optimization.constants.model import FittedModel
 from pct.types import Float
 from pct.windows.store import spread
 from pct.windows.window_set import WindowSet

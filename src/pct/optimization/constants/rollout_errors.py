@@ -174,22 +174,22 @@ class AllWindows:
         return np.concatenate(parts, axis=-1)[..., : self._count]
 
     def normal(
-        self, raw: np.ndarray, offsets: np.ndarray, sigma: np.ndarray, kept: np.ndarray, huber: float
+        self, raw: np.ndarray, offsets: np.ndarray, sigma: np.ndarray, accepted: np.ndarray, huber: float
     ) -> NormalEquations:
-        """Normal equations of the kept windows, (W,)."""
+        """Normal equations of the accepted windows, (W,)."""
         # Of the windows that fill the last part up, none is.
-        kept = np.pad(kept, (0, self._padding)).reshape(len(self._parts), -1)
+        accepted = np.pad(accepted, (0, self._padding)).reshape(len(self._parts), -1)
         given = (jnp.asarray(sigma, self._dtype), jnp.asarray(huber, self._dtype))
-        needed = kept.any(axis=1)
+        needed = accepted.any(axis=1)
         parts = self._map(
             lambda raw, offsets, windows, keep: self._functions.normal(raw, offsets, windows, *given, keep),
             raw,
             self._split(offsets),
-            kept,
+            accepted,
             needed=needed,
         )
         matrices, *by_window = zip(*parts, strict=True)
-        chosen = kept[needed].ravel()
+        chosen = accepted[needed].ravel()
         return NormalEquations(
             sum(matrices), *(np.concatenate(part, axis=-1)[..., chosen] for part in by_window)
         )

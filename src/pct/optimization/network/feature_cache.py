@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 MOST = 512 * 2**20
 
 
-class RememberedFeatures:
+class CachedFeatures:
     """Another `HistoryFeatures`, whose results are kept in a folder.
 
     A result is found by the content of the histories, what it was computed with and the source code, so
