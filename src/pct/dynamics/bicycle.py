@@ -206,40 +206,26 @@ TYRES_AND_MASS = (
 
 GEOMETRY = (
     Parameter(
-        "lf",
-        "l_f",
-        "m",
-        0.08,
-        0.32,
-        0.15875,
-        "centre of gravity to front axle",
-        scope="fixed",
+        "lf", "l_f", "m", 0.08, 0.32, 0.15875, "centre of gravity to front axle", scope="fixed",
         role="geometry",
     ),
     Parameter(
-        "lr",
-        "l_r",
-        "m",
-        0.08,
-        0.32,
-        0.17145,
-        "centre of gravity to rear axle",
-        scope="fixed",
+        "lr", "l_r", "m", 0.08, 0.32, 0.17145, "centre of gravity to rear axle", scope="fixed",
         role="geometry",
     ),
-)
+)  # fmt: skip
 
 SINGLE_TRACK = (
     *TYRES_AND_MASS,
     *GEOMETRY,
     Parameter(
-        "h", "h", "m", 0.0, 2.0, 0.074, "height of the centre of gravity", scope="fixed", role="height"
+        "h", "h", "m", 0.0, 2.0, 0.074, "height of the centre of gravity", scope="fixed", role="height",
     ),
     Parameter(
-        "v_blend_low", "v_{lo}", "m/s", 0.1, 10.0, 0.5, "rolls up to this speed", scope="fixed", role="blend"
+        "v_blend_low", "v_{lo}", "m/s", 0.1, 10.0, 0.5, "rolls up to this speed", scope="fixed", role="blend",
     ),
     Parameter(
-        "v_blend_high", "v_{hi}", "m/s", 0.2, 20.0, 1.5, "slips from this speed", scope="fixed", role="blend"
+        "v_blend_high", "v_{hi}", "m/s", 0.2, 20.0, 1.5, "slips from this speed", scope="fixed", role="blend",
     ),
-)
+)  # fmt: skip
 """Every parameter of the single-track model but its limits; defaults are the f1tenth gym's 1:10 car."""

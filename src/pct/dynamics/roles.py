@@ -36,52 +36,42 @@ class Role(NamedTuple):
 ROLES: Mapping[str, Role] = {
     "peak": Role(
         "Corner at the limit of grip: circle ever faster with the wheel held, until the car runs wide.",
-        slip=True,
-        limit=True,
+        slip=True, limit=True,
     ),
     "rear peak": Role(
-        "Corner at the limit of grip until the rear slides: lift off late in a fast corner.",
-        slip=True,
+        "Corner at the limit of grip until the rear slides: lift off late in a fast corner.", slip=True,
         limit=True,
     ),
     "stiffness": Role(
-        "Drive a gentle slalom at several speeds, well below the limit of grip.",
-        slip=True,
-        speeds=True,
+        "Drive a gentle slalom at several speeds, well below the limit of grip.", slip=True, speeds=True,
     ),
     "shape": Role(
-        "Corner beyond the limit of grip and back: slip angles well past the peak, to both sides; "
-        "else hold it.",
-        slip=True,
-        limit=True,
+        "Corner beyond the limit of grip and back: slip angles well past the peak, to both sides; else "
+        "hold it.", slip=True, limit=True,
     ),
     "shift": Role(
-        "Drive the same circles to the left and to the right, from gentle to the limit of grip.",
-        slip=True,
+        "Drive the same circles to the left and to the right, from gentle to the limit of grip.", slip=True,
     ),
     "induced": Role(
         "Brake and accelerate hard in corners, so that wheels slip both ways at once; else hold it.",
-        slip=True,
-        limit=True,
+        slip=True, limit=True,
     ),
     "slip along": Role(
-        "Make the wheels slip by hard starts and stops on a straight, with wheel speeds logged.",
-        slip=True,
+        "Make the wheels slip by hard starts and stops on a straight, with wheel speeds logged.", slip=True,
     ),
     "yaw inertia": Role(
-        "Steer quickly to and fro: steps and reversals at medium speed, not only steady corners.",
-        slip=True,
+        "Steer quickly to and fro: steps and reversals at medium speed, not only steady corners.", slip=True,
         speeds=True,
     ),
     "mass": Role(
-        "Motion shows forces over mass only: weigh the car and hold the value, or drive with a "
-        "known load added."
+        "Motion shows forces over mass only: weigh the car and hold the value, or drive with a known load "
+        "added.",
     ),
     "geometry": Role(
-        "Measure it on the car, and hold it; in driving, slow tight circles to both sides tell it."
+        "Measure it on the car, and hold it; in driving, slow tight circles to both sides tell it.",
     ),
     "height": Role(
-        "Brake and accelerate hard while cornering, so that load moves between the axles; else measure it."
+        "Brake and accelerate hard while cornering, so that load moves between the axles; else measure it.",
     ),
     "motor": Role("Accelerate with full throttle from standstill to top speed, more than once."),
     "motor fade": Role("Accelerate with full throttle from several speeds up to the top speed.", speeds=True),
@@ -90,42 +80,36 @@ ROLES: Mapping[str, Role] = {
     "brake": Role("Brake on a straight with several pressures, from high speed to standstill."),
     "motor brake": Role("Brake with the motor alone, at several commands and speeds, friction brakes off."),
     "power": Role(
-        "Accelerate with full throttle from standstill to top speed; else take it from the data sheet."
+        "Accelerate with full throttle from standstill to top speed; else take it from the data sheet.",
     ),
     "steering stop": Role("Turn the steering fully to both sides while rolling slowly; else measure it."),
     "steering speed": Role(
-        "Command full steering steps from side to side; else take it from the data sheet."
+        "Command full steering steps from side to side; else take it from the data sheet.",
     ),
     "blend": Role(
-        "It belongs to the equations, not to the car: hold it below the speeds that matter; pulling "
-        "away and stopping show it."
+        "It belongs to the equations, not to the car: hold it below the speeds that matter; pulling away "
+        "and stopping show it.",
     ),
     "wheels": Role(
-        "Spin the wheels up and brake them on a straight, with wheel speeds logged; else measure them."
+        "Spin the wheels up and brake them on a straight, with wheel speeds logged; else measure them.",
     ),
     "torque split": Role(
-        "Accelerate and brake hard on a straight, with the speeds of both axles' wheels logged."
+        "Accelerate and brake hard on a straight, with the speeds of both axles' wheels logged.",
     ),
     "steering ratio": Role("Drive slow steady circles with several steering angles, to both sides."),
     "steering offset": Role("Drive a long straight line, and the same circle to the left and to the right."),
     "yaw gain": Role("Drive steady circles of known heading change, to both sides."),
     "yaw bias": Role("Stand still for some seconds with the sensors on, and drive a long straight line."),
     "slip gain": Role(
-        "Corner steadily with large slip angles to both sides: slow tight circles and fast ones.",
-        slip=True,
+        "Corner steadily with large slip angles to both sides: slow tight circles and fast ones.", slip=True,
     ),
     "slip bias": Role("Drive a long straight line, and the same circle to the left and to the right."),
     "drive gain": Role("Accelerate and brake with several strengths on a level straight."),
     "drive bias": Role("Coast and hold constant speed on a level straight, both ways."),
     "network": Role(
-        "Corner up to the limit of grip at all speeds, with steering steps and full throttle.",
-        slip=True,
+        "Corner up to the limit of grip at all speeds, with steering steps and full throttle.", slip=True,
     ),
-    "matrix": Role(
-        "Corner up to the limit of grip at all speeds, with steering steps and full throttle.",
-        slip=True,
-    ),
-}
+}  # fmt: skip
 
 GENERAL = (
     "Vary every control and the speed over their whole range, and drive longer; else measure it and hold it."

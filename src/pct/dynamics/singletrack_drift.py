@@ -177,8 +177,7 @@ CAR = (
 
 WHEELS = (
     Parameter(
-        "R_w", "R_w", "m", 0.005, 0.6, 0.049, "rolling radius of the wheels", scope="fixed",
-        role="wheels",
+        "R_w", "R_w", "m", 0.005, 0.6, 0.049, "rolling radius of the wheels", scope="fixed", role="wheels",
     ),
     Parameter(
         "I_y_w", "I_{y,w}", "kg m^2", 1e-8, 10.0, 3.4e-4, "inertia of an axle's wheels about it",

@@ -177,30 +177,17 @@ TYRES = (*_axle("f", "front", "lr"), *_axle("r", "rear", "lf"))
 DRIVETRAIN = (
     Parameter("C_m1", "C_{m1}", "N", 4.0, 80.0, 35.6, "motor force at full drive, standing", role="motor"),
     Parameter(
-        "C_m2",
-        "C_{m2}",
-        "N s/m",
-        0.0,
-        8.0,
-        1.43,
-        "motor force lost per speed at full drive",
+        "C_m2", "C_{m2}", "N s/m", 0.0, 8.0, 1.43, "motor force lost per speed at full drive",
         role="motor fade",
     ),
     Parameter("C_r0", "C_{r0}", "N", 0.0, 10.0, 1.0, "rolling resistance", role="rolling"),
     Parameter("C_r2", "C_{r2}", "N s^2/m^2", 0.0, 0.3, 0.015, "air drag", role="drag"),
     Parameter("C_b", "C_b", "N", 0.0, 80.0, 0.0, "brake gain: friction brakes at drive -1", role="brake"),
     Parameter(
-        "k_b",
-        "k_b",
-        "1",
-        0.0,
-        1.0,
-        1.0,
-        "motor's part in braking: 1 electric, 0 engine",
-        scope="fixed",
+        "k_b", "k_b", "1", 0.0, 1.0, 1.0, "motor's part in braking: 1 electric, 0 engine", scope="fixed",
         role="motor brake",
     ),
-)
+)  # fmt: skip
 """Defaults reach the f1tenth gym's largest acceleration and top speed, with usual resistances for 1:10."""
 
 CAR = (

@@ -144,12 +144,11 @@ COMBINED_SLIP = (
     ),
     Parameter(
         "p_ky1", "p_{ky1}", "1/rad", -80.0, -1.0, -5.336,
-        "slope of the side force with slip angle, over load",
-        role="stiffness",
+        "slope of the side force with slip angle, over load", role="stiffness",
     ),
     Parameter(
-        "mu_xy", r"\mu_x/\mu_y", "1", 0.7, 1.4, 1.1739 / 1.0489, "friction along over across",
-        scope="fixed", role="slip along",
+        "mu_xy", r"\mu_x/\mu_y", "1", 0.7, 1.4, 1.1739 / 1.0489, "friction along over across", scope="fixed",
+        role="slip along",
     ),
     _shape("p_cx1", 1.0, 1.6411, 2.0, "shape of the force along", role="slip along"),
     _shape("p_ex1", -3.0, 0.46403, 1.0, "curvature of the force along", role="slip along"),

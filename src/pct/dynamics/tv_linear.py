@@ -39,7 +39,7 @@ def _matrix(name: str, columns: tuple[Channel, ...], doc: str) -> Parameter:
         doc,
         shape=(len(STATES), len(columns)),
         odd=np.array([row.odd for row in STATES])[:, None] != odd_columns,
-        role="matrix",
+        role="network",
     )
 
 

@@ -27,40 +27,21 @@ UNICYCLE = register_model_spec(
         controls=(channels.PSI_DOT, channels.ACCEL),
         parameters=(
             Parameter(
-                "alpha_psi_dot",
-                r"\alpha_{\dot{\psi}}",
-                "1",
-                0.5,
-                1.5,
-                1.0,
-                "gain on yaw rate",
+                "alpha_psi_dot", r"\alpha_{\dot{\psi}}", "1", 0.5, 1.5, 1.0, "gain on yaw rate",
                 role="yaw gain",
             ),
             Parameter(
-                "beta_psi_dot",
-                r"\beta_{\dot{\psi}}",
-                "rad/s",
-                -0.3,
-                0.3,
-                0.0,
-                "bias on yaw rate",
-                odd=True,
+                "beta_psi_dot", r"\beta_{\dot{\psi}}", "rad/s", -0.3, 0.3, 0.0, "bias on yaw rate", odd=True,
                 role="yaw bias",
             ),
             Parameter(
-                "alpha_accel", r"\alpha_a", "1", 0.0, 2.0, 1.0, "gain on acceleration", role="drive gain"
+                "alpha_accel", r"\alpha_a", "1", 0.0, 2.0, 1.0, "gain on acceleration", role="drive gain",
             ),
             Parameter(
-                "beta_accel",
-                r"\beta_a",
-                "m/s^2",
-                -3.0,
-                3.0,
-                0.0,
-                "bias on acceleration, as drag",
+                "beta_accel", r"\beta_a", "m/s^2", -3.0, 3.0, 0.0, "bias on acceleration, as drag",
                 role="drive bias",
             ),
         ),
         derivative=derivative,
     )
-)
+)  # fmt: skip

@@ -22,7 +22,7 @@ class LeverArm(Effect):
 
     def parameters(self, spec: ModelSpec) -> tuple[Parameter, ...]:
         """The distance, up to twice that of the axles."""
-        lf, lr = (float(np.mean(spec.default_params[key])) for key in ("lf", "lr"))
+        lf, lr = (float(np.mean(spec.parameter(key).default)) for key in ("lf", "lr"))
         doc = "sensor of vy ahead of the centre of gravity"
         return (constant("ahead", "m", -2 * lr, 2 * lf, 0.0, doc, role=ADVICE),)
 
