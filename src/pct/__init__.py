@@ -8,9 +8,10 @@ Examples:
     ('mu',)
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pct.lazy import import_name
+from pct.lazy import __dir__ as __dir__
+from pct.lazy import __getattr__ as __getattr__
 
 if TYPE_CHECKING:
     from pct import errors as errors
@@ -40,7 +41,3 @@ if TYPE_CHECKING:
     from pct.rollout.compiled import keep_compiled_code as keep_compiled_code
 
     __version__: str
-
-
-def __getattr__(name: str) -> Any:
-    return import_name(name)

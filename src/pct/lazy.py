@@ -1,5 +1,6 @@
 """Where each public name of the package lives; it is imported when it is first used."""
 
+import difflib
 import importlib
 from typing import Any
 
@@ -21,7 +22,7 @@ PUBLIC = {
 """Module of each public name."""
 
 
-def import_name(name: str) -> Any:
+def __getattr__(name: str) -> Any:
     """A public name of the package.
 
     Raises:
@@ -31,9 +32,14 @@ def import_name(name: str) -> Any:
         from importlib import metadata
 
         return metadata.version("pct")
-    if name == "__all__":
-        return [*PUBLIC]
     if name not in PUBLIC:
-        raise AttributeError(f"module 'pct' has no attribute '{name}'; public names: {', '.join(PUBLIC)}")
+        near = difflib.get_close_matches(name, PUBLIC, 1)
+        hint = f"did you mean '{near[0]}'?" if near else f"public names: {', '.join(PUBLIC)}"
+        raise AttributeError(f"module 'pct' has no attribute '{name}'; {hint}")
     module = importlib.import_module(PUBLIC[name])
     return module if module.__name__ == f"pct.{name}" else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    """What ``dir(pct)`` shows."""
+    return sorted([*PUBLIC, "__version__"])

@@ -35,6 +35,10 @@ def check(
     Raises:
         UsageError: an unknown model, or ``fix`` without a map that can be written anew.
         DataError: a folder or file cannot be read or written.
+
+    Examples:
+        >>> check("datasets/surfaces/val").table().columns[:3]
+        ['where', 'severity', 'check']
     """
     places = [logs] if isinstance(logs, str | Path) else logs
     result = check_logs(

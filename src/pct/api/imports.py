@@ -150,6 +150,15 @@ def import_logs(
     Raises:
         UsageError: a value out of range.
         DataError: there is no log, no map, no log that can be used, or the output cannot be written.
+
+    Examples:
+        >>> import tempfile, pct
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     frame = pct.load("datasets/surfaces/val")[0].table()
+        ...     frame.select("t", "x", "y", "psi", "v", "delta").write_csv(f"{folder}/log.csv")
+        ...     dataset = import_logs(f"{folder}/log.csv", f"{folder}/car", map="plain-csv", processes=1)
+        ...     dataset.table()["recordings"].to_list()
+        [1]
     """
     places = [Path(logs)] if isinstance(logs, str | Path) else [Path(path) for path in logs]
     output = Path(output)

@@ -49,6 +49,14 @@ def propose_map(
     Raises:
         UsageError: no log, or the output exists.
         DataError: a log cannot be read, or has no time or no positions.
+
+    Examples:
+        >>> import tempfile, pct
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     frame = pct.load("datasets/surfaces/val")[0].table()
+        ...     frame.select("t", "x", "y", "psi", "v").write_csv(f"{folder}/log.csv")
+        ...     "[channels.psi]" in propose_map(f"{folder}/log.csv").text
+        True
     """
     paths = [Path(logs)] if isinstance(logs, str | Path) else [Path(path) for path in logs]
     if not paths:

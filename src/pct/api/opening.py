@@ -24,6 +24,14 @@ def open(run: str | Path, *, model: str | Path | None = None) -> Fit | Network:
     Raises:
         DataError: there is no such folder, nothing in it that can be opened, or it is damaged.
         UsageError: the file defines no model.
+
+    Examples:
+        >>> import tempfile, pct
+        >>> drives = pct.simulate(pct.model("singletrack"), duration=4.0)
+        >>> fit = pct.fit(pct.model("unicycle"), drives, horizon=4, history=4, iterations=2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     pct.open(fit.save(f"{folder}/run", report=False)).params == fit.params
+        True
     """
     from pct.api.fits import Fit
     from pct.api.networks import Network

@@ -403,6 +403,17 @@ def define_model(
         drive_force: ``drive_force(vx, drive, p, xp)``: force along the car in N at a speed in m/s under a
             drive command.
         physical: ``physical(states, p)``: states by name behind those that the sensors show.
+
+    Examples:
+        >>> sled = define_model(
+        ...     "sled",
+        ...     states=(Channel("x", "x", "m"), Channel("y", "y", "m"), Channel("psi", "p", "rad")),
+        ...     controls=(Channel("pull", "u", "m/s"),),
+        ...     parameters=(Parameter("gain", "g", "1", 0.0, 2.0, 1.0, "speed over pull"),),
+        ...     derivative=lambda x, u, p, xp: x._replace(x=p.gain * u.pull, y=0.0 * x.y, psi=0.0 * x.psi),
+        ... )
+        >>> sled.param_keys, sled.vector_size
+        (('gain',), 1)
     """
     return ModelSpec(
         name,

@@ -15,6 +15,9 @@ def keep_compiled_code() -> None:
 
     Every `pct` command does so; a notebook or script calls it once, before the first fit or training.
     `JAX_COMPILATION_CACHE_DIR` chooses another folder, `JAX_ENABLE_COMPILATION_CACHE=false` none.
+
+    Examples:
+        >>> keep_compiled_code()
     """
     import jax
 

@@ -141,8 +141,8 @@ def fit_errors(
         huber: see `HUBER`.
         iterations: most iterations, those from other starts not counted.
         starts: points to begin at; those after the first are drawn about the defaults.
-        report: called after each iteration with its number and the typical error of all channels, as a share
-            of that at the start.
+        report: called after each iteration with its number and the lowest typical error of all channels so
+            far, as a share of that at the start.
 
     Raises:
         DivergedError: the rollouts at the start are not finite.
@@ -161,10 +161,12 @@ def fit_errors(
         """Typical error over all channels, as the mean of logarithms."""
         return float(np.log(problem.typical(path, CLIPPED)).mean())
 
-    at_start = size(problem.start(first))
+    at_start = lowest = size(problem.start(first))
 
     def told(path: Path) -> None:
-        report(next(iteration), math.exp(size(path) - at_start))
+        nonlocal lowest
+        lowest = min(lowest, size(path))
+        report(next(iteration), math.exp(lowest - at_start))
 
     # First where few large errors weigh little, to find the way; then where they weigh as much as they are.
     path = best_way(problem, first, starts, iterations, told)

@@ -30,7 +30,7 @@ class FitProgress(NamedTuple):
 
     Attributes:
         iteration: counts from 1.
-        error: typical error over all compared channels, as a share of that of the first iteration.
+        error: lowest typical error of the compared channels so far, as a share of that at the start.
         seconds: since the fit began.
     """
 

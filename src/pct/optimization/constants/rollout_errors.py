@@ -167,6 +167,8 @@ class AllWindows:
         padded = np.resize(numbers, self._count + self._padding).reshape(-1, size)
         self._parts = [windows.whole(part) for part in padded]
         self._dtype = self._parts[0].states[0].dtype
+        config: Any = jax.config
+        self._double = config.jax_enable_x64
 
     def errors(self, raw: np.ndarray, offsets: np.ndarray) -> Float[np.ndarray, "C T W"]:
         """Errors at raw parameters (P,) and offsets of the starts (K, W)."""
@@ -208,7 +210,9 @@ class AllWindows:
         place = partial(jnp.asarray, dtype=self._dtype)
 
         def job(windows: WholeWindows, offsets: np.ndarray, *given: np.ndarray) -> Any:
-            result = function(place(raw), place(offsets), windows, *map(place, given))
+            # A thread does not know the precision that another one was set to.
+            with jax.enable_x64(self._double):
+                result = function(place(raw), place(offsets), windows, *map(place, given))
             return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), result)
 
         parts: Any = zip(self._parts, *by_part, strict=True)

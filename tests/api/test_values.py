@@ -1,0 +1,198 @@
+"""Load, fit, train, judge, save, open, export: from a notebook, without a command or a folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from matplotlib.figure import Figure
+
+import pct
+from api.conftest import SMALL
+from pct.errors import DataError, UsageError
+from pct.runs import fits
+
+
+def test_nothing_is_printed_or_written(
+    drives: pct.Drives, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    car = pct.model("unicycle")
+    fit = pct.fit(car, drives, **SMALL, iterations=2)
+    pct.train(fit, drives, epochs=1, horizon=4, model_hidden=(4,), engine="jax")
+    assert capfd.readouterr() == ("", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_falls_and_reads_as_a_line(drives: pct.Drives) -> None:
+    lines: list[Any] = []
+    pct.fit(pct.model("unicycle"), drives, **SMALL, iterations=4, progress=lines.append)
+    assert str(lines[0]).startswith("unicycle: ")
+    assert str(lines[1]).startswith("iteration 1  error ")
+    errors = [line.error for line in lines[1:]]
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_drives_from_a_folder_a_file_and_a_frame_are_the_same(folder: Path, drives: pct.Drives) -> None:
+    stored = pct.load(str(folder))
+    assert [drive.name for drive in stored] == ["drives/recording_00", "drives/recording_01"]
+    assert set(stored.hashes) == {str(path) for path in folder.iterdir()}
+    frame = stored[0].table()
+    (again,) = pct.load(frame)
+    assert len(again) == len(stored[0])
+    for name in again.channels:
+        np.testing.assert_allclose(again.table()[name], frame[name], atol=1e-9)
+    both = stored + pct.load(frame)
+    assert len(both[1:]) == 2
+    assert both.table()["drive"].to_list()[:2] == ["drives/recording_00", "drives/recording_01"]
+
+
+def test_a_frame_without_time_or_channels_says_what_it_needs() -> None:
+    with pytest.raises(DataError, match="expected the column 't' in s and channels by name"):
+        pct.load(pl.DataFrame({"time": [0.0, 0.1], "velocity": [1.0, 1.0]}))
+
+
+def test_a_csv_is_read_through_a_map(tmp_path: Path, drives: pct.Drives) -> None:
+    drives[0].table().select("t", "x", "y", "psi", "v", "delta").write_csv(tmp_path / "log.csv")
+    (drive,) = pct.load(tmp_path / "log.csv", map="plain-csv")
+    assert set(drive.channels) == {"x", "y", "psi", "v", "delta"}
+    with pytest.raises(DataError, match=r"`map=no-such-preset`: expected a signals\.toml or a preset"):
+        pct.load(tmp_path / "log.csv", map="no-such-preset")
+
+
+def test_tables_and_figures(fit: pct.Fit, network: pct.Network, drives: pct.Drives) -> None:
+    table = fit.table()
+    assert table["parameter"].to_list() == ["alpha_psi_dot", "beta_psi_dot", "fade_v_bias"]
+    assert (table["low"] < table["value"]).all()
+    assert set(network.table()["parameter"]) == {"alpha_psi_dot", "beta_psi_dot"}
+    along = network.parameters(drives)
+    assert {"drive", "t", "alpha_psi_dot"} <= set(along.columns)
+    values: list[Any] = [fit, network, drives, drives[0], pct.model("unicycle")]
+    assert all("<table>" in value._repr_html_() for value in values)
+    figures = [fit.plot("residuals"), fit.plot("correlations"), network.plot("losses"), drives.plot()]
+    figures.append(network.plot("parameters"))
+    assert all(isinstance(figure, Figure) for figure in figures)
+    with pytest.raises(UsageError, match="`kind=curves`: expected one of correlations, residuals"):
+        fit.plot("curves")  # a unicycle has no tyres
+
+
+def test_values_are_frozen(fit: pct.Fit, network: pct.Network, drives: pct.Drives) -> None:
+    for value in (fit, network, drives, drives[0], pct.model("unicycle")):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            value.run = None
+
+
+@pytest.mark.parametrize("kind", ["fit", "network"])
+def test_a_prediction_starts_at_the_log(kind: str, request: Any, unseen: pct.Drives) -> None:
+    value = request.getfixturevalue(kind)
+    prediction = value.predict(unseen[0], start=1.0, horizon=10)
+    table = prediction.table()
+    assert table["t"].to_list() == pytest.approx([1.0 + 0.05 * step for step in range(11)])
+    assert table["v"][0] == table["logged.v"][0]
+    assert abs(table["x"][-1] - table["logged.x"][-1]) < 0.5
+    assert isinstance(prediction.plot(), Figure)
+    with pytest.raises(UsageError, match=r"`start=3.9`: expected 0.2 to 3.45 s"):
+        value.predict(unseen[0], start=3.9, horizon=10)
+
+
+@pytest.mark.parametrize("kind", ["fit", "network"])
+def test_what_is_saved_opens_and_scores_the_same(
+    kind: str, request: Any, unseen: pct.Drives, folder: Path, tmp_path: Path
+) -> None:
+    value = request.getfixturevalue(kind)
+    run = value.save(tmp_path / "run")
+    again = pct.open(str(run))
+    np.testing.assert_allclose(
+        again.table()[again.table().columns[1]], value.table()[value.table().columns[1]]
+    )
+    scores = [pct.evaluate(model, unseen, at=(0.2,)) for model in (value, again)]
+    ours = [score.table().filter(pl.col("row") == "this run")["path RMSE"].to_numpy() for score in scores]
+    np.testing.assert_allclose(*ours, rtol=1e-5)
+    # In memory the training drives are known; on disk nobody says where they lie.
+    assert "ridge ARX" in scores[0].result.rows
+    assert set(scores[1].result.left_out) >= {"ridge ARX"}
+    assert (scores[0].save(tmp_path / "score")).name == "report.html"
+    assert isinstance(scores[0].plot(), Figure)
+    with pytest.raises(DataError, match="expected a new or empty folder"):
+        value.save(run)
+
+
+def test_training_data_is_refused(fit: pct.Fit, drives: pct.Drives) -> None:
+    with pytest.raises(DataError, match="expected drives that the run was not trained on"):
+        pct.evaluate(fit, drives)
+    assert "NO TEST" in " ".join(pct.evaluate(fit, drives, allow_overlap=True).facts)
+
+
+def test_a_fit_is_exported(fit: pct.Fit, network: pct.Network, tmp_path: Path) -> None:
+    for value in (fit, network):
+        path = value.export("c", tmp_path / "car.c")
+        assert "pct_unicycle" in path.read_text()
+    with pytest.raises(UsageError, match="unknown export target 'fortran'"):
+        fit.export("fortran", tmp_path / "car.f")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda d: pct.model("singletrak"), "unknown model 'singletrak': did you mean 'singletrack'?"),
+        (lambda d: pct.model("singletrack", vehicle="f1tent"), "did you mean 'f1tenth'?"),
+        (lambda d: pct.model("singletrack").hold("C_sf"), "did you mean 'C_Sf'?"),
+        (lambda d: pct.model("singletrack").measured(lag=["psi_do"]), "did you mean 'psi_dot'?"),
+        (lambda d: pct.model("singletrack").measured(lagg=["psi_dot"]), "did you mean 'lag'?"),
+        (lambda d: pct.fit(pct.model("unicycle"), d, horizn=3), "did you mean 'horizon'?"),
+        (lambda d: pct.fit(pct.model("unicycle"), d, horizon=0), "`horizon`: expected a positive number"),
+        (lambda d: pct.train(pct.model("unicycle").measured(bias=["v"]), d), "fit the measurement first"),
+    ],
+)
+def test_a_wrong_argument_is_named_with_the_nearest(call: Any, message: str, drives: pct.Drives) -> None:
+    with pytest.raises(UsageError) as error:
+        call(drives)
+    assert message in str(error.value)
+    assert "--" not in str(error.value)
+
+
+def test_a_fit_is_never_lost(
+    fit: pct.Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Values are saved before anything is judged; what fails after that is a warning that names it."""
+
+    def fail(*_: Any) -> None:
+        raise KeyError("slope")
+
+    assert fit.result is not None
+    broken = dataclasses.replace(fit, result=dataclasses.replace(fit.result))
+    monkeypatch.setattr("pct.optimization.constants.fitting.judge", fail)
+    monkeypatch.setattr(fits, "save_fingerprint", lambda *_: None)
+    with caplog.at_level(logging.WARNING):
+        run = broken.save(tmp_path / "run")
+    assert "the results are saved, but without the verdicts" in caplog.text
+    assert "the results are saved, but without the report" in caplog.text
+    saved = json.loads((run / "fit.json").read_text())
+    assert saved["params"]["alpha_psi_dot"] == fit.params["alpha_psi_dot"]
+    assert json.loads((run / "pct_predicted_params.json").read_text())["alpha_psi_dot"]["std"] > 0
+    assert (run / "DONE").exists()
+
+
+def test_a_run_of_a_model_that_is_not_installed_says_what_to_do(fit: pct.Fit, tmp_path: Path) -> None:
+    run = fit.save(tmp_path / "run", report=False)
+    saved = json.loads((run / "fit.json").read_text())
+    (run / "fit.json").write_text(json.dumps({**saved, "model": "boat"}))
+    with pytest.raises(DataError, match=r"unknown model 'boat'.*give the file with its equations as `model`"):
+        pct.open(run)
+
+
+def test_formats(fit: pct.Fit, tmp_path: Path) -> None:
+    run = fit.save(tmp_path / "run", report=False)
+    saved = json.loads((run / "fit.json").read_text())
+    assert saved.pop("format") == 2
+    (run / "fit.json").write_text(json.dumps(saved))  # as the version before wrote it
+    np.testing.assert_allclose(pct.open(run).table()["value"], fit.table()["value"])
+    (run / "fit.json").write_text(json.dumps({**saved, "format": 99}))
+    with pytest.raises(DataError, match="a newer version of PCT wrote it; update PCT"):
+        pct.open(run)
