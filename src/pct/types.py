@@ -9,7 +9,7 @@
 | S | state channels of a model |
 | C | control channels of a model |
 | F | features that the network reads |
-| P | flat parameters that the network answers with |
+| P | flat parameters that the network predicts |
 
 ``...`` stands for any leading axes. Arrays are JAX or NumPy.
 """

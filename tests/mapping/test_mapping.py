@@ -151,7 +151,7 @@ def test_accelerations(factor: float, keys: dict[str, str]) -> None:
     # One that shows nothing is left out, and it is said.
     proposal = propose(Path("log.csv"), raw({**log, "imu_acc_x": noise[0]}))
     assert "ax" not in by_channel(proposal)
-    assert any(note.startswith("imu_acc_x: so called, but") for note in proposal.notes)
+    assert any(note.startswith("imu_acc_x: matches by name, but") for note in proposal.notes)
 
 
 def test_spikes_hide_nothing() -> None:
@@ -422,7 +422,7 @@ def test_the_proposal_is_a_map_that_reads_the_log(tmp_path: Path, capsys: pytest
     main(arguments)
     told = capsys.readouterr()
     assert told.out == (tmp_path / "signals.toml").read_text()
-    assert "# high: so called" in told.out
+    assert "# high: matches by name" in told.out
     assert told.err == "lap.csv: loads with this map: 1 recording, 1500 rows\n"
     assert tomllib.loads(told.out)["channels"]["psi_dot"] == {"column": "psi_dot", "unit": "deg/s"}
     np.testing.assert_allclose(read_folder(tmp_path)[0].channels["psi_dot"], log["psi_dot"])

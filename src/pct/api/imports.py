@@ -179,7 +179,7 @@ def import_logs(
 
             figures.update(draw_figures(stored))
 
-        # The figures of a log that is alone are drawn while it is written, unless it is dealt out later.
+        # A single log's figures are drawn while it is written, unless its recordings are held out later.
         meanwhile = draw if len(found) == 1 and settings.split != "recording" else None
         outcomes: dict[int, Imported] = {}
         for number, outcome in import_files(found, settings, work, processes, meanwhile):

@@ -6,13 +6,13 @@ import numpy as np
 
 from pct.doctor.finding import Finding, Panel, confidence, evidence
 from pct.doctor.raw_recording import Piece, Recording
+from pct.doctor.single_channel import NOISE_NEIGHBOURS
 from pct.doctor.statistics import (
     Pair,
 )
 
 # How well a formula explains what two sensors cannot share: their noise.
 SHARED_NOISE = 0.9
-NOISE_NEIGHBOURS = -0.3
 EXACT = 1e-6
 # How much later than its inputs a computed yaw rate may be logged, in s.
 LATEST = 0.1

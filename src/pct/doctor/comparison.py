@@ -1,4 +1,4 @@
-"""What channels say of each other over a short span, by the rows of `pct.recordings.relations.RELATIONS`.
+"""Comparisons of channels over a short span, by the rows of `pct.recordings.relations.RELATIONS`.
 
 A rate is compared with the change of what it is the rate of, over the same span: the mean of the rate over
 the span is exactly the change divided by its length, whatever the vehicle does, so that only the noise of

@@ -1,8 +1,7 @@
-"""The checks in their order, and how one fault is kept from being told twice.
+"""The checks in their order, which reports each fault once.
 
-Faults explain one another: degrees for radians make a yaw rate disagree with the heading as well. So the
-checks go from the root to the leaves, and each looks at the recording that the findings before it have
-mended.
+One fault causes others: degrees for radians make a yaw rate disagree with the heading as well. So causes are
+checked before effects, and each check reads the recording with the earlier findings repaired.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from pct.doctor.raw_recording import Recording
 
 Check = Callable[[Recording], list[Finding]]
 
-# From the root to the leaves.
+# Causes before effects.
 CHECKS: tuple[Check, ...] = (
     time_stamps.time_resets,
     time_stamps.time_repeats,

@@ -53,7 +53,7 @@ def standstill(recording: Recording) -> list[Finding]:
             message=f"the vehicle stands in {share:.0%} of the rows",
             channels=("v",),
             confidence=confidence(share, STANDING) if share > STANDING else 1.0,
-            fix="leave these rows out: they teach nothing and weigh as much as any other",
+            fix="leave these rows out: they hold no information and count as much as any other",
             panels=(Panel("row", "speed [m/s]", {"speed": (np.arange(len(speed), dtype=float), speed)}),),
             **evidence(recording, rows[rows < len(recording)]),
         )

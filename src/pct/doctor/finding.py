@@ -1,4 +1,4 @@
-"""What a check found: how bad, how sure, the evidence and the fix."""
+"""A finding of a check: severity, confidence, evidence and fix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows that two recordings share: data that is tested on must not have been trained on."""
+"""Rows that two recordings share: test data must not be training data."""
 
 from __future__ import annotations
 

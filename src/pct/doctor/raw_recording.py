@@ -1,4 +1,4 @@
-"""A log as it stands, before any repair, and the uniform pieces of it that the checks compare.
+"""A log before any repair, and its uniform pieces, which the checks compare.
 
 A `Recording` keeps the rows of one file with the units and signs of its map; nothing is cut, filled or
 resampled. A fault that a check finds is mended in a new recording (`scaled`, `without`, ...), so that the
@@ -17,13 +17,13 @@ import numpy as np
 from pct.doctor.statistics import Column
 from pct.dynamics.channels import is_heading
 from pct.recordings.derive import derive
+from pct.recordings.gaps import usual_step
 from pct.types import Bool, Int
 
 # A longer step than this many usual ones ends a piece.
 GAP = 3.0
-# Shorter pieces, in rows, tell nothing.
+# Shorter pieces, in rows, are not compared.
 ROWS = 30
-WHOLE_MS = 2e-3
 # A heading in radians that jumps by full turns stays within these.
 WRAPPED = 2 * np.pi + 0.1
 
@@ -99,10 +99,7 @@ class Recording:
         steps = steps[np.isfinite(steps) & (steps > 0)]
         if not len(steps):
             return 1.0
-        usual = float(np.median(steps))
-        mean = float(np.mean(steps[steps < self.gap * usual]))
-        whole = round(mean, 3)
-        return whole if whole > 0 and abs(mean - whole) < WHOLE_MS * whole else mean
+        return usual_step(steps, self.gap)
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:

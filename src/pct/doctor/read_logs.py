@@ -1,4 +1,4 @@
-"""Folders to recordings as they stand: nothing is cut, filled or refused but what cannot be read."""
+"""Recordings for the doctor: nothing is cut, filled or refused, except files that cannot be read."""
 
 from __future__ import annotations
 

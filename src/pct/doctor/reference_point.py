@@ -22,7 +22,7 @@ from pct.doctor.statistics import (
 )
 from pct.doctor.steering import wheelbase
 
-# A lever arm is told from this share of the wheelbase.
+# The least lever arm that is reported, as a share of the wheelbase.
 ARM_SHARE = 0.2
 ARM_DEVIATIONS = 3.5
 # Standard deviation in s of what is left of delays once lags are mended: anything between LAG_SECONDS to

@@ -1,4 +1,4 @@
-"""Writes a folder without the faults that can be mended safely; the one that was examined stays as it is."""
+"""Writes a repaired copy of a folder, for faults that can be repaired safely."""
 
 from __future__ import annotations
 

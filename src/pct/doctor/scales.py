@@ -182,9 +182,9 @@ def mismatch(recording: Recording) -> list[Finding]:
         elif (likeness := _unlike(agreed, shares)) is not None:
             what = (
                 f"unlike {relation.means}: correlation {_likeness(agreed):.2f}, "
-                f"where their noise lets expect {likeness:.2f}"
+                f"where their noise leads to expect {likeness:.2f}"
             )
-            # Which of the two is wrong nobody knows.
+            # The two do not show which of them is wrong.
             doubtful = (name, "psi") if name == "psi_dot" else (name,)
             sure = confidence(_unexplained(_likeness(agreed)), UNEXPLAINED * _unexplained(likeness))
         else:

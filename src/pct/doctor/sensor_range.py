@@ -1,4 +1,4 @@
-"""Checks of what a sensor can show: steps too coarse, and a range that ends too soon."""
+"""Checks of a sensor's resolution and range."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ import numpy as np
 
 from pct.doctor.finding import Finding, confidence, evidence
 from pct.doctor.raw_recording import Recording
-from pct.doctor.single_channel import KEPT, around, cut, is_noisy, lattice, resolution, runs, unit_of
+from pct.doctor.single_channel import CHANCE, KEPT, around, cut, is_noisy, lattice, resolution, runs, unit_of
 from pct.doctor.statistics import Column, noise_of
 from pct.dynamics.channels import grows
 from pct.types import Bool
 
-# Chance of an equal run as long as the one found, over the whole recording.
-CHANCE = 1e-6
 # Fewer levels than these within the range of a signal hide what it does.
 LEVELS = 40
 # Moves that follow one another, of all moves: steps of a level come one by one where a signal mostly stands.
@@ -113,9 +111,8 @@ def clipped(recording: Recording) -> list[Finding]:
                 severity="info" if name in ("delta", "delta_dot") else "warning",
                 message=(
                     f"{recording.called(name)} is at {' or '.join(f'{end:.4g}' for end, *_ in ends)} "
-                    f"{unit_of(name)}, "
-                    f"the end of its range, in {len(rows)} rows, where the values beside let expect "
-                    f"{expected:.1f}"
+                    f"{unit_of(name)}, the end of its range, in {len(rows)} rows, where the neighbouring "
+                    f"values lead to expect {expected:.1f}"
                 ),
                 channels=(name,),
                 confidence=confidence(float(len(rows)), min(CLIPPED * expected, 0.5 * len(rows))),

@@ -1,4 +1,4 @@
-"""What the checks of single channels share: when the vehicle moves, runs, steps, cuts, and the figure."""
+"""Helpers of the checks of single channels: moving rows, runs, steps, cuts, and the figure."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pct.types import Bool
 
 # Neighbouring second differences with a correlation below this are those of noise.
 NOISE_NEIGHBOURS = -0.3
+# Chance of an equal run as long as the one that is found, over the whole recording.
+CHANCE = 1e-6
 # Speeds that a driver or a limiter keeps, to the last digit where a log has no noise.
 KEPT = ("v", "vx")
 

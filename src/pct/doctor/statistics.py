@@ -1,4 +1,4 @@
-"""Figures that the checks argue from: noise, effective sample size, and how two signals agree.
+"""Statistics of the checks: noise, effective sample size, and how two signals agree.
 
 No check compares with a number that was found on one log. Noise is estimated from the signal itself, and
 rows that resemble their neighbours are not counted as so many independent ones.
@@ -12,14 +12,13 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from pct.recordings.outliers import MAD as MAD
 from pct.types import Float
 
 # Twice the log-likelihood that a better hypothesis must gain: beyond 1e-6 by chance, for one parameter.
 DECISIVE = 24.0
 # Of a whole recording or of a part; functions take and give columns of several lengths.
 Column: TypeAlias = Float[np.ndarray, " _"]
-# Median absolute deviation to standard deviation, for normal noise.
-MAD = 1.4826
 # Residuals beyond this many robust deviations are left out of a fit.
 TRIM = 6.0
 # Lags and time constants that are looked for, in s.

@@ -11,6 +11,7 @@ from pct.doctor.comparison import pairs_of
 from pct.doctor.finding import Finding, confidence, evidence
 from pct.doctor.raw_recording import Recording
 from pct.doctor.single_channel import (
+    CHANCE,
     KEPT,
     around,
     blank,
@@ -34,8 +35,6 @@ SPIKE_SHARE = 0.02
 FROZEN_SECONDS = 0.5
 # What a driver may hold still.
 HELD_STILL = ("delta", "delta_dot", "accel")
-# Chance of an equal run as long as the one found, over the whole recording.
-CHANCE = 1e-6
 # A sensor without noise that stood still has to catch up: its step then is this many times those around.
 CATCHES_UP = 4.0
 AROUND = 5
@@ -91,7 +90,7 @@ def spikes(recording: Recording) -> list[Finding]:
                 check="spikes",
                 severity="warning",
                 message=(
-                    f"{recording.called(name)} jumps away and back in {len(rows)} rows, by up to "
+                    f"{recording.called(name)} has spikes in {len(rows)} rows, by up to "
                     f"{np.nanmax(distance):.3g} {unit_of(name)} where 98 % of its steps are below {usual:.3g}"
                 ),
                 channels=(name,),

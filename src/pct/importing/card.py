@@ -1,7 +1,7 @@
-"""What a dataset card says: the facts of its drives, and samples of them to draw.
+"""The facts of a dataset for its card, and samples of its drives to draw.
 
-`collect` goes through the recordings once, one in memory at a time; `card_facts` puts what it found in
-numbers, `fact_lines` in words, and `pct.plots.plot_card` draws the samples.
+`collect` reads the recordings once, one in memory at a time; `card_facts` gives their facts as numbers,
+`fact_lines` as text, and `pct.plots.plot_card` draws the samples.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SHOWN = ("x", "y", "psi", "yaw", "course", "v", "vx", "vy", "beta", "psi_dot", "
 
 
 class Summary(NamedTuple):
-    """What a card needs of one recording.
+    """The part of a card that comes from one recording.
 
     Attributes:
         samples: every so many rows, see `Drives`.
@@ -49,12 +49,12 @@ class Summary(NamedTuple):
 
 
 class Drives(NamedTuple):
-    """What was found in the recordings of a dataset.
+    """Samples and sums of the recordings of a dataset.
 
     Attributes:
         samples: every so many rows of ``x``, ``y``, ``v``, ``beta``, ``delta``, ``psi_dot`` and the
             accelerations along and across the vehicle, ``ax`` and ``ay``, (K,) each; NaN where a recording
-            does not tell of one, without those that none tells of. Beside them the number of the
+            does not show one, without those that no recording shows. Beside them the number of the
             ``recording`` and the ``seconds`` that a row stands for.
         recordings: sums over all rows of each.
         channels: unit and origin by name.
@@ -66,12 +66,12 @@ class Drives(NamedTuple):
 
 
 def collect(trajectories: Iterable[Trajectory]) -> Drives:
-    """Go through the recordings of a dataset, of which there is at least one."""
+    """Read the recordings of a dataset, at least one."""
     return put_together(map(summarise, trajectories))
 
 
 def summarise(trajectory: Trajectory, most: int | None = None) -> Summary:
-    """What a card needs of one recording.
+    """The part of a card that comes from one recording.
 
     Args:
         trajectory: the recording.
@@ -90,7 +90,7 @@ def summarise(trajectory: Trajectory, most: int | None = None) -> Summary:
 
 
 def put_together(summaries: Iterable[Summary]) -> Drives:
-    """What was found in all recordings, of which there is at least one."""
+    """The summaries of all recordings, at least one, put together."""
     recordings: list[Mapping[str, float]] = []
     channels: dict[str, tuple[str, str]] = {}
     batches: list[dict[str, Column]] = []
@@ -156,7 +156,7 @@ def _columns(trajectory: Trajectory) -> dict[str, Column]:
         return unknown if derived is None else derived
 
     columns = {name: column(name) for name in ("x", "y", "v", "beta", "delta", "psi_dot")}
-    # Where nothing tells of the slip, the vehicle goes where it points.
+    # Without a slip angle the vehicle moves where it points.
     slip = np.nan_to_num(columns["beta"])
     vx, vy = columns["v"] * np.cos(slip), columns["v"] * np.sin(slip)
     turn = _parabola(columns["psi_dot"], dt, 0)

@@ -1,4 +1,4 @@
-"""How long a vehicle takes to answer its commands."""
+"""Delay of a vehicle's response to its commands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ERROR = 0.05
 # Rows that are enough for an estimate, and the least.
 ROWS = 200_000
 LEAST_SPANS = 20
-# What the vehicle answers with the rate of its speed; the steering angle with the yaw rate.
+# Commands whose response is the rate of the speed; that of the steering angle is the yaw rate.
 DRIVING = ("accel", "drive", "throttle", "brake")
 
 
@@ -29,7 +29,7 @@ class Delay(NamedTuple):
 
 
 def response_delays(trajectories: Sequence[Trajectory]) -> dict[str, Delay]:
-    """By channel, how much later the vehicle answers than the channel says.
+    """Delay of the vehicle's response by commanded channel.
 
     For a command the delay is that of the actuator and the vehicle together: the tyres need time as well.
 

@@ -82,7 +82,7 @@ class Stored(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Imported:
-    """What became of a log file.
+    """The outcome of one log file.
 
     Attributes:
         file: the path, for messages.
@@ -132,12 +132,12 @@ def import_file(
         name: what its recordings are called, unique within the dataset.
         signals: its map.
         settings: see there.
-        folder: for its recordings alone, made anew.
+        folder: for its recordings alone; an old one is replaced.
         samples: of each recording that are kept for the card; see `summarise`.
         meanwhile: is called with the part and summary of all recordings while the last ones are hashed.
 
     Returns:
-        What became of it; a file that cannot be used is told of in ``error``.
+        The outcome; ``error`` says why a file cannot be used.
     """
     # A process that was killed may have begun it.
     shutil.rmtree(folder, ignore_errors=True)
@@ -182,7 +182,7 @@ def _import(
     samples: int | None,
     meanwhile: Meanwhile | None,
 ) -> Imported:
-    # What is wrong is cut out and told of, whatever the map asks of those who train on the logs directly.
+    # Faults are cut out and counted, also where the map has them refused in training on the logs directly.
     signals = dataclasses.replace(signals, faults="cut")
     with ThreadPoolExecutor(1) as beside, ThreadPoolExecutor(1) as writing:
         raw, signals = read_columns(path, signals)
@@ -286,7 +286,7 @@ def _prepared(drive: Trajectory, settings: Settings) -> Trajectory:
 
 
 def _split(drive: Trajectory, crossings: Callable[[], list[int]], settings: Settings) -> list[Segment]:
-    """Parts of a drive; where whole recordings are dealt out, all of it."""
+    """Parts of a drive: all of it where whole recordings are held out."""
     gap = round(settings.split_gap / drive.dt)
     shares = {"val": settings.val, "test": settings.test}
     if settings.split == "lap" and len(crossings()) > 2:

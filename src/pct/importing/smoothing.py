@@ -1,6 +1,6 @@
 """Smooth kinematics of a recording: what the log lacks by differentiation, or its motion by a smoother.
 
-`smooth` does either. The smoother, `kalman`, reads every channel that tells of the motion, each as
+`smooth` does either. The smoother, `kalman`, reads every channel that measures the motion, each as
 noisy as the recording shows it to be.
 """
 
@@ -50,7 +50,7 @@ def smooth(trajectory: Trajectory, method: str) -> Trajectory:
         trajectory: its delays removed.
         method: ``savgol`` adds the channels that the log lacks, differentiated by a local parabola, and
             leaves those that it has. ``rts`` puts estimates in place of pose, velocities and yaw rate, as far
-            as the log tells of them, and of ``v`` and ``beta``, and adds ``accel``. Commands stay, and so
+            as the log shows them, and of ``v`` and ``beta``, and adds ``accel``. Commands stay, and so
             does an ``accel`` that was logged. The added ``accel`` and ``delta_dot`` are means over the step
             that begins at their row.
 
@@ -153,7 +153,7 @@ def find_sensors(trajectory: Trajectory) -> Sensors:
 
 
 def _rough_states(read: Mapping[str, Column], dt: float) -> Float[np.ndarray, "N 9"]:
-    """States by differentiation; zero where nothing tells of them."""
+    """States by differentiation; zero where no channel shows them."""
     rows = len(next(iter(read.values())))
     rough = np.zeros((rows, len(STATES)))
     for i, name in enumerate(STATES[:6]):

@@ -60,7 +60,7 @@ def find_steering(log: Log) -> list[Line]:
                         "delta",
                         name,
                         "low",
-                        "so called; too little to compare it with",
+                        "matches by name; too little motion to compare it with",
                         {} if stated else unless("unit", unit, "rad"),
                     ),
                 )
@@ -74,7 +74,7 @@ def find_steering(log: Log) -> list[Line]:
         keys = (
             {} if unit == ("deg" if stated in DEGREES else stated) else unless("unit", unit, stated or "rad")
         )
-        goes = "goes" if abs(like.correlation) > 0.5 else "does not go"
+        goes = "correlates" if abs(like.correlation) > 0.5 else "does not correlate"
         reason = (
             f"{called_so(bool(named))}; {goes} with the curvature of the path (correlation "
             f"{abs(like.correlation):.2f}), which makes a wheelbase of {base:.3g} m"
@@ -128,12 +128,12 @@ def find_drives(log: Log, lines: Mapping[str, Line]) -> list[Line]:
                     f'[channels.{channel}] unit = "1/80"'
                 )
             elif felt < FELT:
-                log.notes.append(f"{name}: so called, but the speed does not follow it: left out")
+                log.notes.append(f"{name}: matches by name, but the speed does not follow it: left out")
             elif felt > best:
                 best = felt
                 keys = {**unless("unit", unit, "1"), **({"origin": "command"} if is_command(name) else {})}
                 slower = "slower" if way < 0 else "faster"
-                reason = f"so called; the vehicle gets {slower} with it (correlation {felt:.2f})"
+                reason = f"matches by name; the vehicle gets {slower} with it (correlation {felt:.2f})"
                 drives[channel] = Line(channel, name, "high" if felt > PLAIN else "medium", reason, keys)
     if {"throttle", "brake"} <= set(drives):
         drives.pop("drive", None)
@@ -168,9 +168,8 @@ def find_wheels(log: Log) -> list[Line]:
             continue
         whole = axle.endswith("axle")
         channel = f"omega_{axle[0]}"
-        reason = (
-            f"so called; goes with the speed of the positions, on a radius of {1 / abs(like.ratio):.3g} m"
-        )
+        radius = f"{1 / abs(like.ratio):.3g} m"
+        reason = f"matches by name; correlates with the speed of the positions, on a radius of {radius}"
         reason += "" if whole else "; one wheel of the axle, which differs from both in curves"
         keys: dict[str, str | int | float] = {**unless("unit", unit, log.units.get(name) or "rad/s")}
         if like.ratio < 0:

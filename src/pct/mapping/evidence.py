@@ -1,4 +1,4 @@
-"""What columns of a drive say of each other: directions, ratios and lags, over short windows.
+"""How columns of a drive relate: directions, ratios and lags over short windows.
 
 A window is `SPAN` seconds long: noise hides in neither a change over it nor a mean. All figures are medians
 or come from rows where much happens, so that glitches and standstill do not decide.

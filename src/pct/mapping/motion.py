@@ -56,7 +56,7 @@ def _wheel_speed(log: Log) -> Line | None:
         line = compared(log, "vx", name, log.speed, called=True)
         if line is not None and line.sure != "low" and best is None:
             reason = f"the speed of one wheel, which differs from the vehicle's in curves; {line.reason}"
-            best = dataclasses.replace(line, sure="medium", reason=reason.replace("so called; ", ""))
+            best = dataclasses.replace(line, sure="medium", reason=reason.replace("matches by name; ", ""))
     return best
 
 
@@ -134,7 +134,7 @@ def find_accelerations(log: Log, lines: Mapping[str, Line]) -> list[Line]:
             like = w.compare(w.means(log.sound(name)), np.where(log.moving, reference, np.nan), log.moving)
             line = compared(log, channel, name, reference, called=True, near=NEAR_ACCELERATION)
             if line is None or like is None or abs(like.correlation) < CONFIRMED:
-                log.notes.append(f"{name}: so called, but it does not show {said_of(channel)}: left out")
+                log.notes.append(f"{name}: matches by name, but not {said_of(channel)}: left out")
                 continue
             # Which part of a lag is the sideways velocity's is hard to tell.
             line = without_delay(line)

@@ -1,4 +1,4 @@
-"""What a column's name says of it."""
+"""The channel, unit and axle that a column name indicates."""
 
 from __future__ import annotations
 

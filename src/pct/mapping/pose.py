@@ -65,26 +65,24 @@ def find_pose(path: Path, log: Log) -> list[Line]:
             )
         pair = pairs[0]
         lines = [
-            _position(log, name, column, "medium", "so called")
+            _position(log, name, column, "medium", "matches by name")
             for name, column in zip("xy", pair, strict=True)
         ]
         if headings:
-            reason = "so called, but it does not point where the positions go"
+            reason = "matches by name, but it does not point along the path"
             lines.append(Line("psi", headings[0], "low", reason, stated_unit(log, headings[0], "rad")))
         return lines
     rank, pair, name, unit, side, offset = best
     quarter = round(offset / (math.pi / 2)) * 90
     sure = "high" if rank > 0.9 and called and abs(offset - math.radians(quarter)) < 0.3 else "medium"
-    where = f"{called_so(called)}; '{name}' points where they go (concentration {rank:.2f})"
+    where = f"{called_so(called)}; '{name}' points along the path (concentration {rank:.2f})"
     lines = [_position(log, channel, column, sure, where) for channel, column in zip("xy", pair, strict=True)]
     keys = written(log.units, name, unit, "rad")
     if side == -1:
         keys["sign"] = -1
     if quarter:
         keys["offset"] = side * (float(quarter) if unit == "deg" else round(math.radians(quarter), 6))
-    reason = (
-        f"{called_so(bool(headings))}; points where the positions go (concentration {rank:.2f}) in {unit}"
-    )
+    reason = f"{called_so(bool(headings))}; points along the path (concentration {rank:.2f}) in {unit}"
     reason += f", counted the other way round from {quarter} deg" if side == -1 else ""
     reason, sure = beside(log, name, unit, reason, sure if headings else "medium")
     return [*lines, Line("psi", name, sure, reason, keys)]
@@ -159,6 +157,6 @@ def with_course(log: Log, lines: dict[str, Line]) -> dict[str, Line]:
         f"positions (median) and {as_heading:.3f} rad once the slip angle is taken off",
     )
     if lines["vy"].sure == "low":
-        reason = "so called; the direction of travel and the positions cannot tell"
+        reason = "matches by name; the direction of travel and the positions cannot tell"
         lines["vy"] = dataclasses.replace(lines["vy"], sure="medium", reason=reason)
     return {line.channel: line for line in lines.values()}

@@ -1,4 +1,4 @@
-"""What a proposed map holds, and how it is written down."""
+"""A proposed map and its text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The proposal itself: the time first, then the pose, then each channel that can be compared with it."""
+"""Proposes a map: the time first, then the pose, then each channel that can be compared with it."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _time(path: Path, raw: RawLog) -> Line:
     fitting = [unit for unit, scale in TIME_UNITS.items() if STEPS[0] <= usual * scale <= STEPS[1]]
     unit = stated if stated in fitting else (fitting or ["s"])[0]
     sure = "high" if called and unit in fitting else "medium" if called or unit in fitting else "low"
-    reason = f"{called_so(called)}; goes on in steps of about {usual * TIME_UNITS[unit]:.4g} s"
+    reason = f"{called_so(called)}; increases in steps of about {usual * TIME_UNITS[unit]:.4g} s"
     return Line("time", name, sure, reason, written(raw.units, name, unit, "s"))
 
 

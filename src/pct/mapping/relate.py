@@ -1,4 +1,4 @@
-"""How a column relates to what the motion says of it, as a line of a map: unit, sign, delay and surety."""
+"""A column beside the motion, as a line of a map: unit, sign, delay and confidence."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def compared(
         if not called:
             return None
         reason = (
-            f"so called; too little in common with {means_what}"
+            f"matches by name; little correlation with {means_what}"
             if like
-            else "so called; nothing to compare it with"
+            else "matches by name; nothing to compare it with"
         )
         return Line(channel, name, "low" if like else "medium", reason, stated_unit(log, name, si))
     if not called and not (abs(like.correlation) > 0.9 and 1 / NEAR < like.ratio < NEAR):
@@ -148,5 +148,5 @@ def unless(key: str, value: str, usual: str) -> dict[str, str | int | float]:
 
 
 def called_so(called: bool) -> str:
-    """Whether a column was found by its name, in words."""
-    return "so called" if called else "not by its name"
+    """How a column was matched, in words."""
+    return "matches by name" if called else "matches by its values, not by its name"

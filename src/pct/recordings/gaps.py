@@ -124,8 +124,6 @@ def find_pieces(
     breaks = np.flatnonzero(~going)
     if not going.any():
         return None
-    mean = float(steps[(steps > 0) & (steps <= gap * usual)].mean())
-    whole = round(mean, 3)
     return Pieces(
         rows=[
             slice(int(piece[0]), int(piece[-1]) + 1) if _together(piece) else piece
@@ -133,9 +131,21 @@ def find_pieces(
             if len(piece) > 1
         ],
         breaks=[(int(sound[at]), int(sound[at + 1])) for at in breaks],
-        step=whole if whole > 0 and abs(mean - whole) < WHOLE_MS * whole else mean,
+        step=usual_step(steps[steps > 0], gap),
         strayed=count - len(sound),
     )
+
+
+def usual_step(steps: Sampled, gap: float) -> float:
+    """Mean of the steps that are no gap, in s; a whole millisecond where it is close to one.
+
+    Args:
+        steps: above 0 s.
+        gap: a step of more than this many median ones is a gap.
+    """
+    mean = float(steps[steps <= gap * np.median(steps)].mean())
+    whole = round(mean, 3)
+    return whole if whole > 0 and abs(mean - whole) < WHOLE_MS * whole else mean
 
 
 def make_grid(time: Column, step: float, *, first: float, last: float) -> Sampled:

@@ -1,4 +1,4 @@
-"""What the driver of a simulation wants: random manoeuvres, one after another."""
+"""Random manoeuvres for the driver of a simulation, one after another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the recordings of a simulation drive on."""
+"""Roads of a simulation: friction, roughness and temperature."""
 
 from __future__ import annotations
 

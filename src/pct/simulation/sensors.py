@@ -1,4 +1,4 @@
-"""What the sensors of a simulated car show."""
+"""Readings of the sensors of a simulated car."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""State context of a window: what the network reads of the rows before it, in forms that do not move.
+"""State context of a window: features of the rows before it that do not depend on the place.
 
-`means_of` tells how each channel differed, in the mean, in each quarter of the history; `steps_of` tells how
+`means_of` gives how each channel differed, in the mean, in each quarter of the history; `steps_of` gives how
 each changed from row to row, for a network that reads a sequence.
 """
 

@@ -1,6 +1,6 @@
 """Sound splits: which rows train and which are held out. No row is ever in a window of either part.
 
-Neighbouring windows share most of their rows, so windows must not be shuffled and dealt out. Rows are:
+Neighbouring windows share most of their rows, so windows must not be split at random. Held-out rows are
 whole recordings where there are enough of them, else the last part of each recording, behind a gap.
 """
 

@@ -1,4 +1,4 @@
-"""What a reader of a log format gives: named raw columns, and how its rows are called in messages."""
+"""The result of a reader of a log format: raw columns by name, and what its rows are called in messages."""
 
 from __future__ import annotations
 
