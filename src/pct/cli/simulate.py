@@ -114,7 +114,7 @@ def _print(args: SimulateConfig, spec: ModelSpec, recordings: Sequence[Trajector
     held = [
         next((text for text in args.set if text.startswith(f"{name}=")), name)
         for name in spec.param_keys
-        if name.startswith("C_S") and name not in varied
+        if frictions and spec.parameter(name).role == "stiffness" and name not in varied
     ]
     vehicle = f" --vehicle {args.vehicle}" if args.vehicle else ""
     fixed = f" --fixed {' '.join(held)}" if held else ""

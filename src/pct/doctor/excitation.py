@@ -121,7 +121,7 @@ def excitation(recording: Recording, model: str = "singletrack") -> list[Finding
                 ),
                 channels=("psi_dot", "v"),
                 confidence=confidence(LOADED, high),
-                fix="drive curves near the grip at several speeds; or hold these parameters (--fixed)",
+                fix="drive curves near the grip at several speeds; or hold these parameters",
                 panels=(_histogram("lateral acceleration [m/s²]", lateral),),
                 **common,
             )
@@ -137,7 +137,7 @@ def excitation(recording: Recording, model: str = "singletrack") -> list[Finding
                 ),
                 channels=("psi_dot", "v"),
                 confidence=confidence(BENT, high),
-                fix="drive nearer to the grip, or hold the shape of the tyre (--fixed)",
+                fix="drive nearer to the grip, or hold the shape of the tyre",
                 panels=(_histogram("lateral acceleration [m/s²]", lateral),),
                 **common,
             )

@@ -185,7 +185,7 @@ def smoothstep(s: Array, xp: Any) -> Array:
 TYRES_AND_MASS = (
     Parameter(
         "mu", r"\mu", "1", 0.1, 1.6, 1.0489,
-        "friction; side forces depend on mu C_Sf and mu C_Sr only, so it is found where both are held",
+        "friction; side forces depend on mu C_Sf and mu C_Sr only, so it is identified where both are held",
         role="peak",
     ),
     Parameter(

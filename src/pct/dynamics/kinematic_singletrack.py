@@ -32,7 +32,7 @@ KINEMATIC_SINGLETRACK = register_model_spec(
         "kinematic-singletrack",
         states=channels.SINGLE_TRACK_STATES[:5],
         controls=channels.STEERING_AND_DRIVE,
-        # The only parameters that shape its path, so they are what a network can answer with.
+        # The only parameters that shape its path, so they are what a network can predict.
         parameters=(
             *(dataclasses.replace(row, scope="context") for row in bicycle.GEOMETRY),
             *LIMITS,

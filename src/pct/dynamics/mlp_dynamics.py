@@ -3,7 +3,7 @@
     z = scaled [delta, v, psi_dot, beta, delta_dot, accel]
     rates of [v, psi_dot, beta] = rolling + alpha (W2 tanh(W1 z + b1) + b2)
 
-The network's weights are themselves parameters that the parameter network answers with. It starts at
+The network's weights are themselves parameters that the parameter network predicts. It starts at
 W2 = 0 and b2 = 0, the rolling car, with gradients to W2 and b2. For another hidden size, patch the spec:
 
     dataclasses.replace(
@@ -99,7 +99,7 @@ def _parameters(hidden_size: int) -> tuple[Parameter, ...]:
     # Corrections in m/s^2, rad/s^2 and rad/s that one hidden unit may contribute.
     reach = np.array([5.0, 20.0, 5.0])
     reach_of_weights = np.repeat(reach[:, None], hidden_size, axis=1)
-    # Mirrored, the network reads and answers with the odd channels negated.
+    # Mirrored, inputs and outputs of the network have the odd channels negated.
     odd_in = np.array([channel.odd for channel in INPUTS])
     odd_out = np.array([channel.odd for channel in OUTPUTS])
 

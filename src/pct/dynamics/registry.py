@@ -81,11 +81,11 @@ def load_model_file(path: str | Path) -> ModelSpec:
         ) from error
     registered = [spec for name, spec in MODEL_SPECS.items() if name not in before]
     own = [v for v in vars(module).values() if isinstance(v, ModelSpec) and v not in MODEL_SPECS.values()]
-    found = registered or list({id(spec): spec for spec in own}.values())
-    if len(found) != 1:
-        names = ", ".join(spec.name for spec in found) or "none"
+    defined = registered or list({id(spec): spec for spec in own}.values())
+    if len(defined) != 1:
+        names = ", ".join(spec.name for spec in defined) or "none"
         raise UsageError(f"`model={path}`: expected a file that defines one model, found {names}")
-    (spec,) = found
+    (spec,) = defined
     if not registered:
         if spec.name in MODEL_SPECS:
             raise UsageError(f"`model={path}`: a model named '{spec.name}' is already registered: rename it")

@@ -1,7 +1,7 @@
 """Roles of parameters: how each shows in driving, and which manoeuvre identifies it.
 
 A row of a model's table names its role, `pct.dynamics.core.Parameter.role`. Verdicts of a fit advise the
-manoeuvre; the doctor tells from the rest which parameters a drive cannot identify. A parameter that shows in
+manoeuvre; the doctor reads from the rest which parameters a drive cannot identify. A parameter that shows in
 a way of its own has the sentence itself for a role. One without a role gets a general sentence.
 
 References:
@@ -68,7 +68,7 @@ ROLES: Mapping[str, Role] = {
         "added.",
     ),
     "geometry": Role(
-        "Measure it on the car, and hold it; in driving, slow tight circles to both sides tell it.",
+        "Measure it on the car, and hold it; in driving, slow tight circles to both sides identify it.",
     ),
     "height": Role(
         "Brake and accelerate hard while cornering, so that load moves between the axles; else measure it.",

@@ -10,7 +10,7 @@ or backwards stay finite.
 Unhindered, a wheel's slip settles in ``I_y_w u / (R_w^2 p_kx1 F_z)``: 2 ms for a full-size car at 15 m/s, and
 a Runge-Kutta step of order 4 is stable up to 2.78 of it. ``tau_w`` is added to that time, so that the time
 steps of logs can be taken. It changes how fast the slip settles, not where. The preset `bmw-320i` has
-CommonRoad's zero: take substeps with it, or ``--fixed tau_w=0.02``.
+CommonRoad's zero: take substeps with it, or hold ``tau_w=0.02``.
 
 References:
     M. Althoff, G. Würsching, "CommonRoad: Vehicle Models", TU Munich, 2020, section 7.

@@ -193,9 +193,9 @@ def _order(spec: ModelSpec) -> Iterator[str]:
                 reference = end("rk4", STEPS[2], duration)
                 errors = [np.abs(end(name, n, duration) - reference).max(axis=1) for n in STEPS[:2]]
                 real = np.isfinite(errors[0]) & (errors[1] > ROUNDING)
-                found = np.log2(errors[0][real] / errors[1][real])
+                measured = np.log2(errors[0][real] / errors[1][real])
             # Some drives pass a corner of a limit.
-            orders.append(float(np.median(found)) if real.any() else order)
+            orders.append(float(np.median(measured)) if real.any() else order)
             if abs(orders[-1] - order) < ORDER_TOLERANCE:
                 break
         else:
@@ -303,18 +303,18 @@ def _switches(spec: ModelSpec) -> Float[np.ndarray, "N Z"]:
     return np.stack(rows)
 
 
-def _differs(spec: ModelSpec, found: Any, expected: Any, tolerance: float) -> str:
+def _differs(spec: ModelSpec, rates: Any, expected: Any, tolerance: float) -> str:
     """Where rates differ by more than rounding of the largest of their column; empty where nowhere."""
-    found, expected = np.asarray(found), np.asarray(expected)
+    rates, expected = np.asarray(rates), np.asarray(expected)
     with np.errstate(all="ignore"):
         allowed = tolerance * (1.0 + np.abs(expected).max(axis=0))
-        wrong = np.argwhere(~(np.abs(found - expected) <= allowed))
+        wrong = np.argwhere(~(np.abs(rates - expected) <= allowed))
     if not len(wrong):
         return ""
     point, channel = wrong[0]
     return (
         f"the rate of {spec.state_names[channel]}: expected {expected[point, channel]:.9g}, "
-        f"got {found[point, channel]:.9g}"
+        f"got {rates[point, channel]:.9g}"
     )
 
 

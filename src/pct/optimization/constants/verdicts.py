@@ -18,7 +18,7 @@ from pct.optimization.constants.estimate import Estimate
 from pct.optimization.constants.profile import Profile
 from pct.types import Float
 
-# A standard error above this share of the prior's: the data said next to nothing.
+# A standard error above this share of the prior's: the data hold next to nothing.
 NOT_EXCITED = 0.7
 # A standard error above this share of the value (or, near zero, of a tenth of the range) is weak.
 WEAK = 0.15
