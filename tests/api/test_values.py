@@ -116,7 +116,7 @@ def test_what_is_saved_opens_and_scores_the_same(
     np.testing.assert_allclose(*ours, rtol=1e-5)
     # In memory the training drives are known; on disk nobody says where they lie.
     assert "ridge ARX" in scores[0].result.rows
-    assert set(scores[1].result.left_out) >= {"ridge ARX"}
+    assert set(scores[1].result.missing) >= {"ridge ARX"}
     assert (scores[0].save(tmp_path / "score")).name == "report.html"
     assert isinstance(scores[0].plot(), Figure)
     with pytest.raises(DataError, match="expected a new or empty folder"):

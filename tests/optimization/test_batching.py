@@ -71,5 +71,5 @@ def test_what_lies_beyond_a_masked_horizon_may_be_anything() -> None:
 
 @pytest.mark.parametrize("steps", [0, -1])
 def test_a_horizon_of_nothing_is_refused(steps: int) -> None:
-    with pytest.raises(UsageError, match=f"--curriculum-timesteps {steps}: expected 1 step or more"):
+    with pytest.raises(UsageError, match=f"`curriculum_timesteps`: expected 1 step or more, got {steps}"):
         truncate_dataset_timesteps(windows(), steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import html
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -10,12 +11,12 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-class Shown:
+class Shown(abc.ABC):
     """A value that shows itself by what `shown` gives."""
 
+    @abc.abstractmethod
     def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:
         """Title, table and notes."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         title, frame, notes = self.shown()

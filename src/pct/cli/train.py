@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pct.cli.flags import flag_values, validate
 from pct.cli.train_config import TrainConfig, parse_args, shared_flags
-from pct.cli.train_steps import check_resumable, load_stores, resolve_start, with_folders
+from pct.cli.train_steps import check_resumable, load_stores, resolve_start, summarize, with_folders
 from pct.errors import DivergedError
 from pct.files import cache_folder
 
@@ -35,12 +35,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.cli.folders import default_results
     from pct.cli.progress import Silent, TrainingProgress
     from pct.cli.stopping import Stopping
-    from pct.evaluation.scenarios import against_defaults, generate_analysis_artifacts, save_loss_figure
+    from pct.evaluation.scenarios import save_loss_figure
     from pct.optimization.network.loop import TrainResult
-    from pct.optimization.network.training import SHOWN, choose_engine, make_learner, training_windows
+    from pct.optimization.network.training import choose_engine, make_learner, training_windows
     from pct.rollout.compiled import keep_compiled_code
     from pct.runs import checkpoint
-    from pct.runs.directory import PREDICTED, after_saving, create_run_directory, write_json
+    from pct.runs.directory import after_saving, create_run_directory
     from pct.runs.trainings import TrainingFolder, write_training
     from pct.windows.loading import data_hashes
 
@@ -123,27 +123,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             save_loss_figure(run.path, result)
         if result.failure is not None:
             raise result.failure
-        output = args.run.output or run.path / PREDICTED
-        summary = learner.summarize(trained)
-        write_json(output, summary)
-        splits = {"training": learner.sample}
-        if windows.validation is not None:
-            splits["validation"] = windows.validation.sample(SHOWN)
-        if args.run.analysis:
-            with after_saving("all plots under analysis/"):
-                for label, dataset in splits.items():
-                    generate_analysis_artifacts(
-                        label,
-                        dataset,
-                        trained,
-                        run.path / "analysis",
-                        scenarios=args.run.analysis_scenarios,
-                        chunk_size=settings.summary_chunk_size,
-                    )
-        label = list(splits)[-1]
-        comparison = against_defaults(trained, splits[label], label, chunk_size=settings.summary_chunk_size)
-        train_tables.conclude(spec, summary, comparison, run.path, output)
-        run.done({**result.facts, **comparison.facts})
+        run.done({**result.facts, **summarize(args, learner, trained, run.path)})
     except BaseException as error:
         if run is not None and run.is_open:
             end_failed(run, error, args)

@@ -1,4 +1,4 @@
-"""Steps of `pct train` that read flags: where to start, the data, and whether a run can be resumed."""
+"""Steps of `pct train` that read its flags: where to start, the data, what is resumed, what is summarised."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from pct.errors import DataError, UsageError
 if TYPE_CHECKING:
     from pct.api.cars import Car
     from pct.dynamics import ModelSpec
+    from pct.optimization.network.model import TrainedModel
+    from pct.optimization.network.training import Learner
     from pct.windows.store import WindowStore
 
 log = logging.getLogger(__name__)
@@ -128,3 +130,35 @@ def check_resumable(args: TrainConfig, hashes: dict[str, str]) -> TrainConfig:
             raise DataError(f"`resume` {run}: {message}: put it back, or pass --force")
         log.warning("%s", message)
     return saved
+
+
+def summarize(args: TrainConfig, learner: Learner, trained: TrainedModel, folder: Path) -> dict[str, Any]:
+    """Write and print what was learned, draw it, and compare it with the defaults; the comparison's facts."""
+    from pct.cli.train_tables import conclude
+    from pct.evaluation.scenarios import against_defaults, generate_analysis_artifacts
+    from pct.optimization.network.training import SHOWN
+    from pct.runs.directory import PREDICTED, after_saving, write_json
+
+    output = args.run.output or folder / PREDICTED
+    summary = learner.summarize(trained)
+    write_json(output, summary)
+    chunk_size = args.settings.summary_chunk_size
+    label, dataset = "training", learner.sample
+    splits = {label: dataset}
+    if learner.windows.validation is not None:
+        label, dataset = "validation", learner.windows.validation.sample(SHOWN)
+        splits[label] = dataset
+    if args.run.analysis:
+        with after_saving("all plots under analysis/"):
+            for split, windows in splits.items():
+                generate_analysis_artifacts(
+                    split,
+                    windows,
+                    trained,
+                    folder / "analysis",
+                    scenarios=args.run.analysis_scenarios,
+                    chunk_size=chunk_size,
+                )
+    comparison = against_defaults(trained, dataset, label, chunk_size=chunk_size)
+    conclude(learner.spec, summary, comparison, folder, output)
+    return comparison.facts

@@ -19,7 +19,7 @@ def truncate_dataset_timesteps(dataset: FeatureDataset, timesteps: int) -> Featu
         UsageError: ``timesteps`` is not positive.
     """
     if timesteps <= 0:
-        raise UsageError(f"--curriculum-timesteps {timesteps}: expected 1 step or more")
+        raise UsageError(f"`curriculum_timesteps`: expected 1 step or more, got {timesteps}")
     return dataset._replace(
         controls=dataset.controls[:, :timesteps],
         targets=dataset.targets[:, :timesteps],
