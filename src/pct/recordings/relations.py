@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -205,6 +206,13 @@ WALK = 0.2
 TOLERANCE = (1 / 3.0, 3.0)
 POSE = ("x", "y", "psi")
 
+HEADINGS = ("psi", "yaw", "course")
+TURNING, STEERING = "the rate of the heading", "the rate of 'delta'"
+# Kinds of rows: those that only compare, and those that refuse a recording whose unit they show to be wrong.
+_comparison = partial(Relation, derives=False)
+_of_rate = partial(Relation, refused=TOLERANCE)
+_of_speed = partial(_of_rate, suspects=("x", "y"), quantity="the speed", least=WALK)
+
 # Of the rows of one channel, the first whose channels can be had derives it.
 RELATIONS = (
     Relation("yaw", ("psi",), lambda read, psi: psi),
@@ -215,73 +223,25 @@ RELATIONS = (
     Relation("v", ("vx", "vy"), lambda read, vx, vy: speed(vx, vy)),
     Relation("beta", ("vx", "vy"), lambda read, vx, vy: slip_angle(vx, vy)),
     Relation("drive", ("throttle", "brake"), lambda read, throttle, brake: throttle - brake),
-    Relation(
-        *("v", ("x", "y"), path_speed, PATH),
-        also=("psi",),
-        derives=False,
-        signed=False,
-        suspects=("x", "y"),
-        quantity="the speed",
-        refused=TOLERANCE,
-        least=WALK,
-    ),
-    Relation(
-        *("vx", ("x", "y"), path_speed, PATH),
-        derives=False,
-        signed=False,
-        unless=("psi", "yaw", "course"),
-        suspects=("x", "y"),
-        quantity="the speed",
-        refused=TOLERANCE,
-        least=WALK,
-    ),
-    Relation(
-        *("vx", POSE, lambda read, *pose: pose_velocity(read, *pose)[0], ALONG),
-        suspects=("x", "y"),
-        quantity="the speed",
-        refused=TOLERANCE,
-        least=WALK,
-    ),
-    Relation(
-        *(
-            "vy",
-            POSE,
-            lambda read, *pose: pose_velocity(read, *pose)[1],
-            "the sideways speed of the positions",
-        ),
-    ),
-    Relation(
-        *("psi_dot", ("psi",), _rate_of_angle, "the rate of the heading"),
-        suspects=("psi",),
-        quantity="the yaw rate",
-        refused=TOLERANCE,
-    ),
-    Relation(
+    _of_speed("v", ("x", "y"), path_speed, PATH, also=("psi",), derives=False, signed=False),
+    _of_speed("vx", ("x", "y"), path_speed, PATH, unless=HEADINGS, derives=False, signed=False),
+    _of_speed("vx", POSE, lambda read, *pose: pose_velocity(read, *pose)[0], ALONG),
+    Relation("vy", POSE, lambda read, *pose: pose_velocity(read, *pose)[1], ACROSS),
+    _of_rate("psi_dot", ("psi",), _rate_of_angle, TURNING, suspects=("psi",), quantity="the yaw rate"),
+    _of_rate("delta_dot", ("delta",), _rate, STEERING, suspects=("delta",), quantity="the steering rate"),
+    _of_rate("accel", ("v",), _rate, SPEED_RATE),
+    _comparison("accel", ("vx",), _rate, "the rate of 'vx'"),
+    _comparison("ax", ("vx",), _forward, SPEED_RATE, also=("vy", "psi_dot"), logged=True),
+    _comparison("ax", ("v",), _forward, SPEED_RATE, also=("vy", "psi_dot"), logged=True, unless=("vx",)),
+    _comparison("ay", ("v", "psi_dot"), _sideways, SIDEWAYS, also=("vy",)),
+    # Speed times steering angle over yaw rate is the wheelbase.
+    _comparison(
         *("delta", ("psi_dot", "v"), lambda read, psi_dot, v: read.mean(psi_dot), "the yaw rate"),
-        derives=False,
-        # Speed times steering angle over yaw rate is the wheelbase.
         left=lambda read, delta, psi_dot, v: read.mean(delta * v),
         ratio="a wheelbase in m",
         refused=WHEELBASES,
         explained=WHEELBASES,
     ),
-    Relation(
-        *("delta_dot", ("delta",), _rate, "the rate of 'delta'"),
-        suspects=("delta",),
-        quantity="the steering rate",
-        refused=TOLERANCE,
-    ),
-    Relation("accel", ("v",), _rate, SPEED_RATE, refused=TOLERANCE),
-    Relation("accel", ("vx",), _rate, "the rate of 'vx'", derives=False),
-    Relation("ax", ("vx",), _forward, SPEED_RATE, also=("vy", "psi_dot"), derives=False, logged=True),
-    Relation(
-        *("ax", ("v",), _forward, SPEED_RATE),
-        also=("vy", "psi_dot"),
-        derives=False,
-        logged=True,
-        unless=("vx",),
-    ),
-    Relation("ay", ("v", "psi_dot"), _sideways, SIDEWAYS, also=("vy",), derives=False),
 )
 
 
