@@ -223,12 +223,12 @@ def time_constant(pairs: Sequence[Pair], dt: float, agreed: Agreement, decisive:
     from scipy.signal import lfilter
 
     keep = [np.ones(len(a), bool) for a, _ in pairs]
-    best, found = abs(correlation), 0.0
+    best, best_constant = abs(correlation), 0.0
     for constant in np.geomspace(0.5 * dt, LONGEST_LAG, 40):
         pole = np.exp(-dt / constant)
         filtered = [(a, lfilter([1 - pole], [1, -pole], b - b[0])) for a, b in pairs]
         likeness = abs(_correlation(filtered, keep, 0))
         if likeness > best:
-            best, found = likeness, float(constant)
+            best, best_constant = likeness, float(constant)
     gained = improvement(1 - correlation**2, 1 - best**2, rows)
-    return found if gained > decisive and found < LONGEST_LAG else 0.0
+    return best_constant if gained > decisive and best_constant < LONGEST_LAG else 0.0

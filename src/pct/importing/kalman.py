@@ -94,10 +94,10 @@ def fit_noise(sensors: Sensors, dt: float) -> Sensors:
 
     count = len(sensors.names)
     bounds = [WALKS] * 3 + [FACTORS] * count
-    found = minimize(
+    optimum = minimize(
         cost, np.zeros(3 + count), jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-5}
     )
-    return scaled(found.x)
+    return scaled(optimum.x)
 
 
 class Forwards(NamedTuple):

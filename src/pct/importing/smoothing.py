@@ -124,15 +124,15 @@ def find_sensors(trajectory: Trajectory) -> Sensors:
     }
     # Nothing is differentiated here: positions are not to be read again as velocities.
     inner = {name: column for name, column in logged.items() if name not in ("x", "y")}
-    found = {name: derive(name, inner, dt) for name in ("psi", "vx", "vy")}
-    found["psi_dot"] = logged.get("psi_dot")
-    if found["psi"] is not None:
-        found["psi"] = np.unwrap(found["psi"])
+    columns = {name: derive(name, inner, dt) for name in ("psi", "vx", "vy")}
+    columns["psi_dot"] = logged.get("psi_dot")
+    if columns["psi"] is not None:
+        columns["psi"] = np.unwrap(columns["psi"])
         if {"x", "y"} <= set(logged):
-            found |= {"x": logged["x"], "y": logged["y"]}
-    if found["vx"] is None:
-        found["v"] = logged.get("v")
-    read = {name: column for name, column in found.items() if column is not None}
+            columns |= {"x": logged["x"], "y": logged["y"]}
+    if columns["vx"] is None:
+        columns["v"] = logged.get("v")
+    read = {name: column for name, column in columns.items() if column is not None}
     if not {"x", "psi"} <= set(read) and not {"vx", "vy"} <= set(read):
         raise DataError(
             f"{trajectory.name}: expected x, y and a heading, or vx and vy, to smooth the motion; the log "
@@ -174,12 +174,12 @@ def _sound_accelerometers(
     }
     sound = {}
     for name in implied.keys() & logged.keys():
-        found = agreement([(logged[name], implied[name])], dt)
+        agreed = agreement([(logged[name], implied[name])], dt)
         if (
-            found is not None
-            and found.correlation > LIKENESS
-            and 1 / GAIN < found.gain < GAIN
-            and abs(found.lag) < dt
+            agreed is not None
+            and agreed.correlation > LIKENESS
+            and 1 / GAIN < agreed.gain < GAIN
+            and abs(agreed.lag) < dt
         ):
             sound[name] = logged[name] - np.median(logged[name] - implied[name])
     return dict(sorted(sound.items()))

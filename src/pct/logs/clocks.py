@@ -59,9 +59,9 @@ def on_one_clock(
     first, last = max(span[0] for span in spans.values()), min(span[1] for span in spans.values())
     covered = ~((time < first) | (time > last))
     if not first <= last or not covered.any():
-        found = ", ".join(f"'{clock}' from {span[0]:.9g} to {span[1]:.9g}" for clock, span in spans.items())
+        ranges = ", ".join(f"'{clock}' from {span[0]:.9g} to {span[1]:.9g}" for clock, span in spans.items())
         raise DataError(
-            f"{path}: expected clocks that overlap, found {found}: does one count from another start?"
+            f"{path}: expected clocks that overlap, found {ranges}: does one count from another start?"
         )
     time = time[covered]
     for clock in sorted(others):
@@ -139,7 +139,7 @@ def _at(rows: AnyColumn, time: AnyColumn, values: AnyColumn, reading: Reading, f
     step = time[after] - time[before]
     share = np.where(step > 0, (rows - time[before]) / np.where(step > 0, step, 1.0), 0.0)
     between = share > 0
-    found = np.where(between, values[before] + share * (values[after] - values[before]), values[before])
-    found = np.where(between & (step > far), np.nan, found)
-    found = np.where(between & reading.faulty[after], values[after], found)
-    return np.where(reading.faulty[before], values[before], found)
+    resampled = np.where(between, values[before] + share * (values[after] - values[before]), values[before])
+    resampled = np.where(between & (step > far), np.nan, resampled)
+    resampled = np.where(between & reading.faulty[after], values[after], resampled)
+    return np.where(reading.faulty[before], values[before], resampled)

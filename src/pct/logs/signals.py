@@ -170,30 +170,30 @@ def _make_map(path: Path, content: dict[str, Any]) -> SignalMap:
     )
 
 
-def find_map(folder: Path, given: str | None) -> SignalMap:
+def find_map(folder: Path, choice: str | None) -> SignalMap:
     """The map of a folder of logs.
 
     Args:
-        folder: with a ``signals.toml``, if none is given.
-        given: another ``signals.toml``, or the name of a preset.
+        folder: with a ``signals.toml``, if none is chosen.
+        choice: another ``signals.toml``, or the name of a preset.
 
     Raises:
         DataError: there is none, or it cannot be used.
     """
-    if given is None:
+    if choice is None:
         if not (folder / MAP).is_file():
             raise DataError(
                 f"{folder}: expected {MAP} beside the logs, found none: pass `map` with a file or a preset "
                 f"({', '.join(presets())}), or let `pct data map` propose one"
             )
         return read_map(folder / MAP)
-    if given in presets():
-        return _make_map(folder / MAP, {"preset": given})
-    if not Path(given).is_file():
+    if choice in presets():
+        return _make_map(folder / MAP, {"preset": choice})
+    if not Path(choice).is_file():
         raise DataError(
-            f"`map={given}`: expected a {MAP} or a preset, found neither. Presets: {', '.join(presets())}"
+            f"`map={choice}`: expected a {MAP} or a preset, found neither. Presets: {', '.join(presets())}"
         )
-    return read_map(Path(given))
+    return read_map(Path(choice))
 
 
 def with_units(path: Path, signals: SignalMap, units: Mapping[str, str]) -> SignalMap:
@@ -322,5 +322,5 @@ def _known_keys(path: Path, table: Mapping[str, Any], known: Iterable[str], pref
 def _expect(path: Path, key: str, value: Any, kind: type | tuple[type, ...], words: str) -> None:
     # In Python a truth value is an integer; in a map it is a mistake.
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        found = "nothing" if value is None else repr(value)
-        raise DataError(f"{path}: expected {key} to be {words}, found {found}")
+        shown = "nothing" if value is None else repr(value)
+        raise DataError(f"{path}: expected {key} to be {words}, found {shown}")

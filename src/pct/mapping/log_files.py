@@ -25,12 +25,12 @@ class LogFile(NamedTuple):
     signals: SignalMap
 
 
-def find_logs(places: Sequence[Path], given: str | None) -> tuple[list[LogFile], str]:
+def find_logs(places: Sequence[Path], map_name: str | None) -> tuple[list[LogFile], str]:
     """The logs at some places, in the order of their names.
 
     Args:
         places: log files; folders of logs, searched with the folders inside them.
-        given: a ``signals.toml``, the name of a preset, or ``auto`` for a proposal made from the largest
+        map_name: a ``signals.toml``, the name of a preset, or ``auto`` for a proposal made from the largest
             file; else the ``signals.toml`` beside each file, or in a folder above it up to the place.
 
     Returns:
@@ -39,14 +39,14 @@ def find_logs(places: Sequence[Path], given: str | None) -> tuple[list[LogFile],
     Raises:
         DataError: a place or map is missing, or there is no log.
     """
-    shared = None if given in (None, AUTO) else find_map(Path(), given)
+    shared = None if map_name in (None, AUTO) else find_map(Path(), map_name)
     maps: dict[Path, SignalMap] = {}
     maps_by_log: dict[Path, SignalMap | None] = {}
     for place in places:
         if not place.exists():
             raise DataError(f"{place}: expected a log or a folder of logs, found nothing: check the path")
         for path in [place] if is_log(place) else _logs_in(place):
-            above = None if given else _map_above(path, place)
+            above = None if map_name else _map_above(path, place)
             if above is not None and above not in maps:
                 maps[above] = read_map(above)
             signals = shared if above is None else maps[above]
@@ -59,7 +59,7 @@ def find_logs(places: Sequence[Path], given: str | None) -> tuple[list[LogFile],
             "check the path"
         )
     proposal = ""
-    if given == AUTO:
+    if map_name == AUTO:
         largest = max(maps_by_log, key=size_of)
         proposal = propose(largest, read_log(largest, None, {})).to_toml()
         maps_by_log = dict.fromkeys(maps_by_log, _parsed(proposal))

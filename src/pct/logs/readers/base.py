@@ -73,10 +73,10 @@ def columns_from_arrays(
         columns: dict[str, AnyColumn] = {}
         size = 0
         for key in keys:
-            found = dict(_signals(key, known(key)))
-            size += sum(column.nbytes for column in found.values())
+            signals = dict(_signals(key, known(key)))
+            size += sum(column.nbytes for column in signals.values())
             check_size(path, size)
-            columns |= found
+            columns |= signals
     else:
         columns = {name: _column(path, name, known, keys) for name in names}
     longest = max((len(column) for column in columns.values()), default=0)
@@ -85,9 +85,9 @@ def columns_from_arrays(
 
 def missing_column(path: Path, name: str, names: Sequence[str], most: int = 30) -> DataError:
     """The error for a column that the file does not have."""
-    found = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    listed = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
     return DataError(
-        f"{path}: expected column '{name}', found: {found or 'none'}.\n"
+        f"{path}: expected column '{name}', found: {listed or 'none'}.\n"
         "Correct the column in signals.toml, or leave the channel out if it can be derived"
     )
 
@@ -137,10 +137,10 @@ def check_package(module: str, extra: str, what: str) -> None:
         DataError: it is not installed; names the command that installs it.
     """
     try:
-        found = importlib.util.find_spec(module)
+        installed = importlib.util.find_spec(module)
     except (ModuleNotFoundError, ValueError):
-        found = None
-    if found is None:
+        installed = None
+    if installed is None:
         raise _missing_package(extra, what)
 
 

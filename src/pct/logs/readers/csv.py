@@ -160,8 +160,8 @@ def _header(path: Path, source: Path | bytes, comment: str | None, separator: st
         above.append((number, line.rstrip("\r\n")))
     else:
         what = "samples below the header" if above else "a header line and samples"
-        found = "none" if above else "an empty file"
-        raise DataError(f"{path}: expected {what}, found {found}: leave the file out")
+        problem = "none" if above else "an empty file"
+        raise DataError(f"{path}: expected {what}, found {problem}: leave the file out")
     plain = [(number, text) for number, text in above if not text.startswith("#")] or above[-1:]
     # An index without a name, or a separator at the end of each line, makes a difference of one.
     count = len(_cells(line, between))
@@ -261,14 +261,14 @@ def _read_fast(
 
 def _layout(header: Header, comment: str | None, columns: Iterable[int]) -> dict[str, Any]:
     """What polars must know of the samples; only the wanted columns are read as numbers."""
-    wanted = set(columns)
+    chosen = set(columns)
     return {
         "has_header": False,
         "skip_lines": header.line,
         "separator": header.separator,
         "decimal_comma": header.separator != ",",
         "comment_prefix": comment,
-        "schema": {f"{index}": pl.Float64 if index in wanted else pl.String for index in range(header.cells)},
+        "schema": {f"{index}": pl.Float64 if index in chosen else pl.String for index in range(header.cells)},
         "encoding": "utf8-lossy",
     }
 
@@ -285,8 +285,8 @@ def _spooled(
 ) -> RawLog:
     """The columns of a large file, read in parts and kept in files."""
     values = Spool()
-    wanted = sorted(set(columns.values()))
-    lazy = pl.scan_csv(source, **_layout(header, comment, wanted)).select(map(str, wanted))
+    chosen = sorted(set(columns.values()))
+    lazy = pl.scan_csv(source, **_layout(header, comment, chosen)).select(map(str, chosen))
     with ThreadPoolExecutor(1) as beside:
         lines = beside.submit(_lines, source)
         try:
@@ -348,15 +348,15 @@ def _read_slowly(
 ) -> tuple[dict[str, Column], Int[np.ndarray, " N"]]:
     """The columns and the number of the line of each row, comments and blank lines left out."""
     marks = (HASH.encode(), (comment or HASH).encode())
-    kept = [
+    samples = [
         (number, line.rstrip(b"\r\n"))
         for number, line in enumerate(lines, start=first)
         if line.strip() and not line.startswith(marks)
     ]
-    rows = np.array([number for number, _ in kept], int)
+    rows = np.array([number for number, _ in samples], int)
     try:
         table = pl.read_csv(
-            b"\n".join(line for _, line in kept),
+            b"\n".join(line for _, line in samples),
             has_header=False,
             separator=header.separator,
             schema={f"{index}": pl.String for index in range(header.cells)},
@@ -365,12 +365,12 @@ def _read_slowly(
         )
     except pl.exceptions.PolarsError as error:
         counts = (
-            (number, len(_cells(line.decode(errors="replace"), header.separator))) for number, line in kept
+            (number, len(_cells(line.decode(errors="replace"), header.separator))) for number, line in samples
         )
         longer = next((f"{count} in line {number}" for number, count in counts if count > header.cells), "")
-        found = longer or f"otherwise ({str(error).splitlines()[0]})"
+        reason = longer or f"otherwise ({str(error).splitlines()[0]})"
         raise DataError(
-            f"{path}: expected {header.cells} cells in every line, found {found}: correct the line or cut it"
+            f"{path}: expected {header.cells} cells in every line, found {reason}: correct the line or cut it"
         ) from None
     if len(table) != len(rows):
         raise DataError(

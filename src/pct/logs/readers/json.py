@@ -33,7 +33,7 @@ def read_json(path: Path, names: Sequence[str] | None, options: Mapping[str, str
     try:
         content = path.read_bytes()
         lines = path.suffix.lower() == ".jsonl"
-        found = (
+        document = (
             [json.loads(line) for line in content.splitlines() if line.strip()]
             if lines
             else json.loads(content)
@@ -41,15 +41,15 @@ def read_json(path: Path, names: Sequence[str] | None, options: Mapping[str, str
     except (ValueError, RecursionError) as error:
         reason = "too many brackets" if isinstance(error, RecursionError) else error
         raise DataError(f"{path}: expected JSON, found {reason}: is the file whole?") from None
-    if isinstance(found, list) and not _is_table(found):
+    if isinstance(document, list) and not _is_table(document):
         raise DataError(
             f"{path}: expected an object of lists or a list of objects, found a list of something else"
         )
-    if not isinstance(found, list | dict):
+    if not isinstance(document, list | dict):
         raise DataError(
-            f"{path}: expected an object of lists or a list of objects, found {type(found).__name__}"
+            f"{path}: expected an object of lists or a list of objects, found {type(document).__name__}"
         )
-    return columns_from_arrays(path, names, lambda key: _look_up(found, key), _keys(path, found))
+    return columns_from_arrays(path, names, lambda key: _look_up(document, key), _keys(path, document))
 
 
 def _is_table(value: Any) -> bool:

@@ -97,16 +97,16 @@ def _read(path: Path, mdf: Any, names: Sequence[str] | None) -> RawLog:
     called = {place: name for name, place in known.items()}
     columns: dict[str, AnyColumn] = {}
     units, clocks = {}, {}
-    wanted = list(known if names is None else names)
-    for name in wanted:
+    chosen = list(known if names is None else names)
+    for name in chosen:
         if name not in known:
             raise missing_column(path, name, list(known))
     masters = [
         called[known[name][0], mdf.masters_db[known[name][0]]]
-        for name in wanted
+        for name in chosen
         if known[name][0] in mdf.masters_db
     ]
-    for name in dict.fromkeys([*wanted, *masters]):
+    for name in dict.fromkeys([*chosen, *masters]):
         group, index = known[name]
         values = _values(path, mdf, name, group, index, strict=names is not None)
         if values is None:

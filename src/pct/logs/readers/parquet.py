@@ -29,21 +29,21 @@ def read_parquet(path: Path, names: Sequence[str] | None, options: Mapping[str, 
         scan = pl.scan_parquet(path, glob=False)
         known = _numbers(dict(scan.collect_schema()))
         check_count(path, len(known))
-        wanted = [name for name, kind in known.items() if _is_number(kind)] if names is None else list(names)
-        for name in wanted:
+        chosen = [name for name, kind in known.items() if _is_number(kind)] if names is None else list(names)
+        for name in chosen:
             if name not in known:
                 raise missing_column(path, name, list(known))
             if not _is_number(known[name]):
                 raise DataError(f"{path}: expected numbers in '{name}', found {known[name]}")
         # A column of equal values takes next to nothing in the file.
         count = int(scan.select(pl.len()).collect().item())
-        check_size(path, 8 * count * len(wanted))
-        table = scan.select(_field(name, known, set(scan.collect_schema())) for name in wanted).collect()
+        check_size(path, 8 * count * len(chosen))
+        table = scan.select(_field(name, known, set(scan.collect_schema())) for name in chosen).collect()
     # Damaged files trip the library anywhere, also where it only expects what it wrote itself.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise DataError(f"{path}: expected a parquet file, found {reason}: is the file whole?") from None
-    columns = {name: _values(table[name]) for name in wanted}
+    columns = {name: _values(table[name]) for name in chosen}
     return RawLog(columns, np.arange(len(table)), "row")
 
 

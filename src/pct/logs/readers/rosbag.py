@@ -78,22 +78,22 @@ def _read(path: Path, bag: Any, names: Sequence[str] | None) -> RawLog:
     for connection in bag.connections:
         by_topic.setdefault(connection.topic, []).append(connection)
     if names is None:
-        wanted = {
+        chosen = {
             topic: _numbers(bag.typestore, topics[0].msgtype)
             for topic, topics in by_topic.items()
             if topics[0].msgtype in bag.typestore.fielddefs
         }
-        wanted = {topic: fields for topic, fields in wanted.items() if fields}
-        check_count(path, sum(map(len, wanted.values())))
+        chosen = {topic: fields for topic, fields in chosen.items() if fields}
+        check_count(path, sum(map(len, chosen.values())))
     else:
-        wanted = {}
+        chosen = {}
         for name in names:
             topic, _, field = name.partition(".")
             if topic not in by_topic:
                 raise missing_column(path, name, sorted(by_topic))
-            wanted.setdefault(topic, []).append(field)
+            chosen.setdefault(topic, []).append(field)
     columns: dict[str, AnyColumn] = {}
-    for topic, fields in wanted.items():
+    for topic, fields in chosen.items():
         values = _read_topic(path, bag, topic, by_topic[topic], fields)
         columns |= {f"{topic}.{field}": column for field, column in values.items() if len(column)}
     if not columns:
