@@ -101,3 +101,17 @@ def test_readme_shows_a_model_that_works(tmp_path: Path) -> None:
     rates = spec.dynamics_fn(x_and_u, spec.build_base_params(5), np)
     assert rates.shape == x_and_u.shape
     assert np.isfinite(rates).all()
+
+
+# Commands that files print for their reader, and flags of git.
+SPEAK_OF_FLAGS = {"importing/card_page.py", "runs/directory.py"}
+
+
+def test_messages_below_the_command_line_name_arguments() -> None:
+    """`pct.cli.flags.as_flags` turns them into flags; a notebook has none."""
+    rooms = (path for path in PACKAGE.rglob("*.py") if path.parent.name != "cli")
+    for path in rooms:
+        texts = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
+        flags = [node for node in texts if re.search(r"(^|[\s`])--[a-z]", str(node.value))]
+        if str(path.relative_to(PACKAGE)) not in SPEAK_OF_FLAGS:
+            assert not flags, f"{path}:{flags[0].lineno}: {flags[0].value!r}"

@@ -68,7 +68,7 @@ def test_logs_are_checked_mapped_and_imported(
         (lambda log: pct.check(log, fix="mended"), "`fix` repairs a folder"),
         (lambda log: pct.check(log, model="singeltrack"), "did you mean 'singletrack'"),
         (lambda log: pct.propose_map([]), "`logs`: expected one log"),
-        (lambda log: pct.import_logs(log, "car", dt=-0.1), "`dt`: expected a time step above 0 s, got -0.1"),
+        (lambda log: pct.import_logs(log, "car", dt=-0.1), "`dt`: expected a time step above 0, got -0.1"),
         (
             lambda log: pct.import_logs(log, "car", val_split=0.0),
             "`val_split`, `test_split`: expected",

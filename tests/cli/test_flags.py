@@ -12,7 +12,6 @@ import tyro
 from pct.cli.flags import (
     DataFlags,
     ModelFlags,
-    RolloutFlags,
     RunFlags,
     as_flags,
     flag_values,
@@ -22,6 +21,7 @@ from pct.cli.flags import (
 )
 from pct.cli.main import COMMANDS, choose, run
 from pct.errors import DataError, UsageError
+from pct.optimization.settings import FitSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +33,10 @@ class Config:
     car: tyro.conf.OmitArgPrefixes[ModelFlags] = dataclasses.field(
         default_factory=lambda: ModelFlags(model="unicycle")
     )
-    windows: tyro.conf.OmitArgPrefixes[RolloutFlags] = dataclasses.field(
-        default_factory=lambda: RolloutFlags(stride=1)
+    windows: tyro.conf.OmitArgPrefixes[FitSettings] = dataclasses.field(
+        default_factory=lambda: FitSettings(stride=1)
     )
+    dt: int | None = None
     place: tyro.conf.OmitArgPrefixes[RunFlags] = dataclasses.field(default_factory=RunFlags)
     speed: tuple[float, float] = (1.0, 2.0)
     at: tuple[float, ...] = ()
@@ -60,8 +61,8 @@ def test_repeating_a_list_flag_adds() -> None:
     args = parse(Config, argv, prog="x")
     assert args.at == (1.0, 2.0)
     assert args.data.dataset == ("a", "b", "c")
-    assert args.windows.dt == 10
-    assert list_flags(Config) == ("--dataset", "--fixed", "--at")
+    assert args.dt == 10
+    assert list_flags(Config) == ("--dataset", "--fixed", "--compare", "--at")
 
 
 def test_a_pair_is_no_list() -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from pct.cli.data_import import main
 from pct.errors import DataError, UsageError
-from pct.importing.file import Settings, import_file
+from pct.importing.file import import_file
+from pct.importing.settings import ImportSettings
 from pct.logs.blocks import ROWS as BLOCK
 from pct.logs.readers import csv, read_log
 from pct.mapping.log_files import find_logs
@@ -325,7 +326,7 @@ def test_the_delay_of_the_steering_is_told(tmp_path: Path) -> None:
     steering = np.roll(rate, -late) * 0.3 / SPEED
     write(tmp_path / "logs", t=t, x=x, y=y, psi=psi, v=np.full(len(t), SPEED), steering=steering)
     logs, _ = find_logs([tmp_path / "logs"], None)
-    found = import_file(*logs[0], Settings(), tmp_path / "work")
+    found = import_file(*logs[0], ImportSettings(), tmp_path / "work")
     assert found.delays["delta"].seconds == pytest.approx(late * DT, abs=0.5 * DT)
 
 
@@ -452,7 +453,7 @@ def test_whatever_the_log_holds_the_recordings_are_whole(tmp_path: Path, seed: i
         drive = {name: column[again] for name, column in drive.items()}
     path = write(tmp_path / "logs", **drive)
     (log,), _ = find_logs([path], None)
-    found = import_file(*log, Settings(shortest=0.1), tmp_path / "work")
+    found = import_file(*log, ImportSettings(shortest=0.1), tmp_path / "work")
     assert "cannot use it" not in found.error
     for stored in found.stored:
         table = pl.read_parquet(tmp_path / "work" / stored.row["file"])

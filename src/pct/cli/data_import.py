@@ -8,11 +8,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from pct.cli.flags import DebugFlags, parse
+from pct.importing.settings import ImportSettings
 
 if TYPE_CHECKING:
     from pct.api.imports import ImportedDataset
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 SHOWN = 40
 # Leaves with this where a file could not be used; the others are imported.
 SOME_FAILED = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportFlags(ImportSettings):
+    """How logs are imported."""
+
+    dt: float | None = None
+    """Time step of the dataset [hundredths of a second]. Default: that of each log."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,26 +48,7 @@ class ImportConfig:
     """The new dataset folder; an existing one is refused."""
     map: str | None = None
     """A signals.toml elsewhere, the name of a preset, or auto: what `pct data map` proposes."""
-    dt: float | None = None
-    """Time step of the dataset [hundredths of a second]. Default: that of each log."""
-    gap: float = 0.1
-    """Samples at most this far apart are bridged; recordings are cut at longer gaps [s]."""
-    spikes: bool = True
-    """Treat samples that leave their neighbours and come back as gaps."""
-    smooth: Literal["none", "savgol", "rts"] = "none"
-    """Add derived channels: by Savitzky-Golay, or from a Kalman smoother (RTS) of pose and speeds."""
-    standstill: float = 5.0
-    """Leave out longer standstills [s]; inf keeps all."""
-    shortest: float = 2.0
-    """Leave out shorter recordings [s]."""
-    split: Literal["none", "recording", "lap", "block"] = "none"
-    """Hold out whole recordings, laps, or the end of each recording."""
-    val_split: float = 0.2
-    """Share that is held out for validation [1]."""
-    test_split: float = 0.0
-    """Share that is held out for a test [1]."""
-    split_gap: float = 2.0
-    """Time between two parts of a recording that is in none [s]; at least history and horizon of training."""
+    settings: tyro.conf.OmitArgPrefixes[ImportFlags] = dataclasses.field(default_factory=ImportFlags)
     processes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Files that are imported at once. Default: one a core."""
     json: bool = False
@@ -74,23 +64,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse(ImportConfig, argv, prog="pct data import")
     from pct.api.imports import import_logs
 
+    settings = vars(args.settings)
+    if args.settings.dt is not None:
+        settings = {**settings, "dt": args.settings.dt / 100}
     with _progress_bar() as progress:
         dataset = import_logs(
             args.logs,
             args.output,
             map=args.map,
-            dt=None if args.dt is None else args.dt / 100,
-            gap=args.gap,
-            spikes=args.spikes,
-            smooth=args.smooth,
-            standstill=args.standstill,
-            shortest=args.shortest,
-            split=args.split,
-            val_split=args.val_split,
-            test_split=args.test_split,
-            split_gap=args.split_gap,
             processes=args.processes,
             progress=progress,
+            **settings,
         )
     if args.json:
         print(json.dumps(dataset.to_dict()))

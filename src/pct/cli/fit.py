@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print_table(title, *fit.cells(), texts=(0, 5, 6))
         if fit.advice:
             print_lines(["To identify the remaining parameters:", *(f"  {line}" for line in fit.advice)])
-        print_lines(fit.facts)
+        print_lines(as_flags(line, FitConfig) for line in fit.facts)
         if args.report:
             with after_saving("the report"):
                 print_lines(fit.write_report(run))
@@ -105,6 +105,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             [
                 f"{outcome['iterations']} iterations, {outcome['seconds']:.1f} s. "
                 f"Parameters: {run / PREDICTED}",
-                f"Judge it on other drives: pct evaluate {run} --dataset ...",
+                f"Evaluate it on other drives: pct evaluate {run} --dataset ...",
             ]
         )

@@ -5,7 +5,7 @@ in with `tyro.conf.OmitArgPrefixes`, so that their names have no prefix; a comma
 its own instance as the default. Everything else follows from the annotations: a field of type
 ``tuple[T, ...]`` takes several values, and repeating its flag adds to them.
 
-The library speaks of its arguments: ``"`horizon`: expected a positive whole number, got -1"``. `as_flags`
+The library speaks of its arguments: ``"`horizon`: expected a positive number, got -1"``. `as_flags`
 turns these names into the flags of the command that called it; nothing else does.
 """
 
@@ -17,7 +17,7 @@ import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import tyro
 
@@ -35,10 +35,7 @@ ALIASES = {
     "recordings": "dataset",
     "tracker": "wandb_project",
     "sink": "wandb_project",
-    "smoother": "smooth",
-    "val": "val_split",
-    "test": "test_split",
-    "signals": "map",
+    "profiles": "profile",
 }
 
 
@@ -76,28 +73,6 @@ class ModelFlags:
             UsageError: an entry is neither NAME nor NAME=NUMBER.
         """
         return fixed_values(self.fixed)
-
-
-@dataclasses.dataclass(frozen=True)
-class RolloutFlags:
-    """How windows are cut out of the logs and how the model is integrated over them."""
-
-    dt: int | None = None
-    """Time step of the rollout [hundredths of a second]. Default: that of the logs."""
-    horizon: int = 20
-    """Steps that are predicted and compared [time steps]."""
-    history: int = 20
-    """Steps before a window that the network or the observer reads [time steps]."""
-    stride: int | None = None
-    """Steps from one window's start to the next [time steps]. Default: a fifth of the horizon."""
-    integrator: Literal["rk4", "heun", "euler"] = "rk4"
-    """Integration method of the rollout."""
-    substeps: int | None = None
-    """Integration steps per time step [1]. Default: enough for steps of 0.025 s or less."""
-
-    def validate(self) -> None:
-        """Raise UsageError for a number that is not positive."""
-        require_positive(self, "dt", "horizon", "history", "stride", "substeps")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,18 +133,6 @@ def validate(config: Any) -> None:
         check()
 
 
-def require_positive(config: Any, *names: str) -> None:
-    """Check numbers of a configuration; None is no number.
-
-    Raises:
-        UsageError: one is zero, negative, infinite or no number.
-    """
-    for name in names:
-        value = getattr(config, name)
-        if value is not None and not 0 < value < float("inf"):
-            raise UsageError(f"`{name}`: expected a positive number, got {value}")
-
-
 def fixed_values(entries: Sequence[str]) -> dict[str, float | None]:
     """``NAME`` and ``NAME=VALUE`` as value by name; None holds the default.
 
@@ -208,8 +171,8 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
     """The configuration with other values, by field name as in `flag_values`; unknown names are passed over.
 
     Examples:
-        >>> with_values(RolloutFlags(), {"horizon": 5}).horizon
-        5
+        >>> with_values(DataFlags(), {"dataset": ("a",)}).dataset
+        ('a',)
     """
     known: Any = config
     changes = {}
@@ -270,12 +233,10 @@ def as_flags(message: str, config: type) -> str:
         config: the command's dataclass.
 
     Examples:
-        >>> as_flags("`horizon`: expected a positive number, got -1", RolloutFlags)
-        '--horizon: expected a positive number, got -1'
-        >>> as_flags("`hold=C_Sf`: see `pct models`; pass `dt=0.05`", ModelFlags)
-        '--fixed C_Sf: see `pct models`; pass `dt=0.05`'
-        >>> as_flags("pass `dt=0.05`, `substeps=2` or `compile_cache=False`", RolloutFlags)
-        'pass --dt 5, --substeps 2 or `compile_cache=False`'
+        >>> as_flags("`vehicle=f1`: expected one of bmw-320i, f1tenth", ModelFlags)
+        '--vehicle f1: expected one of bmw-320i, f1tenth'
+        >>> as_flags("`hold=C_Sf`: see `pct models`, or pass `compile_cache=False`", ModelFlags)
+        '--fixed C_Sf: see `pct models`, or pass `compile_cache=False`'
     """
     kinds = dict(_fields(config))
 

@@ -41,7 +41,7 @@ def save_evaluation(folder: Path, found: Evaluation, *, run: Path, paths: Sequen
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(
-            f"{folder}: cannot make the folder ({error.strerror}): choose another --output"
+            f"{folder}: cannot make the folder ({error.strerror}): choose another folder"
         ) from None
     page = as_html(found, run=run, paths=paths)
     write_json(folder / "evaluation.json", as_json(found, run=run, paths=paths))

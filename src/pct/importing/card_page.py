@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 
 from pct.files import write_output
 from pct.importing.card import Drives, Summary, card_facts, collect, fact_lines, put_together, stored_drives
-from pct.importing.file import Imported, Settings
+from pct.importing.file import Imported
+from pct.importing.settings import ImportSettings
 from pct.plots import plot_card
 from pct.plots.page import bullets, figure, heading, page, table
 from pct.recordings.trajectory import MANIFEST
@@ -36,7 +37,7 @@ def write_card(
     vehicle: str,
     parts: Iterable[str],
     files: Sequence[Imported],
-    settings: Settings,
+    settings: ImportSettings,
     figures: Figures | None = None,
 ) -> None:
     """Write the page.
@@ -66,7 +67,7 @@ def write_card(
     failed = [f"{Path(one.file).name}: {_short(one)}" for one in files if one.error]
     if failed:
         body += [heading("Files that could not be used"), bullets(failed)]
-    body += [heading("Settings"), bullets(f"{name}: {value}" for name, value in settings._asdict().items())]
+    body += [heading("Settings"), bullets(f"{name}: {value}" for name, value in vars(settings).items())]
     # Named from the folder of the page, so that the same logs give the same bytes wherever they go.
     folders = {part: part if len(drives) > 1 else "." for part in drives}
     fit = "".join(

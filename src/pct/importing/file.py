@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from pct.errors import DataError
 from pct.files import sha256
 from pct.importing.card import Summary, summarise
+from pct.importing.settings import ImportSettings
 from pct.logs.readers import RawLog
 from pct.logs.signals import SignalMap
 from pct.recordings.mend import Repairs, mend, read_columns
@@ -31,36 +32,6 @@ if TYPE_CHECKING:
     from pct.importing.delays import Delay
 
 Meanwhile: TypeAlias = Callable[[list[tuple[str, Summary]]], object]
-
-SMOOTHERS = ("none", "savgol", "rts")
-SPLITS = ("none", "recording", "lap", "block")
-
-
-class Settings(NamedTuple):
-    """How logs are imported.
-
-    Attributes:
-        dt: time step of the dataset in s; that of each log when None.
-        gap: sound samples at most this far apart, in s, are bridged; at longer gaps a recording is cut.
-        spikes: whether spikes are taken for gaps.
-        smoother: how rates are derived, one of `SMOOTHERS`; ``none`` leaves it to who reads the dataset.
-        standstill: standstills of more seconds than that are left out.
-        shortest: recordings of fewer seconds than that are left out.
-        split: what is held out, one of `SPLITS`.
-        val, test: shares that are held out.
-        split_gap: seconds between the parts that are in none.
-    """
-
-    dt: float | None = None
-    gap: float = 0.1
-    spikes: bool = True
-    smoother: str = "none"
-    standstill: float = 5.0
-    shortest: float = 2.0
-    split: str = "none"
-    val: float = 0.2
-    test: float = 0.0
-    split_gap: float = 2.0
 
 
 class Stored(NamedTuple):
@@ -120,7 +91,7 @@ def import_file(
     path: Path,
     name: str,
     signals: SignalMap,
-    settings: Settings,
+    settings: ImportSettings,
     folder: Path,
     samples: int | None = None,
     meanwhile: Meanwhile | None = None,
@@ -177,7 +148,7 @@ def _import(
     path: Path,
     name: str,
     signals: SignalMap,
-    settings: Settings,
+    settings: ImportSettings,
     folder: Path,
     samples: int | None,
     meanwhile: Meanwhile | None,
@@ -212,7 +183,7 @@ def _cut_up(
     name: str,
     raw: RawLog,
     signals: SignalMap,
-    settings: Settings,
+    settings: ImportSettings,
     folder: Path,
     samples: int | None,
     writing: ThreadPoolExecutor,
@@ -269,12 +240,12 @@ def _numbered(name: str, number: int, several: bool) -> str:
     return f"{name}_{number:02d}" if several else name
 
 
-def _prepared(drive: Trajectory, settings: Settings) -> Trajectory:
+def _prepared(drive: Trajectory, settings: ImportSettings) -> Trajectory:
     """A drive with its derived channels, on the time step that is wanted."""
-    if settings.smoother != "none":
+    if settings.smooth != "none":
         from pct.importing.smoothing import smooth
 
-        drive = smooth(drive, settings.smoother)
+        drive = smooth(drive, settings.smooth)
     if settings.dt is None:
         return drive
     if settings.dt < drive.dt * (1 - 1e-6):
@@ -285,10 +256,10 @@ def _prepared(drive: Trajectory, settings: Settings) -> Trajectory:
     return resample(drive, settings.dt)
 
 
-def _split(drive: Trajectory, crossings: Callable[[], list[int]], settings: Settings) -> list[Segment]:
+def _split(drive: Trajectory, crossings: Callable[[], list[int]], settings: ImportSettings) -> list[Segment]:
     """Parts of a drive: all of it where whole recordings are held out."""
     gap = round(settings.split_gap / drive.dt)
-    shares = {"val": settings.val, "test": settings.test}
+    shares = {"val": settings.val_split, "test": settings.test_split}
     if settings.split == "lap" and len(crossings()) > 2:
         return split_laps(crossings(), len(drive), gap=gap, **shares)
     if settings.split in ("block", "lap"):

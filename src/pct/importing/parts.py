@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pct.errors import DataError
-from pct.importing.file import Imported, Settings, Stored
+from pct.importing.file import Imported, Stored
+from pct.importing.settings import ImportSettings
 from pct.recordings.segments import TEST, TRAIN, VAL
 from pct.recordings.trajectory import write_manifest
 
 
-def deal_out(imported: Sequence[Imported], settings: Settings) -> list[Imported]:
+def deal_out(imported: Sequence[Imported], settings: ImportSettings) -> list[Imported]:
     """Give whole recordings to parts, where that is wanted: whole files where there are enough of them.
 
     Files without recordings, and such whose channels are others than those of the first, are left as they are
@@ -29,7 +30,7 @@ def deal_out(imported: Sequence[Imported], settings: Settings) -> list[Imported]
         return imported
     usable = [one for one in imported if not one.error]
     recordings = [(one.file, stored.row["file"]) for one in usable for stored in one.stored]
-    least = min(share for share in (settings.val, settings.test) if share > 0)
+    least = min(share for share in (settings.val_split, settings.test_split) if share > 0)
     units: list[Any] = [one.file for one in usable]
     if len(units) * least < 1:
         units = recordings
@@ -39,7 +40,7 @@ def deal_out(imported: Sequence[Imported], settings: Settings) -> list[Imported]
             f"of {least:g}, found {len(units)}: pass `split=lap` or `split=block`"
         )
     parts = dict.fromkeys(units, TRAIN)
-    for part, share in ((VAL, settings.val), (TEST, settings.test)):
+    for part, share in ((VAL, settings.val_split), (TEST, settings.test_split)):
         free = [unit for unit in units if parts[unit] == TRAIN]
         held = min(round(len(units) * share), len(free) - 1)
         for k in range(held):
@@ -60,7 +61,7 @@ def write_parts(
     building: Path,
     work: Path,
     imported: Sequence[Imported],
-    settings: Settings,
+    settings: ImportSettings,
     *,
     vehicle: str,
     notes: Mapping[str, Any],

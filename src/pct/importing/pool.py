@@ -11,14 +11,15 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from pct.importing.card import FEWEST, MOST_SAMPLES
-from pct.importing.file import Imported, Meanwhile, Settings, import_file
+from pct.importing.file import Imported, Meanwhile, import_file
+from pct.importing.settings import ImportSettings
 from pct.interpreter import collect_rarely
 from pct.mapping.log_files import LogFile
 
 
 def import_files(
     logs: Sequence[LogFile],
-    settings: Settings,
+    settings: ImportSettings,
     work: Path,
     processes: int | None = None,
     meanwhile: Meanwhile | None = None,

@@ -160,7 +160,7 @@ def _restore(path: Path, content: bytes, template: Tree) -> Tree:
 
 def _check_leaves(path: Path, found: dict[str, Any], expected: dict[str, Any]) -> None:
     """Raise DataError for the first leaf that is missing, not expected, or of another shape or dtype."""
-    fix = "it belongs to another model, feature mode or --model-hidden"
+    fix = "it belongs to another model, feature mode or `model_hidden`"
     if missing := expected.keys() - found.keys():
         raise DataError(f"{path}: expected a leaf '{min(missing)}', found none: {fix}")
     if extra := found.keys() - expected.keys():

@@ -411,7 +411,7 @@ def test_free_starts_leave_no_work_to_an_observer() -> None:
 
 
 def test_an_unknown_state_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"--compare speed: expected some of x, y, psi, v"):
+    with pytest.raises(UsageError, match=r"`compare=speed`: expected some of x, y, psi, v"):
         fit(make_windows(make_store(30)), compare=("v", "speed"))
 
 

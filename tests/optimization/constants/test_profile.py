@@ -93,11 +93,11 @@ def test_a_fit_that_was_cut_short_is_told(case: Case) -> None:
     short = fit_errors(errors, windows, numbers, start=start, prior=WIDE, iterations=1)
     found = profile("alpha_psi_dot", short, errors, windows, numbers, prior=WIDE, iterations=1)
     assert not found.converged
-    assert "raise --iterations" in found.verdict
+    assert "raise `iterations`" in found.verdict
 
 
 def test_an_unknown_parameter_is_refused(case: Case) -> None:
     with pytest.raises(
-        UsageError, match="--profile mass: expected a fitted scalar parameter, one of alpha_psi"
+        UsageError, match="`profiles=mass`: expected a fitted scalar parameter, one of alpha_psi"
     ):
         profile_of("mass", case)

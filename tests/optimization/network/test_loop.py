@@ -251,7 +251,7 @@ def test_a_parameter_that_is_not_finite_is_named(problem: Any, run: Any) -> None
     params["params"]["Dense_1"]["bias"] = params["params"]["Dense_1"]["bias"].at[1].set(jnp.nan)
     result = run(state=problem.state(params=params), explain=explain_fn(problem))
     assert "parameter beta_psi_dot of window" in str(result.failure)
-    assert "lower --lr" in str(result.failure)
+    assert "lower `lr`" in str(result.failure)
 
 
 def test_what_was_learned_before_a_failure_is_kept(problem: Any, run: Any, settings: Any) -> None:

@@ -66,7 +66,7 @@ class Profile(NamedTuple):
     def verdict(self) -> str:
         """What it says of the parameter."""
         if not self.converged:
-            return "rough: the fit had not converged, raise --iterations"
+            return "rough: the fit had not converged, raise `iterations`"
         if self.interval == (None, None):
             return "flat: not identified"
         if None in self.interval:
@@ -177,7 +177,9 @@ def require_scalar(spec: ModelSpec, name: str) -> None:
     """
     scalars = [key for key in spec.param_keys if not spec.full_shapes[key]]
     if name not in scalars:
-        raise UsageError(f"--profile {name}: expected a fitted scalar parameter, one of {', '.join(scalars)}")
+        raise UsageError(
+            f"`profiles={name}`: expected a fitted scalar parameter, one of {', '.join(scalars)}"
+        )
 
 
 def profile_table(found: Profile, unit: str) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def make_rollout_errors(
         UsageError: ``compare`` names no state, or free starts with an observer, which finds them itself.
     """
     if unknown := set(compare) - set(spec.state_names):
-        raise UsageError(f"--compare {unknown.pop()}: expected some of {', '.join(spec.state_names)}")
+        raise UsageError(f"`compare={unknown.pop()}`: expected some of {', '.join(spec.state_names)}")
     if free_start and observes(spec):
         raise UsageError("`free_start`: the observer estimates the starts; add `observer=False`")
     keys, shapes = spec.param_keys, spec.full_shapes

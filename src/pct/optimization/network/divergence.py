@@ -11,7 +11,7 @@ import numpy as np
 from pct.dynamics.core import ModelSpec, unflatten_params
 from pct.windows.batch import FeatureDataset, WindowOrigin
 
-ADVICE = "lower --lr, shorten --horizon or raise --substeps"
+ADVICE = "lower `lr`, shorten `horizon` or raise `substeps`"
 # Errors of so many scales are no car's; squared and summed they leave the range of single precision.
 ABSURD = 1e6
 
