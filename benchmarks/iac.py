@@ -220,7 +220,7 @@ def on_top(
     left = dict(zip(JUDGED.values(), fit.sigma.tolist(), strict=True))
     spec = FittedModel(spec, fit.params(spec), {}, DT, "rk4", 2, {}, left).spec_to_train()
     spec = dataclasses.replace(spec, train_loss_kwargs={**spec.train_loss_kwargs, "huber": HUBER})
-    starts = np.asarray(windows.arrays.starts)
+    starts = windows.starts
     last = int(0.8 * SPLIT)
     shape: Any = {"horizon": STEPS, "history": HISTORY, "feature_mode": "context", "sequence": True}
     parts = train[starts[train] < last - STEPS], train[starts[train] > last + HISTORY], test

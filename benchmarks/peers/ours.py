@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -108,7 +107,7 @@ def _start(
     mesh = epochs.make_mesh()
     settings = epochs.LoopSettings(1, batch_size, 1, 0.5, 1e-5, curriculum_batches, HORIZON // 2)
     axis_name = None if mesh is None else epochs.AXIS
-    windows = dataclasses.replace(windows, context=_engine(problem, engine).context)
+    windows = windows.with_context(_engine(problem, engine).context)
     trainer = epochs.Epoch(windows, _make_step_fn(problem, optimizer, axis_name, engine), settings, mesh)
     params = jax.tree.map(jnp.copy, problem.params)
     state = epochs.init_state(params, optimizer.init(params), jax.random.PRNGKey(0))

@@ -10,8 +10,6 @@ from pct.doctor.statistics import spread
 
 # Stamps that scatter by this share of a step move a fast signal by as much as a wrong delay would.
 JITTER = 0.1
-# As many rows out of order as this share of the log are no accident at a seam.
-RESETS = 0.01
 
 
 def time_resets(recording: Recording) -> list[Finding]:
