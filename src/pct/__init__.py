@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pct.api.cars import models as models
     from pct.api.cars import register as register
     from pct.api.cars import vehicles as vehicles
-    from pct.api.data import check as check
+    from pct.api.checks import check as check
     from pct.api.drives import Drive as Drive
     from pct.api.drives import Drives as Drives
     from pct.api.drives import load as load

@@ -14,7 +14,8 @@ import tyro
 from pct.cli.flags import DebugFlags, parse
 
 if TYPE_CHECKING:
-    from pct.doctor import Finding, LogCheck, Recording
+    from pct.api.checks import LogCheck
+    from pct.doctor import Finding, Recording
 
 # By worst severity; what cannot be read leaves with 3 as everywhere.
 EXIT_CODES = {None: 0, "info": 0, "warning": 5, "error": 6}
@@ -51,7 +52,7 @@ CONFIG = CheckConfig
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags and check; leaves with the exit code of the worst finding."""
     args = parse(CheckConfig, argv, prog="pct data check")
-    from pct.api.data import check
+    from pct.api.checks import check
 
     result = check(args.logs, map=args.map, model=args.model, figures=args.figures, fix=args.fix)
     if args.json:

@@ -6,8 +6,6 @@ from pct.doctor.examine import examine_all as examine_all
 from pct.doctor.finding import SEVERITIES as SEVERITIES
 from pct.doctor.finding import Finding as Finding
 from pct.doctor.finding import Panel as Panel
-from pct.doctor.log_check import LogCheck as LogCheck
-from pct.doctor.log_check import check_logs as check_logs
 from pct.doctor.raw_recording import Recording as Recording
 from pct.doctor.read_logs import read_recordings as read_recordings
 from pct.doctor.repair import write_repaired as write_repaired

@@ -1,4 +1,4 @@
-"""`check_logs`: examine logs, draw the evidence, write a repaired copy."""
+"""`check`: examine logs, draw the evidence, write a repaired copy."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
+from pct.api.notebook import Shown
 from pct.doctor.examine import examine_all
 from pct.doctor.finding import SEVERITIES, Finding, Severity
 from pct.doctor.raw_recording import Recording
 from pct.doctor.read_logs import read_recordings
 from pct.doctor.repair import write_repaired
+from pct.dynamics import resolve_model
 from pct.errors import DataError, UsageError
 from pct.mapping.log_files import AUTO
+from pct.recordings.trajectory import MANIFEST
 
 Examined: TypeAlias = Sequence[tuple[Recording, Sequence[Finding]]]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class LogCheck:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class LogCheck(Shown):
     """What is wrong with logs.
 
     Attributes:
@@ -54,6 +57,10 @@ class LogCheck:
             schema={name: pl.Float64 if name == "confidence" else pl.String for name in names},
         )
 
+    def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:
+        """Title, table and notes."""
+        return f"{len(self.findings)} findings in {len(self.recordings)} recordings", self.table(), ()
+
     def to_dict(self) -> dict[str, Any]:
         """Everything in a form that JSON takes."""
         return {
@@ -84,45 +91,59 @@ class LogCheck:
         }
 
 
-def check_logs(
-    logs: Sequence[Path],
+def check(
+    logs: str | Path | Sequence[str | Path],
     *,
-    map: str | None = None,
-    model: str = "singletrack",
-    figures: Path | None = None,
-    fix: Path | None = None,
+    map: str | Path | None = None,
+    model: str | Path = "singletrack",
+    figures: str | Path | None = None,
+    fix: str | Path | None = None,
 ) -> LogCheck:
-    """Examine logs.
+    """Find what is wrong with logs: units, signs, frames, clocks, lags, spikes, seams, leaks between splits.
 
     Args:
         logs: dataset folders, log files, or folders of logs with a ``signals.toml``; rows that two share are
             a leak.
-        map: as in `read_recordings`.
-        model: name of the model that is to be trained.
+        map: a ``signals.toml`` elsewhere, the name of a preset, or ``auto`` for a proposal.
+        model: that is to be trained: its name, or the file that defines it.
         figures: folder for a figure of each finding.
         fix: new folder for a copy without what can be repaired safely; one inside it for each of several.
 
+    Returns:
+        The findings of each recording; `LogCheck.table` is a polars frame.
+
     Raises:
-        UsageError: no logs, or ``fix`` without a map that can be written anew.
+        UsageError: an unknown model, or ``fix`` without a map that can be written anew.
         DataError: a folder or file cannot be read or written.
+
+    Examples:
+        >>> check("datasets/surfaces/val").table().columns[:3]
+        ['where', 'severity', 'check']
     """
-    if not logs:
+    name, map = resolve_model(model).name, None if map is None else str(map)
+    places = [Path(place) for place in ([logs] if isinstance(logs, str | Path) else logs)]
+    if not places:
         raise UsageError("`logs`: expected a folder of logs, got none")
-    if fix is not None and (map == AUTO or not all(folder.is_dir() for folder in logs)):
+    if fix is not None and (map == AUTO or not all(folder.is_dir() for folder in places)):
         raise UsageError(
             "`fix` repairs a folder with a signals.toml: write one with `pct data map`, or a dataset with "
             "`pct data import`, and check that"
         )
-    folders = [read_recordings(folder, map) for folder in logs]
-    examined = examine_all(folders, model)
-    drawn = {} if figures is None else _draw(figures, examined)
+    folders = [read_recordings(folder, map) for folder in places]
+    examined = examine_all(folders, name)
+    drawn = {} if figures is None else _draw(Path(figures), examined)
     repairs: dict[Path, list[str]] = {}
     if fix is not None:
         start = 0
-        for folder, recordings in zip(logs, folders, strict=True):
-            output = fix if len(folders) == 1 else fix / folder.name
+        for folder, recordings in zip(places, folders, strict=True):
+            output = Path(fix) if len(folders) == 1 else Path(fix) / folder.name
             part = examined[start : start + len(recordings)]
             repairs[output] = write_repaired(folder, output, part, map)
+            if (output / MANIFEST).is_file():
+                # Loads the library for figures.
+                from pct.importing.card_page import write_repaired_card
+
+                write_repaired_card(output)
             start += len(recordings)
     return LogCheck(examined, drawn, repairs)
 
