@@ -4,6 +4,7 @@ And what the documents promise of the package's form holds.
 """
 
 import ast
+import importlib
 import os
 import re
 import shutil
@@ -101,6 +102,26 @@ def test_readme_shows_a_model_that_works(tmp_path: Path) -> None:
     rates = spec.dynamics_fn(x_and_u, spec.build_base_params(5), np)
     assert rates.shape == x_and_u.shape
     assert np.isfinite(rates).all()
+
+
+def test_documents_name_what_exists() -> None:
+    """Every ``pct.name`` and every path of the package in backticks."""
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "benchmarks" / "README.md"]
+    text = "\n".join(path.read_text() for path in documents)
+    for name in set(re.findall(r"`(pct(?:\.\w+)+)", text)) - {"pct.models"}:  # an entry-point group
+        parts = name.split(".")
+        module = next(".".join(parts[:n]) for n in range(len(parts), 0, -1) if is_module(parts[:n]))
+        value: object = importlib.import_module(module)
+        for part in parts[module.count(".") + 1 :]:
+            value = getattr(value, part)
+    rooms = "|".join(path.stem for path in PACKAGE.iterdir() if path.is_dir() and path.stem.isalpha())
+    for place in re.findall(rf"`((?:src/pct/|(?:{rooms})/)[\w/.]*)`", text):
+        assert (PACKAGE / place.removeprefix("src/pct/")).exists(), place
+
+
+def is_module(parts: list[str]) -> bool:
+    path = PACKAGE.parent.joinpath(*parts)
+    return path.is_dir() or path.with_suffix(".py").is_file()
 
 
 # Commands that files print for their reader, and flags of git.

@@ -15,7 +15,7 @@ from pct.optimization.settings import require_positive
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig:
-    """Judge a trained or fitted run on drives that it has not seen.
+    """Evaluate a trained or fitted run on unseen drives.
 
     Prints the open-loop errors of the run and of baselines on the same windows, with 95 % intervals, and
     leaves evaluation.json and report.html in the run folder under evaluation/.
@@ -31,7 +31,7 @@ class EvaluateConfig:
     stride: int | None = None
     """Steps from one window's start to the next [time steps]. Default: that of training."""
     allow_overlap: bool = False
-    """Judge on data that was trained on, too; every output says so."""
+    """Evaluate on training data, too; every output says so."""
     model: Path | None = None
     """Python file with the equations of the run's model, where that is not installed."""
     output: Path | None = None

@@ -41,7 +41,7 @@ ALIASES = {
 
 @dataclasses.dataclass(frozen=True)
 class DataFlags:
-    """What to read."""
+    """Data."""
 
     dataset: tuple[str, ...] = ()
     """One or more dataset folders, or folders of logs with a signals.toml; absolute, or relative to the
@@ -55,7 +55,7 @@ class DataFlags:
 
 @dataclasses.dataclass(frozen=True)
 class ModelFlags:
-    """What drives."""
+    """Vehicle model."""
 
     model: str = "singletrack"
     """Dynamics model: a name, or a Python file that defines one; `pct models` lists them with their
@@ -77,7 +77,7 @@ class ModelFlags:
 
 @dataclasses.dataclass(frozen=True)
 class DebugFlags:
-    """How errors are reported."""
+    """Reporting of errors."""
 
     debug: bool = False
     """Show the traceback of an error."""
@@ -85,7 +85,7 @@ class DebugFlags:
 
 @dataclasses.dataclass(frozen=True)
 class RunFlags(DebugFlags):
-    """Where the run goes."""
+    """Output and caches."""
 
     results: Path | None = None
     """Folder of all runs. Default: results/ in the repository root."""

@@ -26,7 +26,7 @@ OF_ONE_START = ("resume", "force", "refresh_cache", "coordinator", "num_processe
 
 @dataclasses.dataclass(frozen=True)
 class TrainDataFlags(DataFlags):
-    """What to train and judge on."""
+    """Data."""
 
     val_dataset: tuple[str, ...] = ()
     """Validation data, likewise. Without it, and without --val-split, the training loss steers the learning
@@ -48,7 +48,7 @@ class TrainDataFlags(DataFlags):
 
 @dataclasses.dataclass(frozen=True)
 class TrainModelFlags(ModelFlags):
-    """What is trained."""
+    """Vehicle model."""
 
     model: str = "singletrack-augmented"
     """Dynamics model: a name, or a Python file that defines one; `pct models` lists them with their
