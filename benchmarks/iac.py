@@ -218,7 +218,16 @@ def on_top(
     """
     begin = time.perf_counter()
     left = dict(zip(JUDGED.values(), fit.sigma.tolist(), strict=True))
-    spec = FittedModel(spec, fit.params(spec), {}, DT, "rk4", 2, {}, left).spec_to_train()
+    spec = FittedModel(
+        spec=spec,
+        params=fit.params(spec),
+        deviations={},
+        dt=DT,
+        integrator_name="rk4",
+        substeps=2,
+        settings={},
+        remaining_error=left,
+    ).spec_to_train()
     spec = dataclasses.replace(spec, train_loss_kwargs={**spec.train_loss_kwargs, "huber": HUBER})
     starts = windows.starts
     last = int(0.8 * SPLIT)

@@ -28,7 +28,7 @@ VIOLATIONS = [
     ("rooms", "errors.py", "import pct.files"),
     ("rooms", "optimization/network/loop.py", "from pct.runs import directory"),
     ("rooms", "simulation/manoeuvres.py", "import pct.optimization"),
-    ("rooms", "runs/models.py", "from pct.evaluation import model"),
+    ("rooms", "runs/models.py", "from pct.evaluation import evaluate"),
     ("models", "dynamics/singletrack.py", "from pct.dynamics import unicycle"),
     ("integration", "rollout/integration.py", "from pct.dynamics import singletrack"),
     ("tables", "windows/batch.py", "from pct.rollout.integration import rollout"),

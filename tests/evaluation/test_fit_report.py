@@ -30,7 +30,16 @@ def curves(gradient: float = 0.01) -> Curves:
 def report(**changes: object) -> FitReport:
     settings = {"horizon": 25, "history": 25, "stride": 5}
     values = {name: SPEC.default_params[name] for name in SPEC.param_keys}
-    fitted = FittedModel(SPEC, values, dict.fromkeys(values, 0.1), 0.04, "rk4", 2, settings, {})
+    fitted = FittedModel(
+        spec=SPEC,
+        params=values,
+        deviations=dict.fromkeys(values, 0.1),
+        dt=0.04,
+        integrator_name="rk4",
+        substeps=2,
+        settings=settings,
+        remaining_error={},
+    )
     verdicts = {name: {"verdict": "identified", "advice": None} for name in SCALARS}
     verdicts["D_f"] = {"verdict": "weak", "advice": "Corner <fast>."}
     correlation = np.eye(len(SCALARS))

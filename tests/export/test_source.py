@@ -34,14 +34,33 @@ def measured() -> ModelSpec:
 def fit(tmp_path: Path) -> Path:
     spec = measured()
     params = {name: np.asarray(spec.default_params[name]) * 1.01 for name in spec.param_keys}
-    save_fit(tmp_path, FittedModel(spec, params, params, 0.04, "heun", 2, {}, {}))
+    fitted = FittedModel(
+        spec=spec,
+        params=params,
+        deviations=params,
+        dt=0.04,
+        integrator_name="heun",
+        substeps=2,
+        settings={},
+        remaining_error={},
+    )
+    save_fit(tmp_path, fitted)
     return tmp_path
 
 
 def write_network(run: Path, spec: ModelSpec) -> None:
     bounds = Bounds.of(spec)
     network = ParameterMLP((4,), bounds.low, bounds.high, feature_mean=np.zeros(2), feature_std=np.ones(2))
-    save_network(run, TrainedModel(spec, network, None, 0.05, "rk4", 2, {"history": 4}))
+    trained = TrainedModel(
+        spec=spec,
+        network=network,
+        params=None,
+        dt=0.05,
+        integrator_name="rk4",
+        substeps=2,
+        settings={"history": 4},
+    )
+    save_network(run, trained)
     means = {name: np.asarray(spec.default_params[name]) + 0.01 for name in spec.param_keys}
     write_json(run / PREDICTED, {name: {"mean": mean, "std": 0.0 * mean} for name, mean in means.items()})
 

@@ -60,7 +60,15 @@ def make_trained(spec: ModelSpec = UNICYCLE, *, shift: float = 0.3, features: in
         "history_fit": False,
         "feature_names": ["a", "b"],
     }
-    return TrainedModel(spec, network, params, DT, "euler", 1, settings)
+    return TrainedModel(
+        spec=spec,
+        network=network,
+        params=params,
+        dt=DT,
+        integrator_name="euler",
+        substeps=1,
+        settings=settings,
+    )
 
 
 def make_windows(spec: ModelSpec = UNICYCLE) -> FeatureDataset:

@@ -79,7 +79,7 @@ def predict(model: Any, drive: Drive, *, start: float, horizon: int | None) -> P
     """Roll a fitted or trained model out over a part of a drive.
 
     Args:
-        model: a `pct.evaluation.model.Model`.
+        model: a `pct.optimization.model.Model`.
         drive: holds the model's channels.
         start: time of the first row in s, from the beginning of the drive.
         horizon: steps that are predicted; those of the fit or training when left out.

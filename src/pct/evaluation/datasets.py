@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from pct.errors import DataError
-from pct.evaluation.model import Model
 from pct.logs.signals import MAP
+from pct.optimization.model import Model
 from pct.recordings.trajectory import MANIFEST, Trajectory
 from pct.runs.directory import CONFIG, data_of
 from pct.runs.overlap import Hashes, load_fingerprint, row_hashes

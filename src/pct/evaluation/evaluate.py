@@ -17,9 +17,9 @@ from pct.evaluation.bootstrap import Blocks, Interval, make_blocks
 from pct.evaluation.conditions import Condition, conditions
 from pct.evaluation.datasets import TestData, TrainingData
 from pct.evaluation.ladder import ladder
-from pct.evaluation.model import Model
 from pct.evaluation.scores import Errors, Score, compare, errors_of, growth, score, score_bin
 from pct.evaluation.windows import windows_of_recordings
+from pct.optimization.model import Model
 from pct.runs.overlap import Overlap, find_overlap, row_hashes
 from pct.windows.splits import rows_of_windows
 from pct.windows.window_set import WindowSet

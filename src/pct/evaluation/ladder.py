@@ -10,7 +10,7 @@ from pct.evaluation.baselines.constant_parameters import DefaultParameters, fit_
 from pct.evaluation.baselines.extrapolation import ConstantAcceleration, HoldLast
 from pct.evaluation.baselines.kinematic import Kinematic
 from pct.evaluation.datasets import TestData
-from pct.evaluation.model import Model
+from pct.optimization.model import Model
 from pct.windows.window_set import WindowSet
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pct.errors import DataError
-from pct.evaluation.model import Model
+from pct.optimization.model import Model
 from pct.optimization.network.history_fit import HistoryFit
 from pct.recordings.trajectory import Trajectory
 from pct.types import Rows

@@ -22,6 +22,7 @@ from pct.errors import DataError, UsageError
 from pct.measurement import Measurement, with_measurement
 from pct.optimization.constants.fitting import ConstantFit
 from pct.optimization.constants.model import FittedModel
+from pct.optimization.model import Model
 from pct.optimization.network.mlp import Ensemble, ParameterMLP, network_settings
 from pct.optimization.network.model import TrainedModel
 from pct.runs.checkpoint import BEST_PARAMS, MODEL_PARAMS, load_params
@@ -32,7 +33,7 @@ NETWORK = "network.json"
 FIT = "fit.json"
 FORMAT = 2
 
-Model = TypeVar("Model")
+Value = TypeVar("Value")
 
 
 def open_run(run: Path) -> TrainedModel | FittedModel:
@@ -90,9 +91,7 @@ def network_without_weights(run: Path) -> TrainedModel:
         )
         members = saved["members"]
         network = one if members == 1 else Ensemble(one, members)
-        return TrainedModel(
-            spec, network, None, saved["dt"], saved["integrator"], saved["substeps"], settings
-        )
+        return TrainedModel(network=network, params=None, **_common(saved, spec))
 
     return _read(run / NETWORK, "a trained network", rebuild)
 
@@ -154,14 +153,10 @@ def load_fit(run: Path) -> FittedModel:
         run / FIT,
         "a fit",
         lambda saved: FittedModel(
-            spec_from_table(saved),
-            {name: np.asarray(value) for name, value in saved["params"].items()},
-            {name: np.asarray(value) for name, value in saved["deviations"].items()},
-            saved["dt"],
-            saved["integrator"],
-            saved["substeps"],
-            saved["settings"],
-            saved["remaining_error"],
+            **_common(saved, spec_from_table(saved)),
+            params={name: np.asarray(value) for name, value in saved["params"].items()},
+            deviations={name: np.asarray(value) for name, value in saved["deviations"].items()},
+            remaining_error=saved["remaining_error"],
         ),
     )
 
@@ -175,8 +170,8 @@ def load_verdicts(run: Path) -> dict[str, dict[str, Any]]:
     return _read(run / FIT, "a fit", lambda saved: dict(saved.get("verdicts", {})))
 
 
-def _description(model: TrainedModel | FittedModel) -> dict[str, Any]:
-    """What fits and networks have in common."""
+def _description(model: Model) -> dict[str, Any]:
+    """What the descriptions of fits and networks have in common."""
     return {
         "format": FORMAT,
         **spec_table(model.spec),
@@ -187,7 +182,13 @@ def _description(model: TrainedModel | FittedModel) -> dict[str, Any]:
     }
 
 
-def _read(path: Path, what: str, rebuild: Callable[[Mapping[str, Any]], Model]) -> Model:
+def _common(saved: Mapping[str, Any], spec: ModelSpec) -> dict[str, Any]:
+    """Attributes of `Model` from a description, by name."""
+    attributes = {name: saved[name] for name in ("dt", "substeps", "settings")}
+    return {**attributes, "spec": spec, "integrator_name": saved["integrator"]}
+
+
+def _read(path: Path, what: str, rebuild: Callable[[Mapping[str, Any]], Value]) -> Value:
     """What a description says, rebuilt.
 
     Raises:

@@ -48,7 +48,16 @@ def fitted_model() -> FittedModel:
         GAINS: 0.3 * rng.standard_normal(SPEC.full_shapes[GAINS]),
     }
     left = {"v": 0.5, "psi": 0.1}
-    return FittedModel(SPEC, params, {}, DT, "heun", 2, {"history": HISTORY}, left)
+    return FittedModel(
+        spec=SPEC,
+        params=params,
+        deviations={},
+        dt=DT,
+        integrator_name="heun",
+        substeps=2,
+        settings={"history": HISTORY},
+        remaining_error=left,
+    )
 
 
 def test_rollouts_from_observed_starts_are_those_of_the_fit() -> None:

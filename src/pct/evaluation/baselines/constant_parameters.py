@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
 from pct.errors import DataError
-from pct.evaluation.model import Model
 from pct.optimization.constants.estimate import fit_parameters
 from pct.optimization.constants.model import FittedModel
+from pct.optimization.model import Model
 from pct.types import Float
 from pct.windows.store import spread
 from pct.windows.window_set import WindowSet
@@ -57,13 +58,19 @@ def fit_constant_parameters(model: Model, training: WindowSet) -> ConstantParame
     if isinstance(model, FittedModel):
         raise DataError("the run is a constant fit itself")
     spec, numbers = model.spec, spread(np.arange(len(training)), FITTED)
-    name, substeps = model.integrator_name, model.substeps
-    fit = fit_parameters(training, numbers, spec, model.base_params, integrator=name, substeps=substeps)
-    shape = {"horizon": training.horizon, "history": training.history}
-    return ConstantParameters(
-        f"The run's equations with one value of each parameter, fitted to {numbers.size} training windows.",
-        FittedModel(spec, fit.params(spec), {}, model.dt, name, substeps, shape, {}),
+    rollout: Any = {"integrator": model.integrator_name, "substeps": model.substeps}
+    fitted = FittedModel(
+        spec=spec,
+        dt=model.dt,
+        integrator_name=model.integrator_name,
+        substeps=model.substeps,
+        settings={"horizon": training.horizon, "history": training.history},
+        params=fit_parameters(training, numbers, spec, model.base_params, **rollout).params(spec),
+        deviations={},
+        remaining_error={},
     )
+    doc = f"The run's equations with one value of each parameter, fitted to {numbers.size} training windows."
+    return ConstantParameters(doc, fitted)
 
 
 def diverged_as_infinite(states: Float[np.ndarray, "B T S"]) -> Float[np.ndarray, "B T S"]:

@@ -11,7 +11,7 @@ from pct.dynamics.kinematic_singletrack import KINEMATIC_SINGLETRACK
 from pct.errors import DataError
 from pct.evaluation.baselines.constant_parameters import diverged_as_infinite
 from pct.evaluation.datasets import TestData
-from pct.evaluation.model import Model
+from pct.optimization.model import Model
 from pct.rollout.integration import rollout
 from pct.types import Float
 from pct.windows.store import make_window_store

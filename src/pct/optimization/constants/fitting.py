@@ -206,13 +206,13 @@ def fit(
     )
     compared = [name for name in spec.state_names if not settings.compare or name in settings.compare]
     model = FittedModel(
-        spec,
-        estimate.params(spec),
-        unflatten_params(estimate.deviations(spec), spec.param_keys, spec.full_shapes),
-        dt,
-        settings.integrator,
-        options["substeps"],
-        {
+        spec=spec,
+        params=estimate.params(spec),
+        deviations=unflatten_params(estimate.deviations(spec), spec.param_keys, spec.full_shapes),
+        dt=dt,
+        integrator_name=settings.integrator,
+        substeps=options["substeps"],
+        settings={
             "horizon": settings.horizon,
             "history": settings.history,
             "stride": stride_of(settings),
@@ -220,10 +220,10 @@ def fit(
             "history_fit": False,
             "feature_names": windows.feature_names,
         },
-        dict(zip(compared, estimate.sigma.tolist(), strict=True)),
+        remaining_error=dict(zip(compared, estimate.sigma.tolist(), strict=True)),
     )
-    found = ConstantFit(model, estimate, windows, settings, time.perf_counter() - begin)
-    return with_profiles(found, profiles, progress) if profiles else found
+    result = ConstantFit(model, estimate, windows, settings, time.perf_counter() - begin)
+    return with_profiles(result, profiles, progress) if profiles else result
 
 
 def with_profiles(

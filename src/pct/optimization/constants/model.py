@@ -12,45 +12,26 @@ import numpy as np
 
 from pct.dynamics.core import ModelSpec
 from pct.measurement.observer import without_observer
+from pct.optimization.model import Model
 from pct.rollout.history import make_history_rollout
-from pct.rollout.integration import Integrator, make_integrator
 from pct.types import WholeWindows
 from pct.windows.batch import FeatureDataset
 from pct.windows.window_set import WindowSet
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class FittedModel:
-    """A model with constant parameters, and what a dataset must be loaded with.
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class FittedModel(Model):
+    """A model with constant parameters; its defaults are the values before the fit.
 
     Attributes:
-        spec: the model with its measurement; its defaults are the values before the fit.
         params: value of each learned parameter by name.
         deviations: standard error of each by name.
-        dt: time step of the rollout in s.
-        integrator_name, substeps: how a time step is integrated.
-        settings: horizon, history, stride and what else `TrainedModel.settings` has.
-        remaining_error: what was left of each compared state's error in its unit.
+        remaining_error: typical error of each compared state after the fit, in its unit.
     """
 
-    spec: ModelSpec
     params: Mapping[str, Any]
     deviations: Mapping[str, Any]
-    dt: float
-    integrator_name: str
-    substeps: int
-    settings: Mapping[str, Any]
     remaining_error: Mapping[str, float]
-
-    @property
-    def integrator(self) -> Integrator:
-        """The integrator with its substeps bound."""
-        return make_integrator(self.integrator_name, self.substeps)
-
-    @property
-    def base_params(self) -> dict[str, Any]:
-        """Every parameter at its value before the fit, and ``dt`` in s."""
-        return self.spec.base_params(self.dt)
 
     def spec_to_train(self) -> ModelSpec:
         """The model for a network on top: its vehicle's parameters begin at the fitted values, those of the

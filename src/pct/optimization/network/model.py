@@ -3,51 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
+from pct.dynamics.core import flatten_params, unflatten_params
+from pct.optimization.model import Model
 from pct.optimization.network.mlp import Ensemble, ParameterMLP
 from pct.optimization.network.starts import observe
 from pct.optimization.network.step import make_predict_fn, predict_parameters_chunked
-from pct.rollout.integration import Integrator, make_integrator
 from pct.types import Array, Features, FlatParams
 from pct.windows.batch import FeatureDataset
 from pct.windows.window_set import WindowSet
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class TrainedModel:
-    """A network with the model that it answers for.
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class TrainedModel(Model):
+    """A model whose parameters a network predicts.
 
     Attributes:
-        spec: the dynamics model with the bounds and defaults in force.
         network, params: the network and its weights.
-        dt: time step of the rollout in s.
-        integrator_name, substeps: how a time step is integrated.
-        settings: what a dataset must be loaded with (horizon, history, feature mode, feature names).
     """
 
-    spec: ModelSpec
     network: ParameterMLP | Ensemble
     params: Any
-    dt: float
-    integrator_name: str
-    substeps: int
-    settings: Mapping[str, Any]
-
-    @property
-    def integrator(self) -> Integrator:
-        """The integrator with its substeps bound."""
-        return make_integrator(self.integrator_name, self.substeps)
-
-    @property
-    def base_params(self) -> dict[str, Any]:
-        """Every parameter at its value in force, and ``dt`` in s."""
-        return self.spec.base_params(self.dt)
 
     def prepare(self, windows: WindowSet) -> WindowSet:
         """Windows as the network reads them: behind a measurement, with observed starts."""

@@ -246,23 +246,16 @@ class Learner:
 
     def trained(self, params: Any) -> TrainedModel:
         """The network with these weights and all that it is called with."""
-        settings = self.settings
+        names = ("horizon", "history", "stride", "feature_mode", "history_fit", "encoder")
+        settings = {name: getattr(self.settings, name) for name in names}
         return TrainedModel(
-            self.spec,
-            self.network,
-            params,
-            self.dt,
-            settings.integrator,
-            self.substeps,
-            {
-                "horizon": settings.horizon,
-                "history": settings.history,
-                "stride": settings.stride,
-                "feature_mode": settings.feature_mode,
-                "history_fit": settings.history_fit,
-                "encoder": settings.encoder,
-                "feature_names": self.windows.training.feature_names,
-            },
+            spec=self.spec,
+            network=self.network,
+            params=params,
+            dt=self.dt,
+            integrator_name=self.settings.integrator,
+            substeps=self.substeps,
+            settings={**settings, "feature_names": self.windows.training.feature_names},
         )
 
     def summarize(self, trained: TrainedModel) -> dict[str, dict[str, Any]]:
