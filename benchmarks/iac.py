@@ -34,7 +34,7 @@ from pct.measurement import Measurement, with_measurement
 from pct.optimization.constants.estimate import Estimate, fit_parameters
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.constants.verdicts import judge
-from pct.optimization.network.epoch import Epoch, LoopSettings, init_state, make_evaluate_fn
+from pct.optimization.network.epoch import Epoch, init_state, make_evaluate_fn
 from pct.optimization.network.mlp import ParameterMLP, fit_normalization, network_settings
 from pct.optimization.network.starts import observe
 from pct.optimization.network.step import (
@@ -43,6 +43,7 @@ from pct.optimization.network.step import (
     make_predict_fn,
     make_window_loss_fn,
 )
+from pct.optimization.settings import TrainSettings
 from pct.rollout.engine import make_engine
 from pct.rollout.history import make_history_rollout
 from pct.rollout.integration import make_integrator
@@ -269,7 +270,7 @@ def on_top(
     )
     evaluate = make_evaluate_fn(held_out, make_window_loss_fn(network.apply, engine.eval_loss), 1024)
     state = init_state(params, optimizer.init(params), shuffle)
-    epoch = Epoch(learned, step_fn, LoopSettings(EPOCHS, 64, 3, 0.5, 1e-5, 0, STEPS))
+    epoch = Epoch(learned, step_fn, TrainSettings(epochs=EPOCHS, batch_size=64, lr_patience=3))
     best, best_loss = params, evaluate(params)
     for _ in range(EPOCHS):
         order = epoch.order(state)

@@ -170,7 +170,7 @@ def build(rows: int, horizon: int, hidden: int) -> tuple[Any, Any, Any]:
         batch_loss=make_engine("jax", spec, base_params, "rk4", 1).train_loss,
         max_window_grad=10.0,
     )
-    trainer = epochs.Epoch(windows, step_fn, epochs.LoopSettings(1, BATCH_SIZE, 4, 0.5, 1e-5, 0, 5))
+    trainer = epochs.Epoch(windows, step_fn, TrainSettings(epochs=1, batch_size=BATCH_SIZE))
     state = epochs.init_state(params, optimizer.init(params), jax.random.PRNGKey(1))
     return windows, trainer, state
 

@@ -13,6 +13,7 @@ import optax
 
 from pct.optimization.network import epoch as epochs
 from pct.optimization.network.step import make_network_step_fn, make_optimizer, make_window_loss_fn
+from pct.optimization.settings import TrainSettings
 from pct.rollout.engine import Engine, EngineName, make_engine
 from pct.rollout.integration import integrate_rk4
 from pct.windows.window_set import WindowSet, make_window_set
@@ -105,7 +106,13 @@ def _start(
 ) -> tuple[epochs.Epoch, epochs.TrainState]:
     optimizer = make_optimizer(LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     mesh = epochs.make_mesh()
-    settings = epochs.LoopSettings(1, batch_size, 1, 0.5, 1e-5, curriculum_batches, HORIZON // 2)
+    settings = TrainSettings(
+        epochs=1,
+        batch_size=batch_size,
+        lr_patience=1,
+        curriculum_batches=curriculum_batches,
+        curriculum_timesteps=HORIZON // 2,
+    )
     axis_name = None if mesh is None else epochs.AXIS
     windows = windows.with_context(_engine(problem, engine).context)
     trainer = epochs.Epoch(windows, _make_step_fn(problem, optimizer, axis_name, engine), settings, mesh)

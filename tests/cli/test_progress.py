@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from pct.cli.progress import TrainingProgress
-from pct.optimization.network.epoch import LoopSettings
 from pct.optimization.network.loop import EpochReport, StepReport
+from pct.optimization.settings import TrainSettings
 
-SETTINGS = LoopSettings(
+SETTINGS = TrainSettings(
     epochs=2,
     batch_size=8,
     lr_patience=4,

@@ -15,7 +15,7 @@ import pytest
 
 from optimization.gathered import GatheredWindows
 from pct.dynamics import MODEL_SPECS, ModelSpec, flatten_bounds
-from pct.optimization.network.epoch import AXIS, Epoch, LoopSettings, TrainState, init_state, make_evaluate_fn
+from pct.optimization.network.epoch import AXIS, Epoch, TrainState, init_state, make_evaluate_fn
 from pct.optimization.network.loop import EpochReport, StepReport, TrainResult, train
 from pct.optimization.network.mlp import ParameterMLP, network_settings
 from pct.optimization.network.step import (
@@ -24,6 +24,7 @@ from pct.optimization.network.step import (
     make_optimizer,
     make_window_loss_fn,
 )
+from pct.optimization.settings import TrainSettings
 from pct.recordings.trajectory import write_dataset
 from pct.rollout.engine import Engine, make_engine
 from pct.rollout.integration import integrate_euler, rollout
@@ -31,7 +32,7 @@ from pct.simulation import simulate
 from pct.windows.batch import FeatureDataset, WindowOrigin
 
 DT = 0.05
-SETTINGS = LoopSettings(
+SETTINGS = TrainSettings(
     epochs=3,
     batch_size=4,
     lr_patience=100,
@@ -52,7 +53,7 @@ class Problem:
     network: ParameterMLP
     lr: float = 1e-2
     mesh: Any = None
-    epochs: dict[LoopSettings, Epoch] = dataclasses.field(default_factory=dict)
+    epochs: dict[Epoch] = dataclasses.field(default_factory=dict)
 
     @cached_property
     def optimizer(self) -> Any:
@@ -107,7 +108,7 @@ class Problem:
         start = {"params": self.params, "opt_state": self.opt_state} | parts
         return init_state(**start, key=jax.random.PRNGKey(seed))
 
-    def epoch(self, settings: LoopSettings) -> Epoch:
+    def epoch(self, settings: TrainSettings) -> Epoch:
         """The compiled epoch of these settings, whatever the number of epochs."""
         settings = dataclasses.replace(settings, epochs=0)
         if settings not in self.epochs:
@@ -131,7 +132,7 @@ class Recorder:
 
 def run_problem(problem: Problem, **options: Any) -> TrainResult:
     """Train the problem; options replace settings, arguments of `train`, and seed or step of the problem."""
-    names = {field.name for field in dataclasses.fields(LoopSettings)}
+    names = {field.name for field in dataclasses.fields(TrainSettings)} - {"seed"}
     settings = {name: options.pop(name) for name in list(options) if name in names}
     settings = dataclasses.replace(SETTINGS, **settings)
     seed, step_fn = options.pop("seed", 0), options.pop("step_fn", None)
@@ -193,7 +194,7 @@ def run(problem: Problem) -> Callable[..., TrainResult]:
 
 
 @pytest.fixture
-def settings() -> LoopSettings:
+def settings() -> TrainSettings:
     """Those that `run` takes where nothing else is said."""
     return SETTINGS
 

@@ -10,8 +10,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pct.optimization.network.epoch import LoopSettings
 from pct.optimization.network.loop import EpochReport, StepReport
+from pct.optimization.settings import TrainSettings
 from pct.runs.sinks import Tracker
 from pct.runs.trainings import epoch_metrics, step_metrics
 
@@ -20,7 +20,7 @@ class TrainingProgress:
     """Reporter of `pct.optimization.network.loop.train`; a context manager that owns the bar."""
 
     def __init__(
-        self, tracker: Tracker, settings: LoopSettings, num_samples: int, done: Sequence[StepReport] = ()
+        self, tracker: Tracker, settings: TrainSettings, num_samples: int, done: Sequence[StepReport] = ()
     ) -> None:
         """Take over where a run with these steps was stopped."""
         self._tracker = tracker

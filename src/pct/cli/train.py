@@ -99,9 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             train_tables.announce(learner, state, run.path)
         reporter: Any = Silent()
         if run is not None and run.tracker is not None:
-            reporter = TrainingProgress(
-                run.tracker, learner.loop_settings, len(windows.training), result.steps
-            )
+            reporter = TrainingProgress(run.tracker, learner.settings, len(windows.training), result.steps)
         with reporter, Stopping() as stopping, group.at_work():
             result = learner.train(
                 state,

@@ -12,6 +12,7 @@ import numpy as np
 
 from pct.dynamics.core import ModelSpec
 from pct.measurement.observer import without_observer
+from pct.optimization.chunks import in_chunks
 from pct.optimization.model import Model
 from pct.rollout.history import make_history_rollout
 from pct.types import WholeWindows
@@ -74,12 +75,9 @@ class FittedModel(Model):
         whole = WholeWindows(
             _joined(dataset.past.states, dataset.targets), _joined(dataset.past.controls, dataset.controls)
         )
-        total = dataset.targets.shape[0]
-        parts = []
-        for start in range(0, total, chunk_size):
-            rows = np.minimum(np.arange(start, start + chunk_size), total - 1)
-            parts.append(np.asarray(compiled(values, jax.tree.map(lambda x, rows=rows: x[:, rows], whole))))
-        return np.concatenate(parts, axis=2)[:, :, :total].transpose(2, 1, 0)
+        return in_chunks(
+            lambda part: np.asarray(compiled(values, part)).transpose(2, 1, 0), whole, chunk_size, axis=1
+        )
 
 
 def _joined(past: tuple[Any, ...], ahead: Any) -> tuple[Any, ...]:

@@ -39,8 +39,8 @@ def make_explain_fn(
             bad = ~np.isfinite(values.reshape(len(rows), -1)).all(axis=1)
             if bad.any():
                 return f"the {what}s of {_window(origin, rows, bad)} are not finite: check the log there"
-        answer = np.asarray(apply_fn(params, jnp.asarray(features)))
-        for name, value in unflatten_params(answer, spec.param_keys, spec.full_shapes).items():
+        values = np.asarray(apply_fn(params, jnp.asarray(features)))
+        for name, value in unflatten_params(values, spec.param_keys, spec.full_shapes).items():
             bad = ~np.isfinite(value.reshape(len(rows), -1)).all(axis=1)
             if bad.any():
                 return f"parameter {name} of {_window(origin, rows, bad)} is not finite: {ADVICE}"

@@ -1,4 +1,4 @@
-"""One state, one compiled epoch: everything that training changes, and the steps that change it.
+"""The state of a training and its compiled epoch.
 
 The epoch runs on the device over numbers of windows; windows are gathered there, and the host reads metrics
 when a stretch of steps is done. Horizon, learning rate, last batch and resumption are data, not shapes, so
@@ -7,7 +7,6 @@ nothing is compiled twice. Several devices, also of several processes, share eac
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 from functools import partial
@@ -19,29 +18,17 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from pct.optimization.network.step import StepFn, learning_rate, with_learning_rate
+from pct.optimization.settings import TrainSettings
 from pct.types import Array
 from pct.windows.batch import FeatureDataset
 from pct.windows.window_set import WindowSet
 
 AXIS = "windows"
-# Windows that are trained on before the host looks, so that Ctrl-C is heard: a tenth of a second of native
-# code, a second or two where JAX rolls out a large model.
+# Windows that are trained on before the host reads metrics and handles Ctrl-C: a tenth of a second of
+# native code, a second or two where JAX rolls out a large model.
 STRETCH = 65536
 
 WindowLossFn = Callable[[Any, FeatureDataset], Array]
-
-
-@dataclasses.dataclass(frozen=True)
-class LoopSettings:
-    """What the loop needs to know; each field as in the training command's configuration."""
-
-    epochs: int
-    batch_size: int
-    lr_patience: int
-    lr_factor: float
-    min_lr: float
-    curriculum_batches: int
-    curriculum_timesteps: int
 
 
 class TrainState(NamedTuple):
@@ -49,7 +36,7 @@ class TrainState(NamedTuple):
 
     Attributes:
         params, opt_state: network and optimiser, with its learning rate.
-        best_params: network of the epoch with the lowest judged loss.
+        best_params: network of the epoch with the lowest loss, in validation where there is any.
         best_loss, best_epoch: that loss and epoch, from 1; infinity and 0 before the first.
         epochs_without_better: since then, or since the rate dropped.
         key: of the run; with ``epoch`` it gives the order of the windows.
@@ -73,7 +60,7 @@ class TrainState(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """What a stretch of steps tells the host.
+    """Metrics of a stretch of steps, for the host.
 
     Attributes:
         loss, grad_norm, update_norm: by step, (M,); the loss is the mean over the step's windows.
@@ -120,18 +107,18 @@ class Epoch:
 
     Attributes:
         steps: optimiser steps of an epoch.
-        stretch: most steps before the host looks.
+        stretch: most steps before the host reads metrics.
     """
 
     def __init__(
-        self, windows: WindowSet, step_fn: StepFn, settings: LoopSettings, mesh: Mesh | None = None
+        self, windows: WindowSet, step_fn: StepFn, settings: TrainSettings, mesh: Mesh | None = None
     ) -> None:
         """Prepare; nothing is compiled before it is used.
 
         Args:
             windows: the training windows.
             step_fn: from `make_network_step_fn`, with ``axis_name=AXIS`` where there is a mesh.
-            settings: of the loop.
+            settings: of the training.
             mesh: the devices that share each batch.
         """
         self._windows, self._step_fn, self._settings, self._mesh = windows, step_fn, settings, mesh
@@ -159,7 +146,7 @@ class Epoch:
         Args:
             state: is used up.
             order: from `order`.
-            stop: whether this process wants to stop; told to all.
+            stop: whether this process wants to stop; shared with all others.
         """
         return self._run(state, self._arrays, order, _by_device(stop, self._mesh))
 
@@ -192,7 +179,7 @@ class Epoch:
             return (made < self.stretch) & (state.position < self.steps) & sound
 
         def step(carry: Any) -> Any:
-            state, told, made, _ = carry
+            state, metrics, made, _ = carry
             at = state.position * self._batch + place
             counts = (place < self._batch) & (at < self._count)
             batch = self._windows.take(arrays, order[jnp.minimum(at, self._count - 1)])
@@ -213,13 +200,13 @@ class Epoch:
                 position=state.position + sound,
                 loss_sum=state.loss_sum + jnp.where(sound, loss, 0.0).astype(state.loss_sum.dtype),
             )
-            return state, told.at[made].set(row), made + 1, sound
+            return state, metrics.at[made].set(row), made + 1, sound
 
-        told = jnp.zeros((self.stretch, 3), state.loss_sum.dtype)
-        start = state, told, jnp.zeros((), jnp.int32), jnp.asarray(True)
-        state, told, _, sound = jax.lax.while_loop(unfinished, step, start)
+        metrics = jnp.zeros((self.stretch, 3), state.loss_sum.dtype)
+        start = state, metrics, jnp.zeros((), jnp.int32), jnp.asarray(True)
+        state, metrics, _, sound = jax.lax.while_loop(unfinished, step, start)
         stop = stop.max() if self._mesh is None else jax.lax.pmax(stop.max(), AXIS)
-        return state, Stretch(told[:, 0], told[:, 1], told[:, 2], sound, stop)
+        return state, Stretch(metrics[:, 0], metrics[:, 1], metrics[:, 2], sound, stop)
 
 
 def make_evaluate_fn(
@@ -304,9 +291,9 @@ def _by_device(flag: bool, mesh: Mesh | None) -> Array:
     )
 
 
-def _finish_epoch(state: TrainState, judged: Array, *, settings: LoopSettings) -> TrainState:
-    """Keep the best network, drop the rate where nothing got better for long, turn to the next epoch."""
-    is_best = judged < state.best_loss
+def _finish_epoch(state: TrainState, loss: Array, *, settings: TrainSettings) -> TrainState:
+    """Keep the best network, lower the rate on a plateau, and go to the next epoch."""
+    is_best = loss < state.best_loss
     best_params = jax.tree.map(lambda new, old: jnp.where(is_best, new, old), state.params, state.best_params)
     without = jnp.where(is_best, 0, state.epochs_without_better + 1)
     rate = learning_rate(state.opt_state)
@@ -315,7 +302,7 @@ def _finish_epoch(state: TrainState, judged: Array, *, settings: LoopSettings) -
     return state._replace(
         opt_state=with_learning_rate(state.opt_state, jnp.where(drop, lower, rate)),
         best_params=best_params,
-        best_loss=jnp.where(is_best, judged, state.best_loss).astype(state.best_loss.dtype),
+        best_loss=jnp.where(is_best, loss, state.best_loss).astype(state.best_loss.dtype),
         best_epoch=jnp.where(is_best, state.epoch + 1, state.best_epoch),
         epochs_without_better=jnp.where(drop, 0, without),
         epoch=state.epoch + 1,

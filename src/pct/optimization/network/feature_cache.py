@@ -1,4 +1,4 @@
-"""History features on disk: a fit to thousands of histories takes seconds, its result is small."""
+"""A cache of history features on disk: a fit to thousands of histories takes seconds, its result is small."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ MOST = 512 * 2**20
 
 
 class CachedFeatures:
-    """Another `HistoryFeatures`, whose results are kept in a folder.
+    """Another `HistoryFeatures`, with a cache in a folder.
 
     A result is found by the content of the histories, what it was computed with and the source code, so
-    that a stale one cannot be used. A folder that cannot be read or written is done without.
+    that a stale one cannot be used. Without access to the folder nothing is cached.
 
     Attributes:
         names: as the other's.
     """
 
     def __init__(self, compute: HistoryFeatures, spec: ModelSpec, settings: object, folder: Path) -> None:
-        """Remember what ``compute`` gives for a model and JSON-able settings in a folder."""
+        """Cache the results of ``compute`` for a model and settings that JSON can hold."""
         self.names = compute.names
         self._compute, self._folder = compute, folder
         self._base = _fingerprint(spec, settings)
@@ -42,25 +42,25 @@ class CachedFeatures:
     def __call__(
         self, states: Float[Array, "B L S"], controls: Float[Array, "B H C"], dt: float
     ) -> Float[np.ndarray, "B K"]:
-        """The features, read where they are there already."""
+        """The features, from the cache where they are there."""
         key = self._base.copy()
         for part in (states, controls, np.float64(dt)):
             key.update(str((part.shape, part.dtype)).encode())
             key.update(np.asarray(part).tobytes())
         path = self._folder / f"{key.hexdigest()}.npy"
         try:
-            found = np.load(path, allow_pickle=False)
+            features = np.load(path, allow_pickle=False)
             path.touch()
-            return found
+            return features
         except (OSError, ValueError):  # not there, or damaged
-            found = np.asarray(self._compute(states, controls, dt))
+            features = np.asarray(self._compute(states, controls, dt))
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, lambda file: np.save(file, found))
+            write_atomic(path, lambda file: np.save(file, features))
             self._make_room()
         except OSError as error:
             log.debug("%s: cannot keep the features (%s)", path, error)
-        return found
+        return features
 
     def _make_room(self) -> None:
         newest_first = sorted(self._folder.glob("*.npy"), key=lambda path: -path.stat().st_mtime)

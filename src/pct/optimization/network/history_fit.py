@@ -1,4 +1,4 @@
-"""What the history says of the parameters: a Gauss-Newton fit before each window, as features.
+"""Features from the history: a Gauss-Newton fit of the parameters before each window.
 
 A network that reads raw rows has to find the physics in them by itself and needs far more data for it.
 So the history is also put to the model itself: the parameters, and the state at its first row, are moved
@@ -18,6 +18,7 @@ import numpy as np
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.dynamics.losses import channel_residual
+from pct.optimization.chunks import in_chunks
 from pct.rollout.integration import choose_substeps, make_integrator, rollout
 from pct.types import Array, Float
 
@@ -34,7 +35,7 @@ class HistoryFit:
     """Features from the rows before a window; `pct.windows.window_set.HistoryFeatures`.
 
     Array parameters (matrices of learned models) stay at their defaults: they are too many for a
-    history to tell.
+    history to identify.
 
     Attributes:
         names: name of each feature.
@@ -72,14 +73,12 @@ class HistoryFit:
             return np.zeros((states.shape[0], 0), np.float32)
         fit = partial(self._compiled_fit, dt=dt)
         later = controls.shape[1] // 2
-        total = states.shape[0]
-        parts = []
-        for start in range(0, total, CHUNK):
-            # The last chunk is filled up, so that every call has the shape that is compiled already.
-            rows = np.minimum(np.arange(start, start + CHUNK), total - 1)
-            x, u = states[rows], controls[rows]
-            parts.append(np.concatenate([fit(x, u), fit(x[:, later:], u[:, later:])], axis=-1))
-        return np.concatenate(parts)[:total]
+
+        def fit_both(rows: tuple[Array, Array]) -> np.ndarray:
+            states, controls = rows
+            return np.concatenate([fit(*rows), fit(states[:, later:], controls[:, later:])], axis=-1)
+
+        return in_chunks(fit_both, (states, controls), CHUNK)
 
     def _fit(self, states: Array, controls: Array, *, dt: float) -> Array:
         """Gauss-Newton with a prior on all windows at once."""

@@ -1,4 +1,4 @@
-"""The training loop: epochs, validation, plateau, best, checkpoints; progress leaves by callback."""
+"""The training loop: epochs, validation, plateau, best network, checkpoints; progress leaves by callback."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from pct.errors import DivergedError, PctError
-from pct.optimization.network.epoch import Epoch, LoopSettings, Stretch, TrainState
+from pct.optimization.network.epoch import Epoch, Stretch, TrainState
 from pct.optimization.network.step import learning_rate
+from pct.optimization.settings import TrainSettings
 from pct.types import Array
 from pct.windows.batch import FeatureDataset
 from pct.windows.window_set import WindowSet
@@ -47,7 +48,7 @@ class EpochReport(NamedTuple):
 
 @runtime_checkable  # the annotations are checked while the tests run
 class Reporter(Protocol):
-    """What the loop tells of its progress."""
+    """Receives the progress of the loop."""
 
     def on_step(self, report: StepReport) -> None: ...
 
@@ -56,7 +57,7 @@ class Reporter(Protocol):
 
 @dataclasses.dataclass
 class TrainResult:
-    """What training leaves, also when it was stopped.
+    """Result of a training, also of one that was stopped.
 
     Attributes:
         state: after the last sound step.
@@ -71,7 +72,7 @@ class TrainResult:
 
     @property
     def best_epoch(self) -> int:
-        """Epoch with the lowest judged loss, from 1; 0 before the first."""
+        """Epoch with the lowest loss, from 1; 0 before the first."""
         return int(self.state.best_epoch)
 
     @property
@@ -97,7 +98,7 @@ def train(
     *,
     epoch: Epoch,
     evaluate: Callable[[Any], float] | None,
-    settings: LoopSettings,
+    settings: TrainSettings,
     reporter: Reporter,
     explain: Callable[[Any, FeatureDataset, np.ndarray], str],
     save: Callable[[TrainState], None] = lambda state: None,
@@ -135,8 +136,8 @@ def train(
                     cause = explain(result.state.params, val_windows.gather(numbers), numbers)
                     raise DivergedError(f"validation loss is {val_loss} after epoch {done + 1}: {cause}")
             rate = float(learning_rate(result.state.opt_state))
-            judged = train_loss if val_loss is None else val_loss
-            result.state = epoch.finish(result.state, judged)
+            loss = train_loss if val_loss is None else val_loss
+            result.state = epoch.finish(result.state, loss)
             is_best = result.best_epoch == done + 1
             report = EpochReport(done + 1, int(result.state.step), train_loss, val_loss, rate, is_best)
             result.epochs.append(report)

@@ -1,4 +1,4 @@
-"""The network that answers with physical parameters, kept within bounds by `pct.dynamics.bounds`.
+"""The network that predicts physical parameters within their bounds.
 
 A plain MLP reads normalised features, with a recurrent layer for the steps of the history where there are
 any. The last layer starts near zero with the defaults as bias, so that the first rollout is that of a sane
@@ -32,7 +32,7 @@ class ParameterMLP(nn.Module):
     Attributes:
         hidden_sizes: width of each hidden layer.
         min_bounds, max_bounds: bounds of the flat parameter vector in each parameter's unit, (P,).
-        defaults: answer of the untrained network, (P,); the middle of the bounds when left out.
+        defaults: prediction of the untrained network, (P,); the middle of the bounds when left out.
         log_mask: which entries are bounded in the logarithm, (P,); none when left out.
         feature_mean, feature_std: normalisation of the features, (F,); none when left out.
         global_mask: which entries are one learned constant for all features, (P,); none when left out.
@@ -72,7 +72,7 @@ class ParameterMLP(nn.Module):
         bounds = Bounds(np.asarray(self.min_bounds), np.asarray(self.max_bounds), self.log_mask)
         start = np.zeros_like(bounds.low) if self.defaults is None else bounds.back(np.asarray(self.defaults))
         layers = [nn.Dense(size) for size in self.hidden_sizes]
-        answer = nn.Dense(
+        last = nn.Dense(
             bounds.low.size,
             kernel_init=nn.initializers.variance_scaling(1e-4, "fan_in", "normal"),
             bias_init=lambda _key, _shape, dtype: jnp.asarray(start, dtype),
@@ -86,7 +86,7 @@ class ParameterMLP(nn.Module):
             return self.dense(weights, hidden, bounds)
         for layer in layers:
             hidden = nn.tanh(layer(hidden))
-        raw = answer(hidden)
+        raw = last(hidden)
         if constant:
             _, constants = self._weights(len(layers))
             raw = jnp.where(np.asarray(self.global_mask), constants, raw)
@@ -99,7 +99,7 @@ class ParameterMLP(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """Networks of one kind from different starts; they answer with their mean.
+    """Networks of one kind from different starts; they predict their mean.
 
     Attributes:
         network: what each of them is.
@@ -116,15 +116,15 @@ class Ensemble(nn.Module):
 
     @nn.compact
     def each(self, features: Features) -> Float[Array, "E B P"]:
-        """The answer of each member."""
-        answer = nn.vmap(
+        """The prediction of each member."""
+        members = nn.vmap(
             lambda network, features: network(features),
             variable_axes={"params": 0},
             split_rngs={"params": True},
             in_axes=None,
             axis_size=self.members,
         )
-        return answer(self.network, features)
+        return members(self.network, features)
 
 
 def fit_normalization(features: Features) -> tuple[np.ndarray, np.ndarray]:

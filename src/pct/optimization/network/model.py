@@ -42,20 +42,20 @@ class TrainedModel(Model):
         """States of all windows with the default parameters, (B, T, S)."""
         defaults = flatten_params(self.spec.default_params, self.spec.param_keys, self.spec.full_shapes)
 
-        def answer(_params: Any, features: Features) -> FlatParams:
+        def predict_fixed(_params: Any, features: Features) -> FlatParams:
             return jnp.broadcast_to(jnp.asarray(defaults, features.dtype), (features.shape[0], defaults.size))
 
-        return self._predict_fn(answer, chunk_size)(None, dataset)
+        return self._predict_fn(predict_fixed, chunk_size)(None, dataset)
 
     def predict_parameters(self, dataset: FeatureDataset, *, chunk_size: int = 1024) -> dict[str, np.ndarray]:
-        """The network's answer for all windows by name, (B, *shape)."""
+        """The predicted parameters of all windows by name, (B, *shape)."""
         values = predict_parameters_chunked(
             self.network.apply, self.params, dataset.features, chunk_size=chunk_size
         )
         return unflatten_params(values, self.spec.param_keys, self.spec.full_shapes)
 
     def predict_spread(self, dataset: FeatureDataset, *, chunk_size: int = 1024) -> dict[str, np.ndarray]:
-        """Standard deviation of an ensemble's answers for all windows by name, (B, *shape)."""
+        """Standard deviation of an ensemble's predictions for all windows by name, (B, *shape)."""
 
         def spread(params: Any, features: Features) -> FlatParams:
             each: Any = self.network.apply(params, features, method="each")
@@ -65,6 +65,6 @@ class TrainedModel(Model):
         return unflatten_params(values, self.spec.param_keys, self.spec.full_shapes)
 
     def _predict_fn(
-        self, answer: Callable[..., Array], chunk_size: int
+        self, apply: Callable[..., Array], chunk_size: int
     ) -> Callable[[Any, FeatureDataset], np.ndarray]:
-        return make_predict_fn(answer, self.base_params, self.spec, self.integrator, chunk_size=chunk_size)
+        return make_predict_fn(apply, self.base_params, self.spec, self.integrator, chunk_size=chunk_size)

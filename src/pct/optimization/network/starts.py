@@ -1,7 +1,7 @@
-"""Windows that begin where an observer puts the car: what a network needs on top of a fit.
+"""Windows that begin at observed states, for a network on top of a fit.
 
-The parameters of the measurement (lags, delays, gains) stay as they were fitted. So each window's start,
-hidden states included, is computed once, and training rolls out from there as from any other start.
+The parameters of the measurement (lags, delays, gains) stay as they were fitted. So the observer computes
+each window's start, hidden states included, once, and training rolls out from there.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from pct.dynamics.core import ModelSpec
 from pct.measurement.chain import acting_controls
+from pct.optimization.chunks import in_chunks
 from pct.rollout.history import make_history_rollout
 from pct.windows.window_set import WindowSet
 
@@ -40,11 +41,7 @@ def observe(windows: WindowSet, spec: ModelSpec, integrator: str, substeps: int)
     roll = make_history_rollout(spec, {**params, "dt": dt}, integrator, substeps, windows.history)
     short = windows.with_horizon(1)
     states_at_start = jax.jit(lambda whole: jnp.stack(roll.states({}, whole)[0], axis=-1))
-    count = len(windows)
-    parts = []
-    for first in range(0, count, CHUNK):
-        numbers = np.minimum(np.arange(first, first + min(CHUNK, count)), count - 1)
-        parts.append(np.asarray(states_at_start(short.whole(numbers))))
-    begin = np.concatenate(parts)[:count]
+    numbers = np.arange(len(windows))
+    begin = in_chunks(lambda part: states_at_start(short.whole(part)), numbers, min(CHUNK, len(windows)))
     hidden = [channel.name for channel in spec.hidden]
     return windows.observed(begin, hidden, partial(acting_controls, spec, params, dt=dt))

@@ -1,4 +1,4 @@
-"""Training helpers: the network's answer rolled out, the compiled step, evaluation, summaries."""
+"""Training helpers: rollouts of predicted parameters, the compiled step, evaluation, summaries."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from pct.dynamics.core import ModelSpec, Shape, unflatten_params
+from pct.optimization.chunks import in_chunks
 from pct.optimization.network.mlp import ParameterMLP
 from pct.rollout.engine import BatchLossFn
 from pct.rollout.integration import Integrator, integrate_rk4, rollout
@@ -49,16 +50,16 @@ def make_network_step_fn(
         apply_fn: the network, ``apply_fn(params, features)`` gives (B, P), or the networks of an ensemble,
             (E, B, P): each learns as if it were alone.
         loss_fn: ``loss_fn(predicted, target, weights=...)``, summed over the windows.
-        param_keys: names of the network's answers, in order.
+        param_keys: names of the predicted parameters, in order.
         base_params: all other parameters and ``dt``, from `ModelSpec.base_params`.
         dynamics_fn: the model.
         integrator: one of `pct.rollout.integration.INTEGRATORS`.
         optimizer: an optax transformation.
-        param_shapes: shape of each answer, `ModelSpec.full_shapes`.
+        param_shapes: shape of each parameter, `ModelSpec.full_shapes`.
         batch_loss: a faster loss and gradient of the same, `pct.rollout.engine.Engine.train_loss`.
         max_window_grad: the gradient of one window is clipped to this many times the (geometric) mean of
-            its batch, so that one that spins cannot own the batch. Its length is taken over the answers.
-        param_slope: change of each answer (B, P) that counts as one there; all one when left out.
+            its batch, so that one that spins cannot own the batch. Its length is taken over the parameters.
+        param_slope: change of each parameter (B, P) that counts as one there; all one when left out.
         axis_name: mapped axis over which the windows of a batch are spread, where they are.
 
     Returns:
@@ -69,29 +70,31 @@ def make_network_step_fn(
     """
 
     def loss_and_gradient(
-        answers: Float[Array, "E B P"], batch: FeatureDataset
+        values: Float[Array, "E B P"], batch: FeatureDataset
     ) -> tuple[Array, Float[Array, "E B P"]]:
         """Loss summed over windows and members, so that each row of its gradient is one window's own."""
-        members = len(answers)
+        members = len(values)
         if members > 1:
             batch = batch.repeated(members)
-        flat = answers.reshape(-1, answers.shape[-1])
+        flat = values.reshape(-1, values.shape[-1])
         if batch_loss is not None:
             loss, by_window = batch_loss(flat, batch)
         else:
             loss, by_window = jax.value_and_grad(window_loss)(flat, batch)
-        return loss, by_window.reshape(answers.shape)
+        return loss, by_window.reshape(values.shape)
 
-    def window_loss(answers: Float[Array, "B P"], batch: FeatureDataset) -> Array:
-        predicted = _roll_out(answers, batch, param_keys, base_params, dynamics_fn, integrator, param_shapes)
+    def window_loss(values: Float[Array, "B P"], batch: FeatureDataset) -> Array:
+        # The values stand for a network that predicts them whatever the features.
+        model = param_keys, base_params, dynamics_fn, integrator, param_shapes
+        predicted = predict_states(lambda params, _: params, values, batch.features, batch, *model)
         return loss_fn(predicted, batch.targets, weights=batch.weights)
 
     def everywhere(tree: Any) -> Any:
         return tree if axis_name is None else jax.lax.psum(tree, axis_name)
 
-    def clip(answers: Array, by_window: Array, windows: Array) -> Float[Array, "E B 1"]:
+    def clip(values: Array, by_window: Array, windows: Array) -> Float[Array, "E B 1"]:
         """Factor of each window's gradient."""
-        slope = 1.0 if param_slope is None else param_slope(answers)
+        slope = 1.0 if param_slope is None else param_slope(values)
         length = jnp.linalg.norm(by_window * slope, axis=-1, keepdims=True)
 
         def total(values: Array) -> Array:
@@ -110,15 +113,15 @@ def make_network_step_fn(
     def step_fn(
         params: Any, opt_state: Any, batch_features: Features, batch: FeatureDataset
     ) -> tuple[Any, Any, Array, dict[str, Array]]:
-        answers, network_vjp = jax.vjp(lambda params: _by_member(apply_fn(params, batch_features)), params)
-        loss, by_window = loss_and_gradient(answers, batch)
+        values, network_vjp = jax.vjp(lambda params: _by_member(apply_fn(params, batch_features)), params)
+        loss, by_window = loss_and_gradient(values, batch)
         windows = _counted(batch)
         if math.isfinite(max_window_grad):
-            by_window = by_window * clip(answers, by_window, windows)
-        (gradient,) = network_vjp(by_window.astype(answers.dtype))
+            by_window = by_window * clip(values, by_window, windows)
+        (gradient,) = network_vjp(by_window.astype(values.dtype))
         # One sum over the devices a step: they wait for each other in each.
         flat, unravel = ravel_pytree(gradient)
-        summed = everywhere(jnp.append(flat, jnp.stack([loss / len(answers), windows])))
+        summed = everywhere(jnp.append(flat, jnp.stack([loss / len(values), windows])))
         loss, counted = summed[-2:]
         flat = (summed[:-2] / jnp.maximum(counted, 1)).astype(flat.dtype)
         norm = jnp.linalg.norm(flat)
@@ -142,9 +145,9 @@ def _counted(batch: FeatureDataset) -> Array | int:
     return len(batch.targets) if batch.weights is None else (batch.weights.max(axis=1) > 0).sum()
 
 
-def _by_member(answers: Array) -> Float[Array, "E B P"]:
+def _by_member(values: Array) -> Float[Array, "E B P"]:
     """A network alone is an ensemble of one."""
-    return answers if answers.ndim == 3 else answers[None]
+    return values if values.ndim == 3 else values[None]
 
 
 def make_optimizer(
@@ -197,10 +200,6 @@ def with_learning_rate(opt_state: Any, lr: float | Array) -> Any:
     )
 
 
-def _constants(base_params: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in base_params.items() if key != "dt"}
-
-
 def predict_states(
     apply_fn: ApplyFn,
     params: Any,
@@ -212,30 +211,18 @@ def predict_states(
     integrator: Integrator,
     param_shapes: Mapping[str, Shape],
 ) -> States:
-    """Roll out every window with the parameters that the network answers with, (B, T, S)."""
-    answers = apply_fn(params, features)
-    return _roll_out(answers, batch, param_keys, base_params, dynamics_fn, integrator, param_shapes)
-
-
-def _roll_out(
-    answers: Float[Array, "B P"],
-    batch: FeatureDataset,
-    param_keys: Sequence[str],
-    base_params: Mapping[str, Any],
-    dynamics_fn: Callable[..., Array],
-    integrator: Integrator,
-    param_shapes: Mapping[str, Shape],
-) -> States:
-    """States after each step with learned parameters side by side, (B, T, S)."""
-    learned = unflatten_params(answers, tuple(param_keys), param_shapes)
-    return rollout(
+    """Roll out every window with the parameters that the network predicts, (B, T, S)."""
+    learned = unflatten_params(apply_fn(params, features), tuple(param_keys), param_shapes)
+    constants = {key: value for key, value in base_params.items() if key != "dt"}
+    states = rollout(
         dynamics_fn,
         integrator,
         batch.initial_states,
         batch.controls,
-        {**_constants(base_params), **learned},
+        {**constants, **learned},
         base_params["dt"],
-    )[..., : batch.targets.shape[-1]]
+    )
+    return states[..., : batch.targets.shape[-1]]
 
 
 def make_predict_fn(
@@ -248,23 +235,15 @@ def make_predict_fn(
 ) -> Callable[[Any, FeatureDataset], np.ndarray]:
     """``predict_fn(params, dataset)``: predicted states of all windows on the host, (B, T, S)."""
 
+    model = spec.param_keys, base_params, spec.dynamics_fn, integrator, spec.full_shapes
+
     @jax.jit
     def predict_chunk(params: Any, chunk: FeatureDataset) -> States:
-        return predict_states(
-            apply_fn,
-            params,
-            chunk.features,
-            chunk,
-            spec.param_keys,
-            base_params,
-            spec.dynamics_fn,
-            integrator,
-            spec.full_shapes,
-        )
+        return predict_states(apply_fn, params, chunk.features, chunk, *model)
 
     def predict_fn(params: Any, dataset: FeatureDataset) -> np.ndarray:
-        arrays = dataset._replace(origin=None)
-        return _in_chunks(partial(predict_chunk, params), arrays, chunk_size)
+        arrays, size = dataset._replace(origin=None), min(chunk_size, len(dataset.targets))
+        return in_chunks(partial(predict_chunk, params), arrays, size)
 
     return predict_fn
 
@@ -307,9 +286,8 @@ def make_eval_loss_fn(
 def predict_parameters_chunked(
     apply_fn: ApplyFn, params: Any, features: Features, *, chunk_size: int
 ) -> Float[np.ndarray, "B P"]:
-    """The network's answer for every window on the host, (B, P)."""
-    answer = jax.jit(apply_fn)
-    return _in_chunks(partial(answer, params), features, chunk_size)
+    """The parameters that the network predicts for every window, on the host, (B, P)."""
+    return in_chunks(partial(jax.jit(apply_fn), params), features, min(chunk_size, len(features)))
 
 
 def summarize_predictions_chunked(
@@ -333,24 +311,8 @@ def summarize_predictions_chunked(
     """
     values = predict_parameters_chunked(apply_fn, params, features, chunk_size=chunk_size)
     named = unflatten_params(values.astype(np.float64), tuple(param_keys), param_shapes)
+    figures: dict[str, Any] = {"mean": np.mean, "std": np.std, "min": np.min, "max": np.max}
     return {
-        key: {
-            "mean": value.mean(axis=0).tolist(),
-            "std": value.std(axis=0).tolist(),
-            "min": value.min(axis=0).tolist(),
-            "max": value.max(axis=0).tolist(),
-        }
+        key: {name: figure(value, axis=0).tolist() for name, figure in figures.items()}
         for key, value in named.items()
     }
-
-
-def _in_chunks(function: Callable[[Any], Array], tree: Any, chunk_size: int) -> np.ndarray:
-    """Apply a compiled function to the leading axis in parts of one size, the last one filled up."""
-    total = jax.tree.leaves(tree)[0].shape[0]
-    size = min(chunk_size, total)
-    parts = []
-    for start in range(0, total, size):
-        rows = np.minimum(np.arange(start, start + size), total - 1)
-        chunk = jax.tree.map(lambda leaf, rows=rows: leaf[rows], tree)
-        parts.append(np.asarray(function(chunk)))
-    return np.concatenate(parts)[:total]

@@ -43,7 +43,7 @@ SHOWN = 65536
 
 
 class TrainingWindows(NamedTuple):
-    """Windows to train on, and to judge on where there are any."""
+    """Training windows, and validation windows where there are any."""
 
     training: WindowSet
     validation: WindowSet | None
@@ -147,7 +147,7 @@ class Learner:
     Attributes:
         spec: the model.
         settings: of the training.
-        windows: to train and judge on.
+        windows: of training and validation.
         substeps: integration steps per time step.
         engine: what rolls windows out.
         sample: training windows that normalisation, tables and plots are made from.
@@ -185,18 +185,12 @@ class Learner:
         return epochs.make_mesh()
 
     @cached_property
-    def loop_settings(self) -> epochs.LoopSettings:
-        """What the loop needs of the settings."""
-        fields = dataclasses.fields(epochs.LoopSettings)
-        return epochs.LoopSettings(**{field.name: getattr(self.settings, field.name) for field in fields})
-
-    @cached_property
     def epoch(self) -> epochs.Epoch:
         """The compiled epoch over the training windows."""
         return epochs.Epoch(
             self.windows.training.with_context(self.engine.context),
             self._step_fn(),
-            self.loop_settings,
+            self.settings,
             self.mesh,
         )
 
@@ -235,7 +229,7 @@ class Learner:
             self.windows.validation,
             epoch=self.epoch,
             evaluate=self._evaluate_fn(),
-            settings=self.loop_settings,
+            settings=self.settings,
             reporter=reporter,
             explain=make_explain_fn(self.network.apply, predict, self.spec),
             save=save,
