@@ -79,7 +79,7 @@ def test_the_facts_name_the_strongest_pair() -> None:
 
 def test_the_page_holds_all_figures_and_escapes_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
-    monkeypatch.setattr(plots, "to_svg", lambda draw, **_: drawn.append(draw.__name__) or b"<svg/>")
+    monkeypatch.setattr(plots, "to_svg", lambda draw, **_: drawn.append(draw.func.__name__) or b"<svg/>")
     profile = Profile("D_f", np.arange(3.0), np.array([9.0, 0.0, 1.0]), (0.4, None), 0.5)
     page = fit_page(report(profiles=[profile]), "run_1")
     assert drawn == ["draw_curves", "draw_profile", "draw_correlations", "draw_residuals"]

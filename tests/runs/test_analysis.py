@@ -152,7 +152,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
     """What the plots are given, by the stem of their file."""
     calls: dict[str, dict[str, Any]] = {}
     monkeypatch.setattr(
-        plots, "to_png", lambda path, draw, **data: calls.update({path.stem: data | {"plot": draw.__name__}})
+        plots,
+        "to_png",
+        lambda path, draw: calls.update({path.stem: draw.keywords | {"plot": draw.func.__name__}}),
     )
     return calls
 

@@ -8,7 +8,7 @@ import pytest
 from pct.errors import DataError
 from pct.runs.overlap import (
     FINGERPRINT,
-    KEPT,
+    ONE_IN,
     find_overlap,
     load_fingerprint,
     row_hashes,
@@ -49,7 +49,7 @@ def test_a_copy_is_found_wherever_it_was_driven() -> None:
     found = find_overlap(hashes(states, controls), hashes(moved, controls))
     assert found.share == 1.0
     assert found.alarming
-    assert abs(found.compared - 4000 / KEPT) < 60
+    assert abs(found.compared - 4000 / ONE_IN) < 60
 
 
 def test_a_slice_and_a_joined_recording_are_found() -> None:

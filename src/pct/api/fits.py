@@ -130,8 +130,7 @@ class Fit(Shown):
         figures = figures_of(make_fit_report(self._whole("plot")))
         if kind not in figures:
             raise UsageError(f"`kind={kind}`: expected one of {', '.join(figures)}")
-        draw, arguments = figures[kind]
-        return in_style(draw, **arguments)
+        return in_style(figures[kind])
 
     def predict(self, drive: Drive, *, start: float, horizon: int | None = None) -> Prediction:
         """Roll the fitted model out over a part of a drive.

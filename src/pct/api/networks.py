@@ -124,10 +124,8 @@ class Network(Shown):
                 f"`kind={kind}`: expected losses (of a training in memory), parameters or error_growth, "
                 "of an opened network with `drives`"
             )
-        draw, arguments = split_figures("driven", self._windows(driven).gather(), self.model, scenarios=0)[
-            kind
-        ]
-        return in_style(draw, **arguments)
+        figures = split_figures("driven", self._windows(driven).gather(), self.model, scenarios=0)
+        return in_style(figures[kind])
 
     def save(self, folder: str | Path) -> Path:
         """Write a run folder, which `pct.open` and every command reads.

@@ -76,8 +76,7 @@ class Score(Shown):
         figures = figures_of(self.result)
         if kind not in figures:
             raise UsageError(f"`kind={kind}`: expected one of {', '.join(figures)}")
-        draw, arguments = figures[kind]
-        return in_style(draw, **arguments)
+        return in_style(figures[kind])
 
     def save(self, folder: str | Path, *, run: Path | None = None) -> Path:
         """Write ``evaluation.json`` and ``report.html`` into a folder; the report's path.

@@ -1,1 +1,1 @@
-"""Judges a run on drives that it has not seen: open-loop errors with intervals, beside baselines."""
+"""Evaluation of a run on unseen recordings: open-loop errors with intervals, beside baselines."""

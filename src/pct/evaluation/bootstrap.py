@@ -1,4 +1,4 @@
-"""Intervals by block bootstrap: whole stretches of driving are drawn, since neighbouring windows repeat.
+"""Intervals by block bootstrap: blocks of driving are drawn, since neighbouring windows overlap.
 
 References:
     E. Carlstein, "The Use of Subseries Values for Estimating the Variance of a General Statistic from a
@@ -15,7 +15,7 @@ import numpy as np
 from pct.types import Bool, Float, Int, Rows
 
 REPLICATES = 1000
-# The median of a replicate is found among so many ranks, finer than its spread by far.
+# Ranks that the median of a replicate is chosen from: much finer than its spread.
 RANKS = 512
 
 Values = Float[np.ndarray, " B"]

@@ -1,4 +1,4 @@
-"""How the car was driven in a window: its speed and lateral acceleration, in bins of equal count."""
+"""Driving conditions of a window: speed and lateral acceleration, in bins of equal count."""
 
 from __future__ import annotations
 

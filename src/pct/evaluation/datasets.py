@@ -1,4 +1,4 @@
-"""The data of an evaluation: recordings to judge on, and what the model was trained on."""
+"""The data of an evaluation: the test recordings, and what the model was trained on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pct.windows.window_set import WindowSet, make_window_set
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TestData:
-    """Recordings to judge on.
+    """Test recordings.
 
     Attributes:
         recordings: name and trajectory of each.
@@ -49,8 +49,8 @@ class TrainingData:
 
     Attributes:
         load: the rows of the training data, and the first row of each training window; raises DataError where
-            they cannot be had.
-        fingerprint: hashes of the rows that training read; None where they have to be made from ``load``.
+            they are missing.
+        fingerprint: hashes of the rows that training read; None to compute them from ``load``.
         hashes: SHA-256 of the files of training and validation data, by path.
     """
 
@@ -79,7 +79,7 @@ class TrainingData:
         """Windows of any horizon that lie within the rows that training read.
 
         Raises:
-            DataError: the data is gone, or no window of that horizon lies within it.
+            DataError: the data is missing, or no window of that horizon lies within it.
         """
         store, read = self.rows_read(model)
         shape: Any = {"horizon": horizon, "history": model.settings["history"]}

@@ -1,4 +1,4 @@
-"""Judges a model and its ladder of baselines on the same windows."""
+"""Evaluates a model and its ladder of baselines on the same windows."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ class Row:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Evaluation:
-    """All that is reported.
+    """Errors of a run and its baselines, and how they were made.
 
     Attributes:
         spec: the run's model, whose tables give units.
         dt: time step in s.
         at: horizons in s.
-        windows, recordings: how many were judged.
+        windows, recordings: of the evaluation.
         history, horizon, stride: of the windows, in steps.
         block_rows, blocks: least rows of a bootstrap block, and how many blocks there are.
         overlap: share of the test rows that were trained on.
-        notes: what a reader must know to believe the figures.
+        notes: limits of the figures, in sentences.
         conditions: the bins.
         rows: errors by name, the run first.
         missing: why a baseline is missing, by name.
@@ -98,12 +98,12 @@ def evaluate(
 
     Args:
         model: a network or fit.
-        test: recordings to judge on.
+        test: recordings of the evaluation.
         training: what the model was trained on.
         at: horizons in s; that of training when left out.
         stride: steps from one window to the next; that of training when left out.
-        allow_overlap: judge on data that was trained on, too; every output says so.
-        progress: called with the name of what is judged next.
+        allow_overlap: evaluate on training data, too; every output carries a note.
+        progress: called with the name of each row before it is evaluated.
 
     Raises:
         UsageError: a horizon is no whole number of steps.
@@ -126,8 +126,10 @@ def evaluate(
 
     announce(RUN)
     doc = "The model with the parameters that the run learned."
-    ours = errors_of(diverged_as_infinite(model.predict_states(model.prepare(windows).batch)), targets, spec)
-    rows = {RUN: _row(doc, ours, ours, steps, blocks, binned)}
+    run_errors = errors_of(
+        diverged_as_infinite(model.predict_states(model.prepare(windows).batch)), targets, spec
+    )
+    rows = {RUN: _row(doc, run_errors, run_errors, steps, blocks, binned)}
     missing = {}
 
     @functools.cache
@@ -142,7 +144,7 @@ def evaluate(
         except (DataError, DivergedError) as error:
             missing[name] = str(error)
             continue
-        rows[name] = _row(baseline.doc, errors, ours, steps, blocks, binned)
+        rows[name] = _row(baseline.doc, errors, run_errors, steps, blocks, binned)
     return Evaluation(
         spec=spec,
         dt=windows.dt,
@@ -183,11 +185,11 @@ def measure_overlap(model: Model, training: TrainingData, windows: WindowSet) ->
     """How many of the windows' rows the model was trained on.
 
     Raises:
-        DataError: nobody knows what it was trained on.
+        DataError: its training data is unknown.
     """
     shape = {"horizon": windows.horizon, "history": windows.history}
-    judged = rows_of_windows(windows.starts, windows.store.recording.size, **shape)
-    hashes = row_hashes(windows.store, model.spec.pose_indices, judged)
+    read = rows_of_windows(windows.starts, windows.store.recording.size, **shape)
+    hashes = row_hashes(windows.store, model.spec.pose_indices, read)
     return find_overlap(training.row_hashes(model), hashes)
 
 
@@ -202,13 +204,13 @@ def _checked_overlap(
             return None
         raise DataError(
             f"cannot tell whether the run was trained on the test data ({error}): "
-            "pass `allow_overlap` to judge all the same"
+            "pass `allow_overlap` to evaluate all the same"
         ) from None
     if overlap.alarming and not allowed:
         raise DataError(
             f"test data: expected drives that the run was not trained on, found {100 * overlap.share:.0f} % "
             f"of {overlap.compared} compared rows in its training data: "
-            "give other drives, or pass `allow_overlap` to judge all the same"
+            "give other drives, or pass `allow_overlap` to evaluate all the same"
         )
     return overlap
 
@@ -216,7 +218,7 @@ def _checked_overlap(
 def _notes(
     model: Model, test: TestData, training: TrainingData, overlap: Overlap | None, blocks: Blocks
 ) -> list[str]:
-    """What a reader must know to believe the figures."""
+    """Limits of the figures, in sentences."""
     notes = []
     if overlap is None or not overlap.compared:
         notes.append("NOT CHECKED whether the run was trained on the test data.")
@@ -241,7 +243,7 @@ def _notes(
 def _row(
     doc: str,
     errors: Errors,
-    ours: Errors,
+    run_errors: Errors,
     steps: dict[float, int],
     blocks: Blocks,
     binned: Sequence[Condition],
@@ -250,7 +252,7 @@ def _row(
     return Row(
         doc,
         scores={seconds: score(errors, count, blocks) for seconds, count in steps.items()},
-        ratios={seconds: compare(ours, errors, count, blocks) for seconds, count in steps.items()},
+        ratios={seconds: compare(run_errors, errors, count, blocks) for seconds, count in steps.items()},
         bins={c.name: [score_bin(errors, longest, blocks, inside) for inside in c.inside] for c in binned},
         growth=growth(errors, blocks),
     )

@@ -1,9 +1,10 @@
-"""What a fit leaves for a person: curves, correlations, residuals, as numbers, figures and one HTML page."""
+"""The report of a fit: curves, correlations and residuals as numbers, figures and one HTML page."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ SHOWN = 2000
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FitReport:
-    """All that is told of a fit.
+    """Contents of the report of a fit.
 
     Attributes:
         fitted: the model with its parameters.
@@ -44,7 +45,7 @@ class FitReport:
         breaks: times at which another recording begins.
         errors: of each shown window at its end, by compared state, (B, C).
         accepted: which of them the fit did not reject, (B,).
-        profiles: those that were asked for.
+        profiles: profile likelihoods.
     """
 
     fitted: FittedModel
@@ -93,7 +94,7 @@ def make_fit_report(fit: ConstantFit, most: int = SHOWN) -> FitReport:
     )
 
 
-def save_fit_report(run: Path, found: FitReport) -> Path:
+def save_fit_report(run: Path, report: FitReport) -> Path:
     """Write ``curves.json``, the figures under ``analysis/`` and ``report.html``.
 
     Returns:
@@ -107,53 +108,52 @@ def save_fit_report(run: Path, found: FitReport) -> Path:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder}: cannot make the folder ({error.strerror}): free some space") from None
-    if found.curves is not None:
-        write_json(run / "curves.json", curves_table(found.curves))
-    for name, (draw, arguments) in figures_of(found).items():
-        plots.to_png(folder / f"{name}.png", draw, **arguments)
-    report = run / "report.html"
-    write_output(report, fit_page(found, run.name).encode())
-    return report
+    if report.curves is not None:
+        write_json(run / "curves.json", curves_table(report.curves))
+    for name, draw in figures_of(report).items():
+        plots.to_png(folder / f"{name}.png", draw)
+    path = run / "report.html"
+    write_output(path, fit_page(report, run.name).encode())
+    return path
 
 
-def fit_page(found: FitReport, name: str) -> str:
+def fit_page(report: FitReport, name: str) -> str:
     """The report as one HTML document."""
     drawn = {
-        key: figure(plots.to_svg(draw, **arguments), arguments["title"])
-        for key, (draw, arguments) in figures_of(found).items()
+        key: figure(plots.to_svg(draw), draw.keywords["title"]) for key, draw in figures_of(report).items()
     }
-    spec = found.spec
-    body = [bullets(found.facts), "<h2>Parameters</h2>"]
-    body += [table(*parameter_cells(found.fitted, found.verdicts), texts=(6,)), bullets(VERDICTS)]
-    if advice := advice_lines(found.verdicts):
+    spec = report.spec
+    body = [bullets(report.facts), "<h2>Parameters</h2>"]
+    body += [table(*parameter_cells(report.fitted, report.verdicts), texts=(6,)), bullets(VERDICTS)]
+    if advice := advice_lines(report.verdicts):
         body += ["<h2>How to identify the remaining parameters</h2>", bullets(advice)]
-    if found.curves is not None:
-        body += ["<h2>What the car does</h2>", drawn["curves"], bullets(curve_facts(found.curves))]
-    for profile in found.profiles:
+    if report.curves is not None:
+        body += ["<h2>What the car does</h2>", drawn["curves"], bullets(curve_facts(report.curves))]
+    for profile in report.profiles:
         body += [f"<h2>Profile of {profile.name}</h2>", drawn[f"profile_{profile.name}"]]
         body.append(bullets([profile_fact(profile, spec.parameter(profile.name).unit)]))
-    body += ["<h2>Trade-offs between parameters</h2>", bullets(pair_facts(found)), drawn["correlations"]]
-    body += ["<h2>What is left along the drive</h2>", drawn["residuals"]]
-    return page(f"Fit of {found.spec.name}: {name}", body)
+    body += ["<h2>Trade-offs between parameters</h2>", bullets(pair_facts(report)), drawn["correlations"]]
+    body += ["<h2>Residuals along the drive</h2>", drawn["residuals"]]
+    return page(f"Fit of {report.spec.name}: {name}", body)
 
 
 VERDICTS = (
-    "Identified: the standard error is below 15 % of the value. Weak: the drive says something, but not so "
-    "much. Traded off: only a combination with the other is known. At bound: the fit would go on beyond it. "
-    "Not excited: the drive says next to nothing; keep the nominal value.",
+    "Identified: the standard error is below 15 % of the value. Weak: it is above. Traded "
+    "off: only a combination with the other is identified. At bound: the fit would go on beyond it. "
+    "Not excited: the drive holds next to no information; keep the nominal value.",
     "Standard errors are those of the jackknife over blocks of driving, the prior included.",
 )
 
 
-def report_facts(found: FitReport) -> list[str]:
-    """What the report adds to the table of parameters, in sentences."""
-    curves = [] if found.curves is None else curve_facts(found.curves)
-    return [*curves, *pair_facts(found)]
+def report_facts(report: FitReport) -> list[str]:
+    """Curves and correlations in sentences."""
+    curves = [] if report.curves is None else curve_facts(report.curves)
+    return [*curves, *pair_facts(report)]
 
 
-def pair_facts(found: FitReport) -> list[str]:
+def pair_facts(report: FitReport) -> list[str]:
     """The strongest correlations in words."""
-    pairs = strongest_pairs(found.names, found.correlation)
+    pairs = strongest_pairs(report.names, report.correlation)
     if not pairs:
         return ["No two parameters are strongly correlated."]
     listed = ", ".join(f"{first} and {second} {strength:+.2f}" for first, second, strength in pairs)
@@ -183,48 +183,43 @@ def curve_facts(curves: Curves) -> list[str]:
     return lines
 
 
-def figures_of(found: FitReport) -> dict[str, tuple[Any, dict[str, Any]]]:
-    """Function that draws each figure, and its arguments, by name."""
-    spec = found.spec
+def figures_of(report: FitReport) -> dict[str, plots.Drawing]:
+    """What draws each figure, by name."""
+    spec = report.spec
     title = f"Fit of {spec.name}"
-    figures: dict[str, tuple[Any, dict[str, Any]]] = {}
-    if found.curves is not None:
-        panels = _panels(found.curves)
-        figures["curves"] = (
-            plots.draw_curves,
-            {"panels": panels, "title": f"{title}: what the car does, with 95 % bands"},
-        )
-    for profile in found.profiles:
+    figures: dict[str, plots.Drawing] = {}
+    if report.curves is not None:
+        what = f"{title}: what the car does, with 95 % bands"
+        figures["curves"] = partial(plots.draw_curves, panels=_panels(report.curves), title=what)
+    for profile in report.profiles:
         row = spec.parameter(profile.name)
-        figures[f"profile_{profile.name}"] = (
+        figures[f"profile_{profile.name}"] = partial(
             plots.draw_profile,
-            {
-                "symbol": row.symbol,
-                "unit": row.unit,
-                "values": profile.values,
-                "excess": profile.excess,
-                "limit": LIMIT,
-                "interval": profile.interval,
-                "best": float(found.fitted.params[profile.name]),
-                "default": float(spec.default_params[profile.name]),
-                "title": f"{title}: profile of {profile.name}",
-            },
+            symbol=row.symbol,
+            unit=row.unit,
+            values=profile.values,
+            excess=profile.excess,
+            limit=LIMIT,
+            interval=profile.interval,
+            best=float(report.fitted.params[profile.name]),
+            default=float(spec.default_params[profile.name]),
+            title=f"{title}: profile of {profile.name}",
         )
-    figures["correlations"] = (
+    figures["correlations"] = partial(
         plots.draw_correlations,
-        {"names": found.names, "correlation": found.correlation, "title": f"{title}: correlations"},
+        names=report.names,
+        correlation=report.correlation,
+        title=f"{title}: correlations",
     )
-    horizon = found.fitted.settings["horizon"] * found.fitted.dt
-    figures["residuals"] = (
+    horizon = report.fitted.settings["horizon"] * report.fitted.dt
+    figures["residuals"] = partial(
         plots.draw_residuals,
-        {
-            "channels": [spec.states[spec.state_indices[name]] for name in found.channels],
-            "times": found.times,
-            "errors": found.errors,
-            "accepted": found.accepted,
-            "breaks": found.breaks,
-            "title": f"{title}: error after {horizon:g} s, predicted minus logged",
-        },
+        channels=[spec.states[spec.state_indices[name]] for name in report.channels],
+        times=report.times,
+        errors=report.errors,
+        accepted=report.accepted,
+        breaks=report.breaks,
+        title=f"{title}: error after {horizon:g} s, predicted minus logged",
     )
     return figures
 

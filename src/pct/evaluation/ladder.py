@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pct.evaluation.baselines.arx import fit_ridge_arx
 from pct.evaluation.baselines.base import Baseline
-from pct.evaluation.baselines.constant_parameters import DefaultParameters, fit_constant_parameters
+from pct.evaluation.baselines.constant_parameters import default_parameters, fit_constant_parameters
 from pct.evaluation.baselines.extrapolation import ConstantAcceleration, HoldLast
 from pct.evaluation.baselines.kinematic import Kinematic
 from pct.evaluation.datasets import TestData
@@ -29,6 +29,6 @@ def ladder(
         "constant acceleration": lambda: ConstantAcceleration(model.spec),
         "ridge ARX": lambda: fit_ridge_arx(training(), model.spec),
         "kinematic": lambda: Kinematic(model, test),
-        "default parameters": lambda: DefaultParameters(model),
+        "default parameters": lambda: default_parameters(model),
         "constant fit": lambda: fit_constant_parameters(model, training()),
     }

@@ -1,9 +1,10 @@
-"""What an evaluation leaves: ``evaluation.json``, and one HTML file that needs nothing else."""
+"""Files of an evaluation: ``evaluation.json``, and one self-contained HTML file."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from pct.plots.page import bullets, figure, page, table
 from pct.runs.directory import write_json
 
 
-def save_evaluation(folder: Path, found: Evaluation, *, run: Path, paths: Sequence[Path]) -> Path:
+def save_evaluation(folder: Path, result: Evaluation, *, run: Path, paths: Sequence[Path]) -> Path:
     """Write both files; each is there whole or not at all.
 
     Returns:
@@ -43,60 +44,69 @@ def save_evaluation(folder: Path, found: Evaluation, *, run: Path, paths: Sequen
         raise DataError(
             f"{folder}: cannot make the folder ({error.strerror}): choose another folder"
         ) from None
-    page = as_html(found, run=run, paths=paths)
-    write_json(folder / "evaluation.json", as_json(found, run=run, paths=paths))
+    page = as_html(result, run=run, paths=paths)
+    write_json(folder / "evaluation.json", as_json(result, run=run, paths=paths))
     report = folder / "report.html"
     write_output(report, page.encode())
     return report
 
 
-def as_json(found: Evaluation, *, run: Path, paths: Sequence[Path]) -> dict[str, Any]:
-    """All figures by name; what is not there is not finite, null in the file."""
+def as_json(result: Evaluation, *, run: Path, paths: Sequence[Path]) -> dict[str, Any]:
+    """All figures by name; a figure that is missing is NaN here and null in the file."""
     return {
         "run": run.resolve(),
         "data": [path.resolve() for path in paths],
-        "model": found.spec.name,
+        "model": result.spec.name,
         "windows": {
-            "count": found.windows,
-            "recordings": found.recordings,
-            "dt_s": found.dt,
-            "horizon_steps": found.horizon,
-            "history_steps": found.history,
-            "stride_steps": found.stride,
+            "count": result.windows,
+            "recordings": result.recordings,
+            "dt_s": result.dt,
+            "horizon_steps": result.horizon,
+            "history_steps": result.history,
+            "stride_steps": result.stride,
         },
-        "bootstrap": {"blocks": found.blocks, "least_rows_of_a_block": found.block_rows, "interval": 0.95},
-        "overlap": None if found.overlap is None else found.overlap._asdict(),
-        "units": {channel.name: channel.unit for channel in (*found.spec.states, DISTANCE)},
-        "notes": found.notes,
+        "bootstrap": {
+            "blocks": result.blocks,
+            "least_rows_of_a_block": result.block_rows,
+            "interval": 0.95,
+        },
+        "overlap": None if result.overlap is None else result.overlap._asdict(),
+        "units": {channel.name: channel.unit for channel in (*result.spec.states, DISTANCE)},
+        "notes": result.notes,
         "conditions": {
             c.name: {"unit": c.unit, "edges": c.edges, "windows": [inside.sum() for inside in c.inside]}
-            for c in found.conditions
+            for c in result.conditions
         },
-        "rows": {name: _named(row) for name, row in found.rows.items()},
-        "left_out": found.missing,
+        "rows": {name: _named(row) for name, row in result.rows.items()},
+        "left_out": result.missing,
     }
 
 
-def as_html(found: Evaluation, *, run: Path, paths: Sequence[Path]) -> str:
+def as_html(result: Evaluation, *, run: Path, paths: Sequence[Path]) -> str:
     """The report: facts, tables and figures in one file."""
-    longest = max(found.at)
+    longest = max(result.at)
     title = f"{run.resolve().name} on {', '.join(path.name for path in paths)}"
     drawn = {
-        name: figure(plots.to_svg(draw, **arguments), arguments["title"])
-        for name, (draw, arguments) in figures_of(found).items()
+        name: figure(plots.to_svg(draw), draw.keywords["title"]) for name, draw in figures_of(result).items()
     }
-    body = [bullets(facts(found)), bullets(verdicts(found))]
-    if found.missing:
-        body += ["<h2>Left out</h2>", bullets(f"{name}: {why}" for name, why in found.missing.items())]
-    for seconds in found.at:
+    body = [bullets(facts(result)), bullets(verdicts(result))]
+    if result.missing:
+        body += [
+            "<h2>Missing baselines</h2>",
+            bullets(f"{name}: {why}" for name, why in result.missing.items()),
+        ]
+    for seconds in result.at:
         body += [f"<h2>Over {seconds:g} s</h2>", drawn[f"ladder_{seconds:g}"]]
-        body.append(table(*ladder_cells(found, seconds, with_interval), strong=RUN))
-        body += ["<h3>This run by channel</h3>", table(*run_cells(found, seconds))]
+        body.append(table(*ladder_cells(result, seconds, with_interval), strong=RUN))
+        body += ["<h3>This run by channel</h3>", table(*run_cells(result, seconds))]
     body += ["<h2>Growth of the error</h2>", drawn["growth"]]
-    if found.conditions:
+    if result.conditions:
         body += [f"<h2>By speed and lateral acceleration, over {longest:g} s</h2>", drawn["conditions"]]
-        body += [table(*bin_cells(found, c, with_interval), strong=RUN) for c in found.conditions]
-    body += ["<h2>What the rows are</h2>", bullets(f"{name}: {row.doc}" for name, row in found.rows.items())]
+        body += [table(*bin_cells(result, c, with_interval), strong=RUN) for c in result.conditions]
+    body += [
+        "<h2>What the rows are</h2>",
+        bullets(f"{name}: {row.doc}" for name, row in result.rows.items()),
+    ]
     body.append(
         "<p>Path RMSE: root mean square over all steps up to the horizon. ADE and FDE: mean distance along "
         "the path and at its end. In brackets: the 95 % interval. A dash: the row does not predict it.</p>"
@@ -104,39 +114,45 @@ def as_html(found: Evaluation, *, run: Path, paths: Sequence[Path]) -> str:
     return page(title, body)
 
 
-def figures_of(found: Evaluation) -> dict[str, tuple[Any, dict[str, Any]]]:
-    """Function that draws each figure, and its arguments: ``ladder_<s>``, ``growth``, ``conditions``."""
-    shown = channels_of(found)
-    figures: dict[str, tuple[Any, dict[str, Any]]] = {}
-    for seconds in found.at:
-        errors: Any = {
-            label: {name: score.path_rmse for name, score in row.scores[seconds].items()}
-            for label, row in found.rows.items()
-        }
-        title = f"Path RMSE over {seconds:g} s with 95 % intervals"
-        ladder = {"channels": shown, "errors": errors, "title": title}
-        figures[f"ladder_{seconds:g}"] = plots.draw_ladder, ladder
-    errors = {
-        label: {name: np.array(estimates) for name, estimates in row.growth.items()}
-        for label, row in found.rows.items()
-    }
-    title = "RMSE after each time with 95 % bands"
-    growth = {"dt": found.dt, "channels": shown, "errors": errors, "title": title}
-    figures["growth"] = plots.draw_growth_bands, growth
-    if found.conditions:
-        longest = max(found.at)
-        errors = [
-            {
-                label: np.array([scores[POSITION] for scores in row.bins[condition.name]])
-                for label, row in found.rows.items()
-                if POSITION in row.scores[longest]
-            }
-            for condition in found.conditions
-        ]
-        kinds = [(c.name, c.unit, c.edges) for c in found.conditions]
-        title = f"Position path RMSE over {longest:g} s with 95 % intervals"
-        bins = {"channel": DISTANCE, "conditions": kinds, "errors": errors, "title": title}
-        figures["conditions"] = plots.draw_bins, bins
+def figures_of(result: Evaluation) -> dict[str, plots.Drawing]:
+    """What draws each figure: ``ladder_<s>``, ``growth``, ``conditions``."""
+    channels, longest = channels_of(result), max(result.at)
+    figures: dict[str, plots.Drawing] = {}
+    for seconds in result.at:
+        figures[f"ladder_{seconds:g}"] = partial(
+            plots.draw_ladder,
+            channels=channels,
+            errors={
+                label: {name: score.path_rmse for name, score in row.scores[seconds].items()}
+                for label, row in result.rows.items()
+            },
+            title=f"Path RMSE over {seconds:g} s with 95 % intervals",
+        )
+    figures["growth"] = partial(
+        plots.draw_growth_bands,
+        dt=result.dt,
+        channels=channels,
+        errors={
+            label: {name: np.array(intervals) for name, intervals in row.growth.items()}
+            for label, row in result.rows.items()
+        },
+        title="RMSE after each time with 95 % bands",
+    )
+    if result.conditions:
+        figures["conditions"] = partial(
+            plots.draw_bins,
+            channel=DISTANCE,
+            conditions=[(c.name, c.unit, c.edges) for c in result.conditions],
+            errors=[
+                {
+                    label: np.array([scores[POSITION] for scores in row.bins[condition.name]])
+                    for label, row in result.rows.items()
+                    if POSITION in row.scores[longest]
+                }
+                for condition in result.conditions
+            ],
+            title=f"Position path RMSE over {longest:g} s with 95 % intervals",
+        )
     return figures
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from pct.optimization.network.model import TrainedModel
 from pct.runs.trainings import loss_figure
 from pct.types import Float
 from pct.windows.batch import FeatureDataset
+
+if TYPE_CHECKING:
+    from pct import plots
 
 
 def open_loop_errors(
@@ -102,8 +106,8 @@ def against_defaults(
 
 def split_figures(
     label: str, dataset: FeatureDataset, trained: TrainedModel, *, scenarios: int = 3, chunk_size: int = 1024
-) -> dict[str, tuple[Any, dict[str, Any]]]:
-    """Function that draws each figure of a data split, and its arguments, by name.
+) -> dict[str, plots.Drawing]:
+    """What draws each figure of a data split, by name.
 
     Args:
         label: of the split, e.g. ``validation``.
@@ -118,58 +122,46 @@ def split_figures(
     assert origin is not None
     predicted = trained.predict_states(dataset, chunk_size=chunk_size)
     default = trained.predict_default(dataset, chunk_size=chunk_size)
-    figures: dict[str, tuple[Any, dict[str, Any]]] = {
-        "error_growth": (
+    figures: dict[str, plots.Drawing] = {
+        "error_growth": partial(
             plots.draw_error_growth,
-            {
-                "spec": spec,
-                "dt": trained.dt,
-                "errors": {
-                    "trained": open_loop_errors(predicted, dataset, spec),
-                    "default parameters": open_loop_errors(default, dataset, spec),
-                },
-                "title": f"Open-loop error on the {label} windows",
+            spec=spec,
+            dt=trained.dt,
+            errors={
+                "trained": open_loop_errors(predicted, dataset, spec),
+                "default parameters": open_loop_errors(default, dataset, spec),
             },
+            title=f"Open-loop error on the {label} windows",
         ),
-        "parameters": (
+        "parameters": partial(
             plots.draw_parameters,
-            {
-                "spec": spec,
-                "times": origin.times,
-                "recording": origin.recording,
-                "values": trained.predict_parameters(dataset, chunk_size=chunk_size),
-                "truth": origin.truth or None,
-                "title": f"Predicted parameters along the {label} drives",
-            },
+            spec=spec,
+            times=origin.times,
+            recording=origin.recording,
+            values=trained.predict_parameters(dataset, chunk_size=chunk_size),
+            truth=origin.truth or None,
+            title=f"Predicted parameters along the {label} drives",
         ),
     }
     for rank, row in _typical_windows(predicted, dataset, spec, scenarios):
         start = np.asarray(dataset.initial_states[row])[None]
         name = origin.recordings[int(origin.recording[row])]
-        figures[f"scenario_{rank}"] = (
+        figures[f"scenario_{rank}"] = partial(
             plots.draw_scenario,
-            {
-                "spec": spec,
-                "times": trained.dt * np.arange(predicted.shape[1] + 1),
-                "true_states": np.concatenate([start, np.asarray(dataset.targets[row])]),
-                "predicted_states": np.concatenate([start, predicted[row]]),
-                "controls": np.asarray(dataset.controls[row]),
-                "title": f"{label}: '{name}' from {origin.times[row]:.2f} s, {rank.replace('_', ' ')} error",
-                "baseline_states": np.concatenate([start, default[row]]),
-                "baseline_label": "default parameters",
-            },
+            spec=spec,
+            times=trained.dt * np.arange(predicted.shape[1] + 1),
+            true_states=np.concatenate([start, np.asarray(dataset.targets[row])]),
+            predicted_states=np.concatenate([start, predicted[row]]),
+            controls=np.asarray(dataset.controls[row]),
+            title=f"{label}: '{name}' from {origin.times[row]:.2f} s, {rank.replace('_', ' ')} error",
+            baseline_states=np.concatenate([start, default[row]]),
+            baseline_label="default parameters",
         )
     return figures
 
 
 def generate_analysis_artifacts(
-    label: str,
-    dataset: FeatureDataset,
-    trained: TrainedModel,
-    folder: Path,
-    *,
-    scenarios: int = 3,
-    chunk_size: int = 1024,
+    label: str, dataset: FeatureDataset, trained: TrainedModel, folder: Path, **options: int
 ) -> list[Path]:
     """Write the figures of one data split as ``<label>_<name>.png``; arguments as in `split_figures`.
 
@@ -179,11 +171,10 @@ def generate_analysis_artifacts(
     from pct import plots
 
     folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    figures = split_figures(label, dataset, trained, scenarios=scenarios, chunk_size=chunk_size)
-    for name, (draw, arguments) in figures.items():
-        files.append(folder / f"{label}_{name}.png")
-        plots.to_png(files[-1], draw, **arguments)
+    figures = split_figures(label, dataset, trained, **options)
+    files = [folder / f"{label}_{name}.png" for name in figures]
+    for path, draw in zip(files, figures.values(), strict=True):
+        plots.to_png(path, draw)
     return files
 
 

@@ -90,11 +90,11 @@ def score(errors: Errors, steps: int, blocks: Blocks) -> dict[str, Score]:
     return scores
 
 
-def compare(ours: Errors, other: Errors, steps: int, blocks: Blocks) -> dict[str, Interval]:
-    """Our path RMSE over another's by channel, from the same draws: below one ours is better."""
+def compare(run: Errors, baseline: Errors, steps: int, blocks: Blocks) -> dict[str, Interval]:
+    """Path RMSE of the run over the baseline's by channel, from the same draws; below one the run wins."""
     ratios = {}
-    for name in other.names:
-        pair = (errors.values[:, :steps, errors.names.index(name)] for errors in (ours, other))
+    for name in baseline.names:
+        pair = (errors.values[:, :steps, errors.names.index(name)] for errors in (run, baseline))
         ratios[name] = blocks.root_mean_ratio(*(np.mean(values**2, axis=1) for values in pair))
     return ratios
 

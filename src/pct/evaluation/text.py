@@ -1,4 +1,4 @@
-"""The sentences and tables that console and report have in common."""
+"""Sentences and tables of an evaluation, for console and report."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from pct.evaluation.scores import POSITION
 DISTANCE = Channel(POSITION, r"\mathrm{position}", "m")
 
 
-def facts(found: Evaluation) -> list[str]:
-    """What was judged on, and how the intervals were made."""
+def facts(result: Evaluation) -> list[str]:
+    """The windows of the result, and how the intervals are made."""
     return [
-        f"{found.spec.name}: {found.windows} windows of {len(found.recordings)} recordings, "
-        f"{found.horizon} steps of {found.dt:g} s after {found.history} of history, a window every "
-        f"{found.stride * found.dt:g} s",
-        f"Intervals: 95 %, block bootstrap over {found.blocks} blocks of {found.block_rows} rows "
-        f"({found.block_rows * found.dt:g} s) or more.",
-        *found.notes,
+        f"{result.spec.name}: {result.windows} windows of {len(result.recordings)} recordings, "
+        f"{result.horizon} steps of {result.dt:g} s after {result.history} of history, a window every "
+        f"{result.stride * result.dt:g} s",
+        f"Intervals: 95 %, block bootstrap over {result.blocks} blocks of {result.block_rows} rows "
+        f"({result.block_rows * result.dt:g} s) or more.",
+        *result.notes,
     ]
 
 
-def verdicts(found: Evaluation) -> list[str]:
+def verdicts(result: Evaluation) -> list[str]:
     """The run against each baseline by the position over the longest horizon, from the same draws."""
     lines = []
-    seconds = max(found.at)
-    for name, row in found.rows.items():
+    seconds = max(result.at)
+    for name, row in result.rows.items():
         ratio = row.ratios[seconds].get(POSITION)
         if name == RUN or ratio is None:
             continue
@@ -55,60 +55,63 @@ def verdicts(found: Evaluation) -> list[str]:
     return lines
 
 
-def number(estimate: Interval | float | None) -> str:
+def number(interval: Interval | float | None) -> str:
     """Three digits; a dash where nothing is predicted.
 
     Examples:
         >>> number(Interval(0.012345, 0.01, 0.02)), number(None), number(math.inf)
         ('0.0123', '–', 'diverged')
     """
-    if estimate is None:
+    if interval is None:
         return "–"
-    value = estimate.value if isinstance(estimate, Interval) else estimate
+    value = interval.value if isinstance(interval, Interval) else interval
     if math.isinf(value):
         return "diverged"
     return "–" if math.isnan(value) else f"{value:.3g}"
 
 
-def with_interval(estimate: Interval | None) -> str:
+def with_interval(interval: Interval | None) -> str:
     """Value and interval.
 
     Examples:
         >>> with_interval(Interval(0.5, 0.25, 0.75)), with_interval(Interval(0.5, math.nan, math.nan))
         ('0.5 [0.25, 0.75]', '0.5')
     """
-    if estimate is None or np.isnan(estimate.low):
-        return number(estimate)
-    return f"{number(estimate)} [{number(estimate.low)}, {number(estimate.high)}]"
+    if interval is None or np.isnan(interval.low):
+        return number(interval)
+    return f"{number(interval)} [{number(interval.low)}, {number(interval.high)}]"
 
 
-def percent(estimate: Interval) -> str:
+def percent(interval: Interval) -> str:
     """A ratio in percent with its interval.
 
     Examples:
         >>> percent(Interval(0.5, 0.25, 0.75))
         '50 % [25, 75]'
     """
-    value = f"{100 * estimate.value:.3g} %"
-    if np.isnan(estimate.low):
+    value = f"{100 * interval.value:.3g} %"
+    if np.isnan(interval.low):
         return value
-    return f"{value} [{100 * estimate.low:.3g}, {100 * estimate.high:.3g}]"
+    return f"{value} [{100 * interval.low:.3g}, {100 * interval.high:.3g}]"
 
 
 Form = Callable[[Any], str]
 
 
-def channels_of(found: Evaluation) -> list[Channel]:
+def channels_of(result: Evaluation) -> list[Channel]:
     """The position, and every state but x and y."""
-    return [DISTANCE, *(channel for channel in found.spec.states if channel.name not in found.spec.pose[:2])]
+    return [
+        DISTANCE,
+        *(channel for channel in result.spec.states if channel.name not in result.spec.pose[:2]),
+    ]
 
 
-def ladder_cells(found: Evaluation, seconds: float, form: Form) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the ladder over a horizon in s; ``form`` writes an estimate."""
-    channels = channels_of(found)
+def ladder_cells(result: Evaluation, seconds: float, form: Form) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the ladder over a horizon in s; ``form`` formats an interval."""
+    channels = channels_of(result)
     head = ["", "ADE [m]", "FDE [m]", *(f"{c.name} path RMSE [{c.unit}]" for c in channels), "run / row"]
     rows = []
-    for name, row in found.rows.items():
+    for name, row in result.rows.items():
         scores = row.scores[seconds]
         position = scores.get(POSITION)
         cells = [position and position.mean_path, position and position.mean_final]
@@ -118,23 +121,23 @@ def ladder_cells(found: Evaluation, seconds: float, form: Form) -> tuple[list[st
     return head, rows
 
 
-def run_cells(found: Evaluation, seconds: float) -> tuple[list[str], list[list[str]]]:
+def run_cells(result: Evaluation, seconds: float) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the run's own errors by channel over a horizon in s."""
     head = ["channel", "final RMSE", "path RMSE", "median path RMSE", "max", "unit"]
-    units = {channel.name: channel.unit for channel in (*found.spec.states, DISTANCE)}
+    units = {channel.name: channel.unit for channel in (*result.spec.states, DISTANCE)}
     rows = []
-    for name, s in found.rows[RUN].scores[seconds].items():
-        estimates = s.final_rmse, s.path_rmse, s.median_path_rmse
-        rows.append([name, *map(with_interval, estimates), number(s.max), units[name]])
+    for name, s in result.rows[RUN].scores[seconds].items():
+        intervals = s.final_rmse, s.path_rmse, s.median_path_rmse
+        rows.append([name, *map(with_interval, intervals), number(s.max), units[name]])
     return head, rows
 
 
-def bin_cells(found: Evaluation, condition: Condition, form: Form) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the position's path RMSE by the bins of a condition; ``form`` writes an estimate."""
+def bin_cells(result: Evaluation, condition: Condition, form: Form) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the position's path RMSE by the bins of a condition; ``form`` formats an interval."""
     edges = zip(condition.edges, condition.edges[1:], condition.inside, strict=False)
     head = [f"position path RMSE [m] by {condition.name} [{condition.unit}]"]
     head += [f"{low:.3g} to {high:.3g} ({inside.sum()} windows)" for low, high, inside in edges]
     return head, [
         [name, *(form(scores.get(POSITION)) for scores in row.bins[condition.name])]
-        for name, row in found.rows.items()
+        for name, row in result.rows.items()
     ]

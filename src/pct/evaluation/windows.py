@@ -46,7 +46,7 @@ def all_windows(
     Args:
         model: a network or fit; its settings say horizon, history and features.
         store: rows of the model's channels at its time step.
-        label: what the data is for, named in messages.
+        label: purpose of the data, for messages.
         stride: steps from one window to the next; that of training when left out.
         horizon: steps that are predicted; those of training when left out.
 

@@ -1,1 +1,1 @@
-"""The network, its training, and what is tuned through rollouts."""
+"""Fits of constant parameters and training of networks that predict them, both through rollouts."""

@@ -19,7 +19,7 @@ def draw_correlations(*, names: Sequence[str], correlation: Float[np.ndarray, "N
     Args:
         names: of the parameters.
         correlation: between -1 and 1.
-        title: says what was fitted.
+        title: names the fit.
     """
     count = len(names)
     side = 2.2 + 0.34 * count

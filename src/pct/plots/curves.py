@@ -1,4 +1,4 @@
-"""Curves that a fit tells, with bands; what the drive did not reach is shaded."""
+"""Curves of a fit with bands; shaded where the drive did not reach."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def draw_curves(*, panels: list[Panel], title: str) -> Figure:
 
     Args:
         panels: two a row.
-        title: says what was fitted.
+        title: names the fit.
     """
     rows = math.ceil(len(panels) / 2)
     figure = Figure(figsize=(12, 1.0 + 3.4 * rows), layout="constrained")
@@ -82,7 +82,7 @@ def _draw_panel(ax: Axes, panel: Panel) -> None:
     for start, stop in ((left, max(left, low)), (min(right, high), right)):
         ax.axvspan(start, stop, color=MUTED, alpha=0.3, linewidth=0)
     ax.set_xlim(left, right)
-    # Beyond what was driven a band may open without end: it must not press the rest onto the axis.
+    # Outside the driven range a band may grow without limit: the axis follows the bands inside it.
     inside = [(band.x >= low) & (band.x <= high) for band in panel.bands.values()]
     ends = [
         (b.low[i].min(), b.high[i].max())

@@ -22,7 +22,7 @@ def draw_error_growth(
         spec: the model.
         dt: time step in s.
         errors: RMSE after each step in the state's unit by label, shape (T, S); the trained network first.
-        title: says what was predicted on.
+        title: names the data.
     """
     columns = min(4, len(spec.states))
     rows = math.ceil(len(spec.states) / columns)
@@ -35,7 +35,7 @@ def draw_error_growth(
             seconds = dt * np.arange(len(values) + 1)
             ax.plot(seconds, np.concatenate([[0.0], values[:, i]]), line, color=color, label=label)
         finals = [float(np.max(v[:, i][np.isfinite(v[:, i])], initial=0.0)) for v in errors.values()]
-        # One that blows up must not press the others onto the axis.
+        # A prediction that diverges must not compress the others.
         top = min(max(finals), 10 * min(finals)) or max(finals) or channel.scale
         ax.set_ylim(0, 1.08 * top)
         ax.set_xlim(0, seconds[-1])

@@ -19,7 +19,7 @@ def draw_finding(*, title: str, message: str, panels: Sequence[Panel]) -> Figure
 
     Args:
         title: the check and the file.
-        message: what was found.
+        message: of the finding.
         panels: at least one; a curve called ``fault`` is drawn as marks.
     """
     figure = Figure(figsize=(6.0 * len(panels), 4.2), layout="constrained")

@@ -30,7 +30,7 @@ def draw_growth_bands(
         channels: one panel each.
         errors: value, low and high after each step, (T, 3), by label and channel name; the run first. A
             label without a channel has no line there.
-        title: says what was predicted on.
+        title: names the data.
     """
     rows, columns = panels(len(channels))
     figure = Figure(figsize=(12, 1.0 + 2.6 * rows), layout="constrained")
@@ -69,7 +69,7 @@ def draw_ladder(
     Args:
         channels: one panel each.
         errors: value, low and high by label and channel name; the run first.
-        title: says which error of what.
+        title: names the error.
     """
     rows, columns = panels(len(channels))
     figure = Figure(figsize=(12, 0.9 + (0.6 + 0.24 * len(errors)) * rows), layout="constrained")
@@ -113,7 +113,7 @@ def draw_bins(
         channel: whose error it is.
         conditions: name, unit and edges of the bins, (K + 1,); one panel each.
         errors: of each condition, value, low and high of each bin by label, (K, 3); the run first.
-        title: says which error of what.
+        title: names the error.
     """
     figure = Figure(figsize=(12, 4.2), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left")

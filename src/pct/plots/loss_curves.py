@@ -26,7 +26,7 @@ def draw_losses(
         train_steps, train_loss: loss of each step, shape (K,); smoothed by a running median.
         val_steps, val_loss: step after which an epoch was validated and its loss, shape (E,).
         learning_rate, horizon: rate and time steps of the rollout at each step, shape (K,).
-        best_step: the step whose parameters were kept as the best.
+        best_step: the step with the best parameters.
 
     A loss that is zero or not finite leaves a gap: the axis is logarithmic.
     """
@@ -75,7 +75,7 @@ def draw_losses(
     if learning_rate is not None:
         set_log(axes[1], learning_rate)
         drops = train_steps[1:][learning_rate[1:] < learning_rate[:-1]]
-        # A rate that falls at every step (a decay) is told by its own panel.
+        # A rate that falls at every step (a decay) is shown in its own panel alone.
         for number, step in enumerate(drops if len(drops) <= 12 else []):
             label = "_" if number else "learning rate drops"
             main.axvline(step, color=MUTED, linestyle=":", linewidth=1.2, label=label)

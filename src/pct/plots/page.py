@@ -1,4 +1,4 @@
-"""Pages that need no other file: tables, lists and figures inside one HTML document."""
+"""Self-contained HTML pages: tables, lists and figures in one document."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def bullets(lines: Iterable[str]) -> str:
 
 
 def figure(content: bytes, what: str, kind: str = "svg+xml") -> str:
-    """A figure, SVG or ``png``; ``what`` tells those who cannot see it what it shows."""
+    """A figure, SVG or ``png``; ``what`` is its alternative text."""
     # As data, not inline: the identifiers inside two figures must not meet.
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
     return f'<div class="scroll"><img alt="{html.escape(what)}" src="{source}"></div>'

@@ -33,7 +33,7 @@ def draw_parameters(
         truth: known values by name, shape (K,), NaN where not known.
         recording: number of the recording that each prediction belongs to, shape (K,). Recordings are drawn
             side by side; without it the times stand as they are.
-        title: says what was predicted on.
+        title: names the data.
     """
     arrays = [name for name, value in values.items() if np.ndim(value) > 1]
     scalars = [name for name in values if name not in arrays]

@@ -1,4 +1,4 @@
-"""How much worse a fit becomes where one parameter is held elsewhere."""
+"""The profile likelihood of one parameter."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def draw_profile(
     Args:
         symbol, unit: of the parameter.
         values: at which it was held, increasing.
-        excess: twice the log likelihood that is lost there.
+        excess: twice the log likelihood lost there.
         limit: of the excess, at the ends of the interval.
         interval: its ends; None where the profile stays below the limit.
         best, default: value of the fit, and before it.
-        title: says of which parameter and fit.
+        title: names parameter and fit.
     """
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left")

@@ -29,7 +29,7 @@ def draw_residuals(
         errors: in the channels' units.
         accepted: which windows the fit did not reject.
         breaks: times at which another recording begins.
-        title: model and data that were fitted.
+        title: names the fit.
     """
     figure = Figure(figsize=(12, 1.0 + 1.3 * len(channels)), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left")
@@ -43,7 +43,7 @@ def draw_residuals(
             ax.plot(times[~accepted], column[~accepted], **style, label="rejected window")
         for at in breaks:
             ax.axvline(at, color=MUTED, linewidth=0.6, alpha=0.6)
-        # One broken window must not press the others onto the axis.
+        # A rejected window must not compress the others.
         shown = column[accepted & np.isfinite(column)]
         most = 1.15 * float(np.abs(shown).max(initial=0.0)) or channel.scale
         ax.set_ylim(-most, most)

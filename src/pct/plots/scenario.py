@@ -37,7 +37,7 @@ def draw_scenario(
         times: time of each row in s, shape (K,); the first row is the start of the window.
         true_states, predicted_states, baseline_states: states in the model's units, shape (K, S).
         controls: control held from each row to the next, shape (T, C), T >= K - 1.
-        title: says which window of what it is.
+        title: names the window.
         baseline_label: what the baseline is.
     """
     curves = [(finite(predicted_states), PREDICTED, "-", "trained network")]

@@ -1,7 +1,7 @@
-"""What all figures have in common: style, colours, labels with units, and how a figure becomes a file.
+"""Style, colours and axis labels of all figures, and how a figure becomes a file.
 
-Truth is black, the model blue and the baseline dashed vermilion everywhere (Okabe and Ito's colours, which
-the colour-blind tell apart as well).
+Truth is black, the model blue and the baseline dashed vermilion everywhere (Okabe and Ito's colours, safe for
+colour-blind readers).
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeAlias
 
 import matplotlib.style
 import numpy as np
@@ -43,6 +44,8 @@ STYLE: dict[str, Any] = {
 }
 
 P = ParamSpec("P")
+# A function that draws a figure, with its arguments.
+Drawing: TypeAlias = partial[Figure]
 
 
 def in_style(draw: Callable[P, Figure], /, *args: P.args, **kwargs: P.kwargs) -> Figure:

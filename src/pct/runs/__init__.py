@@ -1,1 +1,1 @@
-"""What a run leaves behind: its folder, its checkpoints and its metrics."""
+"""Run folders: their files, checkpoints and metrics."""

@@ -23,8 +23,8 @@ MODEL_PARAMS = "pct_model_params.msgpack"
 OPTIMIZER_STATE = "pct_optimizer_state.msgpack"
 BEST_PARAMS = "pct_best_params.msgpack"
 STATES = "checkpoints"
-# Checkpoints that are kept: the newest, and the one before in case that is damaged.
-KEPT = 2
+# Checkpoints in a run folder: the newest, and the one before in case that is damaged.
+STORED = 2
 
 Tree = TypeVar("Tree")
 
@@ -77,7 +77,7 @@ def save_state(run: Path, state: Any, step: int) -> Path:
     write_output(path, serialization.msgpack_serialize({"sha256": digest, "state": content}))
     # A newer one is damaged: the newest that is not was gone on from.
     saved = saved_states(run)
-    for other in {*saved} - {*saved[saved.index(path) :][:KEPT]}:
+    for other in {*saved} - {*saved[saved.index(path) :][:STORED]}:
         other.unlink(missing_ok=True)
     return path
 
@@ -158,17 +158,17 @@ def _restore(path: Path, content: bytes, template: Tree) -> Tree:
     return jax.tree.map(jnp.asarray, serialization.from_state_dict(template, state))
 
 
-def _check_leaves(path: Path, found: dict[str, Any], expected: dict[str, Any]) -> None:
+def _check_leaves(path: Path, leaves: dict[str, Any], expected: dict[str, Any]) -> None:
     """Raise DataError for the first leaf that is missing, not expected, or of another shape or dtype."""
     fix = "it belongs to another model, feature mode or `model_hidden`"
-    if missing := expected.keys() - found.keys():
+    if missing := expected.keys() - leaves.keys():
         raise DataError(f"{path}: expected a leaf '{min(missing)}', found none: {fix}")
-    if extra := found.keys() - expected.keys():
+    if extra := leaves.keys() - expected.keys():
         raise DataError(f"{path}: found a leaf '{min(extra)}' that is not expected: {fix}")
-    for leaf, wanted in expected.items():
-        if _kind(found[leaf]) != _kind(wanted):
+    for leaf, template in expected.items():
+        if _kind(leaves[leaf]) != _kind(template):
             raise DataError(
-                f"{path}: leaf '{leaf}': expected {_kind(wanted)}, found {_kind(found[leaf])}: {fix}"
+                f"{path}: leaf '{leaf}': expected {_kind(template)}, found {_kind(leaves[leaf])}: {fix}"
             )
 
 

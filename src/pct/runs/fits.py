@@ -1,4 +1,4 @@
-"""The run folder of a fit: the values first, then what is judged and drawn from them."""
+"""The run folder of a fit: the values first, then verdicts and profiles."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pct.runs.overlap import save_fingerprint
 def write_fit(run: Path, fit: ConstantFit, output: Path | None = None) -> None:
     """Write all files of a fit but its report.
 
-    Values and covariance are written before anything is judged, so that a failure after that loses nothing:
-    it becomes a warning that names what is missing.
+    Values and covariance are written first, so that a later failure loses nothing: it becomes a warning that
+    names what is missing.
 
     Args:
         run: the run folder.
@@ -27,9 +27,9 @@ def write_fit(run: Path, fit: ConstantFit, output: Path | None = None) -> None:
     Raises:
         DataError: the folder cannot be written.
     """
-    save_fit(run, fit, judged=False)
+    save_fit(run, fit, with_verdicts=False)
     save_fingerprint(run, fit.windows)
-    write_json(output or run / PREDICTED, parameter_table(fit, judged=False))
+    write_json(output or run / PREDICTED, parameter_table(fit, with_verdicts=False))
     with after_saving("the verdicts"):
         save_fit(run, fit)
         write_json(output or run / PREDICTED, parameter_table(fit))
@@ -39,9 +39,9 @@ def write_fit(run: Path, fit: ConstantFit, output: Path | None = None) -> None:
             write_json(run / f"profile_{item.name}.json", profile_table(item, unit))
 
 
-def parameter_table(fit: ConstantFit, *, judged: bool = True) -> dict[str, dict[str, Any]]:
+def parameter_table(fit: ConstantFit, *, with_verdicts: bool = True) -> dict[str, dict[str, Any]]:
     """Each learned parameter with value, standard error, unit, bounds and verdict, for a JSON file."""
-    verdicts = fit.verdicts if judged else {}
+    verdicts = fit.verdicts if with_verdicts else {}
     model = fit.model
     return describe_parameters(
         fit.spec,

@@ -40,7 +40,7 @@ def open_run(run: Path) -> TrainedModel | FittedModel:
     """The model that a run folder holds.
 
     Raises:
-        DataError: there is no such folder, nothing in it that can be judged, or it is damaged.
+        DataError: there is no such folder, no model in it, or it is damaged.
     """
     if (run / NETWORK).is_file():
         return load_network(run)
@@ -49,7 +49,7 @@ def open_run(run: Path) -> TrainedModel | FittedModel:
     there = "a folder without it" if run.is_dir() else "no folder"
     raise DataError(
         f"{run}: expected the folder of a finished run with {NETWORK} or {FIT}, found {there}: "
-        "give the folder that `pct train` or `pct fit` printed as 'run folder'"
+        "give the folder that pct train or pct fit printed as 'run folder'"
     )
 
 
@@ -114,13 +114,13 @@ def load_network(run: Path) -> TrainedModel:
     )
 
 
-def save_fit(run: Path, fit: ConstantFit | FittedModel, *, judged: bool = True) -> None:
-    """Write ``fit.json``: all that rebuilds the model, and, of a whole fit, its evidence.
+def save_fit(run: Path, fit: ConstantFit | FittedModel, *, with_verdicts: bool = True) -> None:
+    """Write ``fit.json``: all that rebuilds the model, and, of a whole fit, its covariance.
 
     Args:
         run: the run folder.
-        fit: the fit; a `FittedModel` alone has no evidence.
-        judged: whether verdicts and correlations are written, too.
+        fit: the fit; a `FittedModel` alone has no covariance.
+        with_verdicts: whether verdicts and correlations are written, too.
     """
     model = fit.model if isinstance(fit, ConstantFit) else fit
     table = {
@@ -137,7 +137,7 @@ def save_fit(run: Path, fit: ConstantFit | FittedModel, *, judged: bool = True) 
             "covariance": estimate.covariance,
             "blocks": estimate.blocks,
         }
-        if judged:
+        if with_verdicts:
             names, matrix = fit.correlations
             table |= {"verdicts": fit.verdicts, "correlations": {"names": names, "matrix": matrix}}
     write_json(run / FIT, table)

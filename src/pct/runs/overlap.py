@@ -1,8 +1,8 @@
-"""Finds test rows that were trained on, by what they hold and not by the name of a file.
+"""Recognises test rows that were trained on by their content, not by the name of a file.
 
 Training leaves a fingerprint of its rows in the run folder: a 64-bit hash of each row's states but the pose,
-and of its controls. Of these the multiples of 16 are kept, so that which rows are kept depends on
-their content only, and slices and joined recordings are found as well as copies. The pose is left out, since
+and of its controls. Only multiples of 16 are stored, so that the choice of rows depends on their
+content alone, and slices and joined recordings are recognised as well as copies. The pose is left out, since
 positions count from the start of a recording.
 
 A log that was resampled between its samples, or had noise added, is not recognised.
@@ -27,7 +27,7 @@ from pct.windows.store import WindowStore
 from pct.windows.window_set import WindowSet
 
 FINGERPRINT = "training_rows.npy"
-KEPT = 16
+ONE_IN = 16
 # A log of rounded numbers may repeat a row of another drive by chance.
 TOLERATED = 0.01
 
@@ -52,15 +52,15 @@ class Overlap(NamedTuple):
 
 
 def find_overlap(fingerprint: Hashes, test: Shaped[np.ndarray, " L"]) -> Overlap:
-    """The share of a test set's kept rows that a training fingerprint holds."""
-    found = np.isin(test, fingerprint)
-    return Overlap(float(found.mean()) if found.size else 0.0, found.size)
+    """The share of a test set's hashes that a training fingerprint holds."""
+    shared = np.isin(test, fingerprint)
+    return Overlap(float(shared.mean()) if shared.size else 0.0, shared.size)
 
 
 def row_hashes(store: WindowStore, pose: tuple[int, int, int], read: Bool[np.ndarray, " N"]) -> Hashes:
-    """Hashes of the rows that were read, those that are kept, (K,) unsigned 64-bit.
+    """Hashes of the rows that were read, multiples of `ONE_IN` alone, (K,) unsigned 64-bit.
 
-    A row that equals its neighbour says nothing: all cars stand still alike. It is left out.
+    A row that equals its neighbour is skipped: all cars stand still alike.
 
     Args:
         store: the rows.
@@ -71,7 +71,7 @@ def row_hashes(store: WindowStore, pose: tuple[int, int, int], read: Bool[np.nda
     rows = np.ascontiguousarray(np.concatenate([moving, store.controls], axis=1, dtype=np.float32)) + 0.0
     same = np.concatenate([[False], np.all(rows[1:] == rows[:-1], axis=1), [False]])
     hashes = _hash(rows.view(np.uint32))[read & ~same[1:] & ~same[:-1]]
-    return hashes[hashes % KEPT == 0]
+    return hashes[hashes % ONE_IN == 0]
 
 
 def save_fingerprint(run: Path, windows: WindowSet) -> None:

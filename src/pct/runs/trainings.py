@@ -1,4 +1,4 @@
-"""The run folder of a training: weights and checkpoints first, then what is summarised and drawn."""
+"""The run folder of a training: weights and checkpoints first, then summaries and figures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOSSES = "pct_network_loss.json"
 
 
 def write_training(run: Path, learner: Learner, result: TrainResult, state: TrainState) -> TrainedModel:
-    """Write what was learned: description, weights, optimiser, losses, fingerprint of the training rows.
+    """Write description, weights, optimiser, losses, and the fingerprint of the training rows.
 
     Args:
         run: the run folder.
@@ -118,9 +118,11 @@ def reports_of(rows: Sequence[Mapping[str, Any]], state: TrainState, epoch: Epoc
             )
         elif "train/epoch_loss" in row:
             loss, val_loss = row["train/epoch_loss"], row.get("val/loss")
-            judged = loss if val_loss is None else val_loss
-            result.epochs.append(EpochReport(row["epoch"], row["step"], loss, val_loss, rate, judged < best))
-            best = min(best, judged)
+            decisive = loss if val_loss is None else val_loss
+            result.epochs.append(
+                EpochReport(row["epoch"], row["step"], loss, val_loss, rate, decisive < best)
+            )
+            best = min(best, decisive)
     return result
 
 

@@ -10,7 +10,7 @@ import pytest
 from pct.dynamics import MODEL_SPECS
 from pct.errors import UsageError
 from pct.optimization.constants.estimate import Estimate, fit_errors
-from pct.optimization.constants.profile import LIMIT, Profile, profile, profile_table
+from pct.optimization.constants.profile import LIMIT, Profile, make_profile, profile_table
 from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors
 from pct.windows.store import WindowStore, window_starts
 from pct.windows.window_set import WindowSet, make_window_set
@@ -51,7 +51,7 @@ def case() -> Case:
 
 
 def profile_of(name: str, case: Case, **options: Any) -> Profile:
-    return profile(name, *case, prior=WIDE, **options)
+    return make_profile(name, *case, prior=WIDE, **options)
 
 
 def test_a_parameter_that_the_drive_tells_has_a_closed_profile(case: Case) -> None:
@@ -91,7 +91,7 @@ def test_a_fit_that_was_cut_short_is_told(case: Case) -> None:
     _, errors, windows, numbers = case
     start = {name: SPEC.param_bounds[name][0] for name in SPEC.param_keys}
     short = fit_errors(errors, windows, numbers, start=start, prior=WIDE, iterations=1)
-    found = profile("alpha_psi_dot", short, errors, windows, numbers, prior=WIDE, iterations=1)
+    found = make_profile("alpha_psi_dot", short, errors, windows, numbers, prior=WIDE, iterations=1)
     assert not found.converged
     assert "raise `iterations`" in found.verdict
 

@@ -52,7 +52,7 @@ def with_pose(motion: Float[np.ndarray, "B K M"], spec: ModelSpec, dt: float) ->
         dt: time step in s.
 
     Returns:
-        States after each step. The position is NaN where the states do not tell the velocity along and
+        States after each step. The position is NaN where the states do not give the velocity along and
         across the vehicle; a car whose states hold a speed alone is taken to move where it points.
     """
     columns = dict(zip(motion_channels(spec), np.moveaxis(motion, -1, 0), strict=True))

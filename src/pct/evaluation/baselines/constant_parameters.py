@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,40 +13,37 @@ from pct.optimization.constants.estimate import fit_parameters
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.model import Model
 from pct.types import Float
+from pct.windows.batch import FeatureDataset
 from pct.windows.store import spread
 from pct.windows.window_set import WindowSet
 
-# More windows do not change the answer of the fit, but take longer.
+# More windows do not change the fit, but take longer.
 FITTED = 500
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ConstantParameters:
-    """Rolls the run's model out with the same parameters everywhere.
+    """Rolls the run's equations out with the same parameters everywhere.
 
     Attributes:
         doc: what the parameters are.
-        fitted: the run's equations with them.
+        model: the run's equations.
+        roll_out: states of prepared windows with these parameters, (B, T, S).
     """
 
     doc: str
-    fitted: FittedModel
-
-    def predict(self, windows: WindowSet) -> Float[np.ndarray, "B T S"]:
-        """The rollout; infinite where it left the numbers."""
-        return diverged_as_infinite(self.fitted.predict_states(self.fitted.prepare(windows).batch))
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class DefaultParameters:
-    """The model as it was before training."""
-
     model: Model
-    doc = "The run's equations with the default parameters."
+    roll_out: Callable[[FeatureDataset], np.ndarray]
 
     def predict(self, windows: WindowSet) -> Float[np.ndarray, "B T S"]:
-        """The rollout; infinite where it left the numbers."""
-        return diverged_as_infinite(self.model.predict_default(self.model.prepare(windows).batch))
+        """The rollout; infinite where it diverged."""
+        return diverged_as_infinite(self.roll_out(self.model.prepare(windows).batch))
+
+
+def default_parameters(model: Model) -> ConstantParameters:
+    """The model as it was before training."""
+    doc = "The run's equations with the default parameters."
+    return ConstantParameters(doc, model, model.predict_default)
 
 
 def fit_constant_parameters(model: Model, training: WindowSet) -> ConstantParameters:
@@ -70,9 +68,9 @@ def fit_constant_parameters(model: Model, training: WindowSet) -> ConstantParame
         remaining_error={},
     )
     doc = f"The run's equations with one value of each parameter, fitted to {numbers.size} training windows."
-    return ConstantParameters(doc, fitted)
+    return ConstantParameters(doc, fitted, fitted.predict_states)
 
 
 def diverged_as_infinite(states: Float[np.ndarray, "B T S"]) -> Float[np.ndarray, "B T S"]:
-    """The states with infinity for NaN, which says that a channel is not predicted at all."""
+    """The states with infinity for NaN: in `pct.evaluation`, NaN marks a channel that is not predicted."""
     return np.where(np.isnan(states), np.inf, states)

@@ -1,1 +1,1 @@
-"""Constant parameters of a whole log: errors, descent, covariance, verdicts, curves."""
+"""Fits of constant parameters: errors, descent, covariance, verdicts, curves."""

@@ -23,7 +23,7 @@ from pct.dynamics.bicycle import static_load
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.limits import GRAVITY
 from pct.measurement.chain import vehicle_motion
-from pct.optimization.constants.estimate import Estimate
+from pct.optimization.constants.estimate import Estimate, scalar_places
 from pct.types import Array, Float
 
 NORMAL_95 = 1.96
@@ -80,12 +80,15 @@ class Curves(NamedTuple):
 
 
 def make_curves(
-    fit: Estimate, spec: ModelSpec, states: Float[np.ndarray, "... S"], controls: Float[np.ndarray, "... C"]
+    estimate: Estimate,
+    spec: ModelSpec,
+    states: Float[np.ndarray, "... S"],
+    controls: Float[np.ndarray, "... C"],
 ) -> Curves | None:
     """The curves of a fit.
 
     Args:
-        fit: from `pct.optimization.constants.estimate.fit_parameters`.
+        estimate: from `pct.optimization.constants.estimate.fit_parameters`.
         spec: the model that was fitted.
         states: rows that the fitted model goes through; rather than the logged ones, which are noisy.
         controls: what is logged of the controls.
@@ -96,8 +99,8 @@ def make_curves(
     tyre = spec.side_force
     if tyre is None or not {"m", "lf", "lr", "v_blend_high"} <= set(spec.default_params):
         return None
-    carried = _carrier(fit, spec)
-    p = SimpleNamespace(**{**spec.default_params, **fit.params(spec)})
+    carried = _carrier(estimate, spec)
+    p = SimpleNamespace(**{**spec.default_params, **estimate.params(spec)})
     columns = dict(zip(spec.state_names, np.moveaxis(np.asarray(states, float), -1, 0), strict=True))
     moving = _vehicle_states(spec, columns, p)
     if moving is None or not moving["vx"].size:
@@ -160,17 +163,13 @@ Carrier = Callable[[Callable[[Any], Any]], tuple[np.ndarray, np.ndarray]]
 Tyre = Callable[..., Array]
 
 
-def _carrier(fit: Estimate, spec: ModelSpec) -> Carrier:
+def _carrier(estimate: Estimate, spec: ModelSpec) -> Carrier:
     """Value (K,) and standard error (K,) of a function of the parameters, by differences."""
-    place, places = 0, {}
-    for key in spec.param_keys:
-        if not spec.full_shapes[key]:
-            places[key] = place
-        place += int(np.prod(spec.full_shapes[key]))
-    slope = fit.deviations(spec) / np.sqrt(np.diag(fit.covariance))
+    places = scalar_places(spec)
+    slope = estimate.deviations(spec) / np.sqrt(np.diag(estimate.covariance))
     numbers = list(places.values())
-    covariance = (fit.covariance * np.outer(slope, slope))[np.ix_(numbers, numbers)]
-    values = {**spec.default_params, **fit.params(spec)}
+    covariance = (estimate.covariance * np.outer(slope, slope))[np.ix_(numbers, numbers)]
+    values = {**spec.default_params, **estimate.params(spec)}
 
     def carried(function: Callable[[Any], Any]) -> tuple[np.ndarray, np.ndarray]:
         def at(key: str, shift: float) -> np.ndarray:

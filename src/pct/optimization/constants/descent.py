@@ -1,8 +1,8 @@
-"""Levenberg-Marquardt over the rollouts of windows: the way to the parameters that meet the log best.
+"""Levenberg-Marquardt over the rollouts of windows.
 
-`best_way` goes a few steps from every start and on with those that come far; `descend` goes to the end.
-What is minimised weighs each channel by what is left of its errors, so its unit changes along the way.
-Starts that are free are eliminated window by window (`without_starts`).
+`best_start` makes a few iterations from every start and continues with the best; `descend` iterates to
+convergence. The cost weighs each channel by its present typical error, so its unit changes between
+iterations. Free starts are eliminated window by window (`without_starts`).
 
 References:
     K. Levenberg, Quarterly of Applied Mathematics 2 (1944); D. Marquardt, SIAM J. Appl. Math. 11 (1963).
@@ -19,20 +19,20 @@ import numpy as np
 from pct.optimization.constants.rollout_errors import AllWindows, NormalEquations, RolloutErrors
 from pct.windows.window_set import WindowSet
 
-# An error that is smaller than this share of the channel's scale is as good as none.
+# An error below this share of the channel's scale counts as zero.
 FLOOR = 1e-7
-# An iteration that gains less than this share of the cost gains nothing.
+# An iteration that lowers the cost by less than this share counts as idle.
 TOLERANCE = 1e-4
-# In a channel's usual error, one beyond so many times the median counts like that: first, and later.
+# Errors are clipped at so many times the median in a channel's typical error: first, and later.
 FIRST_CLIPPED, CLIPPED = 1.0, 10.0
-# So many iterations in a row that gain less end it.
+# Idle iterations in a row that end the descent.
 PATIENCE = 2
 FIRST_DAMPING, LEAST_DAMPING, LARGEST_DAMPING = 1e-2, 1e-7, 1e8
 # Spread of further starts on the unbounded axis.
 SPREAD = 0.7
-# Iterations from every start, and how many of them go on; iterations before the best goes on alone.
+# Iterations from every start, how many starts continue, and iterations before the best continues alone.
 COARSE_ITERATIONS, CONTINUED, FIRST_ITERATIONS = 8, 3, 30
-# A window with an error beyond so many of its channel's usual ones is broken and left out, up to a share.
+# A window with an error beyond so many of its channel's typical ones is rejected, up to this share of them.
 REJECTED = 50.0
 MOST_REJECTED = 0.3
 
@@ -46,7 +46,7 @@ class Point(NamedTuple):
 
 
 class Path(NamedTuple):
-    """Where a descent is, which windows it keeps, (W,), and the cost after each of its iterations."""
+    """State of a descent: its point, the accepted windows, (W,), and the cost after each iteration."""
 
     point: Point
     accepted: np.ndarray
@@ -54,7 +54,7 @@ class Path(NamedTuple):
 
 
 class Problem:
-    """What is minimised, by point.
+    """The least-squares problem of a fit.
 
     Args:
         errors: of the model.
@@ -62,7 +62,7 @@ class Problem:
         numbers: which of them.
         centre: of the prior on the unbounded axis, (P,).
         prior: its standard deviation.
-        huber: an error beyond so many of its channel's counts by its size.
+        huber: an error beyond so many of its channel's typical ones counts linearly.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Problem:
         self._all = AllWindows(errors, windows, numbers)
         self._free = errors.free
         self._least = FLOOR * errors.spec.scales[list(errors.channels)]
-        # Each row is in so many windows.
+        # Windows that predict each row.
         strides = np.diff(windows.starts[numbers])
         stride = np.median(strides) if strides.size else windows.horizon
         self.overlap = max(1.0, windows.horizon / max(1.0, float(stride)))
@@ -91,22 +91,22 @@ class Problem:
         return Point(raw, offsets, self._all.errors(raw, offsets))
 
     def start(self, point: Point) -> Path:
-        """A descent that has not begun."""
+        """The path before the first iteration."""
         return Path(point, np.ones(self._count, bool), ())
 
     def typical(self, path: Path, clipped: float) -> np.ndarray:
-        """Root mean square error by channel, one beyond so many times the median error counted like that."""
+        """Root mean square error by channel, clipped at so many times the median error."""
         size = np.abs(path.point.error[..., path.accepted])
         most = clipped * np.median(size, axis=(1, 2), keepdims=True)
         return np.maximum(np.sqrt(np.mean(np.minimum(size, most) ** 2, axis=(1, 2))), self._least)
 
     def broken(self, path: Path) -> np.ndarray:
-        """Which windows have an error far beyond the usual ones, (W,)."""
+        """Which windows have an error far beyond the typical ones, (W,)."""
         usual = self.typical(path, FIRST_CLIPPED)[:, None, None]
         return (np.abs(path.point.error) / usual).max(axis=(0, 1)) > REJECTED
 
     def cost(self, path: Path, sigma: np.ndarray) -> float:
-        """Half the weighted sum of squares, large errors by their size, and the prior."""
+        """Half the weighted sum of squares (linear for large errors), and the prior."""
         size = np.abs(path.point.error[..., path.accepted]) / sigma[:, None, None]
         huber = self._huber
         data = np.where(size > huber, huber * size - huber**2 / 2, size**2 / 2).sum()
@@ -133,10 +133,10 @@ class Problem:
         )
 
 
-def best_way(
+def best_start(
     problem: Problem, first: Point, starts: int, iterations: int, report: Callable[[Path], None]
 ) -> Path:
-    """Few steps from every start, more from those that came far, and the best of them."""
+    """The best path after a few iterations from every start and more from the best of them."""
     rng = np.random.default_rng(0)
     paths = [problem.start(first)]
     for _ in range(starts - 1):
@@ -152,7 +152,7 @@ def best_way(
 
 
 def descend(problem: Problem, path: Path, most: int, clipped: float, report: Callable[[Path], None]) -> Path:
-    """Levenberg-Marquardt until so many iterations have been made in all, or none gains any more."""
+    """Levenberg-Marquardt up to a number of iterations in all, or until they are idle."""
     damping, idle = FIRST_DAMPING, 0
     while len(path.cost) < most:
         sigma = problem.typical(path, clipped)
@@ -178,13 +178,13 @@ def descend(problem: Problem, path: Path, most: int, clipped: float, report: Cal
 
 
 class Reduced(NamedTuple):
-    """Normal equations of the parameters alone, and how the starts follow them.
+    """Normal equations of the parameters alone, and how the starts depend on them.
 
     Attributes:
         matrix: (P, P).
         gradient: by window, (P, B).
-        starts: what the starts move by where the parameters stay, (K, B), negative.
-        follow: what they move by with each parameter, (P, K, B), negative.
+        starts: negative step of the starts where the parameters stay, (K, B).
+        follow: negative step of the starts by each parameter, (P, K, B).
     """
 
     matrix: np.ndarray

@@ -1,16 +1,16 @@
 """Constant parameters of a whole log by Levenberg-Marquardt over rollouts, with errors of the estimates.
 
-All learned parameters of the model, those of the measurement and the observer's gains included, are moved
-until the rollouts meet the log: begun by the rows before each window, then open loop over its horizon. An
-error counts in units of what is left of its channel's errors, which is found along the way, so no channel has
+All learned parameters of the model, those of the measurement and the observer's gains included, are fitted
+so that the rollouts match the log: begun by the rows before each window, then open loop over its horizon. An
+error counts in units of its channel's typical error, which is estimated in each iteration, so no channel has
 to be weighted by hand. Rows that windows share count once.
 
 Where starts are free, the state at each window's start is unknown, too, and its logged row is one reading
 among the others: with noise in the readings alone, that is maximum likelihood.
 
-The covariance is that of the jackknife over blocks of windows [1], to first order: how far the answer moves
+The covariance is that of the jackknife over blocks of windows [1], to first order: how far the estimate moves
 when a block is left out. It holds where residuals are correlated along a drive and where the model is not
-quite the car, and, unlike the plain sandwich estimate, where each of a few blocks has drawn the answer
+quite the car, and, unlike the plain sandwich estimate, where each of a few blocks has drawn the estimate
 towards itself.
 
 References:
@@ -35,29 +35,29 @@ import numpy as np
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.errors import DivergedError
-from pct.optimization.constants.descent import CLIPPED, Path, Problem, best_way, descend, without_starts
+from pct.optimization.constants.descent import CLIPPED, Path, Problem, best_start, descend, without_starts
 from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors
 from pct.windows.window_set import WindowSet
 
-# Standard deviation of the prior about the defaults, on the unbounded axis (1 is 27 to 73 % of the range).
+# Prior standard deviation about the defaults (logit space); 1 is 27 to 73 % of the range.
 PRIOR = 1.0
-# An error beyond so many of its channel's counts by its size, not its square.
+# An error beyond so many of its channel's typical ones counts linearly, not squared.
 HUBER = 3.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Estimate:
-    """What `fit_parameters` found.
+    """Solution of a fit on the unbounded axis, with its covariance.
 
     Attributes:
         values: each learned parameter, the flat vector of `ModelSpec.param_keys`, (P,).
         raw: the same on the unbounded axis, (P,).
         covariance: of ``raw``, (P, P), the prior included.
         information: of ``raw`` from the data alone, (P, P), as if the model were right.
-        sigma: what is left of each compared channel's error in its unit, (C,).
-        cost: what is minimised, by iteration; its unit changes with the usual errors.
+        sigma: typical error of each compared channel after the fit in its unit, (C,).
+        cost: by iteration; its unit changes with the typical errors.
         accepted: which windows were not rejected, (W,).
-        blocks: number of blocks that the covariance rests on; with few it is not to be trusted.
+        blocks: number of blocks that the covariance rests on; few make it unreliable.
     """
 
     values: np.ndarray
@@ -130,7 +130,7 @@ def fit_errors(
     starts: int = 1,
     report: Callable[[int, float], None] = lambda iteration, error: None,
 ) -> Estimate:
-    """`fit_parameters` with errors that were made before, for many logs or starts without compiling again.
+    """`fit_parameters` with compiled errors, for many logs or starts without compiling again.
 
     Args:
         errors: of the model; its defaults are the centre of the prior.
@@ -148,8 +148,8 @@ def fit_errors(
         DivergedError: the rollouts at the start are not finite.
     """
     spec = errors.spec
-    problem = Problem(errors, windows, numbers, _raw(spec, spec.default_params), prior, huber)
-    first = problem.at(_raw(spec, {**spec.default_params, **(start or {})}))
+    problem = Problem(errors, windows, numbers, raw_values(spec, spec.default_params), prior, huber)
+    first = problem.at(raw_values(spec, {**spec.default_params, **(start or {})}))
     if not np.isfinite(first.error).all():
         raise DivergedError(
             f"{spec.name}: rollouts with the {'values to start at' if start else 'default parameters'} are "
@@ -163,15 +163,15 @@ def fit_errors(
 
     at_start = lowest = size(problem.start(first))
 
-    def told(path: Path) -> None:
+    def report_path(path: Path) -> None:
         nonlocal lowest
         lowest = min(lowest, size(path))
         report(next(iteration), math.exp(lowest - at_start))
 
-    # First where few large errors weigh little, to find the way; then where they weigh as much as they are.
-    path = best_way(problem, first, starts, iterations, told)
+    # First with large errors clipped, for the direction; then almost without clipping.
+    path = best_start(problem, first, starts, iterations, report_path)
     return _result(
-        spec, problem, descend(problem, path, iterations, CLIPPED, told), _blocks(windows, numbers)
+        spec, problem, descend(problem, path, iterations, CLIPPED, report_path), _blocks(windows, numbers)
     )
 
 
@@ -185,7 +185,7 @@ def _result(spec: ModelSpec, problem: Problem, path: Path, blocks: np.ndarray) -
     chosen = [blocks == number for number in np.unique(blocks[path.accepted])]
 
     def shift(block: np.ndarray) -> np.ndarray:
-        """How far the answer moves without a block."""
+        """How far the estimate moves without a block."""
         part = without_starts(problem.normal(path, sigma, block))
         rest = information + prior - part.matrix / problem.overlap
         return np.linalg.solve(rest, part.gradient.sum(axis=1) / problem.overlap)
@@ -193,7 +193,7 @@ def _result(spec: ModelSpec, problem: Problem, path: Path, blocks: np.ndarray) -
     if len(chosen) > 1:
         with ThreadPoolExecutor(max_workers=2) as pool:
             shifts = np.stack(list(pool.map(shift, chosen)))
-        # The prior is one more reading, and its spread is known.
+        # The prior is one more measurement with known spread.
         covariance = shifts.T @ shifts * (1 - 1 / len(chosen)) + bread @ prior @ bread
     else:
         covariance = bread
@@ -217,6 +217,13 @@ def _blocks(windows: WindowSet, numbers: np.ndarray) -> np.ndarray:
     return recording * (starts.max() // length + 2) + starts // length
 
 
-def _raw(spec: ModelSpec, values: Mapping[str, Any]) -> np.ndarray:
+def raw_values(spec: ModelSpec, values: Mapping[str, Any]) -> np.ndarray:
     """Values by name on the unbounded axis, (P,)."""
     return Bounds.of(spec).back(flatten_params(values, spec.param_keys, spec.full_shapes))
+
+
+def scalar_places(spec: ModelSpec) -> dict[str, int]:
+    """Position of each learned scalar parameter in the flat parameter vector, by name."""
+    ends = np.cumsum([int(np.prod(spec.full_shapes[key])) for key in spec.param_keys])
+    ends_by_name = zip(spec.param_keys, ends, strict=True)
+    return {key: int(end) - 1 for key, end in ends_by_name if not spec.full_shapes[key]}

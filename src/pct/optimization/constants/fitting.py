@@ -13,7 +13,7 @@ import numpy as np
 from pct.dynamics.core import ModelSpec, unflatten_params
 from pct.optimization.constants.estimate import Estimate, fit_parameters
 from pct.optimization.constants.model import FittedModel
-from pct.optimization.constants.profile import ROUNDING, Profile, profile, require_scalar
+from pct.optimization.constants.profile import ROUNDING, Profile, make_profile, require_scalar
 from pct.optimization.constants.rollout_errors import make_rollout_errors
 from pct.optimization.constants.verdicts import correlations, judge, with_profile
 from pct.optimization.settings import FitSettings
@@ -252,7 +252,7 @@ def with_profiles(
 
     profiles = []
     for name in names:
-        item = profile(
+        item = make_profile(
             name,
             fit.estimate,
             errors,

@@ -1,9 +1,9 @@
-"""Profile likelihood: how much worse the fit becomes where one parameter is held elsewhere.
+"""Profile likelihood: how much worse the fit becomes where one parameter is held at another value.
 
 At each point all others are fitted anew. The errors count as Gaussian with a size of its own by channel,
-which is fitted, too: what is lost is the number of rows times the logarithm of how much larger they are.
-Errors along a drive are correlated, so rows are worth less than their number: what is lost is scaled by
-the ratio of the parameter's variance without that to that of the fit, which takes whole stretches [2].
+which is fitted, too: the loss is the number of rows times the logarithm of how much larger they are.
+Errors along a drive are correlated, so rows are worth less than their number: the loss is scaled by
+the ratio of the parameter's variance without that to that of the fit, which counts whole blocks [2].
 Where it stays below the 95 % quantile of chi square with one degree of freedom, the drive cannot tell the
 values apart [1].
 
@@ -24,9 +24,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from pct.dynamics.bounds import Bounds
-from pct.dynamics.core import ModelSpec, flatten_params
+from pct.dynamics.core import ModelSpec
 from pct.errors import UsageError
-from pct.optimization.constants.estimate import HUBER, PRIOR, Estimate, fit_errors
+from pct.optimization.constants.estimate import (
+    HUBER,
+    PRIOR,
+    Estimate,
+    fit_errors,
+    raw_values,
+    scalar_places,
+)
 from pct.optimization.constants.rollout_errors import RolloutErrors
 from pct.types import Float
 from pct.windows.window_set import WindowSet
@@ -35,7 +42,7 @@ from pct.windows.window_set import WindowSet
 LIMIT = 3.841
 # Points to each side, in standard errors of the fit on the unbounded axis; the last beyond the limit ends it.
 POINTS = (0.8, 1.6, 2.4, 3.5, 5.0, 8.0, 14.0, 30.0, 100.0)
-# A prior that holds a parameter.
+# Prior standard deviation that holds a parameter.
 HELD = 1e-4
 # An error below this share of the channel's scale is rounding.
 ROUNDING = 1e-4
@@ -64,7 +71,7 @@ class Profile(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """What it says of the parameter."""
+        """Whether the drive identifies the parameter."""
         if not self.converged:
             return "rough: the fit had not converged, raise `iterations`"
         if self.interval == (None, None):
@@ -74,9 +81,9 @@ class Profile(NamedTuple):
         return "closed"
 
 
-def profile(
+def make_profile(
     name: str,
-    fit: Estimate,
+    estimate: Estimate,
     errors: RolloutErrors,
     windows: WindowSet,
     numbers: np.ndarray,
@@ -86,15 +93,15 @@ def profile(
     iterations: int = 20,
     report: Callable[[float, float], None] = lambda value, excess: None,
 ) -> Profile:
-    """Hold a parameter at points about its fitted value and fit the others anew, from the neighbour's answer.
+    """Hold a parameter at points about its fitted value and fit the others anew, from the neighbour's values.
 
     To each side it goes on until the limit is passed, or the parameter is nearly at its bound.
 
     Args:
         name: a scalar parameter that was fitted.
-        fit: of these windows.
+        estimate: of these windows.
         errors: of the model, compiled once for all points.
-        windows, numbers: as the fit got them; windows that it rejected are left out.
+        windows, numbers: as in the fit; windows that it rejected do not count.
         prior, huber: those of the fit.
         iterations: most iterations at a point.
         report: called after each point with the value and what is lost there against the best so far.
@@ -104,57 +111,49 @@ def profile(
     """
     spec = errors.spec
     require_scalar(spec, name)
-    sizes = [int(np.prod(spec.full_shapes[key])) for key in spec.param_keys]
-    place = sum(sizes[: spec.param_keys.index(name)])
-    numbers = numbers[fit.accepted]
-    # What is left to gain by all parameters must not look like a gain by this one.
-    fit = fit_errors(
-        errors,
-        windows,
-        numbers,
-        start=fit.params(spec),
-        prior=prior,
-        huber=huber,
-        iterations=3 * iterations,
-    )
+    place = scalar_places(spec)[name]
+    numbers = numbers[estimate.accepted]
+    # An incomplete fit must not look like a gain by this parameter.
+    options: Any = {"huber": huber, "iterations": 3 * iterations}
+    best = fit_errors(errors, windows, numbers, start=estimate.params(spec), prior=prior, **options)
     rows = _rows_counted_once(windows, numbers)
-    naive = np.linalg.inv(fit.information + np.eye(fit.raw.size) / prior**2)
-    scale = min(1.0, float(naive[place, place] / fit.covariance[place, place]))
-    deviation = float(np.sqrt(fit.covariance[place, place]))
-    priors = np.full(fit.raw.size, prior)
+    naive = np.linalg.inv(best.information + np.eye(best.raw.size) / prior**2)
+    scale = min(1.0, float(naive[place, place] / best.covariance[place, place]))
+    deviation = float(np.sqrt(best.covariance[place, place]))
+    priors = np.full(best.raw.size, prior)
     priors[place] = HELD
-    # An error that is rounding alone says nothing, in whatever ratio it changes.
-    real = fit.sigma > ROUNDING * spec.scales[list(errors.channels)]
-    others = np.delete(np.arange(fit.raw.size), place)
-    centre = _raw_of(errors, spec.default_params)
+    # Errors that are rounding carry no information, whatever their ratio.
+    real = best.sigma > ROUNDING * spec.scales[list(errors.channels)]
+    others = np.delete(np.arange(best.raw.size), place)
+    centre = raw_values(spec, spec.default_params)
 
-    def lost(found: Estimate) -> float:
+    def lost(estimate: Estimate) -> float:
         """Twice the negative log likelihood, the prior of the other parameters included."""
-        away = (found.raw - centre)[others] / prior
-        return 2 * rows * float(np.log(found.sigma[real]).sum()) + float(np.sum(away**2))
+        away = (estimate.raw - centre)[others] / prior
+        return 2 * rows * float(np.log(estimate.sigma[real]).sum()) + float(np.sum(away**2))
 
-    held = {float(fit.raw[place]): lost(fit)}
+    def value_at(raw: float) -> float:
+        """The parameter in its unit."""
+        values = Bounds.of(spec).to(jnp.asarray(np.where(np.arange(best.raw.size) == place, raw, best.raw)))
+        return float(values[place])
+
+    held = {float(best.raw[place]): lost(best)}
     for side in (-1, 1):
-        start: Mapping[str, Any] = fit.params(spec)
+        start: Mapping[str, Any] = best.params(spec)
         for point in POINTS:
-            raw = float(np.clip(fit.raw[place] + side * point * deviation, -FURTHEST, FURTHEST))
+            raw = float(np.clip(best.raw[place] + side * point * deviation, -FURTHEST, FURTHEST))
             if raw in held:
                 break
-            value = float(_values_at(errors, fit.raw, place, raw)[place])
+            value = value_at(raw)
             here = dataclasses.replace(
                 errors, spec=dataclasses.replace(spec, default_params={**spec.default_params, name: value})
             )
-            found = fit_errors(
-                here,
-                windows,
-                numbers,
-                start={**start, name: value},
-                prior=priors,
-                huber=huber,
-                iterations=iterations,
+            start = {**start, name: value}
+            refit = fit_errors(
+                here, windows, numbers, start=start, prior=priors, huber=huber, iterations=iterations
             )
-            start = found.params(spec)
-            held[raw] = lost(found)
+            start = refit.params(spec)
+            held[raw] = lost(refit)
             excess = scale * (held[raw] - min(held.values()))
             report(value, excess)
             if excess > LIMIT:
@@ -162,43 +161,43 @@ def profile(
     points = np.array(sorted(held))
     losses = scale * np.array([held[point] for point in points])
     excess = losses - losses.min()
-    values = np.array([_values_at(errors, fit.raw, place, point)[place] for point in points])
+    values = np.array([value_at(point) for point in points])
     ends = (_crossing(points[::-1], excess[::-1]), _crossing(points, excess))
-    interval = tuple(None if e is None else float(_values_at(errors, fit.raw, place, e)[place]) for e in ends)
-    converged = bool(scale * held[float(fit.raw[place])] - losses.min() <= LIMIT)
+    interval = tuple(None if end is None else value_at(end) for end in ends)
+    converged = bool(scale * held[float(best.raw[place])] - losses.min() <= LIMIT)
     return Profile(name, values, excess, (interval[0], interval[1]), scale, converged)
 
 
 def require_scalar(spec: ModelSpec, name: str) -> None:
-    """Refuse what cannot be profiled.
+    """Refuse a parameter that cannot be profiled.
 
     Raises:
         UsageError: there is no such parameter among the fitted ones, or it is an array.
     """
-    scalars = [key for key in spec.param_keys if not spec.full_shapes[key]]
+    scalars = scalar_places(spec)
     if name not in scalars:
         raise UsageError(
             f"`profiles={name}`: expected a fitted scalar parameter, one of {', '.join(scalars)}"
         )
 
 
-def profile_table(found: Profile, unit: str) -> dict[str, Any]:
+def profile_table(profile: Profile, unit: str) -> dict[str, Any]:
     """All numbers by name, for a JSON file."""
     return {
-        "values": found.values,
-        "twice_log_likelihood_lost": found.excess,
+        "values": profile.values,
+        "twice_log_likelihood_lost": profile.excess,
         "limit_95": LIMIT,
-        "interval_95": found.interval,
-        "scale_for_autocorrelation": found.scale,
+        "interval_95": profile.interval,
+        "scale_for_autocorrelation": profile.scale,
         "unit": unit,
-        "verdict": found.verdict,
+        "verdict": profile.verdict,
     }
 
 
-def profile_fact(found: Profile, unit: str) -> str:
+def profile_fact(profile: Profile, unit: str) -> str:
     """A profile in words."""
-    ends = [f"{value:.4g}" if value is not None else "open" for value in found.interval]
-    return f"{found.name}: profile {found.verdict}; 95 % interval {ends[0]} to {ends[1]} {unit}."
+    ends = [f"{value:.4g}" if value is not None else "open" for value in profile.interval]
+    return f"{profile.name}: profile {profile.verdict}; 95 % interval {ends[0]} to {ends[1]} {unit}."
 
 
 def _crossing(points: np.ndarray, excess: np.ndarray) -> float | None:
@@ -219,15 +218,3 @@ def _rows_counted_once(windows: WindowSet, numbers: np.ndarray) -> int:
     """Rows that some window predicts."""
     starts = windows.starts[numbers]
     return np.unique(starts[:, None] + np.arange(1, windows.horizon + 1)).size
-
-
-def _raw_of(errors: RolloutErrors, values: Mapping[str, Any]) -> np.ndarray:
-    spec = errors.spec
-    return Bounds.of(spec).back(flatten_params(values, spec.param_keys, spec.full_shapes))
-
-
-def _values_at(errors: RolloutErrors, raw: np.ndarray, place: int, point: float) -> np.ndarray:
-    """Values with one raw entry set, (P,)."""
-    moved = raw.copy()
-    moved[place] = point
-    return np.asarray(Bounds.of(errors.spec).to(jnp.asarray(moved)), float)

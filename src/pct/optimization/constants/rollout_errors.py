@@ -25,7 +25,7 @@ from pct.rollout.history import make_history_rollout
 from pct.types import Array, Float, WholeWindows
 from pct.windows.window_set import WindowSet
 
-# Windows whose derivatives are in memory at once, and a multiple that vector units like.
+# Windows whose derivatives are in memory at once, and the multiple that vector units need.
 CHUNK, LANES = 256, 32
 
 
@@ -86,10 +86,10 @@ def make_rollout_errors(
         history: rows before a window's start.
         integrator, substeps: how a time step is integrated.
         compare: names of the states whose errors count; all when left out.
-        free_start: whether the compared states are unknown at each window's start, too.
+        free_start: whether the compared states are fitted at each window's start, too.
 
     Raises:
-        UsageError: ``compare`` names no state, or free starts with an observer, which finds them itself.
+        UsageError: ``compare`` names no state, or free starts with an observer, which estimates them itself.
     """
     if unknown := set(compare) - set(spec.state_names):
         raise UsageError(f"`compare={unknown.pop()}`: expected some of {', '.join(spec.state_names)}")
@@ -105,7 +105,7 @@ def make_rollout_errors(
         return unflatten_params(bounds.to(raw), keys, shapes)
 
     def moved(offsets: Array, windows: WholeWindows) -> WholeWindows:
-        """Windows whose starts are so far from what is logged."""
+        """Windows with starts moved by the offsets."""
         states = list(windows.states)
         for offset, i in zip(offsets, free, strict=True):
             states[i] = states[i].at[history].add(offset)
@@ -179,7 +179,7 @@ class AllWindows:
         self, raw: np.ndarray, offsets: np.ndarray, sigma: np.ndarray, accepted: np.ndarray, huber: float
     ) -> NormalEquations:
         """Normal equations of the accepted windows, (W,)."""
-        # Of the windows that fill the last part up, none is.
+        # The windows that pad the last part do not count.
         accepted = np.pad(accepted, (0, self._padding)).reshape(len(self._parts), -1)
         given = (jnp.asarray(sigma, self._dtype), jnp.asarray(huber, self._dtype))
         needed = accepted.any(axis=1)

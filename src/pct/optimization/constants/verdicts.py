@@ -14,7 +14,7 @@ import numpy as np
 
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.roles import manoeuvre
-from pct.optimization.constants.estimate import Estimate
+from pct.optimization.constants.estimate import Estimate, scalar_places
 from pct.optimization.constants.profile import Profile
 from pct.types import Float
 
@@ -30,11 +30,11 @@ AT_BOUND = 0.02
 REPORTED = 0.5
 
 
-def judge(fit: Estimate, spec: ModelSpec, prior: float) -> dict[str, dict[str, Any]]:
+def judge(estimate: Estimate, spec: ModelSpec, prior: float) -> dict[str, dict[str, Any]]:
     """Verdict on each scalar parameter by name.
 
     Args:
-        fit: from `pct.optimization.constants.estimate.fit_parameters`.
+        estimate: from `pct.optimization.constants.estimate.fit_parameters`.
         spec: the model that was fitted.
         prior: standard deviation of the prior that it was fitted with.
 
@@ -44,29 +44,28 @@ def judge(fit: Estimate, spec: ModelSpec, prior: float) -> dict[str, dict[str, A
         says to keep the nominal value; ``prior_share`` is the standard error over the prior's; ``advice`` is
         a sentence of what would identify it, None where it is identified.
     """
-    spread = np.sqrt(np.diag(fit.covariance))
-    correlation = fit.covariance / np.outer(spread, spread)
-    deviations = fit.deviations(spec)
-    names, scalars = _places(spec)
+    spread = np.sqrt(np.diag(estimate.covariance))
+    correlation = estimate.covariance / np.outer(spread, spread)
+    deviations = estimate.deviations(spec)
+    places = scalar_places(spec)
     verdicts = {}
-    for n in scalars:
-        key = names[n]
+    for key, n in places.items():
         low, high = (float(end) for end in spec.param_bounds[key])
-        value, share = float(fit.values[n]), float(spread[n] / prior)
-        among = [(abs(correlation[n, m]), m) for m in scalars if m != n]
-        strength, other = max(among, default=(0.0, n))
+        value, share = float(estimate.values[n]), float(spread[n] / prior)
+        others = [(abs(correlation[n, m]), m, other) for other, m in places.items() if m != n]
+        strength, _, strongest = max(others, default=(0.0, n, key))
         size = max(abs(value), 0.1 * (high - low))
         partner = None
-        position = 1 / (1 + np.exp(-fit.raw[n]))  # on the axis on which it is bounded
+        position = 1 / (1 + np.exp(-estimate.raw[n]))  # on the axis on which it is bounded
         near = min(position, 1 - position)
-        if near < AT_BOUND and _share_beside_bound(fit, prior, n, near) < NOT_EXCITED:
+        if near < AT_BOUND and _share_beside_bound(estimate, prior, n, near) < NOT_EXCITED:
             verdict = "at bound"
         elif share > NOT_EXCITED:
             verdict = "not excited"
         elif deviations[n] < WEAK * size:
             verdict = "identified"
         elif strength > TRADED_OFF:
-            partner = names[other]
+            partner = strongest
             verdict = f"traded off with {partner}"
         else:
             verdict = "weak"
@@ -106,12 +105,13 @@ def advice_lines(verdicts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def correlations(fit: Estimate, spec: ModelSpec) -> tuple[list[str], Float[np.ndarray, "N N"]]:
+def correlations(estimate: Estimate, spec: ModelSpec) -> tuple[list[str], Float[np.ndarray, "N N"]]:
     """Names of the scalar parameters, and the correlations of their errors."""
-    names, scalars = _places(spec)
-    covariance = fit.covariance[np.ix_(scalars, scalars)]
+    places = scalar_places(spec)
+    numbers = list(places.values())
+    covariance = estimate.covariance[np.ix_(numbers, numbers)]
     spread = np.sqrt(np.diag(covariance))
-    return [names[n] for n in scalars], covariance / np.outer(spread, spread)
+    return list(places), covariance / np.outer(spread, spread)
 
 
 def strongest_pairs(
@@ -131,21 +131,15 @@ def strongest_pairs(
     ]
 
 
-def _places(spec: ModelSpec) -> tuple[list[str], list[int]]:
-    """Name of each entry of the flat parameter vector, and which entries are scalar parameters."""
-    names = [key for key in spec.param_keys for _ in range(int(np.prod(spec.full_shapes[key])))]
-    return names, [n for n, key in enumerate(names) if not spec.full_shapes[key]]
-
-
-def _share_beside_bound(fit: Estimate, prior: float, n: int, near: float) -> float:
+def _share_beside_bound(estimate: Estimate, prior: float, n: int, near: float) -> float:
     """Standard error over the prior's as if the unbounded axis were as steep here as in the middle.
 
     At a bound nothing moves on that axis, so there the plain share is one whatever the data say.
     """
-    steepness = np.ones(len(fit.raw))
+    steepness = np.ones(len(estimate.raw))
     steepness[n] = 4 * near * (1 - near)
-    information = fit.information / np.outer(steepness, steepness)
-    covariance = np.linalg.inv(information + np.eye(len(fit.raw)) / prior**2)
+    information = estimate.information / np.outer(steepness, steepness)
+    covariance = np.linalg.inv(information + np.eye(len(estimate.raw)) / prior**2)
     return float(np.sqrt(covariance[n, n]) / prior)
 
 

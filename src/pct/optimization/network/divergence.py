@@ -12,7 +12,7 @@ from pct.dynamics.core import ModelSpec, unflatten_params
 from pct.windows.batch import FeatureDataset, WindowOrigin
 
 ADVICE = "lower `lr`, shorten `horizon` or raise `substeps`"
-# Errors of so many scales are no car's; squared and summed they leave the range of single precision.
+# No car has errors of so many scales; their sum of squares overflows in single precision.
 ABSURD = 1e6
 
 

@@ -1,9 +1,9 @@
 """Features from the history: a Gauss-Newton fit of the parameters before each window.
 
-A network that reads raw rows has to find the physics in them by itself and needs far more data for it.
-So the history is also put to the model itself: the parameters, and the state at its first row, are moved
-until the rollout over the history meets the measurements. The estimate and its uncertainty are features;
-the network learns how far to trust them and what else there is to see.
+A network that reads raw rows has to learn the physics from them and needs far more data.
+So the model itself is fitted to the history: the parameters, and the state at its first row, such that the
+rollout over the history matches the measurements. The estimate and its uncertainty are features; the network
+learns how far to trust them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The network that predicts physical parameters within their bounds.
 
 A plain MLP reads normalised features, with a recurrent layer for the steps of the history where there are
-any. The last layer starts near zero with the defaults as bias, so that the first rollout is that of a sane
-car.
+any. The last layer starts near zero with the defaults as bias, so that the first rollout is that of a
+plausible car.
 
 References:
     [1] K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine
@@ -22,7 +22,7 @@ from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params
 from pct.types import Array, Features, FlatParams, Float
 
-# Features far outside what training saw would drive the network where it was never checked.
+# Features far outside the training data would take the network beyond what was validated.
 CLIP = 5.0
 
 
