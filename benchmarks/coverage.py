@@ -27,7 +27,7 @@ from pct.cli.folders import keep_compiled_code
 from pct.dynamics import MODEL_SPECS, with_fixed
 from pct.optimization.constants.estimate import PRIOR, fit_errors
 from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors
-from pct.optimization.constants.verdicts import judge
+from pct.optimization.constants.verdicts import make_verdicts
 from pct.recordings.derive import model_columns
 from pct.recordings.trajectory import Trajectory
 from pct.simulation import simulate
@@ -85,7 +85,7 @@ def held(errors: RolloutErrors, time_constant: float, drive: Trajectory, seed: i
     """Whether each parameter's interval holds the truth; None where it was not identified."""
     windows = noisy_windows(drive, np.random.default_rng(seed), time_constant)
     fit = fit_errors(errors, windows, np.arange(len(windows)))
-    verdicts = judge(fit, SPEC, PRIOR)
+    verdicts = make_verdicts(fit, SPEC, PRIOR)
     reach = t.ppf(0.975, fit.blocks - 1) * fit.deviations(SPEC)
     truth = [TRUTH.get(name, SPEC.default_params[name]) for name in SPEC.param_keys]
     inside = np.abs(fit.values - truth) < reach

@@ -33,7 +33,7 @@ from pct.evaluation.baselines.arx import fit_ridge_arx
 from pct.measurement import Measurement, with_measurement
 from pct.optimization.constants.estimate import Estimate, fit_parameters
 from pct.optimization.constants.model import FittedModel
-from pct.optimization.constants.verdicts import judge
+from pct.optimization.constants.verdicts import make_verdicts
 from pct.optimization.network.epoch import Epoch, init_state, make_evaluate_fn
 from pct.optimization.network.mlp import ParameterMLP, fit_normalization, network_settings
 from pct.optimization.network.starts import observe
@@ -190,7 +190,7 @@ def fitted(
     roll = jax.jit(make_history_rollout(spec, base_params, "rk4", 2, HISTORY).states)
     params = fit.params(spec)
     predicted = roll({k: jnp.asarray(v, jnp.float32) for k, v in params.items()}, windows.whole(test))[1]
-    verdicts = judge(fit, spec, PRIOR)
+    verdicts = make_verdicts(fit, spec, PRIOR)
     deviations = unflatten_params(fit.deviations(spec), spec.param_keys, spec.full_shapes)
     named = {
         name: {

@@ -88,7 +88,7 @@ def run(command: list[str]) -> dict[str, Any]:
 
 
 def measure(rows: int, horizon: int, hidden: int) -> dict[str, float]:
-    """Train for some seconds after the first stretch."""
+    """Train for some seconds after the first call."""
     import jax
 
     from pct.optimization.network import epoch as epochs

@@ -42,7 +42,7 @@ import os, sys
 from pct.cli import main, progress
 from pct.optimization.network import epoch
 step, signal_number = int(sys.argv[1]), int(sys.argv[2])
-epoch.STRETCH = 1
+epoch.WINDOWS_PER_CALL = 1
 on_step = progress.TrainingProgress.on_step
 def and_then(self, report):
     on_step(self, report)
@@ -126,7 +126,7 @@ def resume(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[int, str]]:
     """``resume(run, *flags)``: go on in this process; exit code and what was said on stderr."""
-    monkeypatch.setattr(epoch, "STRETCH", 1)
+    monkeypatch.setattr(epoch, "WINDOWS_PER_CALL", 1)
     monkeypatch.setattr(plots, "to_png", lambda path, draw, **_: path.touch())
 
     def run(folder: Path, *flags: object) -> tuple[int, str]:

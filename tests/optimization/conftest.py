@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from optimization.gathered import GatheredWindows
+from optimization.gathered_windows import GatheredWindows
 from pct.dynamics import MODEL_SPECS, ModelSpec, flatten_bounds
 from pct.optimization.network.epoch import AXIS, Epoch, TrainState, init_state, make_evaluate_fn
 from pct.optimization.network.loop import EpochReport, StepReport, TrainResult, train
@@ -207,7 +207,7 @@ def recorder() -> Recorder:
 @pytest.fixture
 def short_stretches(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     """The host looks after every second step."""
-    monkeypatch.setattr("pct.optimization.network.epoch.STRETCH", 2 * SETTINGS.batch_size)
+    monkeypatch.setattr("pct.optimization.network.epoch.WINDOWS_PER_CALL", 2 * SETTINGS.batch_size)
     monkeypatch.setattr(problem, "epochs", {})
 
 

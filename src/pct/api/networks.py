@@ -178,10 +178,12 @@ class Network(Shown):
         return write_export(target, source, Path(path))
 
     def _windows(self, drives: Any) -> Any:
-        from pct.evaluation.windows import windows_of_recordings
+        from pct.evaluation.windows import all_windows
+        from pct.windows.store import make_window_store
 
-        windows = windows_of_recordings(self.model, as_drives(drives).recordings, "driven")
-        return self.model.prepare(windows)
+        model = self.model
+        store = make_window_store(as_drives(drives).recordings, model.spec, dt=model.dt, label="driven")
+        return model.prepare(all_windows(model, store, "driven"))
 
     def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:
         """Title, table and notes."""

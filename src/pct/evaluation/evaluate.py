@@ -18,10 +18,11 @@ from pct.evaluation.conditions import Condition, conditions
 from pct.evaluation.datasets import TestData, TrainingData
 from pct.evaluation.ladder import ladder
 from pct.evaluation.scores import Errors, Score, compare, errors_of, growth, score, score_bin
-from pct.evaluation.windows import windows_of_recordings
+from pct.evaluation.windows import all_windows
 from pct.optimization.model import Model
 from pct.runs.overlap import Overlap, find_overlap, row_hashes
 from pct.windows.splits import rows_of_windows
+from pct.windows.store import make_window_store
 from pct.windows.window_set import WindowSet
 
 # Windows that the baselines are fitted to; more do not change them.
@@ -111,9 +112,8 @@ def evaluate(
     """
     at = tuple(sorted(set(at))) or (model.settings["horizon"] * model.dt,)
     stride = stride or model.settings["stride"]
-    windows = windows_of_recordings(
-        model, test.recordings, "test", stride=stride, horizon=horizon_steps(at, model.dt)
-    )
+    store = make_window_store(test.recordings, model.spec, dt=model.dt, label="test")
+    windows = all_windows(model, store, "test", stride, horizon_steps(at, model.dt))
     overlap = _checked_overlap(model, training, windows, allow_overlap)
     announce = progress or (lambda name: None)
     spec = model.spec

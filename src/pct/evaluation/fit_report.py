@@ -36,7 +36,7 @@ class FitReport:
 
     Attributes:
         fitted: the model with its parameters.
-        verdicts: from `pct.optimization.constants.verdicts.judge`.
+        verdicts: from `pct.optimization.constants.verdicts.make_verdicts`.
         facts: sentences on what was fitted to what.
         names, correlation: of the scalar parameters, (N, N).
         curves: None for a model without tyres.
@@ -272,7 +272,7 @@ def parameter_cells(
                 f"{float(row.default):.4g}",
                 f"{float(row.low):g} to {float(row.high):g}",
                 row.unit,
-                verdicts.get(name, {}).get("verdict", "not judged"),
+                verdicts.get(name, {}).get("verdict", "no verdict"),
             ]
         )
     return head, rows

@@ -9,10 +9,9 @@ from typing import Any
 from pct.errors import DataError
 from pct.optimization.model import Model
 from pct.optimization.network.history_fit import HistoryFit
-from pct.recordings.trajectory import Trajectory
 from pct.types import Rows
 from pct.windows.loading import load_window_store
-from pct.windows.store import WindowStore, make_window_store, window_starts
+from pct.windows.store import WindowStore, window_starts
 from pct.windows.window_set import WindowSet, make_window_set
 
 
@@ -23,19 +22,6 @@ def load_windows(
     return all_windows(
         model, load_window_store(paths, model.spec, dt=model.dt, label=label), label, stride, horizon
     )
-
-
-def windows_of_recordings(
-    model: Model,
-    recordings: Sequence[tuple[str, Trajectory]],
-    label: str,
-    *,
-    stride: int | None = None,
-    horizon: int | None = None,
-) -> WindowSet:
-    """Windows of recordings in memory; see `all_windows`."""
-    store = make_window_store(recordings, model.spec, dt=model.dt, label=label)
-    return all_windows(model, store, label, stride, horizon)
 
 
 def all_windows(

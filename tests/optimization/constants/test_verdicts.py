@@ -12,7 +12,7 @@ from pct.dynamics.bounds import Bounds
 from pct.dynamics.roles import manoeuvre
 from pct.optimization.constants.estimate import Estimate
 from pct.optimization.constants.profile import Profile
-from pct.optimization.constants.verdicts import correlations, judge, strongest_pairs, with_profile
+from pct.optimization.constants.verdicts import correlations, make_verdicts, strongest_pairs, with_profile
 
 SPEC = MODEL_SPECS["unicycle"]
 SIZE = SPEC.vector_size
@@ -25,7 +25,7 @@ def made(raw: np.ndarray, covariance: np.ndarray) -> Estimate:
 
 
 def verdicts(raw: np.ndarray, covariance: np.ndarray, prior: float = 1.0) -> list[str]:
-    return [entry["verdict"] for entry in judge(made(raw, covariance), SPEC, prior).values()]
+    return [entry["verdict"] for entry in make_verdicts(made(raw, covariance), SPEC, prior).values()]
 
 
 def test_each_verdict() -> None:
@@ -59,7 +59,7 @@ def test_a_bound_that_the_data_push_to_is_told_from_one_that_they_do_not_see() -
     fit = made(raw, spread**2)
     slope = np.exp(-6.0)  # of the share of the range
     seen = np.diag([1e4, 1e4, (40 * slope) ** 2, (0.1 * slope) ** 2])
-    found = judge(dataclasses.replace(fit, information=seen), SPEC, 1.0)
+    found = make_verdicts(dataclasses.replace(fit, information=seen), SPEC, 1.0)
     assert [entry["verdict"] for entry in found.values()][2:] == ["at bound", "not excited"]
 
 
@@ -67,7 +67,7 @@ def test_what_is_not_identified_gets_advice() -> None:
     correlation = np.eye(SIZE)
     correlation[0, 3] = correlation[3, 0] = -0.99
     spread = np.diag([0.69, 0.01, 0.95, 0.69])
-    found = judge(made(np.full(SIZE, 0.3), spread @ correlation @ spread), SPEC, 1.0)
+    found = make_verdicts(made(np.full(SIZE, 0.3), spread @ correlation @ spread), SPEC, 1.0)
     advice = {name: entry["advice"] for name, entry in found.items()}
     keys = SPEC.param_keys
     assert advice[keys[0]] == f"Hold beta_accel, or: {manoeuvre(SPEC, keys[0])}"
@@ -99,7 +99,7 @@ def test_correlations_are_of_the_scalars() -> None:
 def test_a_profile_overrules_what_the_curvature_says(
     interval: tuple[float | None, float | None], converged: bool, verdict: str
 ) -> None:
-    judged = judge(made(np.full(SIZE, 0.3), np.diag([0.01] * SIZE) ** 2), SPEC, 1.0)["beta_accel"]
+    judged = make_verdicts(made(np.full(SIZE, 0.3), np.diag([0.01] * SIZE) ** 2), SPEC, 1.0)["beta_accel"]
     profile = Profile("beta_accel", np.arange(3.0), np.ones(3), interval, 1.0, converged)
     found = with_profile(judged, profile, SPEC)
     assert found["verdict"] == verdict

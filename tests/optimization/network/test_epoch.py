@@ -17,7 +17,7 @@ import pytest
 from flax import serialization
 from jax import monitoring
 
-from optimization.gathered import GatheredWindows
+from optimization.gathered_windows import GatheredWindows
 from pct.optimization.network.epoch import Epoch, make_evaluate_fn
 from pct.optimization.network.loop import TrainResult
 from pct.optimization.network.step import learning_rate, make_window_loss_fn
@@ -59,8 +59,8 @@ def marked(epoch: Epoch, state: Any) -> list[int]:
     """Windows that count in each step of an epoch, as bits."""
     order, sums = epoch.order(state), []
     while (position := int(state.position)) < epoch.steps:
-        state, stretch = epoch.run(state, order)
-        losses = np.asarray(stretch.loss)[: int(state.position) - position]
+        state, metrics = epoch.run(state, order)
+        losses = np.asarray(metrics.loss)[: int(state.position) - position]
         sums += [round(loss * epoch.counted(position + i)) for i, loss in enumerate(losses)]
     return sums
 
@@ -91,7 +91,7 @@ def test_stretches_change_nothing(problem: Any, run: Any, request: pytest.Fixtur
     request.getfixturevalue("short_stretches")
     parts = run(epochs=2, **EVENTFUL)
     (epoch,) = problem.epochs.values()
-    assert (epoch.stretch, epoch.steps) == (2, 4)
+    assert (epoch.steps_per_call, epoch.steps) == (2, 4)
     assert (parts.steps, parts.epochs) == (whole.steps, whole.epochs)
     assert_trees_equal(parts.state, whole.state)
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from optimization.gathered import GatheredWindows
+from optimization.gathered_windows import GatheredWindows
 from pct.errors import DivergedError
 from pct.optimization.batching import truncate_dataset_timesteps
 from pct.optimization.network import step as network_training
@@ -306,7 +306,7 @@ def test_a_validation_loss_that_is_not_finite_stops_training(problem: Any, run: 
 
 
 def test_an_interrupt_returns_what_was_learned(problem: Any, run: Any, short_stretches: None) -> None:
-    """It is heard after the stretch of steps that runs."""
+    """The loop stops after the running call."""
     asked = iter([False] * (STEPS // 2) + [True])
     result = run(epochs=5, batch_size=4, stopping=lambda: next(asked))
     assert isinstance(result.failure, KeyboardInterrupt)

@@ -15,7 +15,7 @@ from pct.optimization.constants.estimate import Estimate, fit_parameters
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.constants.profile import ROUNDING, Profile, make_profile, require_scalar
 from pct.optimization.constants.rollout_errors import make_rollout_errors
-from pct.optimization.constants.verdicts import correlations, judge, with_profile
+from pct.optimization.constants.verdicts import correlations, make_verdicts, with_profile
 from pct.optimization.settings import FitSettings
 from pct.rollout.integration import choose_substeps
 from pct.windows.store import WindowStore, window_starts
@@ -88,8 +88,8 @@ class ConstantFit:
 
     @cached_property
     def verdicts(self) -> dict[str, dict[str, Any]]:
-        """Verdict on each scalar parameter by name; see `pct.optimization.constants.verdicts.judge`."""
-        verdicts = judge(self.estimate, self.spec, self.settings.prior)
+        """Verdict on each scalar parameter by name; see `make_verdicts`."""
+        verdicts = make_verdicts(self.estimate, self.spec, self.settings.prior)
         for item in self.profiles:
             verdicts[item.name] = with_profile(verdicts[item.name], item, self.spec)
         return verdicts

@@ -4,8 +4,8 @@ At each point all others are fitted anew. The errors count as Gaussian with a si
 which is fitted, too: the loss is the number of rows times the logarithm of how much larger they are.
 Errors along a drive are correlated, so rows are worth less than their number: the loss is scaled by
 the ratio of the parameter's variance without that to that of the fit, which counts whole blocks [2].
-Where it stays below the 95 % quantile of chi square with one degree of freedom, the drive cannot tell the
-values apart [1].
+Where it stays below the 95 % quantile of chi square with one degree of freedom, the drive does not
+distinguish the values [1].
 
 References:
     [1] A. Raue et al., "Structural and practical identifiability analysis of partially observed dynamical

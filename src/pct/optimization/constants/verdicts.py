@@ -30,7 +30,7 @@ AT_BOUND = 0.02
 REPORTED = 0.5
 
 
-def judge(estimate: Estimate, spec: ModelSpec, prior: float) -> dict[str, dict[str, Any]]:
+def make_verdicts(estimate: Estimate, spec: ModelSpec, prior: float) -> dict[str, dict[str, Any]]:
     """Verdict on each scalar parameter by name.
 
     Args:

@@ -1,7 +1,7 @@
 """The state of a training and its compiled epoch.
 
 The epoch runs on the device over numbers of windows; windows are gathered there, and the host reads metrics
-when a stretch of steps is done. Horizon, learning rate, last batch and resumption are data, not shapes, so
+when a call of some steps is done. Horizon, learning rate, last batch and resumption are data, not shapes, so
 nothing is compiled twice. Several devices, also of several processes, share each batch.
 """
 
@@ -26,7 +26,7 @@ from pct.windows.window_set import WindowSet
 AXIS = "windows"
 # Windows that are trained on before the host reads metrics and handles Ctrl-C: a tenth of a second of
 # native code, a second or two where JAX rolls out a large model.
-STRETCH = 65536
+WINDOWS_PER_CALL = 65536
 
 WindowLossFn = Callable[[Any, FeatureDataset], Array]
 
@@ -59,8 +59,8 @@ class TrainState(NamedTuple):
     loss_sum: Array
 
 
-class Stretch(NamedTuple):
-    """Metrics of a stretch of steps, for the host.
+class StepMetrics(NamedTuple):
+    """Metrics of the steps of one call, for the host.
 
     Attributes:
         loss, grad_norm, update_norm: by step, (M,); the loss is the mean over the step's windows.
@@ -107,7 +107,7 @@ class Epoch:
 
     Attributes:
         steps: optimiser steps of an epoch.
-        stretch: most steps before the host reads metrics.
+        steps_per_call: most steps before the host reads metrics.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Epoch:
         self._count = len(windows)
         self._batch = min(settings.batch_size, self._count)
         self.steps = math.ceil(self._count / self._batch)
-        self.stretch = max(1, min(self.steps, STRETCH // self._batch))
+        self.steps_per_call = max(1, min(self.steps, WINDOWS_PER_CALL // self._batch))
         self._arrays = replicate(windows.arrays, mesh)
         devices = 1 if mesh is None else mesh.size
         self._share = math.ceil(self._batch / devices)
@@ -140,8 +140,8 @@ class Epoch:
         order = np.random.default_rng(seed).permutation(self._count).astype(np.int32)
         return replicate(order, self._mesh)
 
-    def run(self, state: TrainState, order: Array, stop: bool = False) -> tuple[TrainState, Stretch]:
-        """Make the next steps of the present epoch, `stretch` or as many as are left.
+    def run(self, state: TrainState, order: Array, stop: bool = False) -> tuple[TrainState, StepMetrics]:
+        """Make the next steps of the present epoch, `steps_per_call` or as many as are left.
 
         Args:
             state: is used up.
@@ -170,13 +170,15 @@ class Epoch:
         first = position * self._batch
         return np.asarray(order)[first : first + self._batch]
 
-    def _steps(self, state: TrainState, arrays: Any, order: Array, stop: Array) -> tuple[TrainState, Stretch]:
+    def _steps(
+        self, state: TrainState, arrays: Any, order: Array, stop: Array
+    ) -> tuple[TrainState, StepMetrics]:
         device = 0 if self._mesh is None else jax.lax.axis_index(AXIS)
         place = device * self._share + jnp.arange(self._share)
 
         def unfinished(carry: Any) -> Array:
             state, _, made, sound = carry
-            return (made < self.stretch) & (state.position < self.steps) & sound
+            return (made < self.steps_per_call) & (state.position < self.steps) & sound
 
         def step(carry: Any) -> Any:
             state, metrics, made, _ = carry
@@ -202,11 +204,11 @@ class Epoch:
             )
             return state, metrics.at[made].set(row), made + 1, sound
 
-        metrics = jnp.zeros((self.stretch, 3), state.loss_sum.dtype)
+        metrics = jnp.zeros((self.steps_per_call, 3), state.loss_sum.dtype)
         start = state, metrics, jnp.zeros((), jnp.int32), jnp.asarray(True)
         state, metrics, _, sound = jax.lax.while_loop(unfinished, step, start)
         stop = stop.max() if self._mesh is None else jax.lax.pmax(stop.max(), AXIS)
-        return state, Stretch(metrics[:, 0], metrics[:, 1], metrics[:, 2], sound, stop)
+        return state, StepMetrics(metrics[:, 0], metrics[:, 1], metrics[:, 2], sound, stop)
 
 
 def make_evaluate_fn(

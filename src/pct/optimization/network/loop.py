@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from pct.errors import DivergedError, PctError
-from pct.optimization.network.epoch import Epoch, Stretch, TrainState
+from pct.optimization.network.epoch import Epoch, StepMetrics, TrainState
 from pct.optimization.network.step import learning_rate
 from pct.optimization.settings import TrainSettings
 from pct.types import Array
@@ -167,8 +167,8 @@ def _run_epoch(
     number = int(result.state.epoch) + 1
     while (position := int(result.state.position)) < epoch.steps:
         step = int(result.state.step)
-        result.state, stretch = epoch.run(result.state, order, stopping())
-        losses, norms = np.asarray(stretch.loss), np.asarray(stretch.grad_norm)
+        result.state, metrics = epoch.run(result.state, order, stopping())
+        losses, norms = np.asarray(metrics.loss), np.asarray(metrics.grad_norm)
         made = int(result.state.position) - position
         for i in range(made):
             report = StepReport(
@@ -182,24 +182,24 @@ def _run_epoch(
             )
             result.steps.append(report)
             reporter.on_step(report)
-        if not stretch.sound:
+        if not metrics.sound:
             numbers = epoch.numbers(order, position + made)
             cause = explain(result.state.params, windows.gather(numbers), numbers)
-            what, value = _not_finite(stretch, made)
+            what, value = _not_finite(metrics, made)
             raise DivergedError(
                 f"training diverged in epoch {number}, step {step + made + 1}: {what} is {value}; {cause}"
             )
-        if stretch.stop:
+        if metrics.stop:
             raise KeyboardInterrupt
     return float(result.state.loss_sum) / len(windows)
 
 
-def _not_finite(stretch: Stretch, step: int) -> tuple[str, float]:
+def _not_finite(metrics: StepMetrics, step: int) -> tuple[str, float]:
     """Which figure of a step is not finite first."""
     figures: tuple[tuple[str, Array], ...] = (
-        ("loss", stretch.loss),
-        ("gradient norm", stretch.grad_norm),
-        ("update norm", stretch.update_norm),
+        ("loss", metrics.loss),
+        ("gradient norm", metrics.grad_norm),
+        ("update norm", metrics.update_norm),
     )
     named = ((what, float(np.asarray(values)[step])) for what, values in figures)
     return next((what, value) for what, value in named if not math.isfinite(value))

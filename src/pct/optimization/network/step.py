@@ -92,23 +92,6 @@ def make_network_step_fn(
     def everywhere(tree: Any) -> Any:
         return tree if axis_name is None else jax.lax.psum(tree, axis_name)
 
-    def clip(values: Array, by_window: Array, windows: Array) -> Float[Array, "E B 1"]:
-        """Factor of each window's gradient."""
-        slope = 1.0 if param_slope is None else param_slope(values)
-        length = jnp.linalg.norm(by_window * slope, axis=-1, keepdims=True)
-
-        def total(values: Array) -> Array:
-            return values.sum(axis=1, keepdims=True)
-
-        # The mean of fourth roots tells which windows have a gradient to speak of: those at standstill, and
-        # those without weight, have none. Of the others the geometric mean is not moved by a few that spin.
-        roots, counted = everywhere((total(length**0.25), jnp.asarray(windows)))
-        roots /= jnp.maximum(counted, 1)
-        pulls = length > WEAK * roots**4
-        safe = jnp.where(pulls, length, 1.0)
-        logs, count = everywhere((total(jnp.log(safe)), total(pulls)))
-        return jnp.minimum(1.0, max_window_grad * jnp.exp(logs / jnp.maximum(count, 1)) / safe)
-
     @jax.jit
     def step_fn(
         params: Any, opt_state: Any, batch_features: Features, batch: FeatureDataset
@@ -117,7 +100,9 @@ def make_network_step_fn(
         loss, by_window = loss_and_gradient(values, batch)
         windows = _counted(batch)
         if math.isfinite(max_window_grad):
-            by_window = by_window * clip(values, by_window, windows)
+            slope = 1.0 if param_slope is None else param_slope(values)
+            length = jnp.linalg.norm(by_window * slope, axis=-1, keepdims=True)
+            by_window = by_window * _clip(length, windows, max_window_grad, everywhere)
         (gradient,) = network_vjp(by_window.astype(values.dtype))
         # One sum over the devices a step: they wait for each other in each.
         flat, unravel = ravel_pytree(gradient)
@@ -136,6 +121,31 @@ def make_network_step_fn(
         return params, opt_state, loss, {"grad_norm": norm, "update_norm": update_norm}
 
     return step_fn
+
+
+def _clip(
+    length: Float[Array, "E B 1"], windows: Any, limit: float, everywhere: Callable[[Any], Any]
+) -> Float[Array, "E B 1"]:
+    """Factor of each window's gradient that limits its length to so many times the mean of the batch.
+
+    Args:
+        length: of each window's gradient.
+        windows: how many of them count.
+        limit: in means.
+        everywhere: sums over the devices.
+    """
+
+    def total(values: Array) -> Array:
+        return values.sum(axis=1, keepdims=True)
+
+    # The mean of fourth roots tells which windows have a gradient to speak of: those at standstill, and
+    # those without weight, have none. Of the others the geometric mean is not moved by a few that spin.
+    roots, counted = everywhere((total(length**0.25), jnp.asarray(windows)))
+    roots /= jnp.maximum(counted, 1)
+    pulls = length > WEAK * roots**4
+    safe = jnp.where(pulls, length, 1.0)
+    logs, count = everywhere((total(jnp.log(safe)), total(pulls)))
+    return jnp.minimum(1.0, limit * jnp.exp(logs / jnp.maximum(count, 1)) / safe)
 
 
 def _counted(batch: FeatureDataset) -> Array | int:
