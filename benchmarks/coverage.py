@@ -13,30 +13,33 @@ error times Student's t for the blocks of the drive. Counted are the parameters 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 from scipy.stats import t
 
-from pct.cli.folders import keep_compiled_code
-from pct.dynamics import MODEL_SPECS, with_fixed
+import pct
 from pct.optimization.constants.estimate import PRIOR, fit_errors
+from pct.optimization.constants.fitting import fit_windows
 from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors
 from pct.optimization.constants.verdicts import make_verdicts
-from pct.recordings.derive import model_columns
+from pct.optimization.settings import FitSettings
 from pct.recordings.trajectory import Trajectory
-from pct.simulation import simulate
-from pct.windows.store import WindowStore, window_starts
-from pct.windows.window_set import WindowSet, make_window_set
+from pct.windows.store import make_window_store
+from pct.windows.window_set import WindowSet
 
-SPEC = with_fixed(MODEL_SPECS["singletrack-pacejka"], {"C_b": None})
-DT, HORIZON, HISTORY = 0.02, 50, 1
-COMPARED = ("vx", "vy", "psi_dot")
+CAR = pct.model("singletrack-pacejka").hold("C_b")
+SPEC = CAR.spec
+DT, HORIZON = 0.02, 50
+# Windows share no row.
+SETTINGS = FitSettings(
+    horizon=HORIZON, history=1, stride=HORIZON + 1, free_start=True, compare=("vx", "vy", "psi_dot")
+)
 NOISE = {"vx": 0.03, "vy": 0.03, "psi_dot": 0.05}
 TIME_CONSTANTS = {"white": 0.0, "autocorrelated": 0.1}
 # The car, by parameter over its default, which the fit starts from.
@@ -57,11 +60,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--duration", type=float, default=60.0)
     args = parser.parse_args()
-    keep_compiled_code(jax)
-    drives = simulate(
-        SPEC, recordings=args.seeds, duration=args.duration, dt=DT, mu=(0.9,), fixed=TRUTH, noise=0.0
+    pct.keep_compiled_code()
+    drives = pct.simulate(
+        CAR, recordings=args.seeds, duration=args.duration, dt=DT, mu=(0.9,), fixed=TRUTH, noise=0.0
     )
-    errors = make_rollout_errors(SPEC, SPEC.base_params(DT), HISTORY, compare=COMPARED, free_start=True)
+    errors = make_rollout_errors(
+        SPEC,
+        SPEC.base_params(DT),
+        SETTINGS.history,
+        compare=SETTINGS.compare,
+        free_start=SETTINGS.free_start,
+    )
     result: dict[str, Any] = {}
     for kind, time_constant in TIME_CONSTANTS.items():
         begin = time.perf_counter()
@@ -81,9 +90,9 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def held(errors: RolloutErrors, time_constant: float, drive: Trajectory, seed: int) -> dict[str, bool | None]:
+def held(errors: RolloutErrors, time_constant: float, drive: pct.Drive, seed: int) -> dict[str, bool | None]:
     """Whether each parameter's interval holds the truth; None where it was not identified."""
-    windows = noisy_windows(drive, np.random.default_rng(seed), time_constant)
+    windows = noisy_windows(drive.trajectory, np.random.default_rng(seed), time_constant)
     fit = fit_errors(errors, windows, np.arange(len(windows)))
     verdicts = make_verdicts(fit, SPEC, PRIOR)
     reach = t.ppf(0.975, fit.blocks - 1) * fit.deviations(SPEC)
@@ -96,23 +105,17 @@ def held(errors: RolloutErrors, time_constant: float, drive: Trajectory, seed: i
 
 
 def noisy_windows(drive: Trajectory, rng: np.random.Generator, time_constant: float) -> WindowSet:
-    """Windows that share no row, of what the sensors show."""
-    states, controls = model_columns(drive, SPEC)
+    """Windows of what the sensors show."""
+    channels = dict(drive.channels)
     keep = np.exp(-DT / time_constant) if time_constant else 0.0
     for name, deviation in NOISE.items():
-        white = rng.standard_normal(len(states))
+        white = rng.standard_normal(len(drive))
         noise = white.copy()
         for k in range(1, len(noise)):
             noise[k] = keep * noise[k - 1] + np.sqrt(1 - keep**2) * white[k]
-        states[:, SPEC.state_indices[name]] += deviation * noise
-    none = np.zeros((len(states), 0))
-    store = WindowStore(
-        states.astype(np.float32), controls.astype(np.float32), none, none, DT * np.arange(len(states)),
-        np.zeros(len(states), np.int32), (drive.name,), (), (), DT,
-    )  # fmt: skip
-    shape: Any = {"horizon": HORIZON, "history": HISTORY}
-    starts = window_starts(store, stride=HORIZON + 1, **shape)
-    return make_window_set(store, starts, SPEC, feature_mode="context", **shape)
+        channels[name] = channels[name] + deviation * noise
+    store = make_window_store([(drive.name, dataclasses.replace(drive, channels=channels))], SPEC)
+    return fit_windows(SPEC, store, SETTINGS)
 
 
 if __name__ == "__main__":

@@ -14,17 +14,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pct.cli.fit import main as fit
-from pct.evaluation.evaluate import RUN, evaluate, measure_overlap
-from pct.evaluation.windows import load_test_windows
-from pct.runs.models import open_run
+import pct
+from pct.evaluation.evaluate import RUN, Evaluation
 
 SIGNALS = """preset = "f1tenth-gym-csv"
 faults = "cut"
@@ -34,14 +30,18 @@ column = "translational_control_executed"
 unit = "0.1"
 origin = "command"
 """
-STEPS = 25  # of 0.04 s
+STEPS, DT = 25, 0.04
 JUDGED = {"position": "position [m]", "psi_dot": "yaw rate [rad/s]", "vx": "speed [m/s]"}
-FLAGS = (
-    f"--model singletrack-pacejka --vehicle f1tenth --horizon {STEPS} --history {STEPS} --stride 3 "
-    "--no-observer --no-report --prior 0.5 --compare x y psi vx vy psi_dot"
-).split()
+SETTINGS: dict[str, Any] = {
+    "horizon": STEPS,
+    "history": STEPS,
+    "stride": 3,
+    "prior": 0.5,
+    "compare": ("x", "y", "psi", "vx", "vy", "psi_dot"),
+}
+PLAIN_CAR = pct.model("singletrack-pacejka", vehicle="f1tenth").measured(observer=False)
 # The servo is taken as linear: one race does not tell its curve, and a wrong one is wrong at full lock.
-MEASUREMENT = ("--delay", "drive", "--steering", "--fixed", "steering_curve")
+CAR = PLAIN_CAR.measured(delay="drive", steering=True).hold("steering_curve")
 PLAIN = "ours without measurement"
 
 
@@ -52,13 +52,12 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder that holds f1tenth/")
     args = parser.parse_args()
+    pct.keep_compiled_code()
+    logs = sorted(args.data.glob("f1tenth/*_race.csv"))[:2]
+    drives = [read(log) for log in logs]
     found = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        folders = [
-            prepare(log, Path(scratch) / log.stem) for log in sorted(args.data.glob("f1tenth/*_race.csv"))[:2]
-        ]
-        for train, test in (folders, folders[::-1]):
-            found[f"{train.name} to {test.name}"] = judge(train, test, Path(scratch))
+    for train, test in ((0, 1), (1, 0)):
+        found[f"{logs[train].stem} to {logs[test].stem}"] = judge(drives[train], drives[test])
     for name, result in found.items():
         print(f"\n{name}: {result['windows']} windows, fitted in {result['seconds']:.0f} s")
         print(f"{'':32s}" + "".join(f"{label:>24s}" for label in JUDGED.values()))
@@ -77,50 +76,43 @@ def main() -> None:
     print(json.dumps({"ours": ours, "directions": found}))
 
 
-def prepare(log: Path, folder: Path) -> Path:
-    """A raw folder with one log and the map of its columns."""
-    folder.mkdir()
-    shutil.copy(log, folder)
-    (folder / "signals.toml").write_text(SIGNALS)
-    return folder
+def read(log: Path) -> pct.Drives:
+    """The drives of a log."""
+    with tempfile.TemporaryDirectory() as scratch:
+        signals = Path(scratch) / "signals.toml"
+        signals.write_text(SIGNALS)
+        return pct.load(log, signals=signals)
 
 
-def judge(train: Path, test: Path, scratch: Path) -> dict[str, Any]:
+def judge(train: pct.Drives, test: pct.Drives) -> dict[str, Any]:
     """Errors of all rows, whether ours beats all others, and what was identified."""
     begin = time.perf_counter()
-    run = fitted(train, scratch / "ours" / train.name, MEASUREMENT)
+    fit = pct.fit(CAR, train, **SETTINGS)
     seconds = time.perf_counter() - begin
-    found = scores(run, test)
-    rows = {"ours" if name == RUN else name: errors for name, errors in found.items()}
-    rows[PLAIN] = scores(fitted(train, scratch / "plain" / train.name, ()), test)[RUN]
-    saved = json.loads((run / "fit.json").read_text())
-    verdicts = {name: entry["verdict"] for name, entry in saved["verdicts"].items()}
+    result = judged(fit, test)
+    rows = {"ours" if name == RUN else name: errors for name, errors in scores(result).items()}
+    rows[PLAIN] = scores(judged(pct.fit(PLAIN_CAR, train, **SETTINGS), test))[RUN]
+    verdicts = {name: entry["verdict"] for name, entry in fit.verdicts.items()}
     return {
-        "windows": len(load_test_windows(open_run(run), [test], horizon=STEPS, stride=1)),
+        "windows": result.windows,
         "seconds": seconds,
         "rows": rows,
         "beats_all": beats(rows, "path"),
         "beats_all_by_median": beats(rows, "median"),
         "identified": [name for name, verdict in verdicts.items() if verdict == "identified"],
         "not_identified": {name: verdict for name, verdict in verdicts.items() if verdict != "identified"},
-        "parameters": {name: [saved["params"][name], saved["deviations"][name]] for name in verdicts},
+        "parameters": {name: [float(fit.params[name]), float(fit.deviations[name])] for name in verdicts},
     }
 
 
-def fitted(train: Path, results: Path, measurement: Sequence[str]) -> Path:
-    """The run folder of a fit."""
-    fit(["--dataset", str(train), *FLAGS, *measurement, "--results", str(results)])
-    return next(results.glob("*/run_*"))
+def judged(fit: pct.Fit, test: pct.Drives) -> Evaluation:
+    """The fit and its baselines on windows at every row; refused where the drives are not two."""
+    return pct.evaluate(fit, test, at=(STEPS * DT,), stride=1).result
 
 
-def scores(run: Path, test: Path) -> dict[str, dict[str, dict[str, float]]]:
+def scores(result: Evaluation) -> dict[str, dict[str, dict[str, float]]]:
     """Path RMSE over the horizon and median over windows by row and channel."""
-    model = open_run(run)
-    windows = load_test_windows(model, [test], horizon=STEPS, stride=1)
-    overlap = measure_overlap(model, run, windows)
-    assert not overlap.alarming, "the recordings are not two drives"
-    seconds = STEPS * windows.dt
-    found = evaluate(model, run, windows, [test], at=(seconds,), stride=1, overlap=overlap)
+    (seconds,) = result.at
     return {
         name: {
             key: {
@@ -130,7 +122,7 @@ def scores(run: Path, test: Path) -> dict[str, dict[str, dict[str, float]]]:
             for key in JUDGED
             if key in row.scores[seconds]
         }
-        for name, row in found.rows.items()
+        for name, row in result.rows.items()
     }
 
 

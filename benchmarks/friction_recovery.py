@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
-from pct.cli.train import main as train
-from pct.evaluation.windows import load_windows
-from pct.runs.models import load_network
+import pct
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,20 +31,25 @@ def main() -> None:
     parser.add_argument("--val-dataset", type=Path, default=ROOT / "datasets/surfaces/val")
     parser.add_argument("--model", default="singletrack")
     parser.add_argument("--feature-mode", default="context")
-    parser.add_argument("--epochs", default="25")
-    parser.add_argument("--seed", default="0")
+    parser.add_argument("--epochs", type=int, default=25)
+    parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as results:
-        flags = f"--model {args.model} --fixed C_Sf C_Sr m I --feature-mode {args.feature_mode} --no-analysis"
-        flags += f" --epochs {args.epochs} --seed {args.seed} --results {results}"
-        train(["--dataset", str(args.dataset), "--val-dataset", str(args.val_dataset), *flags.split()])
-        trained = load_network(next(Path(results).glob("*/run_*")))
+    pct.keep_compiled_code()
+    car = pct.model(args.model).hold("C_Sf", "C_Sr", "m", "I")
+    validation = pct.load(args.val_dataset)
+    network = pct.train(
+        car,
+        pct.load(args.dataset),
+        validation=validation,
+        feature_mode=args.feature_mode,
+        epochs=args.epochs,
+        seed=args.seed,
+        progress=lambda epoch: print(epoch, file=sys.stderr),
+    )
     seconds = time.perf_counter() - start
-    windows = load_windows(trained, [args.val_dataset], "validation")
-    assert windows.origin is not None
-    predicted = trained.predict_parameters(windows)["mu"]
-    truth = windows.origin.truth["mu"]
+    table = network.parameters(validation)
+    predicted, truth = table["mu"].to_numpy(), table["truth.mu"].to_numpy()
     print("\nfriction   windows   predicted: median   5 %    95 %")
     for value in np.unique(truth):
         there = predicted[truth == value]

@@ -12,67 +12,71 @@ object.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
+from pct.evaluation.baselines.history import HoldLast
 
-from pct.cli.folders import keep_compiled_code
-from pct.dynamics import MODEL_SPECS, with_fixed
+import pct
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
-from pct.dynamics.vehicles import with_vehicle
 from pct.evaluation.baselines.arx import fit_ridge_arx
-from pct.measurement import Measurement, with_measurement
-from pct.optimization.constants.estimate import Estimate, fit_parameters
-from pct.optimization.constants.model import FittedModel
-from pct.optimization.constants.verdicts import make_verdicts
-from pct.optimization.network.epoch import Epoch, init_state, make_evaluate_fn
-from pct.optimization.network.mlp import ParameterMLP, fit_normalization, network_settings
-from pct.optimization.network.starts import observe
-from pct.optimization.network.step import (
-    make_network_step_fn,
-    make_optimizer,
-    make_predict_fn,
-    make_window_loss_fn,
-)
-from pct.optimization.settings import TrainSettings
-from pct.rollout.engine import make_engine
-from pct.rollout.history import make_history_rollout
-from pct.rollout.integration import make_integrator
-from pct.windows.context import moving_channels
-from pct.windows.store import WindowStore
-from pct.windows.window_set import WindowSet, make_window_set
+from pct.evaluation.windows import all_windows
+from pct.optimization.model import Model
+from pct.recordings.trajectory import Trajectory
+from pct.windows.store import make_window_store
+from pct.windows.window_set import WindowSet
 
 FIRST, SPLIT, DT, STEPS, HISTORY, STRIDE = 394, 6903, 0.04, 25, 25, 3
 JUDGED = {"vx": "vx", "vy": "vy", "yaw_rate": "psi_dot"}
 # The brake pressure that the paper divides by, in kPa.
 FULL_BRAKE = 2757.9
-PRIOR, HUBER, ITERATIONS, EPOCHS = 0.5, 5.0, 25, 10
+HUBER = 5.0
+FIT: dict[str, Any] = {
+    "horizon": STEPS,
+    "history": HISTORY,
+    "stride": STRIDE,
+    "substeps": 2,
+    "compare": tuple(JUDGED.values()),
+    "prior": 0.5,
+    "huber": HUBER,
+    "iterations": 25,
+}
+TRAIN: dict[str, Any] = {
+    "horizon": STEPS,
+    "stride": STRIDE,
+    "epochs": 10,
+    "batch_size": 64,
+    "lr": 1e-3,
+    "lr_patience": 3,
+    "encoder": "gru",
+    "feature_mode": "context",
+    "model_hidden": (32, 32),
+    "huber": HUBER,
+    "engine": "jax",
+}
 # Spread of the starting points of further seeds, on the unbounded axis.
 SPREAD = 0.1
-EVERYTHING = Measurement(
+AV21 = pct.model("singletrack-pacejka", vehicle="av-21")
+PLAIN_CAR = AV21.measured(pedals=True, observer=False)
+# The offset of the steering and the turn of the sensor take the place of the shifts.
+CAR = AV21.measured(
     lag=("psi_dot",) * 3,
     bias=("vx", "vy", "psi_dot"),
     drift=("vx", "vy", "psi_dot"),
-    actuator_lag=("throttle",),
+    actuator_lag="throttle",
     delay=("throttle", "brake"),
     steering=True,
     lever_arm=True,
     misaligned=True,
     pedals=True,
-    observer=True,
-)
-
-# The offset of the steering and the turn of the sensor take their place.
-SHIFTS = dict.fromkeys(("S_hf", "S_vf", "S_hr", "S_vr"))
+).hold("S_hf", "S_vf", "S_hr", "S_vr")
 
 
 def main() -> None:
@@ -83,25 +87,26 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder that holds iac/")
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
-    keep_compiled_code(jax)
-    car = with_vehicle(MODEL_SPECS["singletrack-pacejka"], "av-21")
-    plain = with_measurement(car, Measurement(pedals=True))
-    spec = with_fixed(with_measurement(car, EVERYTHING), SHIFTS)
-    table = read_log(args.data / "iac" / "Putnam_park2023_run4_2.csv")
+    pct.keep_compiled_code()
+    log = read_log(args.data / "iac" / "Putnam_park2023_run4_2.csv")
+    train, test = drive(log, 0, SPLIT), drive(log, SPLIT, len(log))
     rows: dict[str, dict[str, Any]] = {}
-    windows, train, test = make_windows(table, plain)
-    rows["hold last value"] = score(hold(windows, test), windows, test)
-    rows["ridge ARX"] = score(arx(windows, train, test, plain), windows, test)
-    rows["constant fit, no measurement"] = fitted(plain, windows, train, test, 0)[0]
-    windows, train, test = make_windows(table, spec)
+    plain = fitted(PLAIN_CAR, train, 0)
+    windows = windows_of(plain.model, test)
+    targets = np.asarray(windows.batch.targets)
+    arx = fit_ridge_arx(plain.training_windows, plain.model.spec)
+    rows["hold last value"] = score(HoldLast().predict(windows), targets)
+    rows["ridge ARX"] = score(arx.predict(windows), targets)
+    rows["constant fit, no measurement"] = judged(plain, test)
     runs = []
     for seed in range(args.seeds):
-        row, parameters, fit = fitted(spec, windows, train, test, seed)
+        fit = fitted(CAR, train, seed)
+        row = judged(fit, test)
         rows[f"constant fit, seed {seed}"] = row
-        rows[f"network on top, seed {seed}"] = on_top(spec, fit, row, windows, train, test, seed)
-        runs.append((row, parameters))
+        rows[f"network on top, seed {seed}"] = on_top(fit, log, test, seed)
+        runs.append((row, parameters(fit)))
     # No prediction: the least that these equations can err there, whatever their parameters.
-    rows["fit to the test rows"] = fitted(spec, windows, test, test, 0)[0]
+    rows["fit to the test rows"] = judged(fitted(CAR, test, 0), test)
     print(f"\n{'':32s}" + "".join(f"{name:>18s}" for name in JUDGED) + f"{'train s':>10s}")
     print(f"{'':32s}" + f"{'path RMSE (median)':>18s}" * len(JUDGED))
     for name, row in rows.items():
@@ -120,12 +125,12 @@ def main() -> None:
     print(json.dumps({"ours": ours, "ours_median": median, "rows": rows, "parameters": best}))
 
 
-def read_log(path: Path) -> dict[str, np.ndarray]:
+def read_log(path: Path) -> Trajectory:
     """Channels of the log in SI units; the heading only places the windows, nothing is judged on it."""
     table = pl.read_csv(path)[FIRST:]
     column = {name.strip("# "): table[name].to_numpy() for name in table.columns}
     delta = column["delta(rad)"]
-    return {
+    channels = {
         "x": column["x(m)"],
         "y": column["y(m)"],
         "psi": np.unwrap(column["phi(rad)"]),
@@ -137,153 +142,75 @@ def read_log(path: Path) -> dict[str, np.ndarray]:
         "throttle": column["throttle_ped_cmd(%)"] / 100,
         "brake": column["brake_ped_cmd(kPa)"] / FULL_BRAKE,
     }
-
-
-def make_windows(table: dict[str, np.ndarray], spec: ModelSpec) -> tuple[WindowSet, np.ndarray, np.ndarray]:
-    """All windows, and the numbers of those to train and to test on; none crosses the split."""
-
-    def stack(names: tuple[str, ...]) -> np.ndarray:
-        return np.stack([table[name] for name in names], axis=-1).astype(np.float32)
-
-    count = len(table["x"])
-    none = np.zeros((count, 0), np.float32)
-    store = WindowStore(
-        states=stack(spec.state_names),
-        controls=stack(spec.control_names),
-        exogenous=none,
-        truth=none,
-        times=DT * np.arange(count),
-        recording=np.zeros(count, np.int32),
-        recordings=("putnam park",),
-        exogenous_names=(),
-        truth_names=(),
-        dt=DT,
+    units = {channel.name: channel.unit for channel in (*CAR.spec.states, *CAR.spec.controls)}
+    return Trajectory(
+        path.stem, DT, channels, {name: units[name] for name in channels}, dict.fromkeys(channels, "measured")
     )
-    train = np.arange(HISTORY, SPLIT - STEPS, STRIDE)
-    test = np.arange(SPLIT + HISTORY, count - STEPS, STRIDE)
-    windows = make_window_set(
-        store, np.concatenate([train, test]), spec, horizon=STEPS, history=HISTORY, feature_mode="context"
-    )
-    return windows, np.arange(train.size), np.arange(train.size, train.size + test.size)
 
 
-def fitted(
-    spec: ModelSpec, windows: WindowSet, train: np.ndarray, test: np.ndarray, seed: int
-) -> tuple[dict[str, Any], dict[str, dict[str, Any]], Estimate]:
-    """Scores of a fit, its parameters, and itself."""
-    base_params = spec.base_params(DT)
-    begin = time.perf_counter()
-    fit = fit_parameters(
-        windows,
-        train,
-        spec,
-        base_params,
-        substeps=2,
-        compare=tuple(JUDGED.values()),
-        start=perturbed(spec, seed),
-        prior=PRIOR,
-        huber=HUBER,
-        iterations=ITERATIONS,
-        report=lambda i, cost: print(f"\r{i} {cost:.1f}  ", end="", file=sys.stderr, flush=True),
+def drive(log: Trajectory, first: int, last: int) -> pct.Drives:
+    """Rows of the log, the last one exclusive; no window crosses the ends."""
+    part = log.slice(first, last)
+    return pct.Drives((pct.Drive(part.name, part),))
+
+
+def fitted(car: pct.Car, drives: pct.Drives, seed: int) -> pct.Fit:
+    """A fit whose search begins at a point of the seed."""
+    return pct.fit(
+        car,
+        drives,
+        start=perturbed(car.spec, seed),
+        progress=lambda step: print(step, file=sys.stderr, flush=True),
+        **FIT,
     )
-    seconds = time.perf_counter() - begin
-    roll = jax.jit(make_history_rollout(spec, base_params, "rk4", 2, HISTORY).states)
-    params = fit.params(spec)
-    predicted = roll({k: jnp.asarray(v, jnp.float32) for k, v in params.items()}, windows.whole(test))[1]
-    verdicts = make_verdicts(fit, spec, PRIOR)
-    deviations = unflatten_params(fit.deviations(spec), spec.param_keys, spec.full_shapes)
-    named = {
+
+
+def judged(fit: pct.Fit, test: pct.Drives) -> dict[str, Any]:
+    """Scores of a fit."""
+    return {**score(*predicted(fit.model, test)), "seconds": fit.result.seconds}
+
+
+def parameters(fit: pct.Fit) -> dict[str, dict[str, Any]]:
+    """Value, standard error, bounds and verdict of each parameter."""
+    return {
         name: {
-            "value": float(params[name]),
-            "deviation": float(deviations[name]),
-            "bounds": [float(f"{float(end):.5g}") for end in spec.param_bounds[name]],
+            "value": float(fit.params[name]),
+            "deviation": float(fit.deviations[name]),
+            "bounds": [float(f"{float(end):.5g}") for end in fit.model.spec.param_bounds[name]],
             "verdict": verdict["verdict"],
         }
-        for name, verdict in verdicts.items()
+        for name, verdict in fit.verdicts.items()
     }
-    return {**score([np.asarray(x) for x in predicted], windows, test), "seconds": seconds}, named, fit
 
 
-def on_top(
-    spec: ModelSpec,
-    fit: Estimate,
-    row: dict[str, Any],
-    windows: WindowSet,
-    train: np.ndarray,
-    test: np.ndarray,
-    seed: int,
-) -> dict[str, Any]:
-    """Scores of a recurrent network that begins as the fit, as of the epoch that did best on held-out rows.
+def on_top(fit: pct.Fit, log: Trajectory, test: pct.Drives, seed: int) -> dict[str, Any]:
+    """Scores of a recurrent network that begins as the fit, as it is then or after the epoch that did best
+    on held-out rows.
 
-    The last fifth of the training rows, behind a gap, is held out from the network; it is not new to the fit.
+    The last fifth of the training rows is held out from the network; it is not new to the fit.
     """
     begin = time.perf_counter()
-    left = dict(zip(JUDGED.values(), fit.sigma.tolist(), strict=True))
-    spec = FittedModel(
-        spec=spec,
-        params=fit.params(spec),
-        deviations={},
-        dt=DT,
-        integrator_name="rk4",
-        substeps=2,
-        settings={},
-        remaining_error=left,
-    ).spec_to_train()
-    spec = dataclasses.replace(spec, train_loss_kwargs={**spec.train_loss_kwargs, "huber": HUBER})
-    starts = windows.starts
     last = int(0.8 * SPLIT)
-    shape: Any = {"horizon": STEPS, "history": HISTORY, "feature_mode": "context", "sequence": True}
-    parts = train[starts[train] < last - STEPS], train[starts[train] > last + HISTORY], test
-    learned, held_out, judged = (
-        observe(make_window_set(windows.store, starts[part], spec, **shape), spec, "rk4", 2) for part in parts
-    )
-    features = learned.gather().features
-    mean, std = fit_normalization(features)
-    bounds = Bounds.of(spec)
-    network = ParameterMLP(
-        hidden_sizes=(32, 32),
-        min_bounds=bounds.low,
-        max_bounds=bounds.high,
-        feature_mean=mean,
-        feature_std=std,
-        rows=HISTORY,
-        channels=len(moving_channels(spec)),
-        **network_settings(spec),
-    )
-    optimizer = make_optimizer(1e-3)
-    init, shuffle = jax.random.split(jax.random.PRNGKey(seed))
-    params = network.init(init, features[:1])
-    base_params = spec.base_params(DT)
-    engine = make_engine("jax", spec, base_params, "rk4", 2)
-    step_fn = make_network_step_fn(
-        network.apply,
-        lambda *states, **weights: spec.loss_fn(*states, **spec.train_loss_kwargs, **weights),
-        spec.param_keys,
-        base_params,
-        spec.dynamics_fn,
-        make_integrator("rk4", 2),
-        optimizer,
-        param_shapes=spec.full_shapes,
-        batch_loss=engine.train_loss,
-        max_window_grad=10.0,
-        param_slope=bounds.slope,
-    )
-    evaluate = make_evaluate_fn(held_out, make_window_loss_fn(network.apply, engine.eval_loss), 1024)
-    state = init_state(params, optimizer.init(params), shuffle)
-    epoch = Epoch(learned, step_fn, TrainSettings(epochs=EPOCHS, batch_size=64, lr_patience=3))
-    best, best_loss = params, evaluate(params)
-    for _ in range(EPOCHS):
-        order = epoch.order(state)
-        while int(state.position) < epoch.steps:
-            state, _ = epoch.run(state, order)
-        loss = evaluate(state.params)
-        if loss < best_loss:
-            best, best_loss = jax.device_get(state.params), loss
-        state = epoch.finish(state, loss)
-    seconds = row["seconds"] + time.perf_counter() - begin
-    predict = make_predict_fn(network.apply, base_params, spec, make_integrator("rk4", 2))
-    predicted = predict(best, judged.gather()).transpose(2, 1, 0)
-    return {**score(list(predicted), windows, test), "seconds": seconds}
+    # The first row from which windows begin at rows that the fit reads, too.
+    held_out = drive(log, -(-last // STRIDE) * STRIDE, SPLIT)
+    network = pct.train(fit, drive(log, 0, last), validation=held_out, seed=seed, **TRAIN)
+    learner, best = network.learner, network.model.params
+    first = learner.start().params
+    if learner.evaluate(first) <= network.result.best_loss:
+        best = first
+    seconds = fit.result.seconds + time.perf_counter() - begin
+    return {**score(*predicted(learner.trained(best), test)), "seconds": seconds}
+
+
+def windows_of(model: Model, drives: pct.Drives) -> WindowSet:
+    """All windows of drives for a model."""
+    return all_windows(model, make_window_store(drives.recordings, model.spec, dt=model.dt), "test")
+
+
+def predicted(model: Model, test: pct.Drives) -> tuple[np.ndarray, np.ndarray]:
+    """Predicted and true states of all windows, (B, T, S) each."""
+    windows = windows_of(model, test)
+    return model.predict_states(model.prepare(windows).batch), np.asarray(windows.batch.targets)
 
 
 def perturbed(spec: ModelSpec, seed: int) -> dict[str, Any]:
@@ -296,24 +223,11 @@ def perturbed(spec: ModelSpec, seed: int) -> dict[str, Any]:
     return unflatten_params(np.asarray(bounds.to(jnp.asarray(moved))), keys, shapes)
 
 
-def hold(windows: WindowSet, numbers: np.ndarray) -> list[np.ndarray]:
-    """Every state as it was at the start."""
-    states = windows.whole(numbers).states
-    return [np.repeat(np.asarray(x)[HISTORY : HISTORY + 1], STEPS, axis=0) for x in states]
-
-
-def arx(windows: WindowSet, train: np.ndarray, test: np.ndarray, spec: ModelSpec) -> list[np.ndarray]:
-    """States by a linear map of the history and of the inputs, fitted to the training windows."""
-    fitted = fit_ridge_arx(windows.select(train), spec)
-    return list(fitted.predict(windows.select(test)).transpose(2, 1, 0))
-
-
-def score(predicted: list[np.ndarray], windows: WindowSet, numbers: np.ndarray) -> dict[str, Any]:
+def score(states: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
     """Path RMSE by channel over all windows, and the median of each window's."""
-    truth = windows.whole(numbers).states
-    names = list(MODEL_SPECS["singletrack-pacejka"].state_names)
+    names = PLAIN_CAR.spec.state_names
     by_window = {
-        key: np.sqrt(np.mean((predicted[i] - np.asarray(truth[i])[HISTORY + 1 :]) ** 2, axis=0))
+        key: np.sqrt(np.mean((states[:, :, i] - truth[:, :, i]) ** 2, axis=1))
         for key, i in ((key, names.index(channel)) for key, channel in JUDGED.items())
     }
     return {

@@ -35,14 +35,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pct.cli.folders import keep_compiled_code
-from pct.dynamics import MODEL_SPECS, with_fixed
+import pct
+from pct.dynamics import with_fixed
 from pct.dynamics.core import ModelSpec
-from pct.dynamics.vehicles import with_vehicle
 from pct.optimization.constants.estimate import Estimate, fit_errors
+from pct.optimization.constants.fitting import fit_windows
 from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors
+from pct.optimization.settings import FitSettings
 from pct.windows.store import WindowStore
-from pct.windows.window_set import WindowSet, make_window_set
+from pct.windows.window_set import WindowSet
 
 DT = 0.02
 SHARES = (0.15, 0.2, 0.3, 0.5, 0.8)
@@ -78,7 +79,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder that holds bayesrace/")
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
-    keep_compiled_code(jax)
+    pct.keep_compiled_code()
     jax.config.update("jax_enable_x64", True)
     with np.load(args.data / "bayesrace" / "DYN-PP-ETHZ.npz") as log:
         # The pose of the first row is missing.
@@ -178,13 +179,13 @@ def bound(free: RolloutErrors, states: np.ndarray, inputs: np.ndarray, known: tu
 
 def error_of(fit: Estimate, spec: ModelSpec) -> float:
     """Mean relative error of the tyre parameters."""
-    found = fit.params(spec)
-    return float(np.mean([abs(float(found[name]) / TRUTH[name] - 1) for name in JUDGED]))
+    values = fit.params(spec)
+    return float(np.mean([abs(float(values[name]) / TRUTH[name] - 1) for name in JUDGED]))
 
 
 def learned() -> ModelSpec:
     """The car with the bounds above and their middle as defaults."""
-    spec = with_vehicle(MODEL_SPECS["singletrack-pacejka"], "orca")
+    spec = pct.model("singletrack-pacejka", vehicle="orca").spec
     middle = {name: (low + high) / 2 for name, (low, high) in BOUNDS.items()}
     spec = dataclasses.replace(
         spec,
@@ -223,8 +224,7 @@ def windows_of(spec: ModelSpec, states: np.ndarray, inputs: np.ndarray, horizon:
         stack(spec.state_names), stack(spec.control_names), none, none, DT * np.arange(count),
         np.zeros(count, np.int32), ("bayesrace",), (), (), DT,
     )  # fmt: skip
-    starts = np.arange(1, count - horizon)
-    return make_window_set(store, starts, spec, horizon=horizon, history=1, feature_mode="context")
+    return fit_windows(spec, store, FitSettings(horizon=horizon, history=1, stride=1))
 
 
 if __name__ == "__main__":

@@ -247,50 +247,29 @@ def first_step() -> dict[str, float]:
     started = float(os.environ.get("PCT_STARTED", time.time()))
     from pct.interpreter import collect_rarely
 
-    # As every `pct` command does.
+    # As every command does.
     collect_rarely()
     import jax
 
     jax_imported = time.time() - started
-    import jax.numpy as jnp
     import numpy as np
 
-    from pct.dynamics import MODEL_SPECS, flatten_bounds
-    from pct.optimization.network.mlp import ParameterMLP, fit_normalization, network_settings
-    from pct.optimization.network.step import make_network_step_fn, make_optimizer
-    from pct.rollout.engine import make_engine
-    from pct.rollout.integration import integrate_rk4
+    from pct.dynamics import MODEL_SPECS
+    from pct.optimization.network.training import TrainingWindows, make_learner, training_windows
+    from pct.optimization.settings import TrainSettings
     from pct.windows.loading import load_window_store
-    from pct.windows.store import window_starts
-    from pct.windows.window_set import make_window_set
 
     imported = time.time() - started
     spec = MODEL_SPECS["singletrack-augmented"]
     store = load_window_store([engine.ROOT / "datasets/surfaces/train"], spec)
-    shape = {"horizon": STEPS, "history": 20}
-    starts = window_starts(store, **shape)
-    windows = make_window_set(store, starts, spec, feature_mode="context", **shape)
-    batch = windows.gather(np.arange(256))._replace(origin=None)
-    mean, std = fit_normalization(batch.features)
-    low, high = flatten_bounds(spec.param_keys, spec.param_bounds, spec.full_shapes)
-    network = ParameterMLP((64, 64), low, high, feature_mean=mean, feature_std=std, **network_settings(spec))
-    params = jax.jit(network.init)(jax.random.PRNGKey(0), batch.features)
-    optimizer = make_optimizer(1e-3)
-    base_params = spec.base_params(store.dt)
-    made = make_engine("native", spec, base_params, "rk4", 1)
-    step = make_network_step_fn(
-        network.clone(dense=made.dense).apply,
-        lambda *states, **weights: spec.loss_fn(*states, **spec.train_loss_kwargs, **weights),
-        spec.param_keys,
-        base_params,
-        spec.dynamics_fn,
-        integrate_rk4,
-        optimizer,
-        param_shapes=spec.full_shapes,
-        batch_loss=made.train_loss,
+    settings = TrainSettings(
+        feature_mode="context", history_fit=False, horizon=STEPS, engine="native", substeps=1
     )
-    loss = step(params, jax.jit(optimizer.init)(params), batch.features, batch)[2]
-    assert jnp.isfinite(loss)
+    windows = training_windows(spec, store, None, settings).training.select(np.arange(256))
+    learner = make_learner(spec, TrainingWindows(windows, None), settings)
+    state, batch = learner.start(), learner.sample._replace(origin=None)
+    loss = learner.step_fn()(state.params, state.opt_state, batch.features, batch)[2]
+    assert jax.numpy.isfinite(loss)
     return {
         "first_step_seconds": time.time() - started,
         "first_step_import_jax_seconds": jax_imported,

@@ -91,24 +91,26 @@ def measure(rows: int, horizon: int, hidden: int) -> dict[str, float]:
     """Train for some seconds after the first call."""
     import jax
 
-    from pct.optimization.network import epoch as epochs
-
-    windows, trainer, state = build(rows, horizon, hidden)
+    learner = build(rows, horizon, hidden)
+    windows, trainer, state = learner.windows.training, learner.epoch, learner.start()
     temporary = trainer.temporary_bytes(state)
     order = trainer.order(state)
     state, _ = trainer.run(state, order)
     jax.block_until_ready(state)
-    position, start = int(state.position), time.perf_counter()
+    made, start = 0, time.perf_counter()
     whole = rows > 1_000_000  # there, show that a whole epoch passes
-    while int(state.position) < trainer.steps and (whole or time.perf_counter() - start < 5):
+    while time.perf_counter() - start < 5 or (whole and int(state.position) < trainer.steps):
+        if int(state.position) == trainer.steps:
+            state = trainer.finish(state, 1.0)
+            order = trainer.order(state)
+        position = int(state.position)
         state, _ = trainer.run(state, order)
         jax.block_until_ready(state)
-    made = min((int(state.position) - position) * BATCH_SIZE, len(windows))
+        made += sum(trainer.counted(i) for i in range(position, int(state.position)))
     speed = made / (time.perf_counter() - start)
     stored = (*jax.tree.leaves(windows.arrays), windows.store.times, windows.store.recording)
     weights = sum(leaf.size for leaf in jax.tree.leaves(state.params))
     flops = sum(operations()) * horizon + 6 * weights
-    assert isinstance(state, epochs.TrainState)
     return {
         "windows_per_second": speed,
         "bytes_per_window": sum(leaf.nbytes for leaf in stored) / len(windows),
@@ -119,20 +121,14 @@ def measure(rows: int, horizon: int, hidden: int) -> dict[str, float]:
     }
 
 
-def build(rows: int, horizon: int, hidden: int) -> tuple[Any, Any, Any]:
-    """Windows of one long synthetic drive, the compiled epoch over them, and its first state."""
-    import jax
-    import jax.numpy as jnp
+def build(rows: int, horizon: int, hidden: int) -> Any:
+    """What `pct train` makes of the windows of one long synthetic drive."""
     import numpy as np
 
-    from pct.dynamics import MODEL_SPECS, flatten_bounds
-    from pct.optimization.network import epoch as epochs
-    from pct.optimization.network.mlp import ParameterMLP, fit_normalization, network_settings
-    from pct.optimization.network.step import make_network_step_fn, make_optimizer
-    from pct.rollout.engine import make_engine
-    from pct.rollout.integration import integrate_rk4
-    from pct.windows.store import WindowStore, window_starts
-    from pct.windows.window_set import make_window_set
+    from pct.dynamics import MODEL_SPECS
+    from pct.optimization.network.training import make_learner, training_windows
+    from pct.optimization.settings import TrainSettings
+    from pct.windows.store import WindowStore
 
     spec = MODEL_SPECS["singletrack-augmented"]
     count = rows + HISTORY + horizon
@@ -147,32 +143,16 @@ def build(rows: int, horizon: int, hidden: int) -> tuple[Any, Any, Any]:
     store = WindowStore(
         states, controls, nothing, nothing, t, np.zeros(count, np.int32), ("drive",), *names, DT
     )
-    starts = window_starts(store, horizon=horizon, history=HISTORY)
-    windows = make_window_set(store, starts, spec, horizon=horizon, history=HISTORY, feature_mode="context")
-    features = windows.sample(4096).features
-    low, high = flatten_bounds(spec.param_keys, spec.param_bounds, spec.full_shapes)
-    mean, std = fit_normalization(features)
-    network = ParameterMLP(
-        (hidden, hidden), low, high, feature_mean=mean, feature_std=std, **network_settings(spec)
+    settings = TrainSettings(
+        feature_mode="context",
+        history_fit=False,
+        horizon=horizon,
+        history=HISTORY,
+        batch_size=BATCH_SIZE,
+        model_hidden=(hidden, hidden),
+        engine="jax",
     )
-    params = network.init(jax.random.PRNGKey(0), jnp.zeros((1, features.shape[1])))
-    optimizer = make_optimizer(1e-3)
-    base_params = spec.base_params(DT)
-    step_fn = make_network_step_fn(
-        network.apply,
-        lambda *states, **weights: spec.loss_fn(*states, **spec.train_loss_kwargs, **weights),
-        spec.param_keys,
-        base_params,
-        spec.dynamics_fn,
-        integrate_rk4,
-        optimizer,
-        param_shapes=spec.full_shapes,
-        batch_loss=make_engine("jax", spec, base_params, "rk4", 1).train_loss,
-        max_window_grad=10.0,
-    )
-    trainer = epochs.Epoch(windows, step_fn, TrainSettings(epochs=1, batch_size=BATCH_SIZE))
-    state = epochs.init_state(params, optimizer.init(params), jax.random.PRNGKey(1))
-    return windows, trainer, state
+    return make_learner(spec, training_windows(spec, store, None, settings), settings)
 
 
 def operations() -> tuple[int, int]:
@@ -218,8 +198,7 @@ def roofline(size: int = 1024) -> float:
 
 def cold_starts() -> dict[str, float]:
     """Seconds from process start to the first logged step, first and second time, and of ``--help``."""
-    entry = "from pct.cli.main import main; main()"
-    pct = [sys.executable, "-c", entry]
+    pct = [sys.executable, "-m", "pct"]
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         env = {**os.environ, "XDG_CACHE_HOME": folder}

@@ -239,6 +239,7 @@ def fit(
     drives: Drives | Drive | Sequence[Drive] | str | Path,
     *,
     dt: float | None = None,
+    start: Mapping[str, Any] | None = None,
     profiles: Sequence[str] = (),
     progress: Callable[[Any], None] | None = None,
     **settings: Any,
@@ -249,6 +250,7 @@ def fit(
         car: from `pct.model`; begun by the observer unless ``car.measured(observer=False)``.
         drives: from `pct.load`, or what that reads.
         dt: time step of the rollout in s; that of the drives when left out.
+        start: values that the search begins at, by name; the defaults when left out.
         profiles: parameters whose likelihood is profiled afterwards.
         progress: called with the progress of each iteration, e.g. ``print``.
         settings: of `pct.optimization.settings.FitSettings`: ``horizon``, ``history``, ``prior``, ...
@@ -256,7 +258,7 @@ def fit(
     Raises:
         UsageError: an unknown setting, state or parameter, or a value that cannot be used.
         DataError: the drives lack a channel or are too short.
-        DivergedError: the rollouts with the default parameters are not finite.
+        DivergedError: the rollouts at the start of the search are not finite.
 
     Examples:
         >>> import pct
@@ -274,7 +276,7 @@ def fit(
     drives = as_drives(drives)
     store = make_window_store(drives.recordings, spec, dt=dt)
     windows = fitting.fit_windows(spec, store, checked)
-    result = fitting.fit(spec, windows, checked, profiles=profiles, progress=progress)
+    result = fitting.fit(spec, windows, checked, start=start, profiles=profiles, progress=progress)
     return Fit(result.model, result, result.verdicts, drives)
 
 

@@ -73,7 +73,9 @@ class Network(Shown):
 
     @in_single_precision
     def parameters(self, drives: Any) -> pl.DataFrame:
-        """Predicted parameters along drives: one row a window, with its drive and time ``t`` in s."""
+        """Predicted parameters along drives: one row a window, with its drive and time ``t`` in s, and behind
+        ``truth.`` what a simulated drive knows of them.
+        """
         import numpy as np
         import polars as pl
 
@@ -86,7 +88,8 @@ class Network(Shown):
             if np.ndim(values) == 1
         }
         named = [origin.recordings[int(i)] for i in origin.recording]
-        return pl.DataFrame({"drive": named, "t": origin.times, **columns})
+        truth = {f"truth.{name}": values for name, values in origin.truth.items()}
+        return pl.DataFrame({"drive": named, "t": origin.times, **columns, **truth})
 
     def predict(self, drive: Drive, *, start: float, horizon: int | None = None) -> Prediction:
         """Roll the model out over a part of a drive with the parameters that the network predicts there.

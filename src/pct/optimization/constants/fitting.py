@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -161,6 +161,7 @@ def fit(
     windows: WindowSet,
     settings: FitSettings | None = None,
     *,
+    start: Mapping[str, Any] | None = None,
     profiles: Sequence[str] = (),
     progress: Callable[[Any], None] | None = None,
 ) -> ConstantFit:
@@ -170,12 +171,13 @@ def fit(
         spec: the model with its measurement and held parameters.
         windows: from `fit_windows`.
         settings: of the fit.
+        start: values that the search begins at, by name; the defaults when left out.
         profiles: parameters whose likelihood is profiled afterwards; each takes some ten fits.
         progress: called with what is fitted, then with a `FitProgress` after each iteration.
 
     Raises:
         UsageError: an unknown state in ``compare``, or a profile of what is not fitted.
-        DivergedError: the rollouts with the default parameters are not finite.
+        DivergedError: the rollouts at the start of the search are not finite.
     """
     settings = settings or FitSettings()
     for name in profiles:
@@ -199,6 +201,7 @@ def fit(
         spec,
         spec.base_params(dt),
         **options,
+        start=start,
         prior=settings.prior,
         huber=settings.huber,
         iterations=settings.iterations,

@@ -189,9 +189,37 @@ class Learner:
         """The compiled epoch over the training windows."""
         return epochs.Epoch(
             self.windows.training.with_context(self.engine.context),
-            self._step_fn(),
+            self.step_fn(),
             self.settings,
             self.mesh,
+        )
+
+    @cached_property
+    def evaluate(self) -> Callable[[Any], float] | None:
+        """``evaluate(params)``: mean loss over the validation windows; None where there are none."""
+        if self.windows.validation is None:
+            return None
+        window_loss = optnet.make_window_loss_fn(self.network.apply, self.engine.eval_loss)
+        windows = self.windows.validation.with_context(self.engine.context)
+        return epochs.make_evaluate_fn(windows, window_loss, self._chunk, self.mesh)
+
+    def step_fn(self) -> optnet.StepFn:
+        """One optimiser step over a gathered batch; see `make_network_step_fn`."""
+        spec, bounds = self.spec, Bounds.of(self.spec)
+        apply = self.network.apply
+        return optnet.make_network_step_fn(
+            apply if self.settings.ensemble == 1 else partial(apply, method="each"),
+            lambda *states, **weights: spec.loss_fn(*states, **spec.train_loss_kwargs, **weights),
+            spec.param_keys,
+            self.base_params,
+            spec.dynamics_fn,
+            self.integrator,
+            self.optimizer,
+            param_shapes=spec.full_shapes,
+            batch_loss=self.engine.train_loss,
+            max_window_grad=self.settings.max_window_grad,
+            param_slope=bounds.slope,
+            axis_name=None if self.mesh is None else epochs.AXIS,
         )
 
     def start(self) -> epochs.TrainState:
@@ -228,7 +256,7 @@ class Learner:
             self.windows.training,
             self.windows.validation,
             epoch=self.epoch,
-            evaluate=self._evaluate_fn(),
+            evaluate=self.evaluate,
             settings=self.settings,
             reporter=reporter,
             explain=make_explain_fn(self.network.apply, predict, self.spec),
@@ -271,31 +299,6 @@ class Learner:
     @property
     def _chunk(self) -> int:
         return self.settings.summary_chunk_size
-
-    def _evaluate_fn(self) -> Callable[[Any], float] | None:
-        if self.windows.validation is None:
-            return None
-        window_loss = optnet.make_window_loss_fn(self.network.apply, self.engine.eval_loss)
-        windows = self.windows.validation.with_context(self.engine.context)
-        return epochs.make_evaluate_fn(windows, window_loss, self._chunk, self.mesh)
-
-    def _step_fn(self) -> optnet.StepFn:
-        spec, bounds = self.spec, Bounds.of(self.spec)
-        apply = self.network.apply
-        return optnet.make_network_step_fn(
-            apply if self.settings.ensemble == 1 else partial(apply, method="each"),
-            lambda *states, **weights: spec.loss_fn(*states, **spec.train_loss_kwargs, **weights),
-            spec.param_keys,
-            self.base_params,
-            spec.dynamics_fn,
-            self.integrator,
-            self.optimizer,
-            param_shapes=spec.full_shapes,
-            batch_loss=self.engine.train_loss,
-            max_window_grad=self.settings.max_window_grad,
-            param_slope=bounds.slope,
-            axis_name=None if self.mesh is None else epochs.AXIS,
-        )
 
 
 def choose_engine(spec: ModelSpec, dt: float, settings: TrainSettings) -> Engine:
