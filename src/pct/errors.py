@@ -11,7 +11,7 @@ class PctError(Exception):
 
 
 class UsageError(PctError, ValueError):
-    """A flag, name or value that cannot be used."""
+    """An argument, a name or a value that cannot be used."""
 
     exit_code = 2
 

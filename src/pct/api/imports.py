@@ -155,7 +155,7 @@ def import_logs(
     # Loaded while the logs are read, the library for figures costs no time.
     threading.Thread(target=importlib.import_module, args=("pct.importing.card_page",), daemon=True).start()
     with new_folder(output) as building:
-        found, proposal = find_logs(places, None if map is None else str(map))
+        sources, proposal = find_logs(places, None if map is None else str(map))
         work = building / ".work"
         work.mkdir()
         figures: dict[str, list[str]] = {}
@@ -166,18 +166,18 @@ def import_logs(
             figures.update(draw_figures(stored))
 
         # A single log's figures are drawn while it is written, unless its recordings are held out later.
-        meanwhile = draw if len(found) == 1 and chosen.split != "recording" else None
+        meanwhile = draw if len(sources) == 1 and chosen.split != "recording" else None
         outcomes: dict[int, Imported] = {}
-        for number, outcome in import_files(found, chosen, work, processes, meanwhile):
+        for number, outcome in import_files(sources, chosen, work, processes, meanwhile):
             outcomes[number] = outcome
             if progress is not None:
-                progress(len(outcomes), len(found), outcome.name)
-        files = deal_out([outcomes[number] for number in range(len(found))], chosen)
+                progress(len(outcomes), len(sources), outcome.name)
+        files = deal_out([outcomes[number] for number in range(len(sources))], chosen)
         if all(file.error for file in files):
             others = f"\nNor could the other {len(files) - 1} files be used" if len(files) > 1 else ""
             raise DataError(files[0].error + others)
         notes: dict[str, Any] = {"imported_by": f"pct {version('pct')}", "settings": vars(chosen)}
-        vehicle = found[0].signals.vehicle or "unknown"
+        vehicle = sources[0].signals.vehicle or "unknown"
         parts = write_parts(building, work, files, chosen, vehicle=vehicle, notes=notes)
         if proposal:
             write_output(building / MAP, proposal.encode())

@@ -27,7 +27,7 @@ class Score(Shown):
 
     Attributes:
         result: all figures.
-        name: what was judged.
+        name: of the model.
         drives: on what.
     """
 
@@ -37,7 +37,7 @@ class Score(Shown):
 
     @property
     def facts(self) -> list[str]:
-        """What was judged on what, and the verdicts against each baseline, in sentences."""
+        """Model and data of the evaluation, and the comparison with each baseline, in sentences."""
         from pct.evaluation.text import facts, verdicts
 
         return [*facts(self.result), *verdicts(self.result)]
@@ -103,15 +103,15 @@ def evaluate(
     allow_overlap: bool = False,
     progress: Callable[[Any], None] | None = None,
 ) -> Score:
-    """Judge a fit or network on drives that it has not seen, beside baselines on the same windows.
+    """Evaluate a fit or network on unseen drives, beside baselines on the same windows.
 
     Args:
         model: the value, or its run folder.
-        drives: to judge on.
+        drives: unseen ones.
         at: horizons of the errors in s; that of training when left out.
         stride: steps from one window to the next; that of training when left out.
-        allow_overlap: judge on data that was trained on, too; every output says so.
-        progress: called with the name of what is judged next, e.g. ``print``.
+        allow_overlap: evaluate on training data, too; every output says so.
+        progress: called with the name of each model before it is evaluated, e.g. ``print``.
 
     Raises:
         UsageError: a horizon is no whole number of time steps.

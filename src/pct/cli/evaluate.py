@@ -47,7 +47,7 @@ CONFIG = EvaluateConfig
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read the flags and judge."""
+    """Read the flags, evaluate, and print the results."""
     args = parse(EvaluateConfig, argv, prog="pct evaluate")
     import pct
     from pct.cli.folders import resolve_folder

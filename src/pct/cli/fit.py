@@ -51,7 +51,7 @@ CONFIG = FitConfig
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read the flags, fit, save, and print what was found."""
+    """Read the flags, fit, save, and print the results."""
     args = parse(FitConfig, argv, prog="pct fit")
     import jax
 
