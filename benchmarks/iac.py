@@ -21,12 +21,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
-from pct.evaluation.baselines.history import HoldLast
 
 import pct
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.evaluation.baselines.arx import fit_ridge_arx
+from pct.evaluation.baselines.extrapolation import HoldLast
 from pct.evaluation.windows import all_windows
 from pct.optimization.model import Model
 from pct.recordings.trajectory import Trajectory
