@@ -1,4 +1,4 @@
-"""`pct data import`: what becomes of good logs, of faults, and of files that cannot be used."""
+"""Imports: what becomes of good logs, of faults, and of files that cannot be used."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import tempfile
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from pct.cli.data_import import main
+from pct.api.imports import import_logs
 from pct.errors import DataError, UsageError
 from pct.importing.file import import_file
 from pct.importing.settings import ImportSettings
@@ -70,10 +71,10 @@ def write(folder: Path, name: str = "drive", **columns: np.ndarray) -> Path:
     return path
 
 
-def imported(folder: Path, *flags: str) -> list[Trajectory]:
+def imported(folder: Path, **options: Any) -> list[Trajectory]:
     """The recordings that an import of a folder gives, without a split."""
     output = folder.parent / f"{folder.name}_imported"
-    main([str(folder), "--output", str(output), *flags])
+    import_logs(folder, output, **options)
     return read_dataset(output)
 
 
@@ -125,7 +126,7 @@ def test_a_slower_column_of_the_same_file_is_read_between_its_samples(tmp_path: 
     drive["v"] = SPEED + 0.1 * np.sin(drive["t"])
     logged = np.where(np.arange(len(drive["t"])) % 2 == 0, drive["v"], np.nan)
     write(tmp_path / "logs", **drive | {"v": logged})
-    (recording,) = imported(tmp_path / "logs", "--gap", "0.01")
+    (recording,) = imported(tmp_path / "logs", gap=0.01)
     np.testing.assert_allclose(
         recording.channels["vx"], drive["v"][: len(recording.channels["vx"])], atol=1e-4
     )
@@ -219,7 +220,7 @@ def test_parts_share_no_row_and_keep_a_gap(split: Callable, val: float, test: fl
 
 def test_laps_are_held_out_whole(tmp_path: Path) -> None:
     write(tmp_path / "logs", **circle(6.2 * LAP))
-    main([str(tmp_path / "logs"), "--output", str(tmp_path / "set"), "--split", "lap", "--split-gap", "1"])
+    import_logs(tmp_path / "logs", tmp_path / "set", split="lap", split_gap=1.0)
     train, val = read_dataset(tmp_path / "set" / "train"), read_dataset(tmp_path / "set" / "val")
     assert [len(drive) * DT for drive in val] == [pytest.approx(LAP, abs=0.1)]
     assert len(train) == 2
@@ -228,31 +229,18 @@ def test_laps_are_held_out_whole(tmp_path: Path) -> None:
     np.testing.assert_allclose(gaps, 1.0, atol=1e-6)
 
 
-def test_whole_files_are_held_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_whole_files_are_held_out(tmp_path: Path) -> None:
     for number in range(5):
         write(tmp_path / "logs", f"drive{number}", **circle(4.0))
-    main(
-        [
-            str(tmp_path / "logs"),
-            "--output",
-            str(tmp_path / "set"),
-            "--split",
-            "recording",
-            "--processes",
-            "1",
-        ]
-    )
+    import_logs(tmp_path / "logs", tmp_path / "set", split="recording", processes=1)
     assert len(read_dataset(tmp_path / "set" / "train")) == 4
     assert [drive.name for drive in read_dataset(tmp_path / "set" / "val")] == ["drive2"]
-    assert f"pct data check {tmp_path}/set/train {tmp_path}/set/val" in capsys.readouterr().out.replace(
-        "\n", " "
-    )
 
 
 def test_one_recording_cannot_be_dealt_out(tmp_path: Path) -> None:
     write(tmp_path / "logs")
     with pytest.raises(DataError, match="pass `split=lap` or `split=block`"):
-        imported(tmp_path / "logs", "--split", "recording")
+        imported(tmp_path / "logs", split="recording")
     assert not (tmp_path / "logs_imported").exists()
 
 
@@ -261,24 +249,21 @@ def test_the_same_logs_give_the_same_bytes(tmp_path: Path) -> None:
         write(tmp_path / "logs", f"drive{number}")
     contents = []
     for output in (tmp_path / "a", tmp_path / "b"):
-        main([str(tmp_path / "logs"), "--output", str(output), "--split", "block", "--processes", "1"])
+        import_logs(tmp_path / "logs", output, split="block", processes=1)
         files = sorted(path for path in output.rglob("*") if path.is_file())
         contents.append({path.relative_to(output): path.read_bytes() for path in files})
     assert contents[0] == contents[1]
     assert {path.name for path in contents[0]} >= {"card.html", "dataset.json"}
 
 
-def test_a_bad_file_does_not_stop_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_file_does_not_stop_the_others(tmp_path: Path) -> None:
     for number in range(3):
         write(tmp_path / "logs", f"drive{number}", **circle(4.0))
     (tmp_path / "logs" / "drive1.csv").write_text("t,x,y,psi,v,steering\n0,1,oops,3,4,5\n")
-    with pytest.raises(SystemExit) as left:
-        imported(tmp_path / "logs", "--processes", "2")
-    assert left.value.code == 3
-    drives = read_dataset(tmp_path / "logs_imported")
-    assert [drive.name for drive in drives] == ["drive0", "drive2"]
-    out = capsys.readouterr().out
-    assert "drive1.csv: expected a number in column 'y', line 2, found 'oops'" in out
+    dataset = import_logs(tmp_path / "logs", tmp_path / "set", processes=2)
+    assert [drive.name for drive in read_dataset(tmp_path / "set")] == ["drive0", "drive2"]
+    (bad,) = dataset.failed
+    assert "drive1.csv: expected a number in column 'y', line 2, found 'oops'" in bad.error
 
 
 def test_nothing_is_written_where_no_file_can_be_used(tmp_path: Path) -> None:
@@ -311,7 +296,7 @@ def test_a_map_can_be_proposed_on_the_way(tmp_path: Path) -> None:
     (tmp_path / "logs" / "signals.toml").unlink()
     with pytest.raises(DataError, match="pass `map` with a file"):
         imported(tmp_path / "logs")
-    main([str(path), "--output", str(tmp_path / "set"), "--map", "auto"])
+    import_logs(path, tmp_path / "set", map="auto")
     (drive,) = read_dataset(tmp_path / "set")
     np.testing.assert_allclose(drive.channels["psi"], circle()["psi"], atol=1e-5)
     assert "column" in (tmp_path / "set" / "signals.toml").read_text()
@@ -333,27 +318,27 @@ def test_the_delay_of_the_steering_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("smoother", ["savgol", "rts"])
 def test_derived_channels_are_added(tmp_path: Path, smoother: str) -> None:
     write(tmp_path / "logs")
-    (drive,) = imported(tmp_path / "logs", "--smooth", smoother)
+    (drive,) = imported(tmp_path / "logs", smooth=smoother)
     np.testing.assert_allclose(drive.channels["psi_dot"][50:-50], SPEED / RADIUS, rtol=0.02)
     assert drive.origins["psi_dot"] == "derived"
 
 
 def test_another_time_step(tmp_path: Path) -> None:
     write(tmp_path / "logs")
-    (drive,) = imported(tmp_path / "logs", "--dt", "10")
+    (drive,) = imported(tmp_path / "logs", dt=0.1)
     np.testing.assert_allclose(drive.channels["x"], circle()["x"][::5], atol=1e-5)
     with pytest.raises(DataError, match=r"pass `dt=0\.02` or more"):
-        main([str(tmp_path / "logs"), "--output", str(tmp_path / "set"), "--dt", "1"])
+        import_logs(tmp_path / "logs", tmp_path / "set", dt=0.01)
 
 
 @pytest.mark.parametrize(
-    "flags",
-    [["--val-split", "1"], ["--val-split", "-0.1"], ["--gap", "-1"], ["--dt", "0"], ["--processes", "0"]],
+    "options",
+    [{"val_split": 1.0}, {"val_split": -0.1}, {"gap": -1.0}, {"dt": 0.0}, {"processes": 0}],
 )
-def test_values_that_cannot_be_used(tmp_path: Path, flags: list[str]) -> None:
+def test_values_that_cannot_be_used(tmp_path: Path, options: dict[str, Any]) -> None:
     write(tmp_path / "logs")
     with pytest.raises(UsageError):
-        imported(tmp_path / "logs", *flags)
+        imported(tmp_path / "logs", **options)
 
 
 @pytest.fixture
@@ -381,12 +366,12 @@ def test_a_large_file_gives_the_same_dataset(tmp_path: Path, monkeypatch: pytest
     drive["x"][500:520] = np.nan
     write(tmp_path / "logs", **drive)
     output = tmp_path / "small"
-    main([str(tmp_path / "logs"), "--output", str(output), "--split", "block"])
+    import_logs(tmp_path / "logs", output, split="block")
     small = [*read_dataset(output / "train"), *read_dataset(output / "val")]
     monkeypatch.setattr(csv, "SPOOLED", 0)
     monkeypatch.setattr(csv, "PART_ROWS", 300)
     output = tmp_path / "large"
-    main([str(tmp_path / "logs"), "--output", str(output), "--split", "block"])
+    import_logs(tmp_path / "logs", output, split="block")
     large = [*read_dataset(output / "train"), *read_dataset(output / "val")]
     assert [drive.source for drive in small] == [drive.source for drive in large]
     for one, other in zip(small, large, strict=True):
@@ -404,7 +389,7 @@ def test_the_columns_of_a_large_file_are_gone_once_it_is_written(
     # Not when Python happens to look for garbage: many long logs would fill the disk.
     gc.disable()
     try:
-        main([str(tmp_path / "logs"), "--output", str(tmp_path / "set")])
+        import_logs(tmp_path / "logs", tmp_path / "set")
         assert list((tmp_path / "tmp").iterdir()) == []
     finally:
         gc.enable()

@@ -55,14 +55,12 @@ CONFIG = ExportConfig
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags, export and print what the file holds."""
     args = parse(ExportConfig, argv, prog="pct export c")
-    import jax
-
-    from pct.cli.folders import keep_compiled_code
+    import pct
     from pct.dynamics import resolve_model
     from pct.export.c import export_c, prefix_of
     from pct.export.source import from_model, from_run
 
-    keep_compiled_code(jax)
+    pct.keep_compiled_code()
     if args.run is None:
         source = from_model(args.model or "", args.vehicle)
     else:

@@ -1,12 +1,10 @@
-"""Where data is found, and where results and compiled code go."""
+"""Where data is found, and where results go."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from pct.errors import DataError
-from pct.files import cache_folder
 
 REPO_ROOT = Path(__file__).resolve().parents[3]
 
@@ -32,13 +30,3 @@ def default_results() -> Path:
     """``results/`` in the repository root; in the working directory where PCT is installed without one."""
     in_repository = (REPO_ROOT / "pyproject.toml").exists()
     return (REPO_ROOT if in_repository else Path.cwd()) / "results"
-
-
-def keep_compiled_code(jax: Any) -> None:
-    """Keep compiled code in the user's cache folder, so that the next run starts at once.
-
-    `JAX_COMPILATION_CACHE_DIR` chooses another folder, `JAX_ENABLE_COMPILATION_CACHE=false` none.
-    """
-    if jax.config.jax_compilation_cache_dir is None:
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

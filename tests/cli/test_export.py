@@ -15,7 +15,6 @@ from pct.export import check
 
 @pytest.fixture(autouse=True)
 def as_the_program_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("pct.cli.folders.keep_compiled_code", lambda jax: None)
     monkeypatch.chdir(tmp_path)
     with jax.enable_x64(False):
         yield
