@@ -81,7 +81,7 @@ def read(log: Path) -> pct.Drives:
     with tempfile.TemporaryDirectory() as scratch:
         signals = Path(scratch) / "signals.toml"
         signals.write_text(SIGNALS)
-        return pct.load(log, signals=signals)
+        return pct.load(log, map=signals)
 
 
 def judge(train: pct.Drives, test: pct.Drives) -> dict[str, Any]:

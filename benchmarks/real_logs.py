@@ -68,15 +68,13 @@ def f1tenth_race(data: Path) -> tuple[pct.Drives, pct.Drives]:
     with tempfile.TemporaryDirectory() as scratch:
         signals = Path(scratch) / "signals.toml"
         signals.write_text('preset = "f1tenth-gym-csv"\nfaults = "cut"\n')
-        train, validation = (pct.load(log, signals=signals) for log in logs)
+        train, validation = (pct.load(log, map=signals) for log in logs)
     return train, validation
 
 
 def fullsize_lap(data: Path) -> tuple[pct.Drives, pct.Drives]:
     """Train on the first 60 % of the lap, validate on the rest, with a gap of history and horizon."""
-    (drive,) = pct.load(
-        data / "fullscale_sim" / "dataset_1-1_SaoPaulo_lap1.json", signals="fullscale-sim-json"
-    )
+    (drive,) = pct.load(data / "fullscale_sim" / "dataset_1-1_SaoPaulo_lap1.json", map="fullscale-sim-json")
     lap = drive.trajectory
     cut = round(0.6 * len(lap))
     gap = round((HISTORY + HORIZON) * DT / lap.dt)
