@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pct.api.cars import models as models
     from pct.api.cars import register as register
     from pct.api.cars import vehicles as vehicles
-    from pct.api.checks import check as check
     from pct.api.drives import Drive as Drive
     from pct.api.drives import Drives as Drives
     from pct.api.drives import load as load
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from pct.api.fits import Fit as Fit
     from pct.api.fits import fit as fit
     from pct.api.imports import import_logs as import_logs
+    from pct.api.log_checks import check as check
     from pct.api.maps import propose_map as propose_map
     from pct.api.networks import Network as Network
     from pct.api.networks import train as train

@@ -7,7 +7,7 @@ from typing import Any
 PUBLIC = {
     "errors": "pct.errors",
     **dict.fromkeys(("Car", "model", "models", "register", "vehicles"), "pct.api.cars"),
-    "check": "pct.api.checks",
+    "check": "pct.api.log_checks",
     "import_logs": "pct.api.imports",
     "propose_map": "pct.api.maps",
     **dict.fromkeys(("Drive", "Drives", "load", "simulate"), "pct.api.drives"),

@@ -17,7 +17,7 @@ import pytest
 
 from pct.recordings.trajectory import read_dataset, write_dataset
 from pct.runs import checkpoint
-from pct.runs.models import load_network
+from pct.runs.model_files import load_network
 
 Train = Callable[..., tuple[int, Path | None]]
 

@@ -17,7 +17,7 @@ from pct.errors import DataError, UsageError
 from pct.export.source import from_run
 from pct.recordings.derive import model_columns
 from pct.recordings.trajectory import Trajectory, read_dataset, resample, write_dataset
-from pct.runs.models import load_fit, load_network
+from pct.runs.model_files import load_fit, load_network
 from pct.simulation.laws import LAWS, check_law
 
 FILE = Path(__file__).parent / "boat.py"

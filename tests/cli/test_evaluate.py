@@ -22,7 +22,7 @@ from pct.evaluation.datasets import training_data_of_run
 from pct.evaluation.scenarios import open_loop_errors
 from pct.evaluation.windows import load_windows
 from pct.recordings.trajectory import Trajectory, read_dataset, write_dataset
-from pct.runs.models import load_network
+from pct.runs.model_files import load_network
 from pct.runs.overlap import FINGERPRINT
 from pct.simulation import simulate
 from pct.windows.loading import data_hashes

@@ -13,7 +13,7 @@ import pytest
 from pct.cli.main import main
 from pct.dynamics import MODEL_SPECS
 from pct.optimization.constants.fitting import exact_channels
-from pct.runs.models import load_fit
+from pct.runs.model_files import load_fit
 
 FLAGS = [
     *("--model", "unicycle", "--horizon", "3", "--history", "4", "--samples", "20", "--integrator", "euler"),

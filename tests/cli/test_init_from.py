@@ -11,7 +11,7 @@ import pytest
 
 from pct.cli.main import main
 from pct.evaluation.windows import load_windows
-from pct.runs.models import load_fit, load_network, open_run
+from pct.runs.model_files import load_fit, load_network, open_run
 
 FIT = [
     *("--model", "unicycle", "--horizon", "3", "--history", "4", "--samples", "20", "--integrator", "euler"),

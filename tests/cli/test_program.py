@@ -15,7 +15,7 @@ from pct.cli.main import COMMANDS, main, run
 from pct.cli.stopping import Stopping
 from pct.cli.train_config import TrainConfig
 from pct.runs import checkpoint
-from pct.runs.models import load_network
+from pct.runs.model_files import load_network
 
 ROOT = Path(__file__).parents[2]
 

@@ -24,7 +24,7 @@ from pct.evaluation.windows import load_windows
 from pct.optimization.network.model import TrainedModel
 from pct.optimization.network.step import make_eval_loss_fn
 from pct.runs import trainings
-from pct.runs.models import load_network
+from pct.runs.model_files import load_network
 from pct.runs.overlap import load_fingerprint, row_hashes
 from pct.windows.loading import load_window_store
 

@@ -21,7 +21,7 @@ from pct.optimization.constants.model import FittedModel
 from pct.optimization.network.mlp import ParameterMLP
 from pct.optimization.network.model import TrainedModel
 from pct.runs.directory import write_json
-from pct.runs.models import NETWORK, save_fit, save_network
+from pct.runs.model_files import NETWORK, save_fit, save_network
 
 
 def measured() -> ModelSpec:

@@ -38,7 +38,7 @@ def open(run: str | Path, *, model: str | Path | None = None) -> Fit | Network:
     from pct.dynamics.registry import resolve_model
     from pct.optimization.constants.model import FittedModel
     from pct.runs.directory import PREDICTED
-    from pct.runs.models import load_verdicts, open_run
+    from pct.runs.model_files import load_verdicts, open_run
 
     folder = Path(run)
     if model is not None:

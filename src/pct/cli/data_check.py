@@ -14,7 +14,7 @@ import tyro
 from pct.cli.flags import DebugFlags, parse
 
 if TYPE_CHECKING:
-    from pct.api.checks import LogCheck
+    from pct.api.log_checks import LogCheck
     from pct.doctor import Finding, Recording
 
 # By worst severity; what cannot be read leaves with 3 as everywhere.
@@ -52,7 +52,7 @@ CONFIG = CheckConfig
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags and check; leaves with the exit code of the worst finding."""
     args = parse(CheckConfig, argv, prog="pct data check")
-    from pct.api.checks import check
+    from pct.api.log_checks import check
 
     result = check(args.logs, map=args.map, model=args.model, figures=args.figures, fix=args.fix)
     if args.json:

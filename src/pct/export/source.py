@@ -16,7 +16,7 @@ from pct.dynamics.vehicles import with_vehicle
 from pct.errors import DataError
 from pct.measurement.chain import effects_of
 from pct.runs.directory import PREDICTED
-from pct.runs.models import FIT, NETWORK, load_fit, network_without_weights
+from pct.runs.model_files import FIT, NETWORK, load_fit, network_without_weights
 
 if TYPE_CHECKING:
     from pct.optimization.constants.model import FittedModel

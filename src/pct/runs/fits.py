@@ -9,7 +9,7 @@ from pct.optimization.constants.fitting import ConstantFit
 from pct.optimization.constants.profile import profile_table
 from pct.optimization.network.training import describe_parameters
 from pct.runs.directory import PREDICTED, after_saving, write_json
-from pct.runs.models import save_fit
+from pct.runs.model_files import save_fit
 from pct.runs.overlap import save_fingerprint
 
 

@@ -17,7 +17,7 @@ from pct.optimization.network.model import TrainedModel
 from pct.optimization.network.training import Learner
 from pct.runs import checkpoint
 from pct.runs.directory import CONFIG, mark_done, mark_failed, reopen, write_json, write_provenance
-from pct.runs.models import save_network
+from pct.runs.model_files import save_network
 from pct.runs.overlap import save_fingerprint
 from pct.runs.sinks import METRICS, Tracker, open_tracker, read_metrics, write_metrics
 

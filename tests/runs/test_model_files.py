@@ -22,9 +22,9 @@ from pct.optimization.network.mlp import ParameterMLP, network_settings
 from pct.optimization.network.model import TrainedModel
 from pct.recordings.trajectory import Trajectory, write_dataset
 from pct.rollout.integration import integrate_euler, rollout
-from pct.runs import models
+from pct.runs import model_files
 from pct.runs.checkpoint import BEST_PARAMS, MODEL_PARAMS, save_params
-from pct.runs.models import load_network, save_network
+from pct.runs.model_files import load_network, save_network
 from pct.windows.batch import FeatureDataset, WindowOrigin
 
 UNICYCLE = MODEL_SPECS["unicycle"]
@@ -329,6 +329,6 @@ def test_unknown_feature_columns_are_refused(tmp_path: Path) -> None:
 
 def test_the_run_folder_holds_valid_json(tmp_path: Path) -> None:
     run = save(tmp_path / "run", make_trained(MODEL_SPECS["singletrack"]))
-    saved = json.loads((run / models.NETWORK).read_text())
+    saved = json.loads((run / model_files.NETWORK).read_text())
     assert saved["model"] == "singletrack"
     assert saved["settings"]["horizon"] == STEPS
