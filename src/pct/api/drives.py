@@ -27,6 +27,11 @@ class Drive(Shown):
     Attributes:
         name: unique among its drives, e.g. ``folder/file``.
         trajectory: its channels with units and origins.
+
+    Examples:
+        >>> drive = load("datasets/surfaces/val")[0]
+        >>> round(drive.duration, 2), drive.table().columns[:3]
+        (13.95, ['t', 'x', 'y'])
     """
 
     name: str
@@ -79,6 +84,11 @@ class Drives(Shown, Sequence[Drive]):
         drives: the recordings.
         paths: the files or folders that they were read from.
         hashes: SHA-256 of each file behind them, by path.
+
+    Examples:
+        >>> drives = load("datasets/surfaces/val")
+        >>> [len(part) for part in (drives[:3], drives[:3] + drives[5:])]
+        [3, 8]
     """
 
     drives: tuple[Drive, ...]

@@ -67,6 +67,7 @@ class Prediction(Shown):
             predicted_states=self.predicted,
             controls=self.controls,
             title=self.title,
+            predicted_label="predicted",
         )
 
     def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:

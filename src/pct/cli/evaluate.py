@@ -75,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print_table(title, *run_cells(result, seconds), texts=(0, 5))
     for condition in result.conditions:
         title = f"Position path RMSE over {max(result.at):g} s in m, by {condition.name} [{condition.unit}]"
-        print_table(title, *bin_cells(result, condition, number))
+        head, rows = bin_cells(result, condition, number)
+        print_table(title, ["", *head[1:]], rows)
     print_lines(f"Left out: {name}: {reason}" for name, reason in result.missing.items())
     print_lines([*verdicts(result), f"Report: {report}"])

@@ -24,12 +24,13 @@ def draw_scenario(
     predicted_states: Float[np.ndarray, "K S"],
     controls: Float[np.ndarray, "T C"],
     title: str,
+    predicted_label: str = "trained network",
     baseline_states: Float[np.ndarray, "K S"] | None = None,
     baseline_label: str | None = None,
 ) -> Figure:
     """One window: the path driven and each state and control over time.
 
-    Above each state stand the RMSE over the window and the error at its end, of the network in blue and
+    Above each state stand the RMSE over the window and the error at its end, of the prediction in blue and
     of the baseline in vermilion. A curve that leaves the truth by several times its range is cut off.
 
     Args:
@@ -38,9 +39,9 @@ def draw_scenario(
         true_states, predicted_states, baseline_states: states in the model's units, shape (K, S).
         controls: control held from each row to the next, shape (T, C), T >= K - 1.
         title: names the window.
-        baseline_label: what the baseline is.
+        predicted_label, baseline_label: names of prediction and baseline in the legend.
     """
-    curves = [(finite(predicted_states), PREDICTED, "-", "trained network")]
+    curves = [(finite(predicted_states), PREDICTED, "-", predicted_label)]
     if baseline_states is not None:
         curves.append((finite(baseline_states), BASELINE, "--", baseline_label or "baseline"))
     panels = len(spec.states) + len(spec.controls)

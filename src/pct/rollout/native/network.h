@@ -1,5 +1,5 @@
-// A network of dense layers with tanh between them and answers within bounds, as `to_bounds` of
-// pct/optimization/bounds.py has them, and its reverse: `pct_network` and `pct_network_reverse`.
+// A network of dense layers with tanh between them and answers within bounds, as `Bounds.to` of
+// pct/dynamics/bounds.py has them, and its reverse: `pct_network` and `pct_network_reverse`.
 //
 // Products are made of tiles, some rows and two vectors of columns, that stay in registers. Columns of a right
 // matrix are filled up with zeros to a multiple of WIDE.
