@@ -1,5 +1,6 @@
 """Double precision, the axes of arrays checked while the tests run, and compiled code kept."""
 
+import importlib
 import os
 from pathlib import Path
 
@@ -8,6 +9,9 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import jax
 import jaxtyping
+
+# A docstring example leaves its value in builtins, and tyro hashes all of them when it is imported: before that.
+importlib.import_module("tyro")
 
 ROOT = Path(__file__).parents[1]
 
