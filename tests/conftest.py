@@ -10,7 +10,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import jax
 import jaxtyping
 
-# A docstring example leaves its value in builtins, and tyro hashes all of them when it is imported: before that.
+# Before docstring examples leave their values in builtins: tyro hashes all that it finds there when imported.
 importlib.import_module("tyro")
 
 ROOT = Path(__file__).parents[1]
