@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,12 +165,11 @@ class Fit(Shown):
         Raises:
             DataError: the folder holds a run already or cannot be written.
         """
-        from pct.runs.directory import after_saving, make_run_folder, mark_done, write_provenance
+        from pct.runs.directory import after_saving, begin_run, mark_done
 
         drives = self.drives or Drives(())
-        run = make_run_folder(Path(folder))
-        config = {"dataset": drives.paths, **dataclasses.asdict(self._whole("save").settings)}
-        write_provenance(run, config=config, command=sys.argv, data=drives.hashes)
+        settings = self._whole("save").settings
+        run = begin_run(Path(folder), settings=settings, paths=drives.paths, data=drives.hashes)
         facts = self.write(run)
         if report:
             with after_saving("the report"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,19 +141,16 @@ class Network(Shown):
         from pct.runs.directory import (
             PREDICTED,
             after_saving,
-            make_run_folder,
+            begin_run,
             mark_done,
             write_json,
-            write_provenance,
         )
         from pct.runs.trainings import write_training
 
         if self.learner is None or self.result is None:
             raise UsageError(f"save: an opened network lies in its run folder already: {self.run}")
         drives = self.drives or Drives(())
-        run = make_run_folder(Path(folder))
-        config = {"dataset": drives.paths, **dataclasses.asdict(self.learner.settings)}
-        write_provenance(run, config=config, command=sys.argv, data=drives.hashes)
+        run = begin_run(Path(folder), settings=self.learner.settings, paths=drives.paths, data=drives.hashes)
         write_training(run, self.learner, self.result, jax.device_get(self.result.state))
         write_json(run / PREDICTED, self.summary)
         with after_saving("the loss curves"):
@@ -237,8 +233,10 @@ def train(
     store = make_window_store(drives.recordings, spec, dt=fitted_dt or dt)
     val_store = None
     if validation is not None:
-        recordings = as_drives(validation).recordings
-        val_store = make_window_store(recordings, spec, dt=store.dt, label="validation")
+        held_out = as_drives(validation)
+        val_store = make_window_store(held_out.recordings, spec, dt=store.dt, label="validation")
+        # Validation chose the best epoch: an evaluation on its files has to say so.
+        drives = dataclasses.replace(drives, hashes={**drives.hashes, **held_out.hashes})
     learner = make_learner(spec, training_windows(spec, store, val_store, checked), checked)
     result = learner.train(learner.start(), reporter=_Reporter(progress))
     if result.failure is not None:

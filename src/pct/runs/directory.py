@@ -8,6 +8,7 @@ is still running, or was killed.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import importlib.metadata
 import itertools
@@ -17,6 +18,7 @@ import math
 import os
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -71,8 +73,16 @@ def create_run_directory(root: Path, model: str, feature_mode: str, timestamp: s
     raise AssertionError("the counter never ends")
 
 
-def make_run_folder(run: Path) -> Path:
-    """Make a run folder of a given name; an empty folder is taken.
+def begin_run(
+    run: Path, *, settings: Any, paths: Sequence[Path], data: Mapping[str, str] | None = None
+) -> Path:
+    """Make a run folder of a given name, or take an empty one, and record what the run was made from.
+
+    Args:
+        run: the folder.
+        settings: dataclass of the fit or training.
+        paths: files and folders of the training data.
+        data: hash of every input file by path.
 
     Raises:
         DataError: there is something already, or the folder cannot be made.
@@ -85,6 +95,8 @@ def make_run_folder(run: Path) -> Path:
         raise DataError(
             f"{run}: cannot make the run folder ({error.strerror}): choose another place"
         ) from None
+    config = {"dataset": [str(path) for path in paths], **dataclasses.asdict(settings)}
+    write_provenance(run, config=config, command=sys.argv, data=data or {})
     return run.resolve()
 
 
