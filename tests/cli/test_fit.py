@@ -111,6 +111,34 @@ def test_a_profile_is_told_and_kept(fit: FitCommand, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
+    ("broken", "flags", "missing"),
+    [
+        ("make_verdicts", [], ["the verdicts", "the table of parameters", "the report"]),
+        ("make_profile", ["--profile", "alpha_psi_dot", "--no-report"], ["the profiles"]),
+    ],
+)
+def test_a_fit_is_saved_before_it_is_judged(
+    fit: FitCommand,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    broken: str,
+    flags: list[str],
+    missing: list[str],
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise KeyError("slope")
+
+    monkeypatch.setattr(f"pct.optimization.constants.fitting.{broken}", fail)
+    code, run = fit(*flags)
+    assert code == 0
+    assert run is not None
+    assert (run / "DONE").exists()
+    assert np.isfinite(json.loads((run / "fit.json").read_text())["params"]["alpha_psi_dot"])
+    for what in missing:
+        assert f"the results are saved, but without {what}: 'slope'" in caplog.text
+
+
+@pytest.mark.parametrize(
     ("flags", "said"),
     [
         (["--lag", "vy"], "--lag: unknown channel 'vy' of model 'unicycle'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,16 +32,21 @@ class Fit(Shown):
     Attributes:
         model: the fitted model.
         result: the whole fit with its windows; None where it was opened from a run folder.
-        verdicts: verdict, advice and more by parameter.
         drives: what it was fitted to; None where it was opened.
         run: its run folder; None where it was not saved.
+        stored_verdicts: verdicts of its run folder, where it was opened.
     """
 
     model: FittedModel
     result: ConstantFit | None
-    verdicts: Mapping[str, Mapping[str, Any]]
     drives: Drives | None = None
     run: Path | None = None
+    stored_verdicts: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+    @functools.cached_property
+    def verdicts(self) -> Mapping[str, Mapping[str, Any]]:
+        """Verdict, advice and more by parameter: made when first read, so that a fit can be saved before."""
+        return self.stored_verdicts if self.result is None else self.result.verdicts
 
     @property
     def params(self) -> dict[str, Any]:
@@ -153,7 +159,7 @@ class Fit(Shown):
         from pct.optimization.constants.fitting import with_profiles
 
         result = with_profiles(self._whole("profile"), names, progress)
-        return dataclasses.replace(self, result=result, verdicts=result.verdicts)
+        return dataclasses.replace(self, result=result)
 
     def save(self, folder: str | Path, *, report: bool = True) -> Path:
         """Write a run folder, which `pct.open` and every command reads.
@@ -275,7 +281,7 @@ def fit(
     store = make_window_store(drives.recordings, spec, dt=dt)
     windows = fitting.fit_windows(spec, store, checked)
     result = fitting.fit(spec, windows, checked, start=start, profiles=profiles, progress=progress)
-    return Fit(result.model, result, result.verdicts, drives)
+    return Fit(result.model, result, drives)
 
 
 def observed(car: Car) -> Car:

@@ -45,7 +45,7 @@ def open(run: str | Path, *, model: str | Path | None = None) -> Fit | Network:
         resolve_model(model)
     opened = open_run(folder)
     if isinstance(opened, FittedModel):
-        return Fit(opened, None, load_verdicts(folder), run=folder)
+        return Fit(opened, None, run=folder, stored_verdicts=load_verdicts(folder))
     return Network(opened, _predicted(folder / PREDICTED), run=folder)
 
 

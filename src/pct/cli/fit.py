@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -59,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.api.fits import observed
     from pct.cli.folders import default_results, resolve_folder
     from pct.cli.tables import print_lines, print_table
+    from pct.optimization.constants.profile import require_scalar
     from pct.runs.directory import (
         PREDICTED,
         after_saving,
@@ -80,23 +82,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = {**flag_values(args), "dataset": folders}
     write_provenance(run, config=config, command=sys.argv, data=drives.hashes)
     outcome: dict[str, Any] = {}
+    progress = functools.partial(print, file=sys.stderr, flush=True)
     with recorded(run, outcome):
         print(f"run folder: {run}", file=sys.stderr)
+        for name in args.profile:
+            require_scalar(car.spec, name)
         fit = pct.fit(
             car,
             drives,
             dt=None if args.dt is None else args.dt / 100,
-            profiles=args.profile,
-            progress=lambda step: print(step, file=sys.stderr, flush=True),
+            progress=progress,
             **dataclasses.asdict(args.settings),
         )
         outcome |= fit.write(run)
+        if args.profile:
+            with after_saving("the profiles"):
+                fit = fit.profile(*args.profile, progress=progress)
+                fit.write(run)
         for warning in fit.warnings:
             print(f"warning: {as_flags(warning, FitConfig)}", file=sys.stderr)
-        title = f"Parameters of {fit.model.spec.name}"
-        print_table(title, *fit.cells(), texts=(0, 5, 6))
-        if fit.advice:
-            print_lines(["To identify the remaining parameters:", *(f"  {line}" for line in fit.advice)])
+        with after_saving("the table of parameters"):
+            print_table(f"Parameters of {fit.model.spec.name}", *fit.cells(), texts=(0, 5, 6))
+            if fit.advice:
+                print_lines(["To identify the remaining parameters:", *(f"  {line}" for line in fit.advice)])
         print_lines(as_flags(line, FitConfig) for line in fit.facts)
         if args.report:
             with after_saving("the report"):

@@ -127,13 +127,13 @@ class TrainSettings:
         )  # fmt: skip
         require_not_negative(self, "curriculum_batches", "min_lr", "weight_decay")
         if not 0 <= self.val_split < 1:
-            raise UsageError(f"`val_split` must be 0 or more and less than 1, got {self.val_split}.")
+            raise UsageError(f"`val_split` must be 0 or more and less than 1, got {self.val_split}")
         if not self.max_window_grad > 0:
-            raise UsageError(f"`max_window_grad` must be a positive number, got {self.max_window_grad}.")
+            raise UsageError(f"`max_window_grad` must be a positive number, got {self.max_window_grad}")
         if not 0 < self.lr_factor < 1:
-            raise UsageError(f"`lr_factor` must lie between 0 and 1, got {self.lr_factor}.")
+            raise UsageError(f"`lr_factor` must lie between 0 and 1, got {self.lr_factor}")
         if any(size <= 0 for size in self.model_hidden):
-            raise UsageError(f"`model_hidden` sizes must be positive, got {self.model_hidden}.")
+            raise UsageError(f"`model_hidden` sizes must be positive, got {self.model_hidden}")
 
 
 def make_settings(kind: type[Settings], values: Mapping[str, Any]) -> Settings:

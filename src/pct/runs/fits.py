@@ -13,7 +13,7 @@ from pct.runs.model_files import save_fit
 from pct.runs.overlap import save_fingerprint
 
 
-def write_fit(run: Path, fit: ConstantFit, output: Path | None = None) -> None:
+def write_fit(run: Path, fit: ConstantFit) -> None:
     """Write all files of a fit but its report.
 
     Values and covariance are written first, so that a later failure loses nothing: it becomes a warning that
@@ -22,17 +22,16 @@ def write_fit(run: Path, fit: ConstantFit, output: Path | None = None) -> None:
     Args:
         run: the run folder.
         fit: the fit.
-        output: file of the parameters; ``pct_predicted_params.json`` in the run folder when left out.
 
     Raises:
         DataError: the folder cannot be written.
     """
     save_fit(run, fit, with_verdicts=False)
     save_fingerprint(run, fit.windows)
-    write_json(output or run / PREDICTED, parameter_table(fit, with_verdicts=False))
+    write_json(run / PREDICTED, parameter_table(fit, with_verdicts=False))
     with after_saving("the verdicts"):
         save_fit(run, fit)
-        write_json(output or run / PREDICTED, parameter_table(fit))
+        write_json(run / PREDICTED, parameter_table(fit))
     for item in fit.profiles:
         with after_saving(f"the profile of {item.name}"):
             unit = fit.spec.parameter(item.name).unit
