@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pct.optimization.constants.covariance import solve_positive
 from pct.optimization.constants.rollout_errors import AllWindows, NormalEquations, RolloutErrors
 from pct.windows.window_set import WindowSet
 
@@ -124,7 +125,7 @@ class Problem:
         weight = self.overlap / self.prior**2
         matrix = reduced.matrix + (1 + damping) * weight * np.eye(self.centre.size)
         gradient = reduced.gradient.sum(axis=1) + weight * (path.point.raw - self.centre)
-        step = -np.linalg.solve(matrix, gradient)
+        step = -solve_positive(matrix, gradient)[0]
         offsets = np.zeros_like(path.point.offsets)
         offsets[:, path.accepted] = -(reduced.starts + np.einsum("pkb,p->kb", reduced.follow, step))
         share = 1 / max(1.0, np.abs(step).max())

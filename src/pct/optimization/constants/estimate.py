@@ -35,6 +35,7 @@ import numpy as np
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.errors import DivergedError
+from pct.optimization.constants.covariance import jackknife
 from pct.optimization.constants.descent import CLIPPED, Path, Problem, best_start, descend, without_starts
 from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors
 from pct.windows.window_set import WindowSet
@@ -58,6 +59,9 @@ class Estimate:
         cost: by iteration; its unit changes with the typical errors.
         accepted: which windows were not rejected, (W,).
         blocks: number of blocks that the covariance rests on; few make it unreliable.
+        sound: whether the covariance is finite and well-conditioned; otherwise no standard error is known.
+        clipped_share: share of the information on each parameter that comes from windows without a row at a
+            limit of the model, (P,); None where that was not looked at.
     """
 
     values: np.ndarray
@@ -68,6 +72,8 @@ class Estimate:
     cost: tuple[float, ...]
     accepted: np.ndarray
     blocks: int = 0
+    sound: bool = True
+    clipped_share: np.ndarray | None = None
 
     def params(self, spec: ModelSpec) -> dict[str, Any]:
         """The values by name."""
@@ -178,34 +184,26 @@ def fit_errors(
 def _result(spec: ModelSpec, problem: Problem, path: Path, blocks: np.ndarray) -> Estimate:
     """Values and covariance where a descent has ended."""
     raw, sigma = path.point.raw, problem.typical(path, CLIPPED)
-    whole = without_starts(problem.normal(path, sigma))
-    prior = np.eye(raw.size) / problem.prior**2
-    information = whole.matrix / problem.overlap
-    bread = np.linalg.inv(information + prior)
     chosen = [blocks == number for number in np.unique(blocks[path.accepted])]
 
-    def shift(block: np.ndarray) -> np.ndarray:
-        """How far the estimate moves without a block."""
-        part = without_starts(problem.normal(path, sigma, block))
-        rest = information + prior - part.matrix / problem.overlap
-        return np.linalg.solve(rest, part.gradient.sum(axis=1) / problem.overlap)
+    def part(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Information and gradient of a block."""
+        reduced = without_starts(problem.normal(path, sigma, block))
+        return reduced.matrix / problem.overlap, reduced.gradient.sum(axis=1) / problem.overlap
 
-    if len(chosen) > 1:
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            shifts = np.stack(list(pool.map(shift, chosen)))
-        # The prior is one more measurement with known spread.
-        covariance = shifts.T @ shifts * (1 - 1 / len(chosen)) + bread @ prior @ bread
-    else:
-        covariance = bread
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        parts = list(pool.map(part, chosen))
+    covariance = jackknife(parts, np.eye(raw.size) / problem.prior**2)
     return Estimate(
         values=np.asarray(Bounds.of(spec).to(jnp.asarray(raw)), np.float64),
         raw=raw,
-        covariance=covariance,
-        information=information,
+        covariance=covariance.matrix,
+        information=covariance.information,
         sigma=sigma,
         cost=path.cost,
         accepted=path.accepted,
         blocks=len(chosen),
+        sound=covariance.sound,
     )
 
 

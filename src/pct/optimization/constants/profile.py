@@ -26,6 +26,7 @@ import numpy as np
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec
 from pct.errors import UsageError
+from pct.optimization.constants.covariance import solve_positive
 from pct.optimization.constants.estimate import (
     HUBER,
     PRIOR,
@@ -117,7 +118,8 @@ def make_profile(
     options: Any = {"huber": huber, "iterations": 3 * iterations}
     best = fit_errors(errors, windows, numbers, start=estimate.params(spec), prior=prior, **options)
     rows = _rows_counted_once(windows, numbers)
-    naive = np.linalg.inv(best.information + np.eye(best.raw.size) / prior**2)
+    unit = np.eye(best.raw.size)
+    naive = solve_positive(best.information + unit / prior**2, unit)[0]
     scale = min(1.0, float(naive[place, place] / best.covariance[place, place]))
     deviation = float(np.sqrt(best.covariance[place, place]))
     priors = np.full(best.raw.size, prior)

@@ -38,7 +38,7 @@ class RandomEffects(NamedTuple):
         next_low, next_high: 95 % interval of the value that one more drive would show by its own fit.
         q: Cochran's Q, the weighted squares with ``tau`` of zero.
         p: probability of a larger one where all drives have one value.
-        count: of the drives.
+        drives: their number.
     """
 
     mean: float
@@ -50,7 +50,7 @@ class RandomEffects(NamedTuple):
     next_high: float
     q: float
     p: float
-    count: int
+    drives: int
 
 
 def random_effects(
