@@ -97,7 +97,7 @@ def make_curves(
         None for a model without tyres, or where the drive never left the speeds at which the model rolls.
     """
     tyre = spec.side_force
-    if tyre is None or not {"m", "lf", "lr", "v_blend_high"} <= set(spec.default_params):
+    if tyre is None or not has_curves(spec):
         return None
     carried = _carrier(estimate, spec)
     p = SimpleNamespace(**{**spec.default_params, **estimate.params(spec)})
@@ -172,18 +172,75 @@ def _carrier(estimate: Estimate, spec: ModelSpec) -> Carrier:
     values = {**spec.default_params, **estimate.params(spec)}
 
     def carried(function: Callable[[Any], Any]) -> tuple[np.ndarray, np.ndarray]:
-        def at(key: str, shift: float) -> np.ndarray:
-            return np.asarray(function(SimpleNamespace(**{**values, key: values[key] + shift})), float)
-
-        slopes = []
-        for key in places:
-            low, high = spec.param_bounds[key]
-            step = STEP * (high - low)
-            slopes.append((at(key, step) - at(key, -step)) / (2 * step))
+        value, slopes = differences(function, spec, values)
         variance = np.einsum("pk,pq,qk->k", slopes, covariance, slopes)
-        return np.asarray(function(SimpleNamespace(**values)), float), np.sqrt(np.maximum(variance, 0.0))
+        return value, np.sqrt(np.maximum(variance, 0.0))
 
     return carried
+
+
+def differences(
+    function: Callable[[Any], Any], spec: ModelSpec, values: Mapping[str, Any]
+) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, "N K"]]:
+    """A function of the parameters, and its slope by each scalar one in their order, by central differences.
+
+    Args:
+        function: of the parameters, by attribute; gives (K,).
+        spec: the model.
+        values: every parameter by name, in its unit.
+    """
+
+    def at(key: str, shift: float) -> np.ndarray:
+        return np.asarray(function(SimpleNamespace(**{**values, key: values[key] + shift})), float)
+
+    slopes = []
+    for key in scalar_places(spec):
+        low, high = spec.param_bounds[key]
+        step = STEP * float(high - low)
+        slopes.append((at(key, step) - at(key, -step)) / (2 * step))
+    return np.asarray(function(SimpleNamespace(**values)), float), np.array(slopes)
+
+
+def force_at(spec: ModelSpec, axle: str, slip: Array, p: Any) -> Array:
+    """Side force of an axle at slip angles in rad: in N, or over the static load where the mass is learned.
+
+    The mean of both sides, so that a tyre's shift does not count.
+
+    Raises:
+        AttributeError: the model has no tyres; see `has_curves`.
+    """
+    tyre: Any = spec.side_force
+    ends = (tyre(axle, sign * np.asarray(slip, float), p, np) for sign in (1, -1))
+    force = np.subtract(*ends) / 2
+    return force / static_load(axle, p) if "m" in spec.param_keys else force
+
+
+def has_curves(spec: ModelSpec) -> bool:
+    """Whether there are curves of a model's tyres."""
+    return spec.side_force is not None and {"m", "lf", "lr", "v_blend_high"} <= set(spec.default_params)
+
+
+def reached_slips(
+    spec: ModelSpec, params: Mapping[str, Any], states: Float[np.ndarray, "... S"]
+) -> dict[str, float]:
+    """The largest slip angle in rad that rows reach, by axle; empty without tyres or slip.
+
+    Args:
+        spec: the model.
+        params: fitted parameters by name.
+        states: rows that the fitted model goes through.
+    """
+    if not has_curves(spec):
+        return {}
+    p = SimpleNamespace(**{**spec.default_params, **params})
+    columns = dict(zip(spec.state_names, np.moveaxis(np.asarray(states, float), -1, 0), strict=True))
+    moving = _vehicle_states(spec, columns, p)
+    if moving is None or not moving["vx"].size:
+        return {}
+    return {
+        axle: float(np.abs(np.quantile(slip, REACHED)).max())
+        for axle, slip in zip(AXLES, _slip_angles(moving, p), strict=True)
+    }
 
 
 def _vehicle_states(spec: ModelSpec, states: Mapping[str, Any], p: Any) -> dict[str, np.ndarray] | None:

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pct.dynamics.core import ModelSpec, unflatten_params
-from pct.optimization.constants.estimate import Estimate, fit_parameters
+from pct.optimization.constants.agreement import ENOUGH, Agreement, agreement_of
+from pct.optimization.constants.estimate import Estimate, fit_errors
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.constants.profile import ROUNDING, Profile, make_profile, require_scalar
-from pct.optimization.constants.rollout_errors import make_rollout_errors
+from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors, part_size
 from pct.optimization.constants.verdicts import correlations, make_verdicts, with_profile
 from pct.optimization.settings import FitSettings
 from pct.rollout.integration import choose_substeps
@@ -71,6 +72,7 @@ class ConstantFit:
         windows: the windows that it was fitted to, in the order of driving.
         settings: of the fit.
         seconds: that the fit took.
+        errors: the compiled functions of the fit, for further fits to parts of its windows.
         profiles: profile likelihoods, where they were asked for.
     """
 
@@ -79,12 +81,26 @@ class ConstantFit:
     windows: WindowSet
     settings: FitSettings
     seconds: float
+    errors: RolloutErrors
     profiles: tuple[Profile, ...] = ()
 
     @property
     def spec(self) -> ModelSpec:
         """The model that was fitted, with its measurement."""
         return self.model.spec
+
+    @property
+    def rollout_errors(self) -> RolloutErrors:
+        """The compiled functions, for parts of as many windows as in the fit: no part compiles again."""
+        return dataclasses.replace(self.errors, part=part_size(len(self.windows)))
+
+    @cached_property
+    def agreement(self) -> Agreement | None:
+        """Each recording fitted alone and compared; None below four recordings.
+
+        Made when first read, in about the time of the fit.
+        """
+        return agreement_of(self, least=ENOUGH)
 
     @cached_property
     def verdicts(self) -> dict[str, dict[str, Any]]:
@@ -195,12 +211,11 @@ def fit(
             f"{spec.name}: {describe_windows(windows)} ({settings.integrator}, {options['substeps']} "
             f"substeps), {spec.vector_size} unknowns"
         )
-    estimate = fit_parameters(
+    errors = make_rollout_errors(spec, spec.base_params(dt), windows.history, **options)
+    estimate = fit_errors(
+        errors,
         windows,
         np.arange(len(windows)),
-        spec,
-        spec.base_params(dt),
-        **options,
         start=start,
         prior=settings.prior,
         huber=settings.huber,
@@ -225,7 +240,7 @@ def fit(
         },
         remaining_error=dict(zip(compared, estimate.sigma.tolist(), strict=True)),
     )
-    result = ConstantFit(model, estimate, windows, settings, time.perf_counter() - begin)
+    result = ConstantFit(model, estimate, windows, settings, time.perf_counter() - begin, errors)
     return with_profiles(result, profiles, progress) if profiles else result
 
 
@@ -242,12 +257,9 @@ def with_profiles(
     Raises:
         UsageError: a name is no fitted scalar parameter.
     """
-    settings, spec, dt = fit.settings, fit.spec, fit.model.dt
+    settings, spec = fit.settings, fit.spec
     for name in names:
         require_scalar(spec, name)
-    errors = make_rollout_errors(
-        spec, spec.base_params(dt), fit.windows.history, **_rollout_options(settings, dt)
-    )
 
     def report(name: str, value: float, excess: float) -> None:
         if progress is not None:
@@ -258,7 +270,7 @@ def with_profiles(
         item = make_profile(
             name,
             fit.estimate,
-            errors,
+            fit.errors,
             fit.windows,
             np.arange(len(fit.windows)),
             prior=settings.prior,

@@ -59,6 +59,8 @@ class RolloutErrors:
             starts are free, the first row is how far they are from what is logged.
         normal: ``normal(raw, offsets, windows, sigma, huber, keep)``: `NormalEquations` of errors in units of
             ``sigma`` (C,), weighted as Huber's loss is and by ``keep``, 1 or 0, (B,).
+        part: windows that are computed at once, so that logs of unlike length need one compilation; chosen by
+            their number where it is None.
     """
 
     spec: ModelSpec
@@ -66,6 +68,7 @@ class RolloutErrors:
     free: int
     errors: Callable[..., Float[Array, "C T B"]]
     normal: Callable[..., NormalEquations]
+    part: int | None = None
 
 
 def make_rollout_errors(
@@ -156,13 +159,17 @@ def make_rollout_errors(
     return RolloutErrors(spec, channels, len(free), errors, normal)
 
 
+def part_size(count: int) -> int:
+    """Windows that are computed at once, of so many in all."""
+    return count if count <= LANES else min(CHUNK, LANES * -(-count // (2 * LANES)))
+
+
 class AllWindows:
     """Errors of all windows of a fit, in parts of equal size; what goes in and comes out is on the host."""
 
     def __init__(self, errors: RolloutErrors, windows: WindowSet, numbers: np.ndarray) -> None:
         self._functions, self._count = errors, len(numbers)
-        few = self._count <= LANES
-        size = self._count if few else min(CHUNK, LANES * -(-self._count // (2 * LANES)))
+        size = errors.part or part_size(self._count)
         self._padding = -self._count % size
         padded = np.resize(numbers, self._count + self._padding).reshape(-1, size)
         self._parts = [windows.whole(part) for part in padded]

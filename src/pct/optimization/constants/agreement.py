@@ -1,0 +1,477 @@
+"""Do the recordings of a fit agree? Each is fitted alone, and their values are compared.
+
+The blocks of one drive cannot know what differs from drive to drive (grip, load, trim, or what the model
+lacks), so each recording is fitted alone, from the pooled optimum and from the defaults, whichever fits
+better. Its prior lies about the pooled optimum: where recordings are equal, it then pulls none of them away
+from the others, so they differ by their sampling error alone, and a ridge that one recording does not resolve
+stays where the pooled fit put it. The pull is undone for each quantity by itself: a deviation that the
+data determine to a share k is divided by k. Recordings with k below a half do not excite the quantity.
+
+Values are compared on the unbounded axis. In the unit, a value near a bound would have nearly no error and
+all the weight. What is told is carried over to the unit by the slope at the mean, intervals by their ends.
+
+An error from few blocks is itself uncertain. By parameter, the ratio of the jackknife's variance to that of
+independent errors is drawn towards its mean over the recordings, as variances are in [1].
+
+Cochran's Q, by Welch's test, says whether recordings differ, over the scalar parameters and over the side
+force of each axle at slip angles that were reached. All of these are one family to Holm's method: where
+recordings are equal, the chance that anything is called different is 5 %.
+
+References:
+    [1] G. Smyth, "Linear models and empirical Bayes methods for assessing differential expression in
+        microarray experiments", Stat. Appl. Genet. Mol. Biol. 3 (2004): moderated variances.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pct.dynamics.bounds import Bounds
+from pct.errors import DivergedError
+from pct.optimization.constants.covariance import solve_positive
+from pct.optimization.constants.curves import AXLES, differences, force_at, has_curves, reached_slips
+from pct.optimization.constants.estimate import Estimate, fit_errors, scalar_places
+from pct.optimization.constants.groups import By, Groups, group_windows
+from pct.optimization.constants.random_effects import RandomEffects, holm, random_effects
+from pct.optimization.constants.rollout_errors import RolloutErrors
+from pct.types import Bool, Float
+from pct.windows.store import spread
+
+if TYPE_CHECKING:
+    from pct.optimization.constants.fitting import ConstantFit
+
+# Groups from which their spread is stated as that of the car's drives.
+ENOUGH = 4
+# Slip angles in rad at which side forces are compared.
+SLIPS = (0.01, 0.03, 0.06, 0.1, 0.15)
+# A recording excites a quantity where its data determine more than this share of a deviation: there the
+# standard error is below 0.7 of the prior's.
+EXCITED = 0.51
+# Recordings are different where the probability after Holm is below.
+DIFFERENT = 0.05
+# Most iterations of a recording's fit.
+ITERATIONS = 20
+# Windows of each group that tell which slip angles were reached.
+SHOWN = 200
+# The mean ratio of variances counts like so many blocks.
+MODERATION = 6
+
+
+class Agreed(NamedTuple):
+    """One quantity, a parameter or a point of a curve, over the M groups; in its unit.
+
+    Attributes:
+        unit: of all below.
+        values, errors: of each group and its sampling error, (M,); NaN where its fit failed.
+        used: which of them excite it, (M,).
+        pooled: value of the fit to all.
+        effects: of those that are used; None where they are too few.
+        error: standard error of ``pooled``: that of the mean across groups, its distance from that, and the
+            error of the prior; NaN without effects.
+        p: that groups are equal, before and after Holm; NaN without effects.
+        halves_p: that halves of single groups are equal; NaN where that was not looked at.
+    """
+
+    unit: str
+    values: Float[np.ndarray, " M"]
+    errors: Float[np.ndarray, " M"]
+    used: Bool[np.ndarray, " M"]
+    pooled: float
+    effects: RandomEffects | None = None
+    error: float = float("nan")
+    p: float = float("nan")
+    p_holm: float = float("nan")
+    halves_p: float = float("nan")
+
+    @property
+    def varies(self) -> bool:
+        """Whether the groups differ."""
+        return self.p_holm < DIFFERENT
+
+    @property
+    def within(self) -> bool:
+        """Whether halves of single groups differ, too: then the model lacks something."""
+        return self.halves_p < DIFFERENT
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Lowest and highest value of the groups that are used."""
+        return float(self.values[self.used].min()), float(self.values[self.used].max())
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Agreement:
+    """Each group of drives fitted alone.
+
+    Attributes:
+        by: what a group is: recording, file or lap.
+        names: of the M groups.
+        windows: of each group, (M,).
+        parameters: each scalar parameter by name.
+        curves: side force by axle and slip angle in rad, e.g. ``front 0.06``.
+    """
+
+    by: By
+    names: tuple[str, ...]
+    windows: tuple[int, ...]
+    parameters: Mapping[str, Agreed]
+    curves: Mapping[str, Agreed]
+
+    @property
+    def quantities(self) -> dict[str, Agreed]:
+        """Parameters and points of curves."""
+        return {**self.parameters, **{f"side force {name}": item for name, item in self.curves.items()}}
+
+
+def agreement_of(
+    fit: ConstantFit,
+    by: By = "recording",
+    *,
+    files: Sequence[str] = (),
+    least: int = 2,
+    progress: Callable[[Any], None] | None = None,
+) -> Agreement | None:
+    """Fit each group of a fit's windows alone, and compare.
+
+    Args:
+        fit: to all windows.
+        by: what a group is.
+        files: the file that each recording is of, for ``by="file"``.
+        least: fewest groups.
+        progress: called with the name of each group that is fitted.
+
+    Returns:
+        None where there are fewer groups.
+
+    Raises:
+        UsageError: see `pct.optimization.constants.groups.group_windows`.
+    """
+    groups = group_windows(fit.windows, by, files)
+    if len(groups.names) < least:
+        return None
+    alone = _Alone(fit, least)
+    double: Any = jax.config
+    double = double.jax_enable_x64
+
+    def one(item: tuple[str, np.ndarray]) -> Estimate | None:
+        # A thread does not know the precision that another one was set to.
+        with jax.enable_x64(double):
+            if progress is not None:
+                progress(f"{by} {item[0]}")
+            return alone.best(item[1])
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        estimates = list(pool.map(one, zip(groups.names, groups.numbers, strict=True)))
+        quantities = alone.compare(estimates, _reached(fit, groups))
+        if any(item.varies for item in quantities.values()):
+            halves = [half for numbers in groups.numbers for half in np.array_split(numbers, 2)]
+            starts = [None if e is None else e.params(fit.spec) for e in estimates for _ in range(2)]
+
+            def again(item: tuple[np.ndarray, Any]) -> Estimate | None:
+                with jax.enable_x64(double):
+                    return alone.from_start(*item)
+
+            quantities = alone.compare_halves(
+                quantities, list(pool.map(again, zip(halves, starts, strict=True)))
+            )
+    places = scalar_places(fit.spec)
+    return Agreement(
+        by,
+        groups.names,
+        tuple(len(numbers) for numbers in groups.numbers),
+        {name: quantities[name] for name in places},
+        {name: item for name, item in quantities.items() if name not in places},
+    )
+
+
+class _Readings(NamedTuple):
+    """What the groups say of F quantities, parameters on the unbounded axis.
+
+    Attributes:
+        values, errors: with the prior's pull undone, and sampling errors, (M, F).
+        determined: share of a deviation that the data determine, (M, F).
+        freedom: of the errors, (M, F).
+    """
+
+    values: np.ndarray
+    errors: np.ndarray
+    determined: np.ndarray
+    freedom: np.ndarray
+
+
+class _Alone:
+    """Fits of groups, and their quantities."""
+
+    def __init__(self, fit: ConstantFit, least: int) -> None:
+        self._fit, self._least = fit, least
+        self._spec, self._prior = fit.spec, fit.settings.prior
+        self._places = scalar_places(self._spec)
+        pooled = {**self._spec.default_params, **fit.estimate.params(self._spec)}
+        errors = fit.rollout_errors
+        centred = dataclasses.replace(self._spec, default_params=pooled)
+        self._errors: RolloutErrors = dataclasses.replace(errors, spec=centred)
+        self._axles = AXLES if has_curves(self._spec) else ()
+        self._points = [(axle, slip) for axle in self._axles for slip in SLIPS]
+        self.names = [*self._places, *(f"{axle} {slip:g}" for axle, slip in self._points)]
+        unit = "1" if "m" in self._spec.param_keys else "N"
+        units = [self._spec.parameter(name).unit for name in self._places]
+        self._units = [*units, *[unit] * len(self._points)]
+
+    def from_start(self, numbers: np.ndarray, start: Mapping[str, Any] | None = None) -> Estimate | None:
+        """Fit to the windows of these numbers, about the pooled optimum; None where it diverges."""
+        fit = self._fit
+        numbers = numbers[fit.estimate.accepted[numbers]]
+        if not numbers.size:
+            return None
+        try:
+            return fit_errors(
+                self._errors,
+                fit.windows,
+                numbers,
+                start=start,
+                prior=self._prior,
+                huber=fit.settings.huber,
+                iterations=ITERATIONS,
+            )
+        except DivergedError:
+            return None
+
+    def best(self, numbers: np.ndarray) -> Estimate | None:
+        """The better of two fits, begun at the pooled optimum and at the defaults."""
+        fits = [self.from_start(numbers), self.from_start(numbers, self._spec.default_params)]
+        finite = [fit for fit in fits if fit is not None and np.isfinite(fit.raw).all()]
+        return min(finite, key=lambda fit: float(np.log(fit.sigma).sum()), default=None)
+
+    def compare(
+        self, estimates: Sequence[Estimate | None], reached: Sequence[Mapping[str, float]]
+    ) -> dict[str, Agreed]:
+        """The quantities by name."""
+        readings = self._read(estimates)
+        used = (readings.determined > EXCITED) & np.isfinite(readings.errors) & (readings.errors > 0)
+        for n, (axle, slip) in enumerate(self._points, len(self._places)):
+            used[:, n] &= [by_axle.get(axle, 0.0) >= slip for by_axle in reached]
+        least = max(self._least, (len(estimates) + 1) // 2)
+        effects = [
+            random_effects(readings.values[use, n], readings.errors[use, n], readings.freedom[use, n])
+            if (use := used[:, n]).sum() >= least
+            else None
+            for n in range(len(self.names))
+        ]
+        adjusted = holm(np.array([np.nan if one is None else one.p for one in effects]))
+        pooled, _, prior = self._at(self._fit.estimate)
+        result = {}
+        for n, (name, one) in enumerate(zip(self.names, effects, strict=True)):
+            carry = partial(self._in_unit, n)
+            item = Agreed(
+                self._units[n],
+                carry(readings.values[:, n]),
+                readings.errors[:, n] * self._slope(n, readings.values[:, n]),
+                used[:, n],
+                float(carry(pooled[n])),
+            )
+            if one is not None:
+                slope = float(self._slope(n, one.mean))
+                error = np.sqrt(one.error**2 + (pooled[n] - one.mean) ** 2 + prior[n])
+                ends: Any = {
+                    key: float(carry(getattr(one, key)))
+                    for key in ("mean", "low", "high", "next_low", "next_high")
+                }
+                item = item._replace(
+                    effects=one._replace(error=one.error * slope, tau=one.tau * slope, **ends),
+                    error=float(error * self._slope(n, pooled[n])),
+                    p=one.p,
+                    p_holm=float(adjusted[n]),
+                )
+            result[name] = item
+        return result
+
+    def compare_halves(
+        self, quantities: Mapping[str, Agreed], halves: Sequence[Estimate | None]
+    ) -> dict[str, Agreed]:
+        """The quantities with the test of halves, two by two, where the groups differ."""
+        from scipy.stats import chi2
+
+        readings = self._read(halves)
+        chances = np.full(len(self.names), np.nan)
+        for n, name in enumerate(self.names):
+            first, second = (_Readings(*(part[k::2, n] for part in readings)) for k in (0, 1))
+            both = np.minimum(first.determined, second.determined) > EXCITED
+            if not quantities[name].varies or not both.any():
+                continue
+            squares = (first.values - second.values) ** 2 / (first.errors**2 + second.errors**2)
+            # The square of Student's t is larger on average.
+            freedom = np.minimum(first.freedom, second.freedom)
+            statistic = (squares * np.maximum(freedom - 2, 0.0) / np.maximum(freedom, 1.0))[both].sum()
+            chances[n] = chi2.sf(statistic, both.sum())
+        return {
+            name: quantities[name]._replace(halves_p=float(p))
+            for name, p in zip(self.names, holm(chances), strict=True)
+        }
+
+    def _read(self, estimates: Sequence[Estimate | None]) -> _Readings:
+        """The quantities of each fit."""
+        size = len(self.names)
+        nothing = np.full(size, np.nan)
+        pooled = self._at(self._fit.estimate)[0]
+        known = [fit for fit in estimates if fit is not None and fit.sound]
+        ratios = _moderated(known, self._prior)
+        rows = []
+        left = iter(zip(known, *ratios, strict=True))
+        for fit in estimates:
+            if fit is None or not fit.sound:
+                rows.append((nothing, nothing, np.zeros(size), np.ones(size)))
+                continue
+            _, stretch, freedom = next(left)
+            sampling, bread = _parts(fit, self._prior)
+            sampling = sampling * np.outer(stretch, stretch)
+            values, slopes, _ = self._at(fit)
+            prior = self._prior**2 * np.einsum("fp,fp->f", slopes, slopes)
+            held = np.einsum("fp,pq,fq->f", slopes, bread, slopes) / np.maximum(prior, 1e-300)
+            determined = np.clip(1 - held, 1e-9, 1.0)
+            errors = np.sqrt(np.maximum(np.einsum("fp,pq,fq->f", slopes, sampling, slopes), 0.0)) / determined
+            rows.append((pooled + (values - pooled) / determined, errors, determined, np.full(size, freedom)))
+        return _Readings(*(np.array(column) for column in zip(*rows, strict=True)))
+
+    def _at(self, fit: Estimate) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The quantities of an estimate, (F,), their slopes on the unbounded axis, (F, P), and the variance
+        that the prior has in them, (F,)."""
+        spec, numbers = self._spec, list(self._places.values())
+        unit = np.eye(fit.raw.size)[numbers]
+        values, slopes = fit.raw[numbers], unit
+        if self._points:
+            params = {**spec.default_params, **fit.params(spec)}
+
+            def forces(p: SimpleNamespace) -> np.ndarray:
+                return np.concatenate([force_at(spec, axle, np.array(SLIPS), p) for axle in self._axles])
+
+            curve, by_unit = differences(forces, spec, params)
+            steep = np.array([self._slope(n, fit.raw[place]) for n, place in enumerate(numbers)])
+            by_raw = np.zeros((len(curve), fit.raw.size))
+            by_raw[:, numbers] = (by_unit * steep[:, None]).T
+            values, slopes = np.concatenate([values, curve]), np.concatenate([unit, by_raw])
+        _, bread = _parts(fit, self._prior)
+        pulled = slopes @ bread / self._prior
+        return values, slopes, np.einsum("fp,fp->f", pulled, pulled)
+
+    def _bounds(self, n: int) -> Bounds | None:
+        """Bounds of a quantity; None for a point of a curve."""
+        names = list(self._places)
+        return Bounds.of(self._spec, [names[n]]) if n < len(names) else None
+
+    def _in_unit(self, n: int, values: Any) -> np.ndarray:
+        """Values of a quantity in its unit."""
+        bounds = self._bounds(n)
+        if bounds is None:
+            return np.asarray(values, float)
+        with jax.enable_x64(True):
+            return np.asarray(bounds.to(jnp.asarray(values, float)[..., None]))[..., 0]
+
+    def _slope(self, n: int, values: Any) -> np.ndarray:
+        """Change of a quantity in its unit with the axis that it is compared on."""
+        bounds = self._bounds(n)
+        if bounds is None:
+            return np.ones(np.shape(values))
+        with jax.enable_x64(True):
+            at = bounds.slope(jnp.asarray(self._in_unit(n, values))[..., None])
+        share = 1 / (1 + np.exp(-np.asarray(values, float)))
+        return np.asarray(at)[..., 0] * share * (1 - share)
+
+
+def _parts(fit: Estimate, prior: float) -> tuple[np.ndarray, np.ndarray]:
+    """Covariance by sampling alone, and that as if the model were right with the prior, (P, P) each."""
+    unit = np.eye(fit.raw.size)
+    bread, _ = solve_positive(fit.information + unit / prior**2, unit)
+    return fit.covariance - bread @ bread / prior**2, bread
+
+
+def _moderated(fits: Sequence[Estimate], prior: float) -> tuple[np.ndarray, np.ndarray]:
+    """Factor of each fit's sampling errors by parameter, (M, P), and the freedom of what results, (M,)."""
+    if not fits:
+        return np.zeros((0, 0)), np.zeros(0)
+    ratios = []
+    for fit in fits:
+        sampling, bread = _parts(fit, prior)
+        naive = np.einsum("pq,qr,rp->p", bread, fit.information, bread)
+        ratios.append(np.clip(np.diag(sampling), 1e-300, None) / np.clip(naive, 1e-300, None))
+    ratio = np.clip(np.array(ratios), 1e-3, 1e3)
+    own = np.array([max(fit.blocks - 1, 0) for fit in fits], float)
+    total = own.sum()
+    usual = own @ ratio / total if total else np.ones(ratio.shape[1])
+    added = min(float(MODERATION), total)
+    freedom = np.maximum(own + added, 1.0)
+    settled = (added * usual + own[:, None] * ratio) / freedom[:, None] if total else np.ones_like(ratio)
+    return np.sqrt(settled / ratio), freedom
+
+
+def _reached(fit: ConstantFit, groups: Groups) -> list[dict[str, float]]:
+    """The largest slip angle of each axle by group."""
+    if not has_curves(fit.spec):
+        return [{} for _ in groups.names]
+    params, result = fit.estimate.params(fit.spec), []
+    chosen = [spread(numbers, SHOWN) for numbers in groups.numbers]
+    dataset = fit.model.prepare(fit.windows.select(np.concatenate(chosen))).batch
+    states = fit.model.predict_states(dataset)
+    ends = np.cumsum([len(numbers) for numbers in chosen])[:-1]
+    for rows, numbers in zip(np.split(states, ends), chosen, strict=True):
+        result.append(reached_slips(fit.spec, params, rows[fit.estimate.accepted[numbers]]))
+    return result
+
+
+def agreement_table(agreement: Agreement) -> dict[str, Any]:
+    """All numbers by name, for a JSON file."""
+
+    def rows(quantities: Mapping[str, Agreed]) -> dict[str, Any]:
+        return {name: _row(item) for name, item in quantities.items()}
+
+    return {
+        "by": agreement.by,
+        "names": agreement.names,
+        "windows": agreement.windows,
+        "parameters": rows(agreement.parameters),
+        "curves": rows(agreement.curves),
+    }
+
+
+def agreement_from_table(saved: Mapping[str, Any]) -> Agreement:
+    """The agreement of what `agreement_table` gave, read back from JSON.
+
+    Raises:
+        KeyError, TypeError, ValueError: the table is damaged.
+    """
+
+    def number(value: Any) -> float:
+        return float("nan") if value is None else float(value)
+
+    def item(row: Mapping[str, Any]) -> Agreed:
+        effects = row["effects"]
+        return Agreed(
+            row["unit"],
+            np.array([number(value) for value in row["values"]]),
+            np.array([number(value) for value in row["errors"]]),
+            np.array(row["used"], bool),
+            number(row["pooled"]),
+            None if effects is None else RandomEffects(**effects),
+            *(number(row[key]) for key in ("error", "p", "p_holm", "halves_p")),
+        )
+
+    return Agreement(
+        saved["by"],
+        tuple(saved["names"]),
+        tuple(saved["windows"]),
+        {name: item(row) for name, row in saved["parameters"].items()},
+        {name: item(row) for name, row in saved["curves"].items()},
+    )
+
+
+def _row(item: Agreed) -> dict[str, Any]:
+    row = item._asdict()
+    return {**row, "effects": None if item.effects is None else item.effects._asdict(), "varies": item.varies}
