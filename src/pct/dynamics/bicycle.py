@@ -37,7 +37,7 @@ stay off for ever.
 
 
 def blended_single_track(x: Any, u: Any, p: Any, xp: Any) -> Any:
-    """Time derivative of the single-track model, limits applied.
+    """Time derivative of the single-track model under the controls that act.
 
     Kinematic below ``v_blend_low`` and in reverse, dynamic above ``v_blend_high``, exactly; in between the
     rates of yaw rate and slip angle are mixed with a twice differentiable weight.
@@ -45,21 +45,27 @@ def blended_single_track(x: Any, u: Any, p: Any, xp: Any) -> Any:
     Args:
         x: states ``x, y, delta, v, psi, psi_dot, beta`` as a named tuple; each of shape (...).
         u: controls ``delta_dot`` and ``accel``.
-        p: parameters, `SINGLE_TRACK` and `pct.dynamics.limits.LIMITS`.
+        p: parameters, `SINGLE_TRACK`.
         xp: array namespace.
 
     Returns:
         The named tuple of states with the time derivatives.
     """
-    delta_dot = limit_steering_rate(x.delta, u.delta_dot, p, xp)
-    accel = limit_acceleration(x.v, u.accel, p, xp, p.mu)
     weight = smoothstep((x.v - p.v_blend_low) / (p.v_blend_high - p.v_blend_low), xp)
     # Below v_blend_low the dynamic rates have weight zero; their v is held there so that they stay finite.
-    dynamic = dynamic_rates(x.delta, xp.maximum(x.v, p.v_blend_low), x.psi_dot, x.beta, accel, p)
-    rolling = rolling_rates(x, delta_dot, accel, p, xp)
+    dynamic = dynamic_rates(x.delta, xp.maximum(x.v, p.v_blend_low), x.psi_dot, x.beta, u.accel, p)
+    rolling = rolling_rates(x, u.delta_dot, u.accel, p, xp)
     # This form, unlike rolling + weight * (dynamic - rolling), is exact to the last digit at weight one.
     psi_ddot, beta_dot = (weight * d + (1.0 - weight) * r for d, r in zip(dynamic, rolling, strict=True))
-    return x._replace(**pose_rates(x, xp), delta=delta_dot, v=accel, psi_dot=psi_ddot, beta=beta_dot)
+    return x._replace(**pose_rates(x, xp), delta=u.delta_dot, v=u.accel, psi_dot=psi_ddot, beta=beta_dot)
+
+
+def single_track_limits(x: Any, u: Any, p: Any, xp: Any) -> dict[str, Array]:
+    """Limits of the single-track model: steering, drive, and the friction of the road."""
+    return {
+        "delta_dot": limit_steering_rate(x.delta, u.delta_dot, p, xp),
+        "accel": limit_acceleration(x.v, u.accel, p, xp, p.mu),
+    }
 
 
 def pose_rates(x: Any, xp: Any) -> dict[str, Array]:

@@ -150,6 +150,14 @@ class ModelSpec:
         hidden: states behind those of the table that no log holds; the equations have them last.
         measurement: the sensor and actuator errors between model and log, see
             `pct.measurement`; None for none.
+        limits: what the car's own actuators can do, see `define_model`; None for no limits.
+        limited: names of the controls that ``limits`` act on, all where nothing is said. What was measured
+            has passed the actuators already: there they do not act, see `pct.windows.inputs`.
+        held: names of the states that hold their value over a time step and jump at its end by their rate
+            control times the step, such as a steering angle that is a command; they run along straight lines
+            otherwise. ``derivative`` and ``dynamics_fn`` do not know of it: a step does.
+        interpolated: names of the controls that run along straight lines between logged rows; windows hold
+            their mean over each step. All others are held over the step.
         param_keys: names of the learned parameters, ``context`` and ``global``, in the network's order.
         global_keys: names of those among ``param_keys`` that are one learned constant for all windows.
         param_shapes: shape of each array parameter; scalars may be left out.
@@ -172,6 +180,10 @@ class ModelSpec:
     physical: Callable[..., Mapping[str, Any]] | None = None
     hidden: tuple[Channel, ...] = ()
     measurement: Any = None
+    limits: Callable[..., Mapping[str, Any]] | None = None
+    limited: tuple[str, ...] = FROM_TABLES
+    held: tuple[str, ...] = ()
+    interpolated: tuple[str, ...] = ()
     param_keys: tuple[str, ...] = FROM_TABLES
     global_keys: tuple[str, ...] = FROM_TABLES
     param_shapes: Mapping[str, Shape] = FROM_TABLES
@@ -193,6 +205,8 @@ class ModelSpec:
             "default_params": {row.name: defaults.get(row.name, row.default) for row in rows},
         }
         fields["param_shapes"] = {name: shape for name, shape in fields["param_shapes"].items() if shape}
+        if self.limited is FROM_TABLES:
+            object.__setattr__(self, "limited", self.control_names if self.limits is not None else ())
         if self.param_keys is FROM_TABLES:
             fields["param_keys"] = tuple(row.name for row in rows if row.scope != "fixed")
         if self.global_keys is FROM_TABLES:
@@ -234,13 +248,21 @@ class ModelSpec:
 
     @functools.cached_property
     def lane_rates(self) -> LaneRates:
-        """``lane_rates(x, u, params, xp)``, the derivative on one array a state and control."""
+        """``lane_rates(x, u, params, xp)``, the derivative on one array a state and control, in limits."""
         return LaneRates(
-            self.derivative,
+            within_limits(self.derivative, self.limits, self.limited),
             tuple(channel.name for channel in (*self.states, *self.hidden)),
             self.control_names,
             tuple(row.name for row in self.parameters),
+            tuple(
+                (self.state_indices[name], self.control_names.index(self.rates[name])) for name in self.held
+            ),
         )
+
+    @functools.cached_property
+    def rates(self) -> Mapping[str, str]:
+        """Name of the control that is the rate of a state, by the state's name."""
+        return {row.rate_of: row.name for row in self.controls if row.rate_of in self.state_indices}
 
     @property
     def full_shapes(self) -> dict[str, Shape]:
@@ -311,12 +333,16 @@ class ModelSpec:
 
 @dataclasses.dataclass(frozen=True)
 class LaneRates:
-    """A derivative on tuples of arrays and a mapping of parameters, which it gets under their names."""
+    """A derivative on tuples of arrays and a mapping of parameters, which it gets under their names.
+
+    ``held`` has the position of each state that a step holds, and that of its rate control.
+    """
 
     derivative: Callable[..., Any]
     states: tuple[str, ...]
     controls: tuple[str, ...]
     parameters: tuple[str, ...]
+    held: tuple[tuple[int, int], ...] = ()
 
     def __call__(
         self, x: tuple[Array, ...], u: tuple[Array, ...], params: Mapping[str, Any], xp: Any
@@ -334,6 +360,22 @@ class LaneRates:
         state, control, named = self._tuples
         p = named(*(params[name] for name in self.parameters))
         return tuple(self.derivative(state(*x), control(*u), p, xp))
+
+    def within_step(
+        self, x: tuple[Array, ...], u: tuple[Array, ...], params: Mapping[str, Any], xp: Any
+    ) -> tuple[Array, ...]:
+        """The same inside a time step, where held states stay."""
+        rates = list(self(x, u, params, xp))
+        for state, _ in self.held:
+            rates[state] = 0.0 * x[state]
+        return tuple(rates)
+
+    def after_step(self, x: tuple[Array, ...], u: tuple[Array, ...], dt: Any) -> tuple[Array, ...]:
+        """The state at the end of a time step of ``dt`` s: held states jump to their next value."""
+        after = list(x)
+        for state, control in self.held:
+            after[state] = x[state] + dt * u[control]
+        return tuple(after)
 
     @functools.cached_property
     def _tuples(self) -> tuple[Any, Any, Any]:
@@ -369,6 +411,42 @@ class StackedRates:
         zero = xp.zeros_like(x_and_u[..., 0])
         return xp.stack([zero + rate for rate in rates] + [zero] * controls, axis=-1)
 
+    @property
+    def held(self) -> tuple[tuple[int, int], ...]:
+        """Position of each state that a step holds, and of its rate control, in the stacked vector."""
+        return tuple((state, len(self.lanes.states) + control) for state, control in self.lanes.held)
+
+
+@dataclasses.dataclass(frozen=True)
+class WithinLimits:
+    """A derivative whose controls pass limits first; one object for one model, so that caches know it."""
+
+    derivative: Callable[..., Any]
+    limits: Callable[..., Mapping[str, Any]]
+    limited: tuple[str, ...]
+
+    def __call__(self, x: Any, u: Any, p: Any, xp: Any) -> Any:
+        """Arguments as of `define_model`'s derivative."""
+        within = self.limits(x, u, p, xp)
+        return self.derivative(
+            x, u._replace(**{name: within[name] for name in self.limited if name in within}), p, xp
+        )
+
+
+def within_limits(
+    derivative: Callable[..., Any], limits: Callable[..., Mapping[str, Any]] | None, limited: tuple[str, ...]
+) -> Callable[..., Any]:
+    """The derivative behind limits on some of its controls.
+
+    A derivative that wraps a vehicle's, such as that of a measurement, puts them before the vehicle itself,
+    with a method ``within_limits(limits, limited)``.
+    """
+    inside = getattr(derivative, "within_limits", None)
+    if inside is not None:
+        inner: Callable[..., Any] = inside(limits, limited)
+        return inner
+    return derivative if limits is None or not limited else WithinLimits(derivative, limits, limited)
+
 
 MODEL_SPECS: dict[str, ModelSpec] = {}
 
@@ -385,6 +463,7 @@ def define_model(
     side_force: Callable[..., Any] | None = None,
     drive_force: Callable[..., Any] | None = None,
     physical: Callable[..., Mapping[str, Any]] | None = None,
+    limits: Callable[..., Mapping[str, Any]] | None = None,
 ) -> ModelSpec:
     """A `ModelSpec` from its tables.
 
@@ -403,6 +482,8 @@ def define_model(
         drive_force: ``drive_force(vx, drive, p, xp)``: force along the car in N at a speed in m/s under a
             drive command.
         physical: ``physical(states, p)``: states by name behind those that the sensors show.
+        limits: ``limits(x, u, p, xp)`` with the arguments of ``derivative``: by name, what the car's own
+            actuators make of those controls that they limit. ``derivative`` itself limits nothing.
 
     Examples:
         >>> sled = define_model(
@@ -426,6 +507,7 @@ def define_model(
         side_force=side_force,
         drive_force=drive_force,
         physical=physical,
+        limits=limits,
     )
 
 

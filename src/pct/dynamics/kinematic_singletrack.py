@@ -12,6 +12,7 @@ from typing import Any
 from pct.dynamics import bicycle, channels
 from pct.dynamics.core import define_model, register_model_spec
 from pct.dynamics.limits import LIMITS, limit_acceleration, limit_steering_rate
+from pct.types import Array
 
 
 def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
@@ -21,10 +22,18 @@ def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
     return x._replace(
         x=x.v * xp.cos(x.psi + beta),
         y=x.v * xp.sin(x.psi + beta),
-        delta=limit_steering_rate(x.delta, u.delta_dot, p, xp),
-        v=limit_acceleration(x.v, u.accel, p, xp),
+        delta=u.delta_dot,
+        v=u.accel,
         psi=x.v * xp.cos(beta) * tan_delta / (p.lf + p.lr),
     )
+
+
+def limits(x: Any, u: Any, p: Any, xp: Any) -> dict[str, Array]:
+    """Limits of steering and drive."""
+    return {
+        "delta_dot": limit_steering_rate(x.delta, u.delta_dot, p, xp),
+        "accel": limit_acceleration(x.v, u.accel, p, xp),
+    }
 
 
 KINEMATIC_SINGLETRACK = register_model_spec(
@@ -38,5 +47,6 @@ KINEMATIC_SINGLETRACK = register_model_spec(
             *LIMITS,
         ),
         derivative=derivative,
+        limits=limits,
     )
 )

@@ -1,7 +1,8 @@
 """What steering and drive can do: limits on steering rate and acceleration, and their parameters.
 
-Both limits are continuous in the control, so that gradients stay finite; beyond a limit the gradient
-with respect to the control is zero.
+They belong to the car's own actuators and so act on its commands: a model gives them to `define_model` as its
+`limits`, apart from its derivative. Both limits are continuous in the control, so that gradients stay finite;
+beyond a limit the gradient with respect to the control is zero.
 
 References:
     M. Althoff, G. Würsching, "CommonRoad: Vehicle Models", TU Munich, 2020, sections 3 and 4.

@@ -23,6 +23,7 @@ import numpy as np
 from pct.dynamics import bicycle, channels
 from pct.dynamics.core import Parameter, Range, Shape, define_model, register_model_spec
 from pct.dynamics.limits import LIMITS, limit_acceleration, limit_steering_rate
+from pct.types import Array
 
 HIDDEN_SIZE = 8
 YAW_RATE_SCALE = 2.0
@@ -47,17 +48,15 @@ def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
     The weights may carry leading batch axes: ``W1`` is (..., H, 6), ``b1`` (..., H), ``W2`` (..., 3, H) and
     ``b2`` (..., 3).
     """
-    delta_dot = limit_steering_rate(x.delta, u.delta_dot, p, xp)
-    accel = limit_acceleration(x.v, u.accel, p, xp)
-    psi_ddot, beta_dot = bicycle.rolling_rates(x, delta_dot, accel, p, xp)
+    psi_ddot, beta_dot = bicycle.rolling_rates(x, u.delta_dot, u.accel, p, xp)
     z = xp.stack(
         [
             x.delta / p.s_max,
             x.v / p.v_max,
             x.psi_dot / YAW_RATE_SCALE,
             x.beta / SLIP_ANGLE_SCALE,
-            delta_dot / p.sv_max,
-            accel / p.a_max,
+            u.delta_dot / p.sv_max,
+            u.accel / p.a_max,
         ],
         axis=-1,
     )
@@ -65,11 +64,19 @@ def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
     residual = (p.W2 * hidden[..., None, :]).sum(axis=-1) + p.b2
     return x._replace(
         **bicycle.pose_rates(x, xp),
-        delta=delta_dot,
-        v=accel + p.alpha * residual[..., 0],
+        delta=u.delta_dot,
+        v=u.accel + p.alpha * residual[..., 0],
         psi_dot=psi_ddot + p.alpha * residual[..., 1],
         beta=beta_dot + p.alpha * residual[..., 2],
     )
+
+
+def limits(x: Any, u: Any, p: Any, xp: Any) -> dict[str, Array]:
+    """Limits of steering and drive."""
+    return {
+        "delta_dot": limit_steering_rate(x.delta, u.delta_dot, p, xp),
+        "accel": limit_acceleration(x.v, u.accel, p, xp),
+    }
 
 
 def mlp_param_shapes(hidden_size: int) -> dict[str, Shape]:
@@ -136,5 +143,6 @@ MLP_DYNAMICS = register_model_spec(
         controls=channels.STEERING_AND_DRIVE,
         parameters=_parameters(HIDDEN_SIZE),
         derivative=derivative,
+        limits=limits,
     )
 )

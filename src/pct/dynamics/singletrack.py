@@ -24,5 +24,6 @@ SINGLETRACK = register_model_spec(
         parameters=(*bicycle.SINGLE_TRACK, *LIMITS),
         derivative=derivative,
         side_force=bicycle.linear_side_force,
+        limits=bicycle.single_track_limits,
     )
 )

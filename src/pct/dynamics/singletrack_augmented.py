@@ -11,6 +11,7 @@ from typing import Any
 from pct.dynamics import bicycle, channels
 from pct.dynamics.core import Parameter, define_model, register_model_spec
 from pct.dynamics.limits import LIMITS
+from pct.types import Array
 
 
 def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
@@ -18,7 +19,26 @@ def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
 
     A shown rate is the physical rate over the channel's gain.
     """
-    physical = bicycle.blended_single_track(
+    physical = bicycle.blended_single_track(*_behind_sensors(x, u, p), p, xp)
+    return physical._replace(
+        delta=physical.delta / p.alpha_delta,
+        psi_dot=physical.psi_dot / p.alpha_psi_dot,
+        beta=physical.beta / p.alpha_beta,
+    )
+
+
+def limits(x: Any, u: Any, p: Any, xp: Any) -> dict[str, Array]:
+    """The single-track model's limits, which act on the physical values, as shown controls."""
+    within = bicycle.single_track_limits(*_behind_sensors(x, u, p), p, xp)
+    return {
+        "delta_dot": within["delta_dot"] / p.alpha_delta,
+        "accel": (within["accel"] - p.beta_accel) / p.alpha_accel,
+    }
+
+
+def _behind_sensors(x: Any, u: Any, p: Any) -> tuple[Any, Any]:
+    """Physical states and controls."""
+    return (
         x._replace(
             delta=p.alpha_delta * x.delta + p.beta_delta,
             psi_dot=p.alpha_psi_dot * x.psi_dot + p.beta_psi_dot,
@@ -28,13 +48,6 @@ def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
             delta_dot=p.alpha_delta * u.delta_dot,
             accel=p.alpha_accel * u.accel + p.beta_accel,
         ),
-        p,
-        xp,
-    )
-    return physical._replace(
-        delta=physical.delta / p.alpha_delta,
-        psi_dot=physical.psi_dot / p.alpha_psi_dot,
-        beta=physical.beta / p.alpha_beta,
     )
 
 
@@ -81,5 +94,6 @@ SINGLETRACK_AUGMENTED = register_model_spec(
         derivative=derivative,
         side_force=bicycle.linear_side_force,
         physical=physical,
+        limits=limits,
     )
 )

@@ -42,14 +42,27 @@ def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
 
     Controls are ``[delta_dot, accel]``.
     """
-    delta_dot = limit_steering_rate(x.delta, u.delta_dot, p, xp)
-    accel = limit_acceleration(x.v, u.accel, p, xp)
-    weight = bicycle.smoothstep((x.v - p.v_blend_low) / (p.v_blend_high - p.v_blend_low), xp)
+    weight = _slipping(x.v, p, xp)
     # Below v_blend_low the slipping rates have weight zero; their v is held there so that they stay finite.
-    slipping = slipping_rates(x._replace(v=xp.maximum(x.v, p.v_blend_low)), delta_dot, accel, p, xp)
-    rolling = rolling_rates(x, delta_dot, limit_friction(accel, p.mu, xp), p, xp)
+    slipping = slipping_rates(x._replace(v=xp.maximum(x.v, p.v_blend_low)), u.delta_dot, u.accel, p, xp)
+    rolling = rolling_rates(x, u.delta_dot, u.accel, p, xp)
     mixed = Rates(*(weight * s + (1.0 - weight) * r for s, r in zip(slipping, rolling, strict=True)))
-    return x._replace(**bicycle.pose_rates(x, xp), delta=delta_dot, **mixed._asdict())
+    return x._replace(**bicycle.pose_rates(x, xp), delta=u.delta_dot, **mixed._asdict())
+
+
+def limits(x: Any, u: Any, p: Any, xp: Any) -> dict[str, Array]:
+    """Limits of steering and drive; where the car rolls, also the friction of the road, as no tyre slips."""
+    accel = limit_acceleration(x.v, u.accel, p, xp)
+    weight = _slipping(x.v, p, xp)
+    return {
+        "delta_dot": limit_steering_rate(x.delta, u.delta_dot, p, xp),
+        "accel": weight * accel + (1.0 - weight) * limit_friction(accel, p.mu, xp),
+    }
+
+
+def _slipping(v: Array, p: Any, xp: Any) -> Array:
+    """Weight of the slipping rates at a speed, zero to one."""
+    return bicycle.smoothstep((v - p.v_blend_low) / (p.v_blend_high - p.v_blend_low), xp)
 
 
 def slipping_rates(x: Any, delta_dot: Array, accel: Array, p: Any, xp: Any) -> Rates:
@@ -207,5 +220,6 @@ SINGLETRACK_DRIFT = register_model_spec(
         parameters=(*CAR, *COMBINED_SLIP, *WHEELS, *LIMITS),
         derivative=derivative,
         side_force=side_force,
+        limits=limits,
     )
 )

@@ -40,14 +40,13 @@ from pct.types import Array
 
 def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
     """Time derivative of ``[x, y, psi, vx, vy, psi_dot, delta]`` under ``[delta_dot, drive]``."""
-    delta_dot = limit_steering_rate(x.delta, u.delta_dot, p, xp)
     direction = travel_direction(x.vx, p, xp)
     force = longitudinal_force(x.vx, direction, u.drive, p, xp)
     # Below v_blend_low the weight is zero; the speed is held there so that its square root stays smooth.
     speed = xp.sqrt(xp.maximum(x.vx**2 + x.vy**2, p.v_blend_low**2))
     weight = bicycle.smoothstep((speed - p.v_blend_low) / (p.v_blend_high - p.v_blend_low), xp)
     slipping = slipping_rates(x, direction, force, p, xp)
-    rolling = rolling_rates(x, delta_dot, force, p, xp)
+    rolling = rolling_rates(x, u.delta_dot, force, p, xp)
     vx_dot, vy_dot, psi_ddot = (
         weight * s + (1.0 - weight) * r for s, r in zip(slipping, rolling, strict=True)
     )
@@ -59,8 +58,13 @@ def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
         vx=vx_dot,
         vy=vy_dot,
         psi_dot=psi_ddot,
-        delta=delta_dot,
+        delta=u.delta_dot,
     )
+
+
+def limits(x: Any, u: Any, p: Any, xp: Any) -> dict[str, Array]:
+    """Limits of the steering; the drive's are those of its force."""
+    return {"delta_dot": limit_steering_rate(x.delta, u.delta_dot, p, xp)}
 
 
 def travel_direction(vx: Array, p: Any, xp: Any) -> Array:
@@ -209,5 +213,6 @@ SINGLETRACK_PACEJKA = register_model_spec(
         derivative=derivative,
         side_force=side_force,
         drive_force=drive_force,
+        limits=limits,
     )
 )  # fmt: skip

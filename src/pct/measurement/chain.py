@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pct.dynamics.core import Channel, ModelSpec, unknown_name
+from pct.dynamics.core import Channel, LaneRates, ModelSpec, unknown_name, within_limits
 from pct.errors import UsageError
 from pct.measurement.base import Effect, Hidden, Layer
 from pct.measurement.observer import GAINS, gains_parameter
@@ -55,12 +55,49 @@ def with_measurement(spec: ModelSpec, measurement: Measurement) -> ModelSpec:
         spec,
         controls=controls,
         parameters=(*spec.parameters, *added),
-        derivative=_derivative(spec, _inwards(effects)),
+        derivative=BehindEffects(
+            dataclasses.replace(spec.lane_rates, derivative=spec.derivative), tuple(_inwards(effects))
+        ),
         param_keys=(*spec.param_keys, *names),
         global_keys=(*spec.global_keys, *names),
         hidden=tuple(channel for _, channel in hidden),
         measurement=measurement,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class BehindEffects:
+    """Rates of what is logged and of the hidden states behind it: a vehicle's, behind effects.
+
+    Attributes:
+        vehicle: the vehicle's own rates.
+        chain: the effects, from the log to the vehicle.
+    """
+
+    vehicle: LaneRates
+    chain: tuple[Effect, ...]
+
+    def __call__(self, x: Any, u: Any, p: Any, xp: Any) -> Any:
+        """Rates, of arguments as in `pct.dynamics.core.define_model`."""
+        vehicle = self.vehicle
+        values = [{**x._asdict(), **u._asdict()}]
+        for effect in self.chain:
+            values.append({**values[-1], **effect.inward(values[-1], p, xp)})
+        own = vehicle(
+            tuple(values[-1][name] for name in vehicle.states),
+            tuple(values[-1][name] for name in vehicle.controls),
+            {name: getattr(p, name) for name in vehicle.parameters},
+            xp,
+        )
+        rates = dict(zip(vehicle.states, own, strict=True))
+        for effect, outside in zip(reversed(self.chain), reversed(values[:-1]), strict=True):
+            rates |= effect.outward(rates, outside, p, xp)
+        return x._replace(**rates)
+
+    def within_limits(self, limits: Any, limited: tuple[str, ...]) -> BehindEffects:
+        """The same with limits on the vehicle's own controls."""
+        own = within_limits(self.vehicle.derivative, limits, limited)
+        return dataclasses.replace(self, vehicle=dataclasses.replace(self.vehicle, derivative=own))
 
 
 def vehicle_motion(spec: ModelSpec, p: Any, logged: Mapping[str, Array], xp: Any) -> dict[str, Array]:
@@ -121,29 +158,6 @@ def effects_of(spec: ModelSpec) -> tuple[Effect, ...]:
 def _inwards(effects: Sequence[Effect]) -> list[Effect]:
     """Effects from the log to the vehicle."""
     return sorted(effects, key=lambda effect: effect.layer)
-
-
-def _derivative(spec: ModelSpec, chain: Sequence[Effect]) -> Any:
-    """The model's equations behind a chain of effects."""
-    names, parameters = spec.state_names, [row.name for row in spec.parameters]
-
-    def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
-        """Rates of what is logged and of the hidden states behind it."""
-        values = [{**x._asdict(), **u._asdict()}]
-        for effect in chain:
-            values.append({**values[-1], **effect.inward(values[-1], p, xp)})
-        vehicle = spec.lane_rates(
-            tuple(values[-1][name] for name in names),
-            tuple(values[-1][name] for name in spec.control_names),
-            {name: getattr(p, name) for name in parameters},
-            xp,
-        )
-        rates = dict(zip(names, vehicle, strict=True))
-        for effect, outside in zip(reversed(chain), reversed(values[:-1]), strict=True):
-            rates |= effect.outward(rates, outside, p, xp)
-        return x._replace(**rates)
-
-    return derivative
 
 
 def _channel(state: Hidden, rows: Mapping[str, Channel]) -> Channel:

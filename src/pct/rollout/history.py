@@ -56,7 +56,7 @@ def make_history_rollout(
     constants = {key: value for key, value in base_params.items() if key != "dt"}
     observed, unread = observes(spec), outside_equations(spec)
     first = 0 if observed else history
-    rates = make_rates(spec, base_params)
+    rates, after_step = make_rates(spec, base_params), spec.lane_rates.after_step
     table, before = len(spec.states), history - first
 
     def dynamic(params: Params) -> dict[str, Any]:
@@ -95,6 +95,7 @@ def make_history_rollout(
         def advance_row(x: Lanes, row: Any) -> tuple[Lanes, Lanes]:
             u, logged, gate = row
             x = jax.lax.scan(lambda x, _: (step(one, x, u, equations), None), x, length=substeps)[0]
+            x = after_step(x, u, dt)
             x = corrected(spec, {**constants, **params}, x, logged, gate) if observed else x
             return x, x
 
@@ -127,6 +128,8 @@ def make_history_rollout(
             carry = jax.lax.scan(
                 lambda c, _: (step_along(one, c, u, equations, du, changes), None), carry, length=substeps
             )[0]
+            # Held states jump; the same sums hold along every direction.
+            carry = after_step(carry[0], u, dt), after_step(carry[1], du, dt)
             carry = correct_along(*carry, logged, gate) if observed else carry
             return carry, (carry[0][:table], carry[1][:table])
 

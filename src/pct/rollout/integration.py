@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+
 from pct.types import Array, Float, StateAndControl
 
 # Longest integration step, in s, at which a 1:10 car's tyres are still stable at walking speed.
@@ -119,14 +121,26 @@ def integrate(
 
     Args:
         tableau: the method.
-        dynamics_fn: ``dynamics_fn(x_and_u, params)``.
+        dynamics_fn: ``dynamics_fn(x_and_u, params)``; with an attribute ``held`` as of
+            `pct.dynamics.core.StackedRates`, these states hold over the step and jump at its end.
         x_and_u: states then controls, shape (..., S + C); controls are held.
         params: value by name.
         dt: time step in s.
         substeps: equal parts that the step is made of.
     """
+    held: Sequence[tuple[int, int]] = getattr(dynamics_fn, "held", ())
+    begin, rates = x_and_u, dynamics_fn
+    if held:
+        stays = np.isin(np.arange(begin.shape[-1]), [state for state, _ in held])
+
+        def rates(x_and_u: StateAndControl, params: Mapping[str, Any]) -> StateAndControl:
+            return dynamics_fn(x_and_u, params) * np.where(stays, 0, 1).astype(begin.dtype)
+
     for _ in range(substeps):
-        x_and_u = explicit_step(tableau, lambda x: dynamics_fn(x, params), x_and_u, dt / substeps)
+        x_and_u = explicit_step(tableau, lambda x: rates(x, params), x_and_u, dt / substeps)
+    for state, rate in held:
+        at = (np.arange(begin.shape[-1]) == state).astype(begin.dtype)
+        x_and_u = x_and_u + dt * at * begin[..., rate, None]
     return x_and_u
 
 

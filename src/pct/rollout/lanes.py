@@ -63,7 +63,8 @@ def lane_rollout(
 ) -> RolloutFn:
     """The engine's own rollout; arguments as in `make_rollout`."""
     tableau = TABLEAUS[integrator_name]
-    h = base_params["dt"] / substeps
+    dt = base_params["dt"]
+    h = dt / substeps
     rates = make_rates(spec, base_params)
 
     def advance(x: Lanes, u: Lanes, learned: Learned) -> Lanes:
@@ -84,6 +85,7 @@ def lane_rollout(
 
         def step(x: Lanes, u: Lanes) -> tuple[Lanes, tuple[Lanes, Lanes]]:
             after, before = jax.lax.scan(substep(one, u, learned), x, length=substeps)
+            after = spec.lane_rates.after_step(after, u, dt)
             return after, (after, before)
 
         return jax.lax.scan(step, x, u)[1]
@@ -105,12 +107,19 @@ def lane_rollout(
 
         backward = one_kernel(pull)
         one = unknown_one(u[0] if u else before[0])
-        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), u)
+
+        def jumps(adjoint: Lanes) -> list[Array]:
+            """What a step owes to its controls by the jumps of held states at its end."""
+            owed = [jnp.zeros(leaf.shape[1:], leaf.dtype) for leaf in u]
+            for state, control in spec.lane_rates.held:
+                owed[control] += dt * adjoint[state]
+            return owed
 
         def step(carry: Any, row: Any) -> tuple[Any, Lanes]:
             (adjoint, dp), (x, u, ct) = carry, row
             adjoint = tuple(a + b for a, b in zip(adjoint, ct, strict=True))
-            start = adjoint, (dp, zeros if wanted is not None else ())
+            jumped = tuple(jumps(adjoint)) if wanted is not None else ()
+            start = adjoint, (dp, jumped)
             (adjoint, (dp, du)), _ = jax.lax.scan(
                 lambda c, x: (backward(one, x, u, learned, *c), None), start, x, reverse=True
             )
@@ -133,12 +142,12 @@ def lane_rollout(
 
 
 def make_rates(spec: ModelSpec, base_params: Mapping[str, Any]) -> Callable[[Lanes, Lanes, Any], Lanes]:
-    """``rates(x, u, learned)`` of states, (B,) each; what is not learned has its base value."""
+    """``rates(x, u, learned)`` of states inside a step, (B,) each; what is not learned has its base value."""
     constants = {key: value for key, value in base_params.items() if key != "dt"}
 
     @jax.jit  # traced and differentiated once for all stages; the kernels open it again
     def rates(x: Lanes, u: Lanes, learned: Mapping[str, Any]) -> Lanes:
-        rates = spec.lane_rates(x, u, {**constants, **learned}, fastmath.xp)
+        rates = spec.lane_rates.within_step(x, u, {**constants, **learned}, fastmath.xp)
         return tuple(jnp.broadcast_to(rate, x[0].shape) for rate in rates)
 
     return rates

@@ -93,6 +93,7 @@ def _options(spec: ModelSpec, equations: Equations, integrator_name: str, keys: 
         shown=len(spec.states),
         learned=tuple(learned),
         pose=spec.pose_indices,
+        held=spec.lane_rates.held,
     )
 
 

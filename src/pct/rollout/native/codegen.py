@@ -44,12 +44,14 @@ class Options:
         shown: states, from the first one, that a call gives back or compares.
         learned: entries of the parameters that a call gives by window and may want the gradient of.
         pose: positions of x, y and heading.
+        held: states that jump at the end of a step, and their rate controls, by position.
     """
 
     tableau: Tableau
     shown: int
     learned: tuple[int, ...]
     pose: tuple[int, int, int]
+    held: tuple[tuple[int, int], ...] = ()
 
 
 def generate(equations: Equations, options: Options) -> str:
@@ -117,6 +119,7 @@ def generate(equations: Equations, options: Options) -> str:
         "CONTROLS": len(equations.u),
         "PARAMS": len(equations.names),
         "LEARNED": len(options.learned),
+        "HELD": len(options.held),
         "WINDOW_VALUES": len(window_values),
         "STEP_VALUES": len(step_values),
         "KEPT_VALUES": len(stored_of_step),
@@ -126,6 +129,8 @@ def generate(equations: Equations, options: Options) -> str:
     tables = {
         "LEARNED_ENTRY": options.learned,
         "POSE": options.pose,
+        "HELD_STATE": [state for state, _ in options.held],
+        "HELD_RATE": [control for _, control in options.held],
     }
     return "\n".join(
         [

@@ -86,6 +86,7 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
   Block b(call, number);
   const int64_t T = call.steps;
   const int64_t substeps = call.substeps;
+  const float dt = call.fixed[PARAMS] * static_cast<float>(substeps);
   const int64_t kept_of_step = substeps * KEPT_VALUES;
   const bool compares = call.loss != nullptr;
   // Memory: controls, targets and in their place what the loss owes to each step, weights, step values, kept
@@ -151,6 +152,7 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
         advance(b.w, c, x, y);
       std::swap(x, y);
     }
+    for (int i = 0; i < HELD; i++) x[HELD_STATE[i]] += dt * controls[t * CONTROLS + HELD_RATE[i]];
     if (compares) {
       V target[SHOWN];
       for (int i = 0; i < SHOWN; i++) target[i] = targets[t * SHOWN + i];
@@ -189,11 +191,14 @@ static void run_block(const Call& call, int64_t number, Scratch& scratch) {
     const V* c = step_c + t * STEP_VALUES;
     for (int i = 0; i < SHOWN; i++) xbar[i] += seeds[t * SHOWN + i];
     for (V& value : cbar) value = splat(0.0f);
+    V jumped[HELD + 1];
+    for (int i = 0; i < HELD; i++) jumped[i] = dt * xbar[HELD_STATE[i]];
     for (int64_t s = substeps - 1; s >= 0; s--) {
       advance_reverse(b.w, c, kept + t * kept_of_step + s * KEPT_VALUES, xbar, cbar, wbar);
     }
     V ubar[std::max(1, CONTROLS)] = {};
     step_reverse(b.w, controls + t * CONTROLS, c, cbar, wbar, ubar);
+    for (int i = 0; i < HELD; i++) ubar[HELD_RATE[i]] += jumped[i];
     if (call.by_controls)
       for (int i = 0; i < CONTROLS; i++)
         for (int lane = 0; lane < b.lanes; lane++)

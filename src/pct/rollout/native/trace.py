@@ -48,7 +48,10 @@ def trace(spec: ModelSpec) -> Equations:
     u = tuple(graph.input("u", i, Level.STEP) for i in range(len(spec.controls)))
 
     try:
-        rates = [entries(rate, graph) for rate in spec.lane_rates(x, u, params, SymbolicNamespace(graph))]
+        rates = [
+            entries(rate, graph)
+            for rate in spec.lane_rates.within_step(x, u, params, SymbolicNamespace(graph))
+        ]
     except NotSupported:
         raise
     except Exception as error:
