@@ -129,7 +129,9 @@ def test_a_run_is_judged_beside_its_baselines(
 
     for name in found["rows"]:
         assert f"│ {name} " in told.out
-    assert "The run beats hold last value" in told.out
+    assert "Over 0.2 s this run beats hold last value: position" in told.out
+    assert found["comparison"]["0.2"]["hold last value"]["position"] == "better"
+    assert all(row["exploded"] == {"0.1": 0, "0.2": 0} for row in found["rows"].values())
     assert "block bootstrap over" in told.out
     assert told.err.count("judging: ") == 7
     page = (folder / "report.html").read_text()

@@ -77,6 +77,13 @@ def test_the_facts_name_the_strongest_pair() -> None:
     assert f"{SCALARS[0]} and {SCALARS[1]} -0.95" in report_facts(report())[-1]
 
 
+def test_windows_that_explode_are_told() -> None:
+    line = "2 of 9 windows EXPLODE with the fit: 'a' from 2.00 s (v after 0.35 s) and 1 more."
+    told = report(explosions=[line])
+    assert report_facts(told)[0] == line
+    assert "2 of 9 windows EXPLODE" in fit_page(told, "run_1")
+
+
 def test_the_page_holds_all_figures_and_escapes_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
     monkeypatch.setattr(plots, "to_svg", lambda draw, **_: drawn.append(draw.func.__name__) or b"<svg/>")

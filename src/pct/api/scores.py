@@ -43,7 +43,9 @@ class Score(Shown):
         return [*facts(self.result), *verdicts(self.result)]
 
     def table(self) -> pl.DataFrame:
-        """One row a horizon, row of the ladder and channel: path RMSE with interval, and final RMSE."""
+        """One row a horizon, row of the ladder and channel: path RMSE with interval, final RMSE, windows that
+        explode, and the derived controls that the row is told.
+        """
         import polars as pl
 
         return pl.DataFrame(
@@ -55,6 +57,8 @@ class Score(Shown):
                 "low 95 %": score.path_rmse.low,
                 "high 95 %": score.path_rmse.high,
                 "final RMSE": score.final_rmse.value,
+                "exploded windows": row.exploded[seconds],
+                "told": ", ".join(row.told),
             }
             for seconds in self.result.at
             for name, row in self.result.rows.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from pct.dynamics.core import ModelSpec
+from pct.evaluation.bootstrap import Interval
 from pct.evaluation.scenarios import AgainstDefaults
+from pct.evaluation.text import difference
 from pct.optimization.network.epoch import TrainState
 from pct.optimization.network.training import Learner
 
@@ -47,7 +50,7 @@ def conclude(
     console = Console(width=None if sys.stdout.isatty() else 100)
     console.print(_learned_table(spec, summary))
     console.print(_error_table(spec, comparison))
-    lines = [comparison.verdict]
+    lines = [comparison.verdict, *comparison.warnings]
     if comparison.split == "training":
         lines.append(
             "No validation data: these windows were trained on. Pass --val-dataset or --val-split to check."
@@ -87,16 +90,20 @@ def _learned_table(spec: ModelSpec, predicted: Mapping[str, Mapping[str, Any]]) 
 def _error_table(spec: ModelSpec, comparison: AgainstDefaults) -> Table:
     title = f"Open-loop RMSE after {comparison.horizon:g} s on the {comparison.split} windows"
     table = Table(title=title, title_justify="left")
-    for heading in ("state", "trained", "default parameters", "ratio", "unit"):
+    for heading in ("state", "trained", "default parameters", "the network has", "unit"):
         table.add_column(heading, justify="left" if heading in ("state", "unit") else "right")
 
     def add(name: str, trained: float, default: float, unit: str) -> None:
-        ratio = f"{trained / default:.2f}" if default > 0 else "-"
-        table.add_row(name, f"{trained:.4g}", f"{default:.4g}", ratio, unit)
+        ratio = Interval(trained / default, math.nan, math.nan) if default > 0 else None
+        words = "-" if ratio is None else difference(ratio)
+        table.add_row(name, f"{trained:.4g}", f"{default:.4g}", words, unit)
 
     add("position", comparison.distance["trained"], comparison.distance["default"], "m")
     for i, channel in enumerate(spec.states):
         if channel.name not in spec.pose[:2]:
             errors = comparison.errors
             add(channel.name, errors["trained"][i], errors["default"][i], channel.unit)
+    table.add_row(
+        "exploded", *(str(comparison.exploded[key]) for key in ("trained", "default")), "", "windows"
+    )
     return table

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pct.dynamics.core import Channel
 from pct.errors import DataError
 from pct.logs.signals import MAP
 from pct.optimization.model import Model
@@ -37,10 +38,16 @@ class TestData:
     recordings: Sequence[tuple[str, Trajectory]]
     hashes: Mapping[str, str]
 
-    def derived(self, names: Sequence[str]) -> list[str]:
-        """Which of these channels some recording does not hold, so that they are derived."""
-        drives = [trajectory for _, trajectory in self.recordings]
-        return [name for name in names if not all(name in drive.channels for drive in drives)]
+    def derived(self, controls: Sequence[Channel]) -> tuple[str, ...]:
+        """Names of the controls that are the rate of a state, taken from its measurements by PCT or by an
+        import: who reads them over the horizon is told how that state will go on.
+        """
+        origins = [trajectory.origins for _, trajectory in self.recordings]
+        return tuple(
+            control.name
+            for control in controls
+            if control.rate_of and any(origin.get(control.name, "derived") == "derived" for origin in origins)
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

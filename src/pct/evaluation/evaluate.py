@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from pct.dynamics.core import ModelSpec
-from pct.dynamics.kinematic_singletrack import KINEMATIC_SINGLETRACK
 from pct.errors import DataError, DivergedError, UsageError
 from pct.evaluation.baselines.constant_parameters import diverged_as_infinite
-from pct.evaluation.baselines.kinematic import is_comparable
 from pct.evaluation.bootstrap import Blocks, Interval, make_blocks
 from pct.evaluation.conditions import Condition, conditions
 from pct.evaluation.datasets import TestData, TrainingData
+from pct.evaluation.explosions import Explosion, find_exploded, name_explosions
 from pct.evaluation.ladder import ladder
 from pct.evaluation.scores import Errors, Score, compare, errors_of, growth, score, score_bin
 from pct.evaluation.windows import all_windows
@@ -37,6 +36,11 @@ class Row:
 
     Attributes:
         doc: what it does.
+        told: controls over the horizon that it reads and that are derived from the measurements of what is
+            predicted.
+        comparable: whether it is told nothing that the run is not.
+        exploded: windows that explode up to a horizon, by horizon in s.
+        explosions: the first of them.
         scores: by horizon in s, then by channel.
         ratios: path RMSE of the run over this one's, by horizon, then by channel.
         bins: path RMSE at the longest horizon by condition, one entry a bin, then by channel.
@@ -44,6 +48,10 @@ class Row:
     """
 
     doc: str
+    told: tuple[str, ...]
+    comparable: bool
+    exploded: dict[float, int]
+    explosions: list[Explosion]
     scores: dict[float, dict[str, Score]]
     ratios: dict[float, dict[str, Interval]]
     bins: dict[str, list[dict[str, Interval]]]
@@ -64,7 +72,7 @@ class Evaluation:
         overlap: share of the test rows that were trained on.
         notes: limits of the figures, in sentences.
         conditions: the bins.
-        rows: errors by name, the run first.
+        rows: errors by name: the run, then what can be compared with it, then the others.
         missing: why a baseline is missing, by name.
     """
 
@@ -122,14 +130,14 @@ def evaluate(
     blocks = make_blocks(windows.starts, recording, rows=rows_a_block)
     steps = {seconds: round(seconds / windows.dt) for seconds in at}
     binned = conditions(windows, spec)
-    targets = np.asarray(windows.batch.targets)
+    told_run = test.derived(spec.controls)
 
     announce(RUN)
     doc = "The model with the parameters that the run learned."
-    run_errors = errors_of(
-        diverged_as_infinite(model.predict_states(model.prepare(windows).batch)), targets, spec
-    )
-    rows = {RUN: _row(doc, run_errors, run_errors, steps, blocks, binned)}
+    states = diverged_as_infinite(model.predict_states(model.prepare(windows).batch))
+    run_errors = errors_of(states, np.asarray(windows.batch.targets), spec)
+    judge = _Judge(windows, spec, steps, blocks, binned, run_errors, told_run)
+    rows = {RUN: judge.row(doc, run_errors, told_run)}
     missing = {}
 
     @functools.cache
@@ -140,11 +148,11 @@ def evaluate(
         announce(name)
         try:
             baseline = make()
-            errors = errors_of(baseline.predict(windows), targets, spec)
+            errors = errors_of(baseline.predict(windows), np.asarray(windows.batch.targets), spec)
         except (DataError, DivergedError) as error:
             missing[name] = str(error)
             continue
-        rows[name] = _row(baseline.doc, errors, run_errors, steps, blocks, binned)
+        rows[name] = judge.row(baseline.doc, errors, test.derived(baseline.controls))
     return Evaluation(
         spec=spec,
         dt=windows.dt,
@@ -159,7 +167,7 @@ def evaluate(
         overlap=overlap,
         notes=_notes(model, test, training, overlap, blocks),
         conditions=binned,
-        rows=rows,
+        rows=dict(sorted(rows.items(), key=lambda item: not item[1].comparable)),
         missing=missing,
     )
 
@@ -228,11 +236,10 @@ def _notes(
         )
     elif training.shares_recordings(test):
         notes.append("The run chose its best epoch by some of these files; a strict test uses others.")
-    baseline = KINEMATIC_SINGLETRACK.control_names if is_comparable(model.spec) else ()
-    controls = dict.fromkeys((*model.spec.control_names, *baseline))
-    if derived := test.derived([*controls]):
+    if derived := test.derived(model.spec.controls):
         notes.append(
-            f"Not logged but derived from what is predicted: {', '.join(derived)}. "
+            f"Not logged but derived from what is predicted: {', '.join(derived)}. This run is told them "
+            "over the horizon; hold last value and constant acceleration are not. "
             "What they drive directly is no prediction."
         )
     if len(blocks) < FEW_BLOCKS:
@@ -240,19 +247,35 @@ def _notes(
     return notes
 
 
-def _row(
-    doc: str,
-    errors: Errors,
-    run_errors: Errors,
-    steps: dict[float, int],
-    blocks: Blocks,
-    binned: Sequence[Condition],
-) -> Row:
-    longest = max(steps.values())
-    return Row(
-        doc,
-        scores={seconds: score(errors, count, blocks) for seconds, count in steps.items()},
-        ratios={seconds: compare(run_errors, errors, count, blocks) for seconds, count in steps.items()},
-        bins={c.name: [score_bin(errors, longest, blocks, inside) for inside in c.inside] for c in binned},
-        growth=growth(errors, blocks),
-    )
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Judge:
+    """What every row is made of: the windows, and the run that it is compared with."""
+
+    windows: WindowSet
+    spec: ModelSpec
+    steps: dict[float, int]
+    blocks: Blocks
+    conditions: Sequence[Condition]
+    run: Errors
+    told: tuple[str, ...]
+
+    def row(self, doc: str, errors: Errors, told: tuple[str, ...]) -> Row:
+        """The row of these errors, told these derived controls."""
+        steps, blocks, longest = self.steps, self.blocks, max(self.steps.values())
+        beyond = find_exploded(errors, np.asarray(self.windows.batch.targets), self.spec)
+        return Row(
+            doc,
+            told,
+            comparable=not set(told) - set(self.told),
+            exploded={at: int(beyond[:, :count].any(axis=(1, 2)).sum()) for at, count in steps.items()},
+            explosions=name_explosions(
+                beyond, errors.names, self.windows.origin(np.arange(len(self.windows)))
+            ),
+            scores={at: score(errors, count, blocks) for at, count in steps.items()},
+            ratios={at: compare(self.run, errors, count, blocks) for at, count in steps.items()},
+            bins={
+                c.name: [score_bin(errors, longest, blocks, inside) for inside in c.inside]
+                for c in self.conditions
+            },
+            growth=growth(errors, blocks),
+        )

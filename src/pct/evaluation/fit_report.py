@@ -13,6 +13,8 @@ import numpy as np
 from pct import plots
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError
+from pct.evaluation.baselines.constant_parameters import diverged_as_infinite
+from pct.evaluation.explosions import explosion_lines, find_exploded, name_explosions
 from pct.evaluation.scores import errors_of
 from pct.files import write_output
 from pct.optimization.constants.curves import NORMAL_95, Curve, Curves, curves_table, make_curves
@@ -45,6 +47,7 @@ class FitReport:
         breaks: times at which another recording begins.
         errors: of each shown window at its end, by compared state, (B, C).
         accepted: which of them the fit did not reject, (B,).
+        explosions: sentences that count and name the shown windows that explode.
         profiles: profile likelihoods.
     """
 
@@ -59,6 +62,7 @@ class FitReport:
     breaks: list[float]
     errors: np.ndarray
     accepted: np.ndarray
+    explosions: Sequence[str] = ()
     profiles: Sequence[Profile] = ()
 
     @property
@@ -73,8 +77,11 @@ def make_fit_report(fit: ConstantFit, most: int = SHOWN) -> FitReport:
     chosen = spread(np.arange(len(fit.windows)), most)
     windows, accepted = fit.windows.select(chosen), fit.estimate.accepted[chosen]
     dataset = model.prepare(windows).batch
-    predicted = model.predict_states(dataset)
-    errors = errors_of(predicted, np.asarray(dataset.targets), spec)
+    predicted, targets = model.predict_states(dataset), np.asarray(dataset.targets)
+    errors = errors_of(diverged_as_infinite(predicted), targets, spec)
+    beyond = find_exploded(errors, targets, spec)
+    named = name_explosions(beyond, errors.names, windows.origin(np.arange(len(windows))))
+    count = int(beyond.any(axis=(1, 2)).sum())
     columns = [errors.names.index(name) for name in fit.compared]
     names, correlation = fit.correlations
     times, breaks = _side_by_side(windows)
@@ -90,6 +97,7 @@ def make_fit_report(fit: ConstantFit, most: int = SHOWN) -> FitReport:
         breaks,
         errors.values[:, -1, columns],
         accepted,
+        explosion_lines(count, len(windows), named, "the fit"),
         fit.profiles,
     )
 
@@ -123,7 +131,7 @@ def fit_page(report: FitReport, name: str) -> str:
         key: figure(plots.to_svg(draw), draw.keywords["title"]) for key, draw in figures_of(report).items()
     }
     spec = report.spec
-    body = [bullets(report.facts), "<h2>Parameters</h2>"]
+    body = [bullets([*report.facts, *report.explosions]), "<h2>Parameters</h2>"]
     body += [table(*parameter_cells(report.fitted, report.verdicts), texts=(6,)), bullets(VERDICTS)]
     if advice := advice_lines(report.verdicts):
         body += ["<h2>How to identify the remaining parameters</h2>", bullets(advice)]
@@ -146,9 +154,9 @@ VERDICTS = (
 
 
 def report_facts(report: FitReport) -> list[str]:
-    """Curves and correlations in sentences."""
+    """Windows that explode, curves and correlations in sentences."""
     curves = [] if report.curves is None else curve_facts(report.curves)
-    return [*curves, *pair_facts(report)]
+    return [*report.explosions, *curves, *pair_facts(report)]
 
 
 def pair_facts(report: FitReport) -> list[str]:

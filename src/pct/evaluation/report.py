@@ -16,10 +16,14 @@ from pct.evaluation.evaluate import RUN, Evaluation
 from pct.evaluation.scores import POSITION
 from pct.evaluation.text import (
     DISTANCE,
+    MARK,
     bin_cells,
     channels_of,
+    comparison,
     facts,
+    label,
     ladder_cells,
+    row_docs,
     run_cells,
     verdicts,
     with_interval,
@@ -78,6 +82,7 @@ def as_json(result: Evaluation, *, run: Path, paths: Sequence[Path]) -> dict[str
             for c in result.conditions
         },
         "rows": {name: _named(row) for name, row in result.rows.items()},
+        "comparison": {f"{seconds:g}": comparison(result, seconds) for seconds in result.at},
         "left_out": result.missing,
     }
 
@@ -105,11 +110,13 @@ def as_html(result: Evaluation, *, run: Path, paths: Sequence[Path]) -> str:
         body += [table(*bin_cells(result, c, with_interval), strong=RUN) for c in result.conditions]
     body += [
         "<h2>What the rows are</h2>",
-        bullets(f"{name}: {row.doc}" for name, row in result.rows.items()),
+        bullets(row_docs(result)),
     ]
     body.append(
         "<p>Path RMSE: root mean square over all steps up to the horizon. ADE and FDE: mean distance along "
-        "the path and at its end. In brackets: the 95 % interval. A dash: the row does not predict it.</p>"
+        "the path and at its end. In brackets: the 95 % interval. A dash: the row does not predict it. "
+        "Exploded: windows in which a state is not finite, beyond the limit of its channel, or wrong by more "
+        "than three times what the test data span.</p>"
     )
     return page(title, body)
 
@@ -117,24 +124,27 @@ def as_html(result: Evaluation, *, run: Path, paths: Sequence[Path]) -> str:
 def figures_of(result: Evaluation) -> dict[str, plots.Drawing]:
     """What draws each figure: ``ladder_<s>``, ``growth``, ``conditions``."""
     channels, longest = channels_of(result), max(result.at)
+    apart = [label(result, name) for name, row in result.rows.items() if not row.comparable]
     figures: dict[str, plots.Drawing] = {}
     for seconds in result.at:
         figures[f"ladder_{seconds:g}"] = partial(
             plots.draw_ladder,
             channels=channels,
             errors={
-                label: {name: score.path_rmse for name, score in row.scores[seconds].items()}
-                for label, row in result.rows.items()
+                label(result, row_name): {name: s.path_rmse for name, s in row.scores[seconds].items()}
+                for row_name, row in result.rows.items()
             },
-            title=f"Path RMSE over {seconds:g} s with 95 % intervals",
+            apart=apart,
+            title=f"Path RMSE over {seconds:g} s with 95 % intervals"
+            + (f" ({MARK} told what this run is not)" if apart else ""),
         )
     figures["growth"] = partial(
         plots.draw_growth_bands,
         dt=result.dt,
         channels=channels,
         errors={
-            label: {name: np.array(intervals) for name, intervals in row.growth.items()}
-            for label, row in result.rows.items()
+            label(result, row_name): {name: np.array(intervals) for name, intervals in row.growth.items()}
+            for row_name, row in result.rows.items()
         },
         title="RMSE after each time with 95 % bands",
     )
@@ -145,8 +155,8 @@ def figures_of(result: Evaluation) -> dict[str, plots.Drawing]:
             conditions=[(c.name, c.unit, c.edges) for c in result.conditions],
             errors=[
                 {
-                    label: np.array([scores[POSITION] for scores in row.bins[condition.name]])
-                    for label, row in result.rows.items()
+                    label(result, name): np.array([scores[POSITION] for scores in row.bins[condition.name]])
+                    for name, row in result.rows.items()
                     if POSITION in row.scores[longest]
                 }
                 for condition in result.conditions

@@ -12,6 +12,9 @@ import numpy as np
 
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.losses import channel_residual
+from pct.evaluation.baselines.constant_parameters import diverged_as_infinite
+from pct.evaluation.explosions import Explosion, explosion_lines, find_exploded, name_explosions
+from pct.evaluation.scores import errors_of
 from pct.optimization.network.loop import TrainResult
 from pct.optimization.network.model import TrainedModel
 from pct.runs.trainings import loss_figure
@@ -50,6 +53,8 @@ class AgainstDefaults:
         names: the states, in order.
         errors: root mean square error of each state in its unit, (S,), by ``trained`` and ``default``.
         distance: root mean square distance in m, likewise.
+        exploded: windows that explode, likewise.
+        explosions: the first of the network's.
     """
 
     split: str
@@ -58,6 +63,13 @@ class AgainstDefaults:
     names: tuple[str, ...]
     errors: Mapping[str, Float[np.ndarray, " S"]]
     distance: Mapping[str, float]
+    exploded: Mapping[str, int]
+    explosions: list[Explosion]
+
+    @property
+    def warnings(self) -> list[str]:
+        """The windows that explode, in a sentence; nothing where none does."""
+        return explosion_lines(self.exploded["trained"], self.windows, self.explosions, "the network")
 
     @property
     def verdict(self) -> str:
@@ -81,6 +93,7 @@ class AgainstDefaults:
                 key: dict(zip(self.names, values.tolist(), strict=True))
                 for key, values in self.errors.items()
             },
+            "exploded_windows": dict(self.exploded),
         }
 
 
@@ -94,6 +107,10 @@ def against_defaults(
         "default": trained.predict_default(dataset, chunk_size=chunk_size),
     }
     count, steps, _ = states["trained"].shape
+    targets = np.asarray(dataset.targets)
+    errors = {key: errors_of(diverged_as_infinite(values), targets, spec) for key, values in states.items()}
+    beyond = {key: find_exploded(values, targets, spec) for key, values in errors.items()}
+    assert dataset.origin is not None
     return AgainstDefaults(
         split,
         count,
@@ -101,6 +118,8 @@ def against_defaults(
         spec.state_names,
         {key: open_loop_errors(values, dataset, spec)[-1] for key, values in states.items()},
         {key: float(position_errors(values, dataset, spec)[-1]) for key, values in states.items()},
+        {key: int(values.any(axis=(1, 2)).sum()) for key, values in beyond.items()},
+        name_explosions(beyond["trained"], errors["trained"].names, dataset.origin),
     )
 
 

@@ -11,14 +11,20 @@ import numpy as np
 from pct.dynamics.core import Channel
 from pct.evaluation.bootstrap import Interval
 from pct.evaluation.conditions import Condition
-from pct.evaluation.evaluate import RUN, Evaluation
+from pct.evaluation.evaluate import RUN, Evaluation, Row
+from pct.evaluation.explosions import explosion_lines
 from pct.evaluation.scores import POSITION
 
 DISTANCE = Channel(POSITION, r"\mathrm{position}", "m")
+# The run against another row in one channel.
+BETTER, WORSE, SAME = "better", "worse", "no difference shown"
+# Behind the name of a row that is told what the run is not.
+MARK = "†"
 
 
 def facts(result: Evaluation) -> list[str]:
-    """The windows of the result, and how the intervals are made."""
+    """The windows of the result, how the intervals are made, and which windows explode."""
+    run, longest = result.rows[RUN], max(result.at)
     return [
         f"{result.spec.name}: {result.windows} windows of {len(result.recordings)} recordings, "
         f"{result.horizon} steps of {result.dt:g} s after {result.history} of history, a window every "
@@ -26,33 +32,126 @@ def facts(result: Evaluation) -> list[str]:
         f"Intervals: 95 %, block bootstrap over {result.blocks} blocks of {result.block_rows} rows "
         f"({result.block_rows * result.dt:g} s) or more.",
         *result.notes,
+        *explosion_lines(run.exploded[longest], result.windows, run.explosions, "this run"),
     ]
 
 
 def verdicts(result: Evaluation) -> list[str]:
-    """The run against each baseline by the position over the longest horizon, from the same draws."""
-    lines = []
-    seconds = max(result.at)
-    for name, row in result.rows.items():
-        ratio = row.ratios[seconds].get(POSITION)
-        if name == RUN or ratio is None:
-            continue
-        if not math.isfinite(ratio.value):
-            lines.append(f"The run DIVERGED in a window, so that it cannot be compared with {name}")
-            continue
-        if ratio.value == 0:  # over an infinite error
-            lines.append(f"The run beats {name}, which diverged in a window")
-            continue
-        if ratio.high < 1:
-            verdict = "beats"
-        elif ratio.low > 1:
-            verdict = "is WORSE than"
-        else:
-            verdict = "cannot be told from"
-        lines.append(
-            f"The run {verdict} {name}: {percent(ratio)} of its position path RMSE over {seconds:g} s"
+    """The run against each row that can be compared with it, over each horizon and by channel, from the same
+    draws; then who is ahead of it, and what was not compared.
+    """
+    lines, ahead = [], []
+    for seconds in result.at:
+        rows_ahead = []
+        for name, channels in comparison(result, seconds).items():
+            better, worse, same = (
+                [channel for channel, verdict in channels.items() if verdict == which]
+                for which in (BETTER, WORSE, SAME)
+            )
+            row = result.rows[name]
+            parts = [
+                f"{what} {name}: {', '.join(f'{c} {_against(row, seconds, c)}' for c in listed)}"
+                for what, listed in (("beats", better), ("is WORSE than", worse))
+                if listed
+            ]
+            if same:
+                parts.append(f"no difference to {name} shown: {', '.join(same)}")
+            if parts:
+                lines.append(f"Over {seconds:g} s this run {'; '.join(parts)}.")
+            if worse:
+                rows_ahead.append(f"{name} ({', '.join(worse)})")
+        ahead.append(
+            f"Over {seconds:g} s "
+            + (
+                f"AHEAD of this run: {', '.join(rows_ahead)}."
+                if rows_ahead
+                else "no row is ahead of this run."
+            )
         )
+    return [*lines, *ahead, *not_compared(result)]
+
+
+def comparison(result: Evaluation, seconds: float) -> dict[str, dict[str, str]]:
+    """The run against each row that can be compared with it over a horizon in s: `BETTER`, `WORSE` or `SAME`
+    by channel, where the interval of the ratio of their path RMSEs decides.
+
+    Channels that a derived control drives directly are left out: they are no prediction.
+    """
+    told = result.rows[RUN].told
+    driven = {control.rate_of for control in result.spec.controls if control.name in told}
+    return {
+        name: {
+            channel.name: _verdict(row.ratios[seconds][channel.name])
+            for channel in channels_of(result)
+            if channel.name in row.ratios[seconds] and channel.name not in driven
+        }
+        for name, row in result.rows.items()
+        if name != RUN and row.comparable
+    }
+
+
+def not_compared(result: Evaluation) -> list[str]:
+    """Which rows are told what the run is not."""
+    return [
+        f"{MARK} {name} is told {', '.join(row.told)} over the horizon, derived from what is predicted, and "
+        "this run is not: not compared."
+        for name, row in result.rows.items()
+        if not row.comparable
+    ]
+
+
+def label(result: Evaluation, name: str) -> str:
+    """Name of a row, marked where it cannot be compared with the run."""
+    return name if result.rows[name].comparable else f"{name} {MARK}"
+
+
+def row_docs(result: Evaluation) -> list[str]:
+    """What each row is, and what it is told."""
+    lines = []
+    for name, row in result.rows.items():
+        told = f" Is told: derived {', '.join(row.told)}." if row.told else ""
+        lines.append(f"{label(result, name)}: {row.doc}{told}")
     return lines
+
+
+def _against(row: Row, seconds: float, channel: str) -> str:
+    """How much lower or higher the run's error is than that of a row."""
+    if math.isinf(row.scores[seconds][channel].path_rmse.value):
+        return "finite with this run alone"
+    return difference(row.ratios[seconds][channel])
+
+
+def _verdict(ratio: Interval) -> str:
+    if ratio.high < 1 or ratio.value == 0:  # over an infinite error
+        return BETTER
+    return WORSE if ratio.low > 1 or math.isinf(ratio.value) else SAME
+
+
+def difference(ratio: Interval) -> str:
+    """How much lower or higher the run's error is, of the ratio of both, with its interval.
+
+    Examples:
+        >>> difference(Interval(0.64, 0.55, 0.75)), difference(Interval(1.12, 1.05, 1.3))
+        ('36 % lower error [25 to 45 %]', '12 % higher error [5 to 30 %]')
+        >>> difference(Interval(3.5, 1.5, 4.0)), difference(Interval(math.inf, math.nan, math.nan))
+        ('3.5 times the error [1.5 to 4]', 'not finite with this run')
+    """
+    value, low, high = ratio
+    if math.isinf(value):
+        return "not finite with this run"
+    if value >= 2:
+        text, ends = f"{value:.2g} times the error", f"{low:.2g} to {high:.2g}"
+    elif value < 1:
+        text, ends = f"{_share(1 - value)} % lower error", f"{_share(1 - high)} to {_share(1 - low)} %"
+    else:
+        text, ends = f"{_share(value - 1)} % higher error", f"{_share(low - 1)} to {_share(high - 1)} %"
+    return text if math.isnan(low) else f"{text} [{ends}]"
+
+
+def _share(part: float) -> str:
+    """In percent, two digits; what is next to all is not rounded to all."""
+    percent = 100 * part
+    return f"{percent:.1f}" if 99 <= abs(percent) < 100 else f"{percent:.0f}"
 
 
 def number(interval: Interval | float | None) -> str:
@@ -82,19 +181,6 @@ def with_interval(interval: Interval | None) -> str:
     return f"{number(interval)} [{number(interval.low)}, {number(interval.high)}]"
 
 
-def percent(interval: Interval) -> str:
-    """A ratio in percent with its interval.
-
-    Examples:
-        >>> percent(Interval(0.5, 0.25, 0.75))
-        '50 % [25, 75]'
-    """
-    value = f"{100 * interval.value:.3g} %"
-    if np.isnan(interval.low):
-        return value
-    return f"{value} [{100 * interval.low:.3g}, {100 * interval.high:.3g}]"
-
-
 Form = Callable[[Any], str]
 
 
@@ -109,15 +195,24 @@ def channels_of(result: Evaluation) -> list[Channel]:
 def ladder_cells(result: Evaluation, seconds: float, form: Form) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the ladder over a horizon in s; ``form`` formats an interval."""
     channels = channels_of(result)
-    head = ["", "ADE [m]", "FDE [m]", *(f"{c.name} path RMSE [{c.unit}]" for c in channels), "run / row"]
+    head = ["", "exploded [windows]", "ADE [m]", "FDE [m]"]
+    head += [*(f"{c.name} path RMSE [{c.unit}]" for c in channels), "this run's position error"]
+    compared = comparison(result, seconds)
     rows = []
     for name, row in result.rows.items():
         scores = row.scores[seconds]
         position = scores.get(POSITION)
         cells = [position and position.mean_path, position and position.mean_final]
         cells += [scores[c.name].path_rmse if c.name in scores else None for c in channels]
-        ratio = row.ratios[seconds].get(POSITION)
-        rows.append([name, *map(form, cells), percent(ratio) if ratio and name != RUN else "–"])
+        if name == RUN or POSITION not in row.ratios[seconds]:
+            words = "–"
+        elif name not in compared:
+            words = f"{MARK} not compared"
+        elif compared[name][POSITION] == SAME:
+            words = "no difference shown"
+        else:
+            words = _against(row, seconds, POSITION).partition(" [")[0]
+        rows.append([label(result, name), str(row.exploded[seconds]), *map(form, cells), words])
     return head, rows
 
 
@@ -138,6 +233,6 @@ def bin_cells(result: Evaluation, condition: Condition, form: Form) -> tuple[lis
     head = [f"position path RMSE [m] by {condition.name} [{condition.unit}]"]
     head += [f"{low:.3g} to {high:.3g} ({inside.sum()} windows)" for low, high, inside in edges]
     return head, [
-        [name, *(form(scores.get(POSITION)) for scores in row.bins[condition.name])]
+        [label(result, name), *(form(scores.get(POSITION)) for scores in row.bins[condition.name])]
         for name, row in result.rows.items()
     ]

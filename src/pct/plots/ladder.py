@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,7 @@ def draw_ladder(
     *,
     channels: Sequence[Channel],
     errors: Mapping[str, Mapping[str, Sequence[float]]],
+    apart: Collection[str] = (),
     title: str,
 ) -> Figure:
     """Error of each channel by baseline, with its interval.
@@ -69,6 +70,7 @@ def draw_ladder(
     Args:
         channels: one panel each.
         errors: value, low and high by label and channel name; the run first.
+        apart: labels that are not compared with the run: hollow points.
         title: names the error.
     """
     rows, columns = panels(len(channels))
@@ -82,7 +84,8 @@ def draw_ladder(
             color = styles[label]["color"]
             if math.isfinite(value):
                 ax.plot([low, high], [place, place], color=color, linewidth=3, alpha=0.5)
-                ax.plot(value, place, "o", color=color, markersize=6)
+                face = "white" if label in apart else color
+                ax.plot(value, place, "o", color=color, markerfacecolor=face, markersize=6)
                 ax.annotate(f"{value:.3g}", (value, place), (5, 4), textcoords="offset points", fontsize=7)
             else:
                 what = "diverged" if math.isinf(value) else "–"

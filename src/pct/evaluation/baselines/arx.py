@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pct.dynamics.core import ModelSpec
+from pct.dynamics.core import Channel, ModelSpec
 from pct.errors import DataError
 from pct.evaluation.baselines.base import motion_channels, motion_of, with_pose
 from pct.types import Float
@@ -41,6 +41,11 @@ class RidgeArx:
         "A linear map of the history and of the controls to come to the change of speeds, yaw rate and "
         "steering up to each step, fitted to the training data; the pose follows."
     )
+
+    @property
+    def controls(self) -> tuple[Channel, ...]:
+        """Those of the run's model."""
+        return self.spec.controls
 
     def predict(self, windows: WindowSet) -> Float[np.ndarray, "B T S"]:
         """The first state, moved by the linear map."""

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from pct.dynamics.core import ModelSpec
+from pct.dynamics.core import Channel, ModelSpec
 from pct.types import Float
 from pct.windows.window_set import WindowSet
 
@@ -20,6 +20,11 @@ class Baseline(Protocol):
     @property
     def doc(self) -> str:
         """What it does, in a sentence or two."""
+        ...
+
+    @property
+    def controls(self) -> tuple[Channel, ...]:
+        """The controls to come that it reads."""
         ...
 
     def predict(self, windows: WindowSet) -> Float[np.ndarray, "B T S"]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pct.dynamics.core import Channel
 from pct.errors import DataError
 from pct.optimization.constants.estimate import fit_parameters
 from pct.optimization.constants.model import FittedModel
@@ -34,6 +35,11 @@ class ConstantParameters:
     doc: str
     model: Model
     roll_out: Callable[[FeatureDataset], np.ndarray]
+
+    @property
+    def controls(self) -> tuple[Channel, ...]:
+        """Those of the run's model."""
+        return self.model.spec.controls
 
     def predict(self, windows: WindowSet) -> Float[np.ndarray, "B T S"]:
         """The rollout; infinite where it diverged."""

@@ -20,6 +20,7 @@ class HoldLast:
     """Everything stays as it is at the start, also where the car is."""
 
     doc = "Every state stays as it is at the start of the window, the position too."
+    controls = ()
 
     def predict(self, windows: WindowSet) -> Float[np.ndarray, "B T S"]:
         """The first state, at every step."""
@@ -36,6 +37,7 @@ class ConstantAcceleration:
         f"Speeds, yaw rate and steering go on from the window's first state with the slope of the "
         f"least-squares line through the last {RATE_ROWS} rows; the pose follows."
     )
+    controls = ()
 
     def predict(self, windows: WindowSet) -> Float[np.ndarray, "B T S"]:
         """The first state, moved along lines."""

@@ -30,6 +30,7 @@ class Kinematic:
     model: Model
     test: TestData
     doc = "The kinematic single-track model with the geometry of the run's model."
+    controls = KINEMATIC_SINGLETRACK.controls
 
     def predict(self, windows: WindowSet) -> Float[np.ndarray, "B T S"]:
         """The rollout on the channels of the same name; NaN for the others.
@@ -63,7 +64,7 @@ class Kinematic:
         )
         columns = np.moveaxis(diverged_as_infinite(np.asarray(states, float)), -1, 0)
         known = dict(zip(spec.state_names, columns, strict=True))
-        if "accel" in self.test.derived(spec.control_names):
+        if "accel" in self.test.derived(spec.controls):
             del known["v"]
         # The heading may have another name.
         known |= dict(zip(self.model.spec.pose, (known[name] for name in spec.pose), strict=True))
