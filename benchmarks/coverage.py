@@ -42,6 +42,8 @@ SETTINGS = FitSettings(
 )
 NOISE = {"vx": 0.03, "vy": 0.03, "psi_dot": 0.05}
 TIME_CONSTANTS = {"white": 0.0, "autocorrelated": 0.1}
+# Share of the drives in which a parameter must be identified for its own share of intervals to count.
+OFTEN = 0.2
 # The car, by parameter over its default, which the fit starts from.
 TRUTH = {
     name: SPEC.default_params[name] * factor
@@ -79,12 +81,18 @@ def main() -> None:
             fits = list(pool.map(fit_one, drives, range(args.seeds)))
         rows = {name: [fit[name] for fit in fits if fit[name] is not None] for name in SPEC.param_keys}
         total = [hit for row in rows.values() for hit in row]
+        shares = {name: (float(np.mean(row)), len(row)) for name, row in rows.items() if row}
+        often = {name: share for name, (share, count) in shares.items() if count >= OFTEN * args.seeds}
+        worst = min(often, key=lambda name: often[name], default="")
         result[kind] = {
             "overall": float(np.mean(total)),
-            "by_parameter": {name: [float(np.mean(row)), len(row)] for name, row in rows.items() if row},
+            "worst": [worst, often.get(worst)],
+            "by_parameter": {name: list(row) for name, row in shares.items()},
         }
         print(f"\n{kind} noise: {100 * np.mean(total):.1f} % of {len(total)} intervals hold the truth")
-        for name, (share, count) in result[kind]["by_parameter"].items():
+        if worst:
+            print(f"  worst: {worst}, {100 * often[worst]:.1f} %")
+        for name, (share, count) in shares.items():
             print(f"  {name:6s}{100 * share:6.1f} %  identified in {count} of {args.seeds} drives")
         print(f"  {time.perf_counter() - begin:.0f} s", flush=True)
     print(json.dumps(result))

@@ -4,11 +4,13 @@ The drives are those of DART on rubber (`dart/rubber_*.csv`): free driving, and 
 steering. The log holds the pose of a marker, seen by cameras at 100 Hz, and the commands: throttle 0 to 1
 and steering -1 to 1, which is no angle. Mass, wheelbase and the marker's place are published; the centre of
 gravity is taken to lie half way between the axles. Velocities come from the pose by the smoother of an
-import, which also leaves out standstills of more than 5 s; then everything is brought to steps of 0.04 s.
-What one unit of steering is, how the servo lags, what the motor and the tyres do is fitted.
+import, which also leaves out standstills of more than 5 s; then everything is brought to steps of 0.04 s
+(0.05 s for logs at 20 Hz). What one unit of steering is, how the servo lags, what the motor and the tyres
+do is fitted.
 
-Every row is computed on the same windows, one at every third row. Path RMSE over 0.32 s and 1 s, in brackets
-the median over windows of each window's. Last line: one JSON object.
+Every row is computed on the same windows, one at every third row. Path RMSE over 0.3 s and 1 s, in brackets
+the median over windows of each window's, and how many windows explode. A row that is told more than ours,
+such as the acceleration that is derived from the log, is shown but no rival. Last line: one JSON object.
 
     python benchmarks/dart.py --data FOLDER [--rotations] [--floor rubber]
 """
@@ -17,8 +19,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +30,8 @@ import pct
 from pct.dynamics.vehicles import VEHICLES
 from pct.dynamics.vehicles.ranges import around, both_axles
 from pct.dynamics.vehicles.vehicle import Vehicle, register_vehicle
+from pct.errors import DataError
+from pct.evaluation.evaluate import RUN, Row
 
 WHEELBASE, MASS, MARKER = 0.1735, 1.58, 0.115
 # The marker is ahead of the centre of gravity. Full steering is about 0.35 rad; the ratio to that is fitted.
@@ -40,14 +46,13 @@ channels.psi.column = "vicon yaw"
 channels.delta = {{ column = "steering", unit = "0.35 rad", origin = "command" }}
 channels.drive = {{ column = "throttle", origin = "command" }}
 """
-STEPS, DT = 25, 0.04
-AT = (8 * DT, STEPS * DT)
+# Of the finest step, and of logs at 20 Hz.
+STEPS = {0.04: 25, 0.05: 20}
+SHORT = 0.3
 JUDGED = {"position": "position [m]", "vx": "vx [m/s]", "vy": "vy [m/s]", "psi_dot": "yaw rate [rad/s]"}
+STRIDE = 3
 SETTINGS: dict[str, Any] = {
-    "dt": DT,
-    "horizon": STEPS,
-    "history": STEPS,
-    "stride": 3,
+    "stride": STRIDE,
     "substeps": 4,
     "compare": ("x", "y", "psi", "vx", "vy", "psi_dot"),
 }
@@ -104,14 +109,26 @@ def main() -> None:
     args = parser.parse_args()
     pct.keep_compiled_code()
     logs = sorted((args.data / "dart").glob(f"{args.floor}_*.csv"))
-    drives = [read(log) for log in logs]
+    drives = read_all(logs)
+    names = list(drives)
     found = {}
-    for test in range(len(logs)) if args.rotations else (1,):
-        train = [(test + k) % len(logs) for k in (-1, 1)]
-        name = f"{' and '.join(logs[k].stem for k in train)} to {logs[test].stem}"
-        found[name] = judge(drives[train[0]] + drives[train[1]], drives[test])
+    for test in range(len(names)) if args.rotations else (1,):
+        first, second = names[test - 1], names[(test + 1) % len(names)]
+        name = f"{first} and {second} to {names[test]}"
+        found[name] = judge(drives[first] + drives[second], drives[names[test]])
         show(name, found[name])
     print(json.dumps({"ours": {name: result["rows"]["ours"] for name, result in found.items()}, **found}))
+
+
+def read_all(logs: Iterable[Path]) -> dict[str, pct.Drives]:
+    """The drives of logs by name; says which are refused."""
+    drives = {}
+    for log in logs:
+        try:
+            drives[log.stem] = read(log)
+        except DataError as error:
+            print(f"left out: {error}", file=sys.stderr)
+    return drives
 
 
 def read(log: Path) -> pct.Drives:
@@ -123,46 +140,55 @@ def read(log: Path) -> pct.Drives:
         return pct.load(dataset)
 
 
+def settings_of(*drives: pct.Drives) -> dict[str, Any]:
+    """Settings of a fit at the finest step that all drives allow."""
+    coarsest = max(one.dt for part in drives for one in part)
+    dt = next(dt for dt in STEPS if dt > 0.999 * coarsest)
+    return {**SETTINGS, "dt": dt, "horizon": STEPS[dt], "history": STEPS[dt]}
+
+
 def judge(train: pct.Drives, test: pct.Drives) -> dict[str, Any]:
     """Errors of both fits and of the ladder on the same windows, and what was fitted."""
+    settings = settings_of(train, test)
+    dt, steps = settings["dt"], settings["horizon"]
+    at = (round(SHORT / dt) * dt, steps * dt)
     rows: dict[str, Any] = {}
     found: dict[str, Any] = {}
     for name, car in ROWS.items():
         begin = time.perf_counter()
-        fit = pct.fit(car, train, **SETTINGS)
+        fit = pct.fit(car, train, **settings)
         found[name] = {"seconds": time.perf_counter() - begin, "parameters": parameters(fit)}
-        result = pct.evaluate(fit, test, at=AT, stride=3).result
+        result = pct.evaluate(fit, test, at=at, stride=STRIDE).result
         found["windows"] = result.windows
-        # The run comes first in an evaluation, the ladder after it; it is the same for both fits.
-        ours, *ladder = result.rows
-        rows[name] = scores(result.rows[ours])
-        rows.update({row: scores(result.rows[row]) for row in ladder if row not in rows})
+        # The ladder is the same for both fits.
+        for row, errors in result.rows.items():
+            rows[name if row == RUN else row] = scores(errors, rival=row != RUN and errors.comparable)
     return {**found, "rows": rows, "ahead": ahead(rows)}
 
 
-def scores(row: Any) -> dict[str, dict[str, dict[str, float]]]:
-    """Path RMSE, its median over windows and the largest error, by horizon and channel."""
+def scores(row: Row, rival: bool) -> dict[str, dict[str, Any]]:
+    """Path RMSE and its median over windows by horizon and channel, and how many windows explode."""
     return {
         f"{seconds:g} s": {
-            key: {
-                "path": scores[key].path_rmse.value,
-                "median": scores[key].median_path_rmse.value,
-                "max": scores[key].max,
-            }
-            for key in JUDGED
-            if key in scores
+            **{
+                key: {"path": scores[key].path_rmse.value, "median": scores[key].median_path_rmse.value}
+                for key in JUDGED
+                if key in scores
+            },
+            "exploded": row.exploded[seconds],
+            "rival": rival,
         }
         for seconds, scores in row.scores.items()
     }
 
 
 def ahead(rows: dict[str, Any]) -> dict[str, list[str]]:
-    """Rows of the ladder that err less than ours, by horizon and channel."""
+    """Rows of the ladder that err less than ours, by channel and horizon."""
     return {
         f"{key} {seconds}": [
             name
             for name, row in rows.items()
-            if not name.startswith("ours")
+            if row[seconds]["rival"]
             and key in row[seconds]
             and row[seconds][key]["path"] <= rows["ours"][seconds][key]["path"]
         ]
@@ -183,11 +209,15 @@ def show(name: str, result: dict[str, Any]) -> None:
     """Print one pair of training and test."""
     print(f"\n{name}: {result['windows']} windows")
     for seconds in result["rows"]["ours"]:
-        print(f"{seconds:32s}" + "".join(f"{label:>22s}" for label in JUDGED.values()))
+        print(f"{seconds:32s}" + "".join(f"{label:>22s}" for label in JUDGED.values()) + f"{'exploded':>10s}")
         for row, errors in result["rows"].items():
             cells = [errors[seconds].get(key) for key in JUDGED]
             texts = (f"{c['path']:.4f} ({c['median']:.4f})" if c else "" for c in cells)
-            print(f"{row:32s}" + "".join(f"{text:>22s}" for text in texts))
+            print(
+                f"{row:32s}"
+                + "".join(f"{text:>22s}" for text in texts)
+                + f"{errors[seconds]['exploded']:10d}"
+            )
     rivals = {key: names for key, names in result["ahead"].items() if names}
     print(f"Ahead of ours: {rivals or 'no row'}")
     for row in ROWS:

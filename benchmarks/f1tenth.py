@@ -1,18 +1,21 @@
 """Open-loop error over 1 s on a real 1:10 race car: a fit to one race, judged on another, beside the ladder.
 
-Both race recordings in turn are fitted and judged on (`f1tenth/*_race.csv`, two tracks of one day; one ends
-in a spin, which has large errors of its own). Model: `singletrack-pacejka` for the `f1tenth` vehicle. Inputs
-of the window are the steering command and the acceleration that was asked for, a tenth of it as the drive
-command; the measurement adds the delay of the drive, and ratio and offset of the steering. Every row is
-computed on the same windows, one at every row of the test recording. Path RMSE over 1 s, and the median over
-windows of each window's. Last line: one JSON object.
+Of the race recordings (`f1tenth/*_race.csv`, two tracks of one day; some end in a spin, which has large
+errors of its own) the first two are fitted and judged on in turn, or every pair with `--all`. Model:
+`singletrack-pacejka` for the `f1tenth` vehicle. Inputs of the window are the steering command and the
+acceleration that was asked for, a tenth of it as the drive command; the measurement adds the delay of the
+drive, and ratio and offset of the steering. Every row is computed on the same windows, one at every row of
+the test recording. Path RMSE over 1 s, the median over windows of each window's, and how many windows
+explode. A row that is told more than ours, such as the acceleration that is derived from the log, is shown
+but no rival. Last line: one JSON object.
 
-    python benchmarks/f1tenth.py --data FOLDER
+    python benchmarks/f1tenth.py --data FOLDER [--all]
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import tempfile
 import time
@@ -51,21 +54,22 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="folder that holds f1tenth/")
+    parser.add_argument("--all", action="store_true", help="every pair of races, not only the first two")
     args = parser.parse_args()
     pct.keep_compiled_code()
-    logs = sorted(args.data.glob("f1tenth/*_race.csv"))[:2]
+    logs = sorted(args.data.glob("f1tenth/*_race.csv"))[: None if args.all else 2]
     drives = [read(log) for log in logs]
     found = {}
-    for train, test in ((0, 1), (1, 0)):
-        found[f"{logs[train].stem} to {logs[test].stem}"] = judge(drives[train], drives[test])
-    for name, result in found.items():
+    for train, test in itertools.permutations(range(len(logs)), 2):
+        name = f"{logs[train].stem} to {logs[test].stem}"
+        result = found[name] = judge(drives[train], drives[test])
         print(f"\n{name}: {result['windows']} windows, fitted in {result['seconds']:.0f} s")
-        print(f"{'':32s}" + "".join(f"{label:>24s}" for label in JUDGED.values()))
+        print(f"{'':32s}" + "".join(f"{label:>24s}" for label in JUDGED.values()) + f"{'exploded':>10s}")
         for row, errors in result["rows"].items():
             cells = (
                 f"{errors[key]['path']:.3f} ({errors[key]['median']:.3f})" for key in JUDGED if key in errors
             )
-            print(f"{row:32s}" + "".join(f"{cell:>24s}" for cell in cells))
+            print(f"{row:32s}" + "".join(f"{cell:>24s}" for cell in cells) + f"{errors['exploded']:10d}")
         beaten = "every baseline" if all(result["beats_all"].values()) else "not every baseline"
         print(
             f"Beats {beaten}, by path RMSE: {result['beats_all']}; by median: {result['beats_all_by_median']}"
@@ -110,17 +114,21 @@ def judged(fit: pct.Fit, test: pct.Drives) -> Evaluation:
     return pct.evaluate(fit, test, at=(STEPS * DT,), stride=1).result
 
 
-def scores(result: Evaluation) -> dict[str, dict[str, dict[str, float]]]:
-    """Path RMSE over the horizon and median over windows by row and channel."""
+def scores(result: Evaluation) -> dict[str, dict[str, Any]]:
+    """Path RMSE over the horizon and median over windows by row and channel, and how many windows explode."""
     (seconds,) = result.at
     return {
         name: {
-            key: {
-                "path": row.scores[seconds][key].path_rmse.value,
-                "median": row.scores[seconds][key].median_path_rmse.value,
-            }
-            for key in JUDGED
-            if key in row.scores[seconds]
+            **{
+                key: {
+                    "path": row.scores[seconds][key].path_rmse.value,
+                    "median": row.scores[seconds][key].median_path_rmse.value,
+                }
+                for key in JUDGED
+                if key in row.scores[seconds]
+            },
+            "exploded": row.exploded[seconds],
+            "rival": row.comparable and name != RUN,
         }
         for name, row in result.rows.items()
     }
@@ -132,7 +140,7 @@ def beats(rows: dict[str, Any], what: str) -> dict[str, bool]:
         key: all(
             rows["ours"][key][what] < row[key][what]
             for name, row in rows.items()
-            if not name.startswith("ours") and key in row
+            if row["rival"] and key in row
         )
         for key in JUDGED
     }

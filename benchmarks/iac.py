@@ -1,12 +1,12 @@
 """Open-loop error on a real full-size race car: the fit beside baselines, on the same windows.
 
 The log is `iac/Putnam_park2023_run4_2.csv` (Deep Dynamics, arXiv:2312.04374), 25 Hz, rows from 394 on. Of
-these, rows 0 to 6902 are trained on, the rest is tested on; rollouts of 1 s begin at every third row, with
-25 rows of history before them. Inputs are the logged pedals and the steering angle, of the window alone. Path
-RMSE of vx, vy and yaw rate over all starts, and the median over starts of each window's. Last line: one JSON
-object.
+these, rows 0 to 6902 are trained on and the rest is tested on, then the other way round (swapped); rollouts
+of 1 s begin at every third row, with 25 rows of history before them. Inputs are the logged pedals and the
+steering angle, of the window alone. Path RMSE of vx, vy and yaw rate over all starts, and the median over
+starts of each window's. Windows that explode are counted. Last line: one JSON object.
 
-    python benchmarks/iac.py --data FOLDER [--seeds 3]
+    python benchmarks/iac.py --data FOLDER [--seeds 3] [--parts as-published swapped]
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ import polars as pl
 import pct
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
-from pct.evaluation.baselines.arx import fit_ridge_arx
-from pct.evaluation.baselines.extrapolation import HoldLast
+from pct.evaluation.evaluate import RUN
+from pct.evaluation.explosions import find_exploded
+from pct.evaluation.scores import errors_of
 from pct.evaluation.windows import all_windows
 from pct.optimization.model import Model
 from pct.recordings.trajectory import Trajectory
@@ -34,6 +35,7 @@ from pct.windows.store import make_window_store
 from pct.windows.window_set import WindowSet
 
 FIRST, SPLIT, DT, STEPS, HISTORY, STRIDE = 394, 6903, 0.04, 25, 25, 3
+PARTS = ("as-published", "swapped")
 JUDGED = {"vx": "vx", "vy": "vy", "yaw_rate": "psi_dot"}
 # The brake pressure that the paper divides by, in kPa.
 FULL_BRAKE = 2757.9
@@ -80,49 +82,71 @@ CAR = AV21.measured(
 
 
 def main() -> None:
-    """Fit, judge and print."""
+    """Fit, judge and print each way."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="folder that holds iac/")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--no-network", action="store_true", help="fits alone, without a network on top")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="which part trains")
     args = parser.parse_args()
     pct.keep_compiled_code()
     log = read_log(args.data / "iac" / "Putnam_park2023_run4_2.csv")
-    train, test = drive(log, 0, SPLIT), drive(log, SPLIT, len(log))
-    rows: dict[str, dict[str, Any]] = {}
+    rows = {"as-published": ((0, SPLIT), (SPLIT, len(log))), "swapped": ((SPLIT, len(log)), (0, SPLIT))}
+    results = {}
+    for part in args.parts:
+        results[part] = judge(log, *rows[part], seeds=args.seeds, network=not args.no_network)
+        show(part, results[part])
+    print(json.dumps(results))
+
+
+def judge(
+    log: Trajectory, train_rows: tuple[int, int], test_rows: tuple[int, int], *, seeds: int, network: bool
+) -> dict[str, Any]:
+    """Scores of all rows where one part of the log trains and the other tests, and the fitted parameters."""
+    train, test = drive(log, *train_rows), drive(log, *test_rows)
     plain = fitted(PLAIN_CAR, train, 0)
-    windows = windows_of(plain.model, test)
-    targets = np.asarray(windows.batch.targets)
-    arx = fit_ridge_arx(plain.training_windows, plain.model.spec)
-    rows["hold last value"] = score(HoldLast().predict(windows), targets)
-    rows["ridge ARX"] = score(arx.predict(windows), targets)
+    rows: dict[str, dict[str, Any]] = ladder(plain, test)
+    others = list(rows)
     rows["constant fit, no measurement"] = judged(plain, test)
     runs = []
-    for seed in range(args.seeds):
+    for seed in range(seeds):
         fit = fitted(CAR, train, seed)
         row = judged(fit, test)
         rows[f"constant fit, seed {seed}"] = row
-        rows[f"network on top, seed {seed}"] = on_top(fit, log, test, seed)
+        if network:
+            rows[f"network on top, seed {seed}"] = on_top(fit, log, train_rows, test, seed)
         runs.append((row, parameters(fit)))
     # No prediction: the least that these equations can err there, whatever their parameters.
     rows["fit to the test rows"] = judged(fitted(CAR, test, 0), test)
-    print(f"\n{'':32s}" + "".join(f"{name:>18s}" for name in JUDGED) + f"{'train s':>10s}")
+    ours = {key: float(np.mean([row[key] for row, _ in runs])) for key in JUDGED}
+    median = {key: float(np.mean([row["median"][key] for row, _ in runs])) for key in JUDGED}
+    return {
+        "ours": ours,
+        "ours_median": median,
+        "ahead": {key: [name for name in others if rows[name][key] <= ours[key]] for key in JUDGED},
+        "rows": rows,
+        "parameters": runs[0][1],
+    }
+
+
+def show(part: str, result: dict[str, Any]) -> None:
+    """Print the rows and the parameters of one way."""
+    print(f"\n{part:32s}" + "".join(f"{name:>18s}" for name in JUDGED) + f"{'exploded':>10s}{'train s':>10s}")
     print(f"{'':32s}" + f"{'path RMSE (median)':>18s}" * len(JUDGED))
-    for name, row in rows.items():
+    for name, row in result["rows"].items():
         cells = ""
         for key in JUDGED:
             text = f"{row[key]:.4f} ({row['median'][key]:.4f})"
             cells += f"{text:>18s}"
-        print(f"{name:32s}{cells}{row.get('seconds', 0):10.0f}")
-    best = runs[0][1]
+        print(f"{name:32s}{cells}{row['exploded']:10d}{row.get('seconds', 0):10.0f}")
+    ahead = {key: names for key, names in result["ahead"].items() if names}
+    print(f"Ahead of ours: {ahead or 'no row of the ladder'}")
     print("\nParameters, seed 0: value, standard error, bounds, verdict")
-    for name, entry in best.items():
+    for name, entry in result["parameters"].items():
         value = f"{entry['value']:.5g} +- {entry['deviation']:.2g}"
         print(f"{name:22s}{value:24s}{entry['bounds']!s:22s}  {entry['verdict']}")
-    ours = {key: float(np.mean([row[key] for row, _ in runs])) for key in JUDGED}
-    median = {key: float(np.mean([row["median"][key] for row, _ in runs])) for key in JUDGED}
-    print(json.dumps({"ours": ours, "ours_median": median, "rows": rows, "parameters": best}))
 
 
 def read_log(path: Path) -> Trajectory:
@@ -165,9 +189,25 @@ def fitted(car: pct.Car, drives: pct.Drives, seed: int) -> pct.Fit:
     )
 
 
+def ladder(fit: pct.Fit, test: pct.Drives) -> dict[str, dict[str, Any]]:
+    """Scores of the rows of the ladder by name, on the windows of a fit; of those that are told no more."""
+    result = pct.evaluate(fit, test, at=(STEPS * DT,), stride=STRIDE).result
+    (seconds,) = result.at
+    rows = {}
+    for name, row in result.rows.items():
+        scores = {key: row.scores[seconds].get(channel) for key, channel in JUDGED.items()}
+        if name != RUN and row.comparable and all(scores.values()):
+            rows[name] = {
+                **{key: score.path_rmse.value for key, score in scores.items() if score},
+                "median": {key: score.median_path_rmse.value for key, score in scores.items() if score},
+                "exploded": row.exploded[seconds],
+            }
+    return rows
+
+
 def judged(fit: pct.Fit, test: pct.Drives) -> dict[str, Any]:
     """Scores of a fit."""
-    return {**score(*predicted(fit.model, test)), "seconds": fit.result.seconds}
+    return {**score(fit.model, test), "seconds": fit.result.seconds}
 
 
 def parameters(fit: pct.Fit) -> dict[str, dict[str, Any]]:
@@ -183,34 +223,31 @@ def parameters(fit: pct.Fit) -> dict[str, dict[str, Any]]:
     }
 
 
-def on_top(fit: pct.Fit, log: Trajectory, test: pct.Drives, seed: int) -> dict[str, Any]:
+def on_top(
+    fit: pct.Fit, log: Trajectory, rows: tuple[int, int], test: pct.Drives, seed: int
+) -> dict[str, Any]:
     """Scores of a recurrent network that begins as the fit, as it is then or after the epoch that did best
     on held-out rows.
 
     The last fifth of the training rows is held out from the network; it is not new to the fit.
     """
     begin = time.perf_counter()
-    last = int(0.8 * SPLIT)
+    first, after = rows
+    last = int(0.8 * (after - first))
     # The first row from which windows begin at rows that the fit reads, too.
-    held_out = drive(log, -(-last // STRIDE) * STRIDE, SPLIT)
-    network = pct.train(fit, drive(log, 0, last), validation=held_out, seed=seed, **TRAIN)
+    held_out = drive(log, first + -(-last // STRIDE) * STRIDE, after)
+    network = pct.train(fit, drive(log, first, first + last), validation=held_out, seed=seed, **TRAIN)
     learner, best = network.learner, network.model.params
-    first = learner.start().params
-    if learner.evaluate(first) <= network.result.best_loss:
-        best = first
+    start = learner.start().params
+    if learner.evaluate(start) <= network.result.best_loss:
+        best = start
     seconds = fit.result.seconds + time.perf_counter() - begin
-    return {**score(*predicted(learner.trained(best), test)), "seconds": seconds}
+    return {**score(learner.trained(best), test), "seconds": seconds}
 
 
 def windows_of(model: Model, drives: pct.Drives) -> WindowSet:
     """All windows of drives for a model."""
     return all_windows(model, make_window_store(drives.recordings, model.spec, dt=model.dt), "test")
-
-
-def predicted(model: Model, test: pct.Drives) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted and true states of all windows, (B, T, S) each."""
-    windows = windows_of(model, test)
-    return model.predict_states(model.prepare(windows).batch), np.asarray(windows.batch.targets)
 
 
 def perturbed(spec: ModelSpec, seed: int) -> dict[str, Any]:
@@ -223,16 +260,20 @@ def perturbed(spec: ModelSpec, seed: int) -> dict[str, Any]:
     return unflatten_params(np.asarray(bounds.to(jnp.asarray(moved))), keys, shapes)
 
 
-def score(states: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-    """Path RMSE by channel over all windows, and the median of each window's."""
-    names = PLAIN_CAR.spec.state_names
+def score(model: Model, test: pct.Drives) -> dict[str, Any]:
+    """Path RMSE by channel over all windows, the median of each window's, and how many explode."""
+    windows = windows_of(model, test)
+    targets = np.asarray(windows.batch.targets)
+    errors = errors_of(model.predict_states(model.prepare(windows).batch), targets, model.spec)
     by_window = {
-        key: np.sqrt(np.mean((states[:, :, i] - truth[:, :, i]) ** 2, axis=1))
-        for key, i in ((key, names.index(channel)) for key, channel in JUDGED.items())
+        key: np.sqrt(np.mean(errors.values[:, :, errors.names.index(channel)] ** 2, axis=1))
+        for key, channel in JUDGED.items()
     }
+    beyond = find_exploded(errors, targets, model.spec)
     return {
         **{key: float(np.sqrt(np.mean(error**2))) for key, error in by_window.items()},
         "median": {key: float(np.median(error)) for key, error in by_window.items()},
+        "exploded": int(beyond.any(axis=(1, 2)).sum()),
     }
 
 
