@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure
 
+    from pct.optimization.constants.agreement import Agreement
     from pct.optimization.constants.fitting import ConstantFit
+    from pct.optimization.constants.groups import By
     from pct.optimization.constants.model import FittedModel
     from pct.windows.window_set import WindowSet
 
@@ -55,8 +58,19 @@ class Fit(Shown):
 
     @property
     def deviations(self) -> dict[str, Any]:
-        """Standard errors by name, in the unit of each parameter."""
-        return dict(self.model.deviations)
+        """Standard errors by name, in the unit of each parameter; of the mean across drives where these were
+        compared."""
+        stated = {name: entry["std"] for name, entry in self.verdicts.items() if entry.get("std") is not None}
+        return {**self.model.deviations, **stated}
+
+    @functools.cached_property
+    def agreement(self) -> Agreement | None:
+        """Each drive fitted alone and compared; None where there were too few."""
+        from pct.runs.model_files import load_agreement
+
+        if self.result is not None:
+            return self.result.agreement
+        return None if self.run is None else load_agreement(self.run)
 
     @property
     def training_windows(self) -> WindowSet | None:
@@ -91,10 +105,11 @@ class Fit(Shown):
         return advice_lines(self.verdicts)
 
     def table(self) -> pl.DataFrame:
-        """One row a scalar parameter: value, standard error, default, bounds, unit and verdict."""
+        """One row a scalar parameter: value, standard error, standard deviation between drives (null where
+        they were not compared), default, bounds, unit and verdict."""
         import polars as pl
 
-        spec, rows = self.model.spec, []
+        spec, rows, deviations = self.model.spec, [], self.deviations
         for name in spec.param_keys:
             if spec.full_shapes[name]:
                 continue
@@ -103,7 +118,8 @@ class Fit(Shown):
                 {
                     "parameter": name,
                     "value": float(self.model.params[name]),
-                    "std. error": float(self.model.deviations[name]),
+                    "std. error": float(deviations[name]),
+                    "between": self.verdicts.get(name, {}).get("between"),
                     "default": float(spec.default_params[name]),
                     "low": float(low),
                     "high": float(high),
@@ -111,7 +127,7 @@ class Fit(Shown):
                     "verdict": self.verdicts.get(name, {}).get("verdict"),
                 }
             )
-        return pl.DataFrame(rows)
+        return pl.DataFrame(rows, schema_overrides={"between": pl.Float64})
 
     def cells(self) -> tuple[list[str], list[list[str]]]:
         """Head and rows of the parameters as text, array parameters included."""
@@ -119,12 +135,18 @@ class Fit(Shown):
 
         return parameter_cells(self.model, self.verdicts)
 
+    def agreement_cells(self) -> tuple[list[str], list[list[str]]]:
+        """Head and rows of how single drives agree, as text; no rows where they were not compared."""
+        from pct.optimization.constants.agreement_text import agreement_cells
+
+        return ([], []) if self.agreement is None else agreement_cells(self.agreement, self.verdicts)
+
     def plot(self, kind: str = "curves") -> Figure:
         """A figure of the fit.
 
         Args:
-            kind: ``curves`` (side force, handling, drive force with bands), ``correlations``, ``residuals``,
-                or ``profile_NAME`` of a profiled parameter.
+            kind: ``curves`` (side force, handling, drive force with bands), ``agreement`` of single drives,
+                ``correlations``, ``residuals``, or ``profile_NAME`` of a profiled parameter.
 
         Raises:
             UsageError: there is no such figure of this fit.
@@ -245,6 +267,7 @@ def fit(
     dt: float | None = None,
     start: Mapping[str, Any] | None = None,
     profiles: Sequence[str] = (),
+    by: By | None = None,
     progress: Callable[[Any], None] | None = None,
     **settings: Any,
 ) -> Fit:
@@ -256,6 +279,8 @@ def fit(
         dt: time step of the rollout in s; that of the drives when left out.
         start: values that the search begins at, by name; the defaults when left out.
         profiles: parameters whose likelihood is profiled afterwards.
+        by: ``recording``, ``file`` or ``lap``: each is fitted alone, too, and compared with the others, from
+            two on; by recording, from four on, when left out.
         progress: called with the progress of each iteration, e.g. ``print``.
         settings: of `pct.optimization.settings.FitSettings`: ``horizon``, ``history``, ``prior``, ...
 
@@ -280,8 +305,17 @@ def fit(
     drives = as_drives(drives)
     store = make_window_store(drives.recordings, spec, dt=dt)
     windows = fitting.fit_windows(spec, store, checked)
-    result = fitting.fit(spec, windows, checked, start=start, profiles=profiles, progress=progress)
+    files = tuple(_file_of(drive) for drive in drives)
+    result = fitting.fit(
+        spec, windows, checked, start=start, profiles=profiles, by=by, files=files, progress=progress
+    )
     return Fit(result.model, result, drives)
+
+
+def _file_of(drive: Drive) -> str:
+    """Name of the file that a drive is of: files of several recordings say their rows."""
+    pieces = re.fullmatch(r"(.*), \w+ \d+-\d+", drive.trajectory.source)
+    return drive.name if pieces is None else f"{drive.name.rpartition('/')[0]}/{pieces[1]}".lstrip("/")
 
 
 def observed(car: Car) -> Car:

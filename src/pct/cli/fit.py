@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 
@@ -39,6 +39,9 @@ class FitConfig:
     profile: tuple[str, ...] = ()
     """Parameters whose likelihood is profiled: each is held at points about its value, the others are fitted
     anew. Takes as long as some ten fits each."""
+    by: Literal["recording", "file", "lap"] | None = None
+    """Fit each recording, file or lap alone, too, and print how they agree; from two on. Default: recordings
+    are compared from four on."""
     report: bool = True
     """Draw the figures and write report.html."""
     run: tyro.conf.OmitArgPrefixes[RunFlags] = dataclasses.field(default_factory=RunFlags)
@@ -60,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.api.fits import observed
     from pct.cli.folders import default_results, resolve_folder
     from pct.cli.tables import print_lines, print_table
+    from pct.evaluation.fit_report import text_columns
     from pct.optimization.constants.profile import require_scalar
     from pct.runs.directory import (
         PREDICTED,
@@ -91,6 +95,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             car,
             drives,
             dt=None if args.dt is None else args.dt / 100,
+            by=args.by,
             progress=progress,
             **dataclasses.asdict(args.settings),
         )
@@ -102,7 +107,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         for warning in fit.warnings:
             print(f"warning: {as_flags(warning, FitConfig)}", file=sys.stderr)
         with after_saving("the table of parameters"):
-            print_table(f"Parameters of {fit.model.spec.name}", *fit.cells(), texts=(0, 5, 6))
+            head, rows = fit.cells()
+            print_table(f"Parameters of {fit.model.spec.name}", head, rows, texts=text_columns(head))
+            if args.by is not None:
+                head, rows = fit.agreement_cells()
+                print_table(f"Each {args.by} fitted alone", head, rows, texts=(0, 7, 8))
             if fit.advice:
                 print_lines(["To identify the remaining parameters:", *(f"  {line}" for line in fit.advice)])
         print_lines(as_flags(line, FitConfig) for line in fit.facts)

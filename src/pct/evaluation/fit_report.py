@@ -17,7 +17,9 @@ from pct.evaluation.baselines.constant_parameters import diverged_as_infinite
 from pct.evaluation.explosions import explosion_lines, find_exploded, name_explosions
 from pct.evaluation.scores import errors_of
 from pct.files import write_output
-from pct.optimization.constants.curves import NORMAL_95, Curve, Curves, curves_table, make_curves
+from pct.optimization.constants.agreement import Agreement
+from pct.optimization.constants.agreement_text import agreement_cells
+from pct.optimization.constants.curves import AXLES, NORMAL_95, Curve, Curves, curves_table, make_curves
 from pct.optimization.constants.fitting import ConstantFit
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.constants.profile import LIMIT, Profile, profile_fact
@@ -49,6 +51,7 @@ class FitReport:
         accepted: which of them the fit did not reject, (B,).
         explosions: sentences that count and name the shown windows that explode.
         profiles: profile likelihoods.
+        agreement: of single drives; None where they were too few.
     """
 
     fitted: FittedModel
@@ -64,6 +67,7 @@ class FitReport:
     accepted: np.ndarray
     explosions: Sequence[str] = ()
     profiles: Sequence[Profile] = ()
+    agreement: Agreement | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -91,7 +95,7 @@ def make_fit_report(fit: ConstantFit, most: int = SHOWN) -> FitReport:
         fit.facts,
         names,
         correlation,
-        make_curves(fit.estimate, spec, predicted[accepted], np.asarray(dataset.controls)),
+        make_curves(fit.stated, spec, predicted[accepted], np.asarray(dataset.controls)),
         fit.compared,
         times,
         breaks,
@@ -99,6 +103,7 @@ def make_fit_report(fit: ConstantFit, most: int = SHOWN) -> FitReport:
         accepted,
         explosion_lines(count, len(windows), named, "the fit"),
         fit.profiles,
+        fit.agreement,
     )
 
 
@@ -132,9 +137,14 @@ def fit_page(report: FitReport, name: str) -> str:
     }
     spec = report.spec
     body = [bullets([*report.facts, *report.explosions]), "<h2>Parameters</h2>"]
-    body += [table(*parameter_cells(report.fitted, report.verdicts), texts=(6,)), bullets(VERDICTS)]
+    head, rows = parameter_cells(report.fitted, report.verdicts)
+    body += [table(head, rows, texts=(len(head) - 1,)), bullets(VERDICTS)]
     if advice := advice_lines(report.verdicts):
         body += ["<h2>How to identify the remaining parameters</h2>", bullets(advice)]
+    if report.agreement is not None:
+        body += ["<h2>Do the drives agree?</h2>", drawn["agreement"]]
+        head, rows = agreement_cells(report.agreement, report.verdicts)
+        body += [table(head, rows, texts=(head.index("verdict"),)), bullets([AGREEMENT])]
     if report.curves is not None:
         body += ["<h2>What the car does</h2>", drawn["curves"], bullets(curve_facts(report.curves))]
     for profile in report.profiles:
@@ -146,10 +156,17 @@ def fit_page(report: FitReport, name: str) -> str:
 
 
 VERDICTS = (
-    "Identified: the standard error is below 15 % of the value. Weak: it is above. Traded "
-    "off: only a combination with the other is identified. At bound: the fit would go on beyond it. "
-    "Not excited: the drive holds next to no information; keep the nominal value.",
-    "Standard errors are those of the jackknife over blocks of driving, the prior included.",
+    "Identified: the error for the next drive is below 15 % of the value. Weak: it is above. Traded "
+    "off: only a combination with the other is identified. Varies: the drives differ beyond their errors. At "
+    "bound: the fit would go on beyond it. Leans on clipped rows: most of what is known comes from rows at a "
+    "limit of the model. Not excited: the drive holds next to no information; keep the nominal value.",
+    "Standard errors are those of the jackknife over blocks of driving, or, where drives were compared, of "
+    "the mean across them; the prior is included.",
+)
+AGREEMENT = (
+    "Each drive was fitted alone. p is the probability of such differences where all drives are equal, after "
+    "Holm over all rows and the side forces; below 0.05 they vary. The next drive will show a value in the "
+    "grey band with 95 % probability, if it is of the same kind."
 )
 
 
@@ -199,6 +216,14 @@ def figures_of(report: FitReport) -> dict[str, plots.Drawing]:
     if report.curves is not None:
         what = f"{title}: what the car does, with 95 % bands"
         figures["curves"] = partial(plots.draw_curves, panels=_panels(report.curves), title=what)
+    if report.agreement is not None:
+        what = f"{title}: each {report.agreement.by} alone"
+        figures["agreement"] = partial(
+            plots.draw_agreement,
+            names=report.agreement.names,
+            forests=agreement_forests(report.agreement, spec),
+            title=what,
+        )
     for profile in report.profiles:
         row = spec.parameter(profile.name)
         figures[f"profile_{profile.name}"] = partial(
@@ -230,6 +255,37 @@ def figures_of(report: FitReport) -> dict[str, plots.Drawing]:
         title=f"{title}: error after {horizon:g} s, predicted minus logged",
     )
     return figures
+
+
+def agreement_forests(agreement: Agreement, spec: ModelSpec) -> list[plots.Forest]:
+    """Panels of the parameters that were compared, and of the side forces at the largest slip angles."""
+    compared = {name: item for name, item in agreement.parameters.items() if item.effects is not None}
+    symbols = {name: spec.parameter(name).symbol for name in compared}
+    for axle in AXLES:
+        points = [
+            (float(name.split()[1]), name, item)
+            for name, item in agreement.curves.items()
+            if name.startswith(axle) and item.effects is not None
+        ]
+        if points:
+            slip, _, item = max(points, key=lambda point: point[0])
+            title = f"side force {axle}, {slip:g} rad"
+            compared[title], symbols[title] = item, "F_y"
+    return [
+        plots.Forest(
+            symbols[name],
+            item.unit,
+            f"{name}: varies" if item.varies else name,
+            item.values,
+            item.errors,
+            item.used,
+            item.pooled,
+            None if item.effects is None else (item.effects.low, item.effects.high),
+            None if item.effects is None else (item.effects.next_low, item.effects.next_high),
+            item.varies,
+        )
+        for name, item in compared.items()
+    ]
 
 
 def _panels(curves: Curves) -> list[plots.Panel]:
@@ -264,26 +320,37 @@ def parameter_cells(
     model: FittedModel, verdicts: Mapping[str, Mapping[str, Any]]
 ) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the table of parameters; an array parameter shows its shape."""
-    head = ["parameter", "value", "std. error", "default", "bounds", "unit", "verdict"]
+    between = any(entry.get("between") is not None for entry in verdicts.values())
+    head = ["parameter", "value", "std. error", "between", "default", "bounds", "unit", "verdict"]
     spec, rows = model.spec, []
     for name in spec.param_keys:
         row = spec.parameter(name)
         if spec.full_shapes[name]:
             shape = " x ".join(map(str, spec.full_shapes[name]))
-            rows.append([name, f"({shape} entries)", "", "", "", row.unit, ""])
+            rows.append([name, f"({shape} entries)", "", "", "", "", row.unit, ""])
             continue
+        entry = verdicts.get(name, {})
+        std, tau = entry.get("std"), entry.get("between")
         rows.append(
             [
                 name,
                 f"{float(model.params[name]):.4g}",
-                f"{float(model.deviations[name]):.2g}",
+                f"{float(model.deviations[name] if std is None else std):.2g}",
+                "" if tau is None else f"{tau:.3g}",
                 f"{float(row.default):.4g}",
                 f"{float(row.low):g} to {float(row.high):g}",
                 row.unit,
-                verdicts.get(name, {}).get("verdict", "no verdict"),
+                entry.get("verdict", "no verdict"),
             ]
         )
+    if not between:  # the drives were not compared
+        head, *rows = [[*row[:3], *row[4:]] for row in (head, *rows)]
     return head, rows
+
+
+def text_columns(head: Sequence[str]) -> tuple[int, ...]:
+    """Columns of a table of parameters that are text."""
+    return tuple(n for n, name in enumerate(head) if name in ("parameter", "unit", "verdict"))
 
 
 def _side_by_side(windows: WindowSet) -> tuple[np.ndarray, list[float]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pct.optimization.constants.agreement import agreement_table
 from pct.optimization.constants.fitting import ConstantFit
 from pct.optimization.constants.profile import profile_table
 from pct.optimization.network.training import describe_parameters
 from pct.runs.directory import PREDICTED, after_saving, write_json
-from pct.runs.model_files import save_fit
+from pct.runs.model_files import AGREEMENT, save_fit
 from pct.runs.overlap import save_fingerprint
 
 
@@ -32,6 +33,8 @@ def write_fit(run: Path, fit: ConstantFit) -> None:
     with after_saving("the verdicts"):
         save_fit(run, fit)
         write_json(run / PREDICTED, parameter_table(fit))
+        if fit.agreement is not None:
+            write_json(run / AGREEMENT, agreement_table(fit.agreement))
     for item in fit.profiles:
         with after_saving(f"the profile of {item.name}"):
             unit = fit.spec.parameter(item.name).unit

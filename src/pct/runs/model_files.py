@@ -11,7 +11,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +20,7 @@ from pct.dynamics.core import ModelSpec, flatten_bounds
 from pct.dynamics.registry import get_model
 from pct.errors import DataError, UsageError
 from pct.measurement import Measurement, with_measurement
+from pct.optimization.constants.agreement import Agreement, agreement_from_table
 from pct.optimization.constants.fitting import ConstantFit
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.model import Model
@@ -31,9 +32,26 @@ from pct.windows.context import moving_channels
 
 NETWORK = "network.json"
 FIT = "fit.json"
+AGREEMENT = "agreement.json"
 FORMAT = 2
 
 Value = TypeVar("Value")
+
+
+class SavedEstimate(NamedTuple):
+    """What a run keeps of the solution of a fit.
+
+    Attributes:
+        raw: parameters on the unbounded axis, (P,).
+        covariance: of ``raw``, (P, P).
+        blocks: that it rests on.
+        reached: the largest slip angle in rad that was driven, by axle.
+    """
+
+    raw: np.ndarray
+    covariance: np.ndarray
+    blocks: int
+    reached: Mapping[str, float]
 
 
 def open_run(run: Path) -> TrainedModel | FittedModel:
@@ -136,10 +154,12 @@ def save_fit(run: Path, fit: ConstantFit | FittedModel, *, with_verdicts: bool =
             "raw": estimate.raw,
             "covariance": estimate.covariance,
             "blocks": estimate.blocks,
+            "sound": estimate.sound,
         }
         if with_verdicts:
             names, matrix = fit.correlations
             table |= {"verdicts": fit.verdicts, "correlations": {"names": names, "matrix": matrix}}
+            table["reached"] = fit.reached
     write_json(run / FIT, table)
 
 
@@ -168,6 +188,43 @@ def load_verdicts(run: Path) -> dict[str, dict[str, Any]]:
         DataError: the file is missing or damaged.
     """
     return _read(run / FIT, "a fit", lambda saved: dict(saved.get("verdicts", {})))
+
+
+def load_estimate(run: Path) -> SavedEstimate | None:
+    """The solution of a fit with its covariance; None where the run is older than that.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+
+    def rebuild(saved: Mapping[str, Any]) -> SavedEstimate | None:
+        estimate = saved.get("estimate")
+        if estimate is None or "reached" not in saved:
+            return None
+        matrix = [[np.nan if entry is None else entry for entry in row] for row in estimate["covariance"]]
+        return SavedEstimate(
+            np.asarray(estimate["raw"], float),
+            np.asarray(matrix, float),
+            estimate["blocks"],
+            saved["reached"],
+        )
+
+    return _read(run / FIT, "a fit", rebuild)
+
+
+def load_agreement(run: Path) -> Agreement | None:
+    """The comparison of a fit's drives; None where the run has none.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    path = run / AGREEMENT
+    if not path.is_file():
+        return None
+    try:
+        return agreement_from_table(json.loads(path.read_text()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: expected the comparison of a fit's drives ({error}): fit again") from None
 
 
 def _description(model: Model) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,14 @@ from pct.dynamics.bounds import Bounds
 from pct.dynamics.roles import manoeuvre
 from pct.optimization.constants.estimate import Estimate
 from pct.optimization.constants.profile import Profile
-from pct.optimization.constants.verdicts import correlations, make_verdicts, strongest_pairs, with_profile
+from pct.optimization.constants.verdicts import (
+    Facts,
+    correlations,
+    judge,
+    make_verdicts,
+    strongest_pairs,
+    with_profile,
+)
 
 SPEC = MODEL_SPECS["unicycle"]
 SIZE = SPEC.vector_size
@@ -30,7 +39,7 @@ def verdicts(raw: np.ndarray, covariance: np.ndarray, prior: float = 1.0) -> lis
 
 def test_each_verdict() -> None:
     raw = np.array([0.3, 0.3, 5.0, 0.3])
-    spread = np.diag([0.01, 0.95, 0.01, 0.6])
+    spread = np.diag([0.01, 0.95, 0.5, 0.6])
     assert verdicts(raw, spread**2) == ["identified", "not excited", "at bound", "weak"]
 
 
@@ -59,7 +68,10 @@ def test_a_bound_that_the_data_push_to_is_told_from_one_that_they_do_not_see() -
     fit = made(raw, spread**2)
     slope = np.exp(-6.0)  # of the share of the range
     seen = np.diag([1e4, 1e4, (40 * slope) ** 2, (0.1 * slope) ** 2])
-    found = make_verdicts(dataclasses.replace(fit, information=seen), SPEC, 1.0)
+    # Both begin there, so that the data have not moved them.
+    bounds = {key: SPEC.param_bounds[key][1] for key in ("alpha_accel", "beta_accel")}
+    spec = dataclasses.replace(SPEC, default_params={**SPEC.default_params, **bounds})
+    found = make_verdicts(dataclasses.replace(fit, information=seen), spec, 1.0)
     assert [entry["verdict"] for entry in found.values()][2:] == ["at bound", "not excited"]
 
 
@@ -70,7 +82,10 @@ def test_what_is_not_identified_gets_advice() -> None:
     found = make_verdicts(made(np.full(SIZE, 0.3), spread @ correlation @ spread), SPEC, 1.0)
     advice = {name: entry["advice"] for name, entry in found.items()}
     keys = SPEC.param_keys
-    assert advice[keys[0]] == f"Hold beta_accel, or: {manoeuvre(SPEC, keys[0])}"
+    said = advice[keys[0]]
+    assert said is not None
+    assert said.startswith("Only a combination of alpha_psi_dot and beta_accel is known.")
+    assert said.endswith(f"Hold beta_accel, or: {manoeuvre(SPEC, keys[0])}")
     assert advice[keys[1]] is None
     assert advice[keys[2]] == manoeuvre(SPEC, keys[2])
 
@@ -105,3 +120,114 @@ def test_a_profile_overrules_what_the_curvature_says(
     assert found["verdict"] == verdict
     assert found["profile"] == profile.verdict
     assert (found["advice"] is None) == (verdict == "identified")
+
+
+GRID = [
+    Facts(
+        size=1.0,
+        std=std,
+        between=between,
+        prior_share=share,
+        moved=moved,
+        outwards=outwards,
+        raw_error=raw_error,
+        beside_bound=share,
+        sound=sound,
+        clipped_share=clipped,
+        partner=("beta_accel", correlation),
+        varies=varies,
+        within=within,
+    )
+    for (std, between, share, moved, outwards, raw_error, sound, clipped, correlation, varies, within) in (
+        itertools.product(
+            (0.01, 0.5, np.nan),
+            (None, 0.0, 0.4),
+            (0.05, 0.95),
+            (0.1, 4.0),
+            (0.3, -5.0),
+            (0.02, 0.9),
+            (True, False),
+            (1.0, 0.2),
+            (0.1, -0.99),
+            (None, (0.4, 1.0)),
+            (False, True),
+        )
+    )
+]
+
+
+def test_verdict_and_advice_never_contradict_each_other() -> None:
+    """Over a grid of all situations: what is called identified is sound, known, equal, and not clipped."""
+    seen = set()
+    for facts in GRID:
+        said = judge(SPEC, "alpha_psi_dot", facts)
+        verdict, advice = said["verdict"], said["advice"]
+        seen.add(verdict.split(" (")[0])
+        assert (advice is None) == (verdict == "identified")
+        if verdict == "identified":
+            assert facts.sound
+            assert np.hypot(facts.std, facts.between or 0.0) < 0.15
+            assert facts.varies is None
+            assert facts.clipped_share >= 0.5
+            assert not facts.at_bound
+        if not facts.sound or np.isnan(facts.std):
+            assert verdict == "error not known"
+        if verdict == "not excited":
+            assert facts.moved <= 2
+        if verdict == "at bound":
+            assert facts.raw_error > 0.2
+            assert abs(facts.outwards) > 2
+        assert (said["with"] is None) == (not verdict.startswith("traded off"))
+        if facts.varies is not None and verdict.startswith("varies"):
+            assert verdict == "varies between recordings (from 0.4 to 1)"
+            assert advice is not None
+            assert advice.startswith("The model" if facts.within else "The car")
+    assert seen == {
+        "identified",
+        "weak",
+        "traded off with beta_accel",
+        "varies between recordings",
+        "at bound",
+        "leans on clipped rows",
+        "error not known",
+        "not excited",
+    }
+
+
+def test_what_the_data_moved_far_is_not_called_not_excited() -> None:
+    """Where the unbounded axis is flat, the share of the prior is near one although the data pushed."""
+    pushed = Facts(
+        size=1.0, std=0.01, prior_share=0.95, moved=4.0, outwards=4.0, raw_error=0.95, beside_bound=0.9
+    )
+    assert judge(SPEC, "alpha_psi_dot", pushed)["verdict"] == "at bound"
+    back = pushed._replace(outwards=0.5)
+    assert judge(SPEC, "alpha_psi_dot", back)["verdict"] == "identified"
+    still = pushed._replace(moved=0.0)
+    assert judge(SPEC, "alpha_psi_dot", still)["verdict"] == "not excited"
+
+
+def test_a_value_near_a_bound_that_is_known_to_lie_inside_is_identified() -> None:
+    raw = np.array([0.3, 0.3, 5.0, 0.3])
+    assert verdicts(raw, np.diag([0.01, 0.01, 0.01, 0.01]) ** 2)[2] == "identified"
+
+
+def test_few_blocks_widen_what_is_compared() -> None:
+    fit = made(np.full(SIZE, 0.3), np.diag([0.1] * SIZE) ** 2)
+    shares = [
+        make_verdicts(dataclasses.replace(fit, blocks=blocks), SPEC, 1.0)["alpha_psi_dot"]["share_of_value"]
+        for blocks in (2, 5, 100)
+    ]
+    assert shares[0] > 2 * shares[1] > 2 * shares[2]
+
+
+@pytest.mark.parametrize("change", [{"sound": False}, {"covariance": np.full((SIZE, SIZE), np.nan)}])
+def test_without_a_sound_covariance_nothing_is_identified(change: dict[str, Any]) -> None:
+    fit = dataclasses.replace(made(np.full(SIZE, 0.3), np.diag([0.01] * SIZE) ** 2), **change)
+    assert {entry["verdict"] for entry in make_verdicts(fit, SPEC, 1.0).values()} == {"error not known"}
+
+
+def test_what_leans_on_clipped_rows_is_not_identified() -> None:
+    fit = made(np.full(SIZE, 0.3), np.diag([0.01] * SIZE) ** 2)
+    fit = dataclasses.replace(fit, clipped_share=np.array([0.1, 0.9, 1.0, 0.4]))
+    found = [entry["verdict"] for entry in make_verdicts(fit, SPEC, 1.0).values()]
+    assert found == ["leans on clipped rows", "identified", "identified", "leans on clipped rows"]

@@ -8,7 +8,7 @@ stays where the pooled fit put it. The pull is undone for each quantity by itsel
 data determine to a share k is divided by k. Recordings with k below a half do not excite the quantity.
 
 Values are compared on the unbounded axis. In the unit, a value near a bound would have nearly no error and
-all the weight. What is told is carried over to the unit by the slope at the mean, intervals by their ends.
+all the weight. Errors are carried over to the unit by the slope, intervals and ``tau`` by their ends.
 
 An error from few blocks is itself uncertain. By parameter, the ratio of the jackknife's variance to that of
 independent errors is drawn towards its mean over the recordings, as variances are in [1].
@@ -36,11 +36,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from pct.dynamics.bounds import Bounds
+from pct.dynamics.core import ModelSpec
 from pct.errors import DivergedError
 from pct.optimization.constants.covariance import solve_positive
 from pct.optimization.constants.curves import AXLES, differences, force_at, has_curves, reached_slips
 from pct.optimization.constants.estimate import Estimate, fit_errors, scalar_places
-from pct.optimization.constants.groups import By, Groups, group_windows
+from pct.optimization.constants.groups import Groups, group_windows
 from pct.optimization.constants.random_effects import RandomEffects, holm, random_effects
 from pct.optimization.constants.rollout_errors import RolloutErrors
 from pct.types import Bool, Float
@@ -120,7 +121,7 @@ class Agreement:
         curves: side force by axle and slip angle in rad, e.g. ``front 0.06``.
     """
 
-    by: By
+    by: str
     names: tuple[str, ...]
     windows: tuple[int, ...]
     parameters: Mapping[str, Agreed]
@@ -134,7 +135,7 @@ class Agreement:
 
 def agreement_of(
     fit: ConstantFit,
-    by: By = "recording",
+    by: str = "recording",
     *,
     files: Sequence[str] = (),
     least: int = 2,
@@ -191,6 +192,29 @@ def agreement_of(
         {name: quantities[name] for name in places},
         {name: item for name, item in quantities.items() if name not in places},
     )
+
+
+def with_agreement(
+    covariance: Float[np.ndarray, "P P"],
+    deviations: Float[np.ndarray, " P"],
+    spec: ModelSpec,
+    agreement: Agreement | None,
+) -> np.ndarray:
+    """A covariance of the pooled fit, stretched to what drives differ by: that of a value for the next drive.
+
+    Args:
+        covariance: on the unbounded axis.
+        deviations: standard errors in each parameter's unit.
+        spec: the model.
+        agreement: of its drives; None leaves all as it is.
+    """
+    stretch = np.ones(len(covariance))
+    if agreement is not None:
+        for name, n in scalar_places(spec).items():
+            item = agreement.parameters[name]
+            if item.effects is not None and deviations[n] > 0:
+                stretch[n] = np.hypot(item.error, item.effects.tau) / deviations[n]
+    return covariance * np.outer(stretch, stretch)
 
 
 class _Readings(NamedTuple):
@@ -280,13 +304,14 @@ class _Alone:
             )
             if one is not None:
                 slope = float(self._slope(n, one.mean))
+                tau = np.diff(carry(one.mean + np.array([-one.tau, one.tau])))[0] / 2
                 error = np.sqrt(one.error**2 + (pooled[n] - one.mean) ** 2 + prior[n])
                 ends: Any = {
                     key: float(carry(getattr(one, key)))
                     for key in ("mean", "low", "high", "next_low", "next_high")
                 }
                 item = item._replace(
-                    effects=one._replace(error=one.error * slope, tau=one.tau * slope, **ends),
+                    effects=one._replace(error=one.error * slope, tau=float(tau), **ends),
                     error=float(error * self._slope(n, pooled[n])),
                     p=one.p,
                     p_holm=float(adjusted[n]),
@@ -373,7 +398,7 @@ class _Alone:
         if bounds is None:
             return np.asarray(values, float)
         with jax.enable_x64(True):
-            return np.asarray(bounds.to(jnp.asarray(values, float)[..., None]))[..., 0]
+            return np.asarray(bounds.to(jnp.asarray(values, float)[..., None])[..., 0])
 
     def _slope(self, n: int, values: Any) -> np.ndarray:
         """Change of a quantity in its unit with the axis that it is compared on."""
@@ -383,7 +408,7 @@ class _Alone:
         with jax.enable_x64(True):
             at = bounds.slope(jnp.asarray(self._in_unit(n, values))[..., None])
         share = 1 / (1 + np.exp(-np.asarray(values, float)))
-        return np.asarray(at)[..., 0] * share * (1 - share)
+        return np.asarray(np.asarray(at, float)[..., 0] * share * (1 - share))
 
 
 def _parts(fit: Estimate, prior: float) -> tuple[np.ndarray, np.ndarray]:

@@ -11,19 +11,25 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pct.dynamics.core import ModelSpec, unflatten_params
-from pct.optimization.constants.agreement import ENOUGH, Agreement, agreement_of
+from pct.errors import UsageError
+from pct.optimization.constants.agreement import ENOUGH, Agreement, agreement_of, with_agreement
+from pct.optimization.constants.agreement_text import agreement_facts
+from pct.optimization.constants.curves import has_curves, reached_slips
 from pct.optimization.constants.estimate import Estimate, fit_errors
+from pct.optimization.constants.groups import group_windows
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.constants.profile import ROUNDING, Profile, make_profile, require_scalar
 from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors, part_size
 from pct.optimization.constants.verdicts import correlations, make_verdicts, with_profile
 from pct.optimization.settings import FitSettings
 from pct.rollout.integration import choose_substeps
-from pct.windows.store import WindowStore, window_starts
+from pct.windows.store import WindowStore, spread, window_starts
 from pct.windows.window_set import WindowSet, make_window_set
 
 # Independent blocks of driving below which their spread says little.
 FEW_BLOCKS = 6
+# Windows that tell which slip angles were reached.
+SHOWN = 1000
 
 
 class FitProgress(NamedTuple):
@@ -74,6 +80,8 @@ class ConstantFit:
         seconds: that the fit took.
         errors: the compiled functions of the fit, for further fits to parts of its windows.
         profiles: profile likelihoods, where they were asked for.
+        by: by what the drives were asked to be compared; None: by recording, where there are enough.
+        files: the file that each recording is of, for a comparison by file.
     """
 
     model: FittedModel
@@ -83,6 +91,8 @@ class ConstantFit:
     seconds: float
     errors: RolloutErrors
     profiles: tuple[Profile, ...] = ()
+    by: str | None = None
+    files: tuple[str, ...] = ()
 
     @property
     def spec(self) -> ModelSpec:
@@ -96,16 +106,35 @@ class ConstantFit:
 
     @cached_property
     def agreement(self) -> Agreement | None:
-        """Each recording fitted alone and compared; None below four recordings.
+        """Each recording, file or lap fitted alone and compared.
 
-        Made when first read, in about the time of the fit.
+        Made when first read, in about the time of the fit. None below four recordings, unless it was asked
+        for: then from two on.
         """
-        return agreement_of(self, least=ENOUGH)
+        return agreement_of(
+            self, self.by or "recording", files=self.files, least=ENOUGH if self.by is None else 2
+        )
+
+    @cached_property
+    def reached(self) -> dict[str, float]:
+        """The largest slip angle in rad that was driven, by axle; empty for a model without tyres."""
+        numbers = spread(np.flatnonzero(self.estimate.accepted), SHOWN)
+        if not has_curves(self.spec) or not numbers.size:
+            return {}
+        states = self.model.predict_states(self.model.prepare(self.windows.select(numbers)).batch)
+        return reached_slips(self.spec, self.estimate.params(self.spec), states)
+
+    @cached_property
+    def stated(self) -> Estimate:
+        """The estimate with a covariance that holds for the next drive, where drives were compared."""
+        deviations = self.estimate.deviations(self.spec)
+        covariance = with_agreement(self.estimate.covariance, deviations, self.spec, self.agreement)
+        return dataclasses.replace(self.estimate, covariance=covariance)
 
     @cached_property
     def verdicts(self) -> dict[str, dict[str, Any]]:
         """Verdict on each scalar parameter by name; see `make_verdicts`."""
-        verdicts = make_verdicts(self.estimate, self.spec, self.settings.prior)
+        verdicts = make_verdicts(self.estimate, self.spec, self.settings.prior, self.agreement)
         for item in self.profiles:
             verdicts[item.name] = with_profile(verdicts[item.name], item, self.spec)
         return verdicts
@@ -131,6 +160,7 @@ class ConstantFit:
             f"{describe_windows(self.windows)}; {int((~self.estimate.accepted).sum())} windows rejected; "
             f"{self.estimate.blocks} independent blocks.",
             f"Typical error over the horizon: {errors}.",
+            *agreement_facts(self.agreement, len(self.windows.store.recordings)),
         ]
 
     @property
@@ -142,10 +172,10 @@ class ConstantFit:
                 f"standard errors rest on {self.estimate.blocks} independent blocks of driving, too few to "
                 "trust them: drive longer, or shorten `horizon` and `history`"
             )
-        if not np.isfinite(self.estimate.covariance).all():
+        if not self.estimate.sound:
             lines.append(
-                "the covariance is not finite, so that no standard error is known: shorten the `horizon`, or "
-                "hold parameters with `fixed`"
+                "the covariance is not finite or beyond double precision, so that no standard error is known "
+                "and no parameter is identified: shorten the `horizon`, or hold parameters with `fixed`"
             )
         if exact := exact_channels(self.spec, self.model.remaining_error):
             others = [name for name in self.compared if name not in exact]
@@ -179,6 +209,8 @@ def fit(
     *,
     start: Mapping[str, Any] | None = None,
     profiles: Sequence[str] = (),
+    by: str | None = None,
+    files: Sequence[str] = (),
     progress: Callable[[Any], None] | None = None,
 ) -> ConstantFit:
     """Fit one value of each learned parameter of a model to windows.
@@ -189,15 +221,20 @@ def fit(
         settings: of the fit.
         start: values that the search begins at, by name; the defaults when left out.
         profiles: parameters whose likelihood is profiled afterwards; each takes some ten fits.
+        by: by what drives are compared, from two on; by recording, from four on, when left out.
+        files: the file that each recording is of, for ``by="file"``.
         progress: called with what is fitted, then with a `FitProgress` after each iteration.
 
     Raises:
-        UsageError: an unknown state in ``compare``, or a profile of what is not fitted.
+        UsageError: an unknown state in ``compare``, a profile of what is not fitted, or ``by`` what there are
+            fewer than two of.
         DivergedError: the rollouts at the start of the search are not finite.
     """
     settings = settings or FitSettings()
     for name in profiles:
         require_scalar(spec, name)
+    if by is not None and len(found := group_windows(windows, by, files).names) < 2:
+        raise UsageError(f"`by={by}`: expected two {by}s or more to compare, found {len(found)}")
     begin = time.perf_counter()
     dt = windows.store.dt
     options = _rollout_options(settings, dt)
@@ -240,7 +277,9 @@ def fit(
         },
         remaining_error=dict(zip(compared, estimate.sigma.tolist(), strict=True)),
     )
-    result = ConstantFit(model, estimate, windows, settings, time.perf_counter() - begin, errors)
+    result = ConstantFit(
+        model, estimate, windows, settings, time.perf_counter() - begin, errors, by=by, files=tuple(files)
+    )
     return with_profiles(result, profiles, progress) if profiles else result
 
 
@@ -278,7 +317,10 @@ def with_profiles(
             report=partial(report, name),
         )
         profiles.append(item)
-    return dataclasses.replace(fit, profiles=(*fit.profiles, *profiles))
+    profiled = dataclasses.replace(fit, profiles=(*fit.profiles, *profiles))
+    if "agreement" in vars(fit):  # computed already
+        vars(profiled)["agreement"] = fit.agreement
+    return profiled
 
 
 def describe_windows(windows: WindowSet) -> str:

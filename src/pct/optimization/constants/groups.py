@@ -27,12 +27,12 @@ class Groups(NamedTuple):
         numbers: windows of each group, in the order of driving.
     """
 
-    by: By
+    by: str
     names: tuple[str, ...]
     numbers: tuple[Int[np.ndarray, " K"], ...]
 
 
-def group_windows(windows: WindowSet, by: By = "recording", files: Sequence[str] = ()) -> Groups:
+def group_windows(windows: WindowSet, by: str = "recording", files: Sequence[str] = ()) -> Groups:
     """Windows of each recording, file or lap; those with none are left out.
 
     A lap goes from the line where the car first was at speed to that line again; what lies before the first

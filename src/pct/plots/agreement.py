@@ -1,0 +1,112 @@
+"""The values of single drives beside each other: one forest plot a quantity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, label_of
+from pct.types import Bool, Float
+
+# Panels side by side, and the most rows that carry a name.
+COLUMNS, NAMED = 4, 40
+
+
+class Forest(NamedTuple):
+    """One quantity over M drives; in its unit.
+
+    Attributes:
+        symbol, unit: of the axis.
+        title: above the panel.
+        values, errors: of each drive and its standard error, (M,); NaN where it is not known.
+        used: which of them count for the mean, (M,).
+        pooled: value of the fit to all.
+        mean: 95 % interval of the mean; None where there is none.
+        next: 95 % interval of the next drive; None where there is none.
+        varies: whether the drives differ.
+    """
+
+    symbol: str
+    unit: str
+    title: str
+    values: Float[np.ndarray, " M"]
+    errors: Float[np.ndarray, " M"]
+    used: Bool[np.ndarray, " M"]
+    pooled: float
+    mean: tuple[float, float] | None = None
+    next: tuple[float, float] | None = None
+    varies: bool = False
+
+
+def draw_agreement(*, names: Sequence[str], forests: Sequence[Forest], title: str) -> Figure:
+    """Value and 95 % interval of each drive, with the bands of the mean and of the next drive.
+
+    Args:
+        names: of the M drives.
+        forests: one panel each.
+        title: names the fit.
+    """
+    columns = min(COLUMNS, len(forests)) or 1
+    rows = max(1, math.ceil(len(forests) / columns))
+    figure = Figure(figsize=(12, 1.1 + rows * (0.9 + 0.17 * len(names))), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    places = np.arange(len(names))
+    for ax, forest in zip(axes.flat, forests, strict=False):
+        if forest.next is not None:
+            ax.axvspan(*forest.next, color=MUTED, alpha=0.18, linewidth=0, label="next drive, 95 %")
+        if forest.mean is not None:
+            ax.axvspan(*forest.mean, color=PREDICTED, alpha=0.25, linewidth=0, label="mean, 95 %")
+        ax.axvline(forest.pooled, color=CONTROL, label="fit to all")
+        for use, color, label in (
+            (forest.used, PREDICTED, "drive alone, 95 %"),
+            (~forest.used, MUTED, "says too little"),
+        ):
+            shown = use & np.isfinite(forest.values) & np.isfinite(forest.errors)
+            if shown.any():
+                ax.errorbar(
+                    forest.values[shown],
+                    places[shown],
+                    xerr=1.96 * forest.errors[shown],
+                    fmt="o",
+                    markersize=4,
+                    color=color,
+                    label=label,
+                )
+        ax.set_title(
+            forest.title, loc="left", fontweight="bold", color=BASELINE if forest.varies else "black"
+        )
+        ax.set_xlabel(label_of(forest.symbol, forest.unit))
+        _limit(ax, forest)
+        ax.set_ylim(len(names) - 0.4, -0.6)
+        ax.set_yticks(places if len(names) <= NAMED else [])
+        ax.set_yticklabels([])
+    for ax in axes[:, 0]:
+        if len(names) <= NAMED:
+            ax.set_yticklabels([name[-28:] for name in names], fontsize=7)
+    for ax in axes.flat[len(forests) :]:
+        ax.remove()
+    handles = {
+        label: handle
+        for ax in axes.flat
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=5, fontsize=8)
+    return figure
+
+
+def _limit(ax: object, forest: Forest) -> None:
+    """An axis over what matters: a drive that says too little must not make the others a line."""
+    shown = forest.used & np.isfinite(forest.values) & np.isfinite(forest.errors)
+    ends = [forest.pooled, *(forest.mean or ()), *(forest.next or ())]
+    if shown.any():
+        reach = 1.96 * forest.errors[shown]
+        ends += [float((forest.values[shown] - reach).min()), float((forest.values[shown] + reach).max())]
+    low, high = min(ends), max(ends)
+    if high > low:
+        room = 0.05 * (high - low)
+        ax.set_xlim(low - room, high + room)  # type: ignore[attr-defined]
