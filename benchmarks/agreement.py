@@ -3,8 +3,8 @@
 **Real cars.** Of every parameter that two recordings of a set both call identified, z is the difference over
 the root of the sum of the squared errors. `alone` fits each recording by itself and takes the errors of the
 fits; they hold for one drive only, and so z shows what differs between drives, too. `stated` is what a fit
-to all recordings says of each (`agreement_of`), with the spread between recordings, tau, once for each of the
-two; identified is then judged by both together, and no parameter that varies is. tau comes from the same
+to all recordings says of each (`by="recording"`), with the spread between recordings, tau, once for each of
+the two; identified is then judged by both together, and no parameter that varies is. tau comes from the same
 recordings, so it is `next_cover` that tests it: each recording is left out in turn, and counted is how often
 its own value lies within the 95 % interval of the next recording as the others give it.
 
@@ -39,12 +39,10 @@ import f1tenth
 import iac
 import pct
 import plant
-from pct.optimization.constants.agreement import agreement_of
 from pct.optimization.constants.random_effects import RandomEffects, holm, random_effects
-from pct.optimization.constants.verdicts import WEAK
 
-# Recordings from which their spread is stated, and others from which the next one is predicted.
-FEWEST, FEWEST_OTHERS = 4, 3
+# Recordings from which the next one is predicted.
+FEWEST_OTHERS = 3
 BEYOND = 1.96
 
 
@@ -149,28 +147,17 @@ def stated(name: str, cars: CarSet) -> dict[str, list[Value]]:
     drives = pct.Drives(())
     for one in cars.recordings.values():
         drives += one
-    fit = pct.fit(cars.car, drives, **cars.settings)
+    fit = pct.fit(cars.car, drives, by="recording", **cars.settings)
     assert fit.result is not None
     print(f"{name}: all", *fit.facts, sep="\n  ", file=sys.stderr, flush=True)
-    agreement = agreement_of(fit.result)
+    agreement = fit.result.agreement
     assert agreement is not None
     values = {}
     for key, item in agreement.parameters.items():
-        low, high = (float(end) for end in fit.model.spec.param_bounds[key])
-        known = item.effects is not None and not item.varies
-        tau = item.effects.tau if item.effects is not None and item.used.sum() >= FEWEST else 0.0
-        values[key] = [
-            Value(
-                float(value),
-                float(error),
-                tau,
-                bool(used),
-                bool(used)
-                and known
-                and bool(np.hypot(error, tau) < WEAK * max(abs(value), 0.1 * (high - low))),
-            )
-            for value, error, used in zip(item.values, item.errors, item.used, strict=True)
-        ]
+        identified = fit.verdicts[key]["verdict"] == "identified"
+        tau = 0.0 if item.effects is None else item.effects.tau
+        rows = zip(item.values.tolist(), item.errors.tolist(), item.used.tolist(), strict=True)
+        values[key] = [Value(value, error, tau, used, used and identified) for value, error, used in rows]
     return values
 
 

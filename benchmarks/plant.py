@@ -12,49 +12,48 @@ of plant are driven along random manoeuvres and logged with white noise:
 
 No value of B, C or D is true of the imperfect car. True is what fits it best within reach: of a tyre the
 mean side force of the plant near a slip angle, over all rows of a drive that had it, with whatever
-longitudinal force came along; of the drivetrain the force at a command and speed, from the model's formula
-fitted to all rows; the yaw inertia is the plant's. Each over the mass, as above. These points are compared
-in both kinds, the parameters in the first alone. The mean of all drives that there could be is the mean over
-all drives of all cars, which are one car drawn again and again.
+longitudinal force came along; and the yaw inertia is the plant's. Each over the mass, as above. These side
+forces are compared in both kinds, the parameters in the first alone. The mean of all drives that there could
+be is the mean over all drives of all cars, which are one car drawn again and again.
+
+`DRIVES` drives are fitted together, as `pct fit` does, which states the mean of the drives and the interval
+of the next one; counted is what is known to 15 % then. One further drive is fitted by itself.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import pct
-from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import Channel, ModelSpec, Parameter, define_model
 from pct.dynamics.limits import GRAVITY
 from pct.dynamics.singletrack_pacejka import (
     SINGLETRACK_PACEJKA,
-    drive_force,
     longitudinal_force,
     travel_direction,
 )
 from pct.dynamics.tires import magic_formula
-from pct.optimization.constants.estimate import PRIOR, Estimate, fit_errors, scalar_places
-from pct.optimization.constants.fitting import fit_windows
-from pct.optimization.constants.random_effects import random_effects
-from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors
+from pct.optimization.constants.agreement import Agreed
+from pct.optimization.constants.curves import differences, force_at
+from pct.optimization.constants.estimate import Estimate, fit_errors, scalar_places
+from pct.optimization.constants.fitting import ConstantFit, fit, fit_windows
 from pct.optimization.constants.verdicts import WEAK, make_verdicts
 from pct.optimization.settings import FitSettings
 from pct.recordings.trajectory import Trajectory
 from pct.simulation.driver import follow
 from pct.simulation.manoeuvres import draw_manoeuvres
 from pct.windows.store import make_window_store
+from pct.windows.window_set import WindowSet
 
 KINDS = ("own model", "imperfect")
 # Drives that are fitted together, and one more that they predict.
 DRIVES, DURATION, DT, HORIZON = 5, 30.0, 0.02, 50
-FEWEST = 4
 SPEED, GRIP, FRICTION = (2.5, 6.0), 0.75, 0.9
 NOISE = {"vx": 0.03, "vy": 0.03, "psi_dot": 0.05}
 SETTINGS = FitSettings(
@@ -76,10 +75,11 @@ TRUTH = {
 }  # fmt: skip
 # Standard deviations between drives: of the steering offset in rad, the others as a share.
 SPREAD = {"trim": 0.01, "load": 0.03, "inertia": 0.02, "grip": 0.05, "front grip": 0.02}
-OVER_MASS = {"D_f", "D_r", "C_m1", "C_m2", "C_r0", "C_r2", "I"}
-# Where the curves are compared: slip angles in rad, within so much of it; drive command and speed in m/s.
-SLIPS, NEAR = (0.02, 0.04, 0.07), 0.01
-DRIVEN = {"drive force 0.2 3": (0.2, 3.0), "drive force 0.4 5": (0.4, 5.0)}
+# All others show over the mass.
+NO_FORCE = {"B_f", "C_f", "E_f", "S_hf", "B_r", "C_r", "E_r"}
+# Slip angles at which side forces are compared, and how near to them rows count, in rad; among those of the
+# product.
+SLIPS, NEAR = (0.03, 0.06), 0.01
 # Of the imperfect plant: lag of the servo in s, rolled length of relaxation in m, share of the steering lost
 # by the square of its angle in 1/rad^2, share of the motor force lost by the command, of the axle force by
 # the load; height of the centre of gravity in m.
@@ -160,23 +160,12 @@ class Drives(NamedTuple):
 
     Attributes:
         states, commands: what happened, (R, N, S) and (R, N, C).
-        truth: true value of each drive by parameter and point, (R,) each, forces over the nominal mass.
+        truth: true value of each drive by parameter and side force, (R,) each, over the nominal mass.
     """
 
     states: np.ndarray
     commands: np.ndarray
     truth: Mapping[str, np.ndarray]
-
-
-class Found(NamedTuple):
-    """What a fit says of one parameter or point: value, standard error, and whether it is identified.
-
-    Parameters are on the unbounded axis, points in their unit.
-    """
-
-    value: float
-    error: float
-    identified: bool
 
 
 def cover(kind: str, cars: int) -> dict[str, Any]:
@@ -188,17 +177,25 @@ def cover(kind: str, cars: int) -> dict[str, Any]:
     """
     begin = time.perf_counter()
     drives = drive(kind, cars * (DRIVES + 1), seed=KINDS.index(kind))
-    spec = FITTED[kind].spec
-    errors = make_rollout_errors(
-        spec, spec.base_params(DT), SETTINGS.history, compare=SETTINGS.compare, free_start=SETTINGS.free_start
-    )
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        fits = list(pool.map(partial(fit_one, errors, drives), range(len(drives.states))))
-    by_car = [fits[n : n + DRIVES + 1] for n in range(0, len(fits), DRIVES + 1)]
-    hits = {
-        name: hits_of([[fit[name] for fit in car] for car in by_car], drives.truth.get(name))
-        for name in fits[0]
-    }
+    hits: dict[str, dict[str, list[bool]]] = {}
+    compiled = None
+    for first in range(0, len(drives.states), DRIVES + 1):
+        known = fit_together(compiled, windows_of(kind, drives, range(first, first + DRIVES)), kind)
+        compiled = known
+        further = fit_one(known, windows_of(kind, drives, [first + DRIVES]))
+        assert known.agreement is not None
+        for name, item in {**known.agreement.parameters, **known.agreement.curves}.items():
+            low, high = known.spec.param_bounds.get(name, (0.0, 0.0))
+            if (effects := item.effects) is None or not is_known(item, 0.1 * float(high - low)):
+                continue
+            rows = hits.setdefault(name, {what: [] for what in JUDGED})
+            if name in drives.truth:
+                mean = float(np.mean(drives.truth[name]))
+                rows["mean"].append(effects.low <= mean <= effects.high)
+                alone = np.abs(item.values - mean) <= 1.96 * item.errors
+                rows["alone"] += alone[item.used].tolist()
+            if name in further:
+                rows["next"].append(effects.next_low <= further[name] <= effects.next_high)
     total = {what: [hit for rows in hits.values() for hit in rows[what]] for what in JUDGED}
     return {
         **{what: float(np.mean(row)) if row else None for what, row in total.items()},
@@ -206,33 +203,39 @@ def cover(kind: str, cars: int) -> dict[str, Any]:
         "by_quantity": {
             name: {what: [float(np.mean(row)), len(row)] for what, row in rows.items() if row}
             for name, rows in hits.items()
-            if any(rows.values())
         },
         "cars": cars,
         "seconds": time.perf_counter() - begin,
     }
 
 
-def hits_of(cars: list[list[Found]], truth: np.ndarray | None) -> dict[str, list[bool]]:
-    """Whether the intervals of one quantity hold what they should, where enough drives identify it.
+def is_known(item: Agreed, least: float) -> bool:
+    """Whether the mean of the drives, with what they differ by, is known as `identified` asks for."""
+    assert item.effects is not None
+    size = max(abs(item.effects.mean), least)
+    return bool(np.hypot(item.effects.error, item.effects.tau) < WEAK * size)
 
-    Args:
-        cars: fits of each car's drives, the further one last.
-        truth: of every drive; None where nothing is true but what fits.
-    """
-    hits: dict[str, list[bool]] = {what: [] for what in JUDGED}
-    for *known, further in cars:
-        used = [one for one in known if one.identified]
-        if len(used) < FEWEST:
-            continue
-        effects = random_effects(*(np.array(column) for column in list(zip(*used, strict=True))[:2]))
-        if truth is not None:
-            mean = float(np.mean(truth))
-            hits["mean"].append(effects.low <= mean <= effects.high)
-            hits["alone"] += [abs(one.value - mean) <= 1.96 * one.error for one in used]
-        if further.identified:
-            hits["next"].append(effects.next_low <= further.value <= effects.next_high)
-    return hits
+
+def fit_together(compiled: ConstantFit | None, windows: WindowSet, kind: str) -> ConstantFit:
+    """The fit of several drives, by the compiled functions of another one where there is one."""
+    if compiled is None:
+        return fit(FITTED[kind].spec, windows, SETTINGS)
+    estimate = fit_errors(compiled.errors, windows, np.arange(len(windows)), prior=SETTINGS.prior)
+    model = dataclasses.replace(compiled.model, params=estimate.params(compiled.spec))
+    return dataclasses.replace(compiled, model=model, estimate=estimate, windows=windows)
+
+
+def fit_one(compiled: ConstantFit, windows: WindowSet) -> dict[str, float]:
+    """What the fit of one drive by itself identifies: parameters, and side forces known as well."""
+    spec = compiled.spec
+    estimate = fit_errors(compiled.rollout_errors, windows, np.arange(len(windows)), prior=SETTINGS.prior)
+    verdicts = make_verdicts(estimate, spec, SETTINGS.prior)
+    found = {
+        key: float(estimate.values[n])
+        for key, n in scalar_places(spec).items()
+        if verdicts[key]["verdict"] == "identified"
+    }
+    return found | forces_of_fit(estimate, spec)
 
 
 def show(kind: str, result: Mapping[str, Any]) -> None:
@@ -261,53 +264,29 @@ def drive(kind: str, count: int, seed: int) -> Drives:
     manoeuvres = draw_manoeuvres(driver, count, steps, DT, SPEED, GRIP, 0.0)
     states, commands = follow(spec, params, np.full((count, steps), FRICTION), manoeuvres, DT, GRIP)
     if kind == "own model":
-        points = points_of(SimpleNamespace(**params))
+        truth = forces(SimpleNamespace(**params)) | {key: params[key] for key in FITTED[kind].spec.param_keys}
     else:
-        points = best_points(params, states, commands)
-    truth = {name: lighter * value for name, value in points.items()}
-    if kind == "own model":
-        truth |= true_parameters(params, lighter)
+        truth = best_forces(params, states, commands[..., 1]) | {"I": params["I"]}
+    truth = {key: value if key in NO_FORCE else value * lighter for key, value in truth.items()}
     return Drives(states, commands, truth)
 
 
-def true_parameters(params: Mapping[str, Any], lighter: np.ndarray) -> dict[str, np.ndarray]:
-    """Each drive's parameters on the unbounded axis; forces and inertia over the mass that the fit holds."""
-    spec = FITTED["own model"].spec
-    values = [
-        np.broadcast_to(params[key] * (lighter if key in OVER_MASS else 1.0), lighter.shape)
-        for key in spec.param_keys
-    ]
-    raw = np.stack([Bounds.of(spec).back(vector) for vector in np.stack(values, axis=-1)])
-    return {key: raw[:, n] for key, n in scalar_places(spec).items()}
+def forces(p: Any) -> dict[str, Any]:
+    """Side force of each axle at `SLIPS` in N, by the name that the comparison of recordings has for it."""
+    spec = BASE.spec
+    return {f"{axle} {slip:g}": force_at(spec, axle, slip, p) for axle in ("front", "rear") for slip in SLIPS}
 
 
-def points_of(p: Any) -> dict[str, Any]:
-    """What is compared beside parameters: forces in N at `SLIPS` and `DRIVEN`, and the yaw inertia."""
-    points = {}
-    for axle, end in (("front", "f"), ("rear", "r")):
-        B, C, D, E = (getattr(p, f"{letter}_{end}") for letter in "BCDE")
-        points.update({f"{axle} {slip:g}": magic_formula(slip, B, C, D, E, np) for slip in SLIPS})
-    points.update({name: drive_force(speed, command, p, np) for name, (command, speed) in DRIVEN.items()})
-    return {**points, "inertia": p.I}
-
-
-def best_points(params: Mapping[str, Any], states: np.ndarray, commands: np.ndarray) -> dict[str, np.ndarray]:
-    """The same points of what fits the imperfect plant best, see above; (R,) each."""
+def best_forces(params: Mapping[str, Any], states: np.ndarray, drive: np.ndarray) -> dict[str, np.ndarray]:
+    """The same of what fits the imperfect plant best, see above; (R,) each."""
     by_row = {key: np.reshape(value, (-1, 1)) if np.ndim(value) else value for key, value in params.items()}
     x = SimpleNamespace(**dict(zip(IMPERFECT.state_names, np.moveaxis(states, -1, 0), strict=True)))
-    command = commands[..., IMPERFECT.control_names.index("drive")]
-    acting = axles(x, command, SimpleNamespace(**by_row), np)
-    points: dict[str, Any] = {name: np.empty(len(states)) for name in DRIVEN}
-    for axle, slip, side in zip(("front", "rear"), acting.slip, acting.side, strict=True):
-        for at in SLIPS:
-            points[f"{axle} {at:g}"] = np.array([near(at, *drive) for drive in zip(slip, side, strict=True)])
-    for n, (u, v, force) in enumerate(zip(command, x.vx, acting.along, strict=True)):
-        # The model's force is linear in these four.
-        columns = np.stack([u, -u * v, -np.ones_like(u), -(v**2)], axis=-1)
-        C_m1, C_m2, C_r0, C_r2 = np.linalg.lstsq(columns, force, rcond=None)[0]
-        for name, (at, speed) in DRIVEN.items():
-            points[name][n] = (C_m1 - C_m2 * speed) * at - C_r0 - C_r2 * speed**2
-    return {**points, "inertia": params["I"]}
+    acting = axles(x, drive, SimpleNamespace(**by_row), np)
+    return {
+        f"{axle} {at:g}": np.array([near(at, *row) for row in zip(slip, side, strict=True)])
+        for axle, slip, side in zip(("front", "rear"), acting.slip, acting.side, strict=True)
+        for at in SLIPS
+    }
 
 
 def near(at: float, slip: np.ndarray, side: np.ndarray) -> float:
@@ -316,18 +295,11 @@ def near(at: float, slip: np.ndarray, side: np.ndarray) -> float:
     return float(np.polyfit(np.abs(slip[rows]) - at, np.sign(slip[rows]) * side[rows], 1)[1])
 
 
-def fit_one(errors: RolloutErrors, drives: Drives, number: int) -> dict[str, Found]:
-    """What the fit of one drive says of every parameter and point."""
-    spec = errors.spec
-    windows = fit_windows(spec, make_window_store([("drive", log_of(drives, number))], spec), SETTINGS)
-    fit = fit_errors(errors, windows, np.arange(len(windows)))
-    verdicts = make_verdicts(fit, spec, PRIOR)
-    errors_of = np.sqrt(np.diag(fit.covariance))
-    found = {
-        key: Found(float(fit.raw[n]), float(errors_of[n]), verdicts[key]["verdict"] == "identified")
-        for key, n in scalar_places(spec).items()
-    }
-    return found | points_found(fit, spec)
+def windows_of(kind: str, drives: Drives, numbers: Iterable[int]) -> WindowSet:
+    """Windows of the logs of some drives."""
+    spec = FITTED[kind].spec
+    logs = [(f"drive {number}", log_of(drives, number)) for number in numbers]
+    return fit_windows(spec, make_window_store(logs, spec), SETTINGS)
 
 
 def log_of(drives: Drives, number: int) -> Trajectory:
@@ -349,20 +321,13 @@ def log_of(drives: Drives, number: int) -> Trajectory:
     )
 
 
-def points_found(fit: Estimate, spec: ModelSpec) -> dict[str, Found]:
-    """Points of a fit; their errors by the fit's covariance (delta method)."""
-    values = {**spec.default_params, **fit.params(spec)}
-    slope = fit.deviations(spec) / np.sqrt(np.diag(fit.covariance))
-    covariance = fit.covariance * np.outer(slope, slope)
-    at = points_of(SimpleNamespace(**values))
-    slopes = {name: np.zeros(len(fit.raw)) for name in at}
-    for key, n in scalar_places(spec).items():
-        low, high = (float(end) for end in spec.param_bounds[key])
-        step = 1e-5 * (high - low)
-        for name, value in points_of(SimpleNamespace(**{**values, key: values[key] + step})).items():
-            slopes[name][n] = (value - at[name]) / step
-    found = {}
-    for name, value in at.items():
-        error = float(np.sqrt(max(slopes[name] @ covariance @ slopes[name], 0.0)))
-        found[name] = Found(float(value), error, error < WEAK * abs(float(value)))
-    return found
+def forces_of_fit(estimate: Estimate, spec: ModelSpec) -> dict[str, float]:
+    """Side forces of a fit that are known to 15 %, by the fit's covariance (delta method)."""
+    values = {**spec.default_params, **estimate.params(spec)}
+    names = list(forces(SimpleNamespace(**values)))
+    at, slopes = differences(lambda p: np.array(list(forces(p).values())), spec, values)
+    numbers = list(scalar_places(spec).values())
+    slope = estimate.deviations(spec) / np.sqrt(np.diag(estimate.covariance))
+    covariance = (estimate.covariance * np.outer(slope, slope))[np.ix_(numbers, numbers)]
+    errors = np.sqrt(np.maximum(np.einsum("pk,pq,qk->k", slopes, covariance, slopes), 0.0))
+    return {name: float(v) for name, v, e in zip(names, at, errors, strict=True) if e < WEAK * abs(v)}
