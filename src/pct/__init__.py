@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pct.api.cars import models as models
     from pct.api.cars import register as register
     from pct.api.cars import vehicles as vehicles
+    from pct.api.comparisons import Comparison as Comparison
+    from pct.api.comparisons import compare as compare
     from pct.api.drives import Drive as Drive
     from pct.api.drives import Drives as Drives
     from pct.api.drives import load as load

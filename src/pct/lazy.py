@@ -14,6 +14,7 @@ PUBLIC = {
     **dict.fromkeys(("Fit", "fit"), "pct.api.fits"),
     **dict.fromkeys(("Network", "train"), "pct.api.networks"),
     **dict.fromkeys(("Score", "evaluate"), "pct.api.scores"),
+    **dict.fromkeys(("Comparison", "compare"), "pct.api.comparisons"),
     "Prediction": "pct.api.predictions",
     "open": "pct.api.opening",
     **dict.fromkeys(("Channel", "Parameter", "define_model"), "pct.dynamics.core"),

@@ -25,6 +25,7 @@ COMMANDS = {
     "data import": ("pct.cli.data_import", "make a dataset of logs: cut, mend, resample, hold out"),
     "data map": ("pct.cli.data_map", "propose a signals.toml for logs"),
     "simulate": ("pct.cli.simulate", "make driving logs with known parameters"),
+    "compare": ("pct.cli.compare", "tell what differs between fits: new tyres, another load, a worn part"),
     "export c": ("pct.cli.export_c", "one C99 file of a model: rates, a step, and the Jacobians of both"),
     "models": ("pct.cli.models", "list the dynamics models with their parameters"),
 }

@@ -24,7 +24,7 @@ class Forest(NamedTuple):
         title: above the panel.
         values, errors: of each drive and its standard error, (M,); NaN where it is not known.
         used: which of them count for the mean, (M,).
-        pooled: value of the fit to all.
+        pooled: value of the fit to all; None where there is none.
         mean: 95 % interval of the mean; None where there is none.
         next: 95 % interval of the next drive; None where there is none.
         varies: whether the drives differ.
@@ -36,19 +36,22 @@ class Forest(NamedTuple):
     values: Float[np.ndarray, " M"]
     errors: Float[np.ndarray, " M"]
     used: Bool[np.ndarray, " M"]
-    pooled: float
+    pooled: float | None
     mean: tuple[float, float] | None = None
     next: tuple[float, float] | None = None
     varies: bool = False
 
 
-def draw_agreement(*, names: Sequence[str], forests: Sequence[Forest], title: str) -> Figure:
+def draw_agreement(
+    *, names: Sequence[str], forests: Sequence[Forest], title: str, what: str = "drive alone"
+) -> Figure:
     """Value and 95 % interval of each drive, with the bands of the mean and of the next drive.
 
     Args:
         names: of the M drives.
         forests: one panel each.
         title: names the fit.
+        what: a value is of.
     """
     columns = min(COLUMNS, len(forests)) or 1
     rows = max(1, math.ceil(len(forests) / columns))
@@ -61,9 +64,10 @@ def draw_agreement(*, names: Sequence[str], forests: Sequence[Forest], title: st
             ax.axvspan(*forest.next, color=MUTED, alpha=0.18, linewidth=0, label="next drive, 95 %")
         if forest.mean is not None:
             ax.axvspan(*forest.mean, color=PREDICTED, alpha=0.25, linewidth=0, label="mean, 95 %")
-        ax.axvline(forest.pooled, color=CONTROL, label="fit to all")
+        if forest.pooled is not None:
+            ax.axvline(forest.pooled, color=CONTROL, label="fit to all")
         for use, color, label in (
-            (forest.used, PREDICTED, "drive alone, 95 %"),
+            (forest.used, PREDICTED, f"{what}, 95 %"),
             (~forest.used, MUTED, "says too little"),
         ):
             shown = use & np.isfinite(forest.values) & np.isfinite(forest.errors)
@@ -102,11 +106,11 @@ def draw_agreement(*, names: Sequence[str], forests: Sequence[Forest], title: st
 def _limit(ax: object, forest: Forest) -> None:
     """An axis over what matters: a drive that says too little must not make the others a line."""
     shown = forest.used & np.isfinite(forest.values) & np.isfinite(forest.errors)
-    ends = [forest.pooled, *(forest.mean or ()), *(forest.next or ())]
+    ends = [*([] if forest.pooled is None else [forest.pooled]), *(forest.mean or ()), *(forest.next or ())]
     if shown.any():
         reach = 1.96 * forest.errors[shown]
         ends += [float((forest.values[shown] - reach).min()), float((forest.values[shown] + reach).max())]
-    low, high = min(ends), max(ends)
+    low, high = min(ends, default=0.0), max(ends, default=0.0)
     if high > low:
         room = 0.05 * (high - low)
         ax.set_xlim(low - room, high + room)  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,6 +21,7 @@ from pct.dynamics.registry import get_model
 from pct.errors import DataError, UsageError
 from pct.measurement import Measurement, with_measurement
 from pct.optimization.constants.agreement import Agreement, agreement_from_table
+from pct.optimization.constants.comparison import Solution
 from pct.optimization.constants.fitting import ConstantFit
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.model import Model
@@ -36,22 +37,6 @@ AGREEMENT = "agreement.json"
 FORMAT = 2
 
 Value = TypeVar("Value")
-
-
-class SavedEstimate(NamedTuple):
-    """What a run keeps of the solution of a fit.
-
-    Attributes:
-        raw: parameters on the unbounded axis, (P,).
-        covariance: of ``raw``, (P, P).
-        blocks: that it rests on.
-        reached: the largest slip angle in rad that was driven, by axle.
-    """
-
-    raw: np.ndarray
-    covariance: np.ndarray
-    blocks: int
-    reached: Mapping[str, float]
 
 
 def open_run(run: Path) -> TrainedModel | FittedModel:
@@ -190,19 +175,19 @@ def load_verdicts(run: Path) -> dict[str, dict[str, Any]]:
     return _read(run / FIT, "a fit", lambda saved: dict(saved.get("verdicts", {})))
 
 
-def load_estimate(run: Path) -> SavedEstimate | None:
+def load_solution(run: Path) -> Solution | None:
     """The solution of a fit with its covariance; None where the run is older than that.
 
     Raises:
         DataError: the file is missing or damaged.
     """
 
-    def rebuild(saved: Mapping[str, Any]) -> SavedEstimate | None:
+    def rebuild(saved: Mapping[str, Any]) -> Solution | None:
         estimate = saved.get("estimate")
         if estimate is None or "reached" not in saved:
             return None
         matrix = [[np.nan if entry is None else entry for entry in row] for row in estimate["covariance"]]
-        return SavedEstimate(
+        return Solution(
             np.asarray(estimate["raw"], float),
             np.asarray(matrix, float),
             estimate["blocks"],

@@ -199,21 +199,24 @@ def with_agreement(
     deviations: Float[np.ndarray, " P"],
     spec: ModelSpec,
     agreement: Agreement | None,
+    *,
+    next_drive: bool = True,
 ) -> np.ndarray:
-    """A covariance of the pooled fit, stretched to what drives differ by: that of a value for the next drive.
+    """A covariance of the pooled fit, stretched to the errors that are stated where drives were compared.
 
     Args:
         covariance: on the unbounded axis.
         deviations: standard errors in each parameter's unit.
         spec: the model.
         agreement: of its drives; None leaves all as it is.
+        next_drive: whether it is that of the next drive, which differs from the mean; else of the mean.
     """
     stretch = np.ones(len(covariance))
     if agreement is not None:
         for name, n in scalar_places(spec).items():
             item = agreement.parameters[name]
             if item.effects is not None and deviations[n] > 0:
-                stretch[n] = np.hypot(item.error, item.effects.tau) / deviations[n]
+                stretch[n] = np.hypot(item.error, item.effects.tau * next_drive) / deviations[n]
     return covariance * np.outer(stretch, stretch)
 
 

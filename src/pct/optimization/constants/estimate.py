@@ -81,10 +81,7 @@ class Estimate:
 
     def deviations(self, spec: ModelSpec) -> np.ndarray:
         """Standard error of each value in its unit, (P,)."""
-        # d value / d raw, by the chain of both maps.
-        share = 1 / (1 + np.exp(-self.raw))
-        slope = np.asarray(Bounds.of(spec).slope(jnp.asarray(self.values))) * share * (1 - share)
-        return np.sqrt(np.diag(self.covariance)) * slope
+        return np.sqrt(np.diag(self.covariance)) * raw_slopes(spec, self.raw, self.values)
 
 
 def fit_parameters(
@@ -218,6 +215,15 @@ def _blocks(windows: WindowSet, numbers: np.ndarray) -> np.ndarray:
 def raw_values(spec: ModelSpec, values: Mapping[str, Any]) -> np.ndarray:
     """Values by name on the unbounded axis, (P,)."""
     return Bounds.of(spec).back(flatten_params(values, spec.param_keys, spec.full_shapes))
+
+
+def raw_slopes(spec: ModelSpec, raw: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
+    """Change of each value in its unit with its real number on the unbounded axis, (P,)."""
+    bounds = Bounds.of(spec)
+    values = np.asarray(bounds.to(jnp.asarray(raw)) if values is None else values)
+    # By the chain of both maps.
+    share = 1 / (1 + np.exp(-raw))
+    return np.asarray(bounds.slope(jnp.asarray(values)) * share * (1 - share))
 
 
 def scalar_places(spec: ModelSpec) -> dict[str, int]:
