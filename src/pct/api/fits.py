@@ -298,12 +298,14 @@ def fit(
         (0.7, 'identified')
     """
     from pct.optimization.constants import fitting
+    from pct.windows.inputs import with_inputs
     from pct.windows.store import make_window_store
 
     checked = make_settings(FitSettings, settings)
     spec = observed(car).spec
     drives = as_drives(drives)
-    store = make_window_store(drives.recordings, spec, dt=dt)
+    store = make_window_store(drives.recordings, spec, dt=dt, inputs=checked.inputs)
+    spec = with_inputs(spec, store.origins, checked.inputs)
     windows = fitting.fit_windows(spec, store, checked)
     files = tuple(_file_of(drive) for drive in drives)
     result = fitting.fit(

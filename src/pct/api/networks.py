@@ -225,12 +225,16 @@ def train(
         ['alpha_psi_dot', 'beta_psi_dot']
     """
     from pct.optimization.network.training import make_learner, training_windows
+    from pct.windows.inputs import with_inputs
     from pct.windows.store import make_window_store
 
     checked = make_settings(TrainSettings, settings)
     spec, checked, fitted_dt = trainable(start.car if isinstance(start, Fit) else start, checked)
     drives = as_drives(drives)
-    store = make_window_store(drives.recordings, spec, dt=fitted_dt or dt)
+    inputs = checked.inputs if fitted_dt is None else None
+    store = make_window_store(drives.recordings, spec, dt=fitted_dt or dt, inputs=inputs)
+    # A fit has decided how its inputs act.
+    spec = spec if inputs is None else with_inputs(spec, store.origins, inputs)
     val_store = None
     if validation is not None:
         held_out = as_drives(validation)

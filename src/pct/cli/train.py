@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         args = with_folders(args)
         hashes = data_hashes([Path(path) for path in (*args.data.dataset, *args.data.val_dataset)])
         former = None if args.run.resume is None else check_resumable(args, hashes)
-        store, val_store = load_stores(args, spec, fitted_dt)
+        spec, store, val_store = load_stores(args, spec, fitted_dt)
         histories = cache_folder() / "histories" if args.run.compile_cache else None
         windows = training_windows(spec, store, val_store, settings, cache=histories)
         engine = choose_engine(spec, store.dt, settings)

@@ -74,28 +74,32 @@ def with_folders(args: TrainConfig) -> TrainConfig:
 
 def load_stores(
     args: TrainConfig, spec: ModelSpec, fitted_dt: float | None
-) -> tuple[WindowStore, WindowStore | None]:
-    """Rows of the training data, and of the validation data where folders are named.
+) -> tuple[ModelSpec, WindowStore, WindowStore | None]:
+    """The model with its inputs as they act in the training data, unless a fit has decided that; rows of the
+    training data, and of the validation data where folders are named.
 
     Args:
         args: the flags, with absolute paths.
         spec: the model whose channels are read.
         fitted_dt: time step of a fit to start from in s; None where there is none.
     """
+    from pct.windows.inputs import with_inputs
     from pct.windows.loading import load_window_store
 
     data = args.data
 
-    def load(paths: tuple[str, ...], cache: Path | None, dt: float | None, label: str) -> Any:
-        return load_window_store(
-            [Path(path) for path in paths], spec, cache=cache, refresh=data.refresh_cache, dt=dt, label=label
-        )
+    def load(paths: tuple[str, ...], cache: Path | None, dt: float | None, **options: Any) -> Any:
+        folders = [Path(path) for path in paths]
+        return load_window_store(folders, spec, cache=cache, refresh=data.refresh_cache, dt=dt, **options)
 
+    inputs = args.settings.inputs if fitted_dt is None else None
     dt = fitted_dt or (None if data.dt is None else data.dt / 100)
-    store = load(data.dataset, data.dataset_cache, dt, "training")
+    store = load(data.dataset, data.dataset_cache, dt, inputs=inputs)
+    if inputs is not None:
+        spec = with_inputs(spec, store.origins, inputs)
     if not data.val_dataset:
-        return store, None
-    return store, load(data.val_dataset, data.val_dataset_cache, store.dt, "validation")
+        return spec, store, None
+    return spec, store, load(data.val_dataset, data.val_dataset_cache, store.dt, label="validation")
 
 
 def check_resumable(args: TrainConfig, hashes: dict[str, str]) -> TrainConfig:

@@ -49,6 +49,10 @@ ROLES: Mapping[str, Role] = {
         "Corner beyond the limit of grip and back: slip angles well past the peak, to both sides; else "
         "hold it.", slip=True, limit=True,
     ),
+    "curvature": Role(
+        "Corner beyond the limit of grip and back: slip angles well past the peak, to both sides; else "
+        "hold it.", slip=True, limit=True,
+    ),
     "shift": Role(
         "Drive the same circles to the left and to the right, from gentle to the limit of grip.", slip=True,
     ),

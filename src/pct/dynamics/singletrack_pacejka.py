@@ -169,7 +169,7 @@ def _axle(axle: str, where: str, other: str) -> tuple[Parameter, ...]:
         row("B_", "1/rad", 1.0, B, 40.0, "stiffness factor", "stiffness"),
         row("C_", "1", 0.8, SHAPE, 2.0, "shape factor", "shape"),
         row("D_", "N", 4.0, D, 100.0, "peak side force", "peak" if axle == "f" else "rear peak"),
-        row("E_", "1", -2.0, 0.0, 0.9, "curvature factor", "shape"),
+        row("E_", "1", -2.0, 0.0, 0.9, "curvature factor", "curvature"),
         row("S_h", "rad", -0.05, 0.0, 0.05, "shift in slip angle", "shift", True),
         row("S_v", "N", -2.0, 0.0, 2.0, "shift in side force", "shift", True),
     )

@@ -40,6 +40,9 @@ class FitSettings:
     """Error, in units of its channel's typical error, above which it counts linearly, not squared [1]."""
     iterations: int = 50
     """Most iterations of Levenberg-Marquardt [1]."""
+    inputs: Literal["auto", "held", "ramped"] = "auto"
+    """How controls and the steering angle act between logged rows: held over each step, or ramped along
+    straight lines. auto goes by their origin: commands are held, measured ones ramped."""
     integrator: Literal["rk4", "heun", "euler"] = "rk4"
     """Integration method of the rollout."""
     substeps: int | None = None
@@ -106,6 +109,9 @@ class TrainSettings:
     ensemble: int = 1
     """Networks that are trained side by side from different starts [networks]. Their mean is the prediction;
     their spread tells how far to trust it."""
+    inputs: Literal["auto", "held", "ramped"] = "auto"
+    """How controls and the steering angle act between logged rows: held over each step, or ramped along
+    straight lines. auto goes by their origin: commands are held, measured ones ramped."""
     integrator: Literal["rk4", "heun", "euler"] = "rk4"
     """Integration method of the rollout."""
     substeps: int | None = None

@@ -8,7 +8,7 @@ logged channel is never replaced.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -114,6 +114,22 @@ def derive(
             difference = forward_difference if held or is_held(name) else smooth_derivative
             return row.follows(Reading(lambda column: column, partial(difference, dt=dt)), *inputs)
     return None
+
+
+def follows_from(name: str, logged: Container[str]) -> tuple[str, ...] | None:
+    """The channels that `derive` takes to derive a channel that is not logged; None where it cannot."""
+
+    def can(name: str, tried: frozenset[str]) -> bool:
+        if name in logged:
+            return True
+        return any(
+            all(can(need, tried | {name}) for need in row.needs)
+            for row in derivations_of(name)
+            if not tried & set(row.needs)
+        )
+
+    rows = (row for row in derivations_of(name) if all(can(need, frozenset({name})) for need in row.needs))
+    return next((row.needs for row in rows), None)
 
 
 def forward_difference(column: Column, dt: float) -> Column:

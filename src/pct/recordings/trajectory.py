@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -111,7 +111,7 @@ def read_dataset(folder: Path) -> list[Trajectory]:
     return [_read_recording(*recording, columns=columns) for recording in recordings]
 
 
-def resample(trajectory: Trajectory, dt: float) -> Trajectory:
+def resample(trajectory: Trajectory, dt: float, *, held: Collection[str] = ()) -> Trajectory:
     """The same drive on another uniform time step.
 
     Sampled signals are sliced where ``dt`` is a multiple of the old step, else interpolated: headings
@@ -122,6 +122,7 @@ def resample(trajectory: Trajectory, dt: float) -> Trajectory:
     Args:
         trajectory: the recording.
         dt: new time step in s.
+        held: further channels that a rollout holds over a step.
 
     Returns:
         The recording from the same first row on, at most as long.
@@ -140,7 +141,7 @@ def resample(trajectory: Trajectory, dt: float) -> Trajectory:
     before = np.rint(at).astype(int) if whole else np.floor(at + 1e-6).astype(int)
 
     def convert(name: str, column: Column) -> OtherColumn:
-        if is_held(name) or trajectory.origins[name] == "command":
+        if is_held(name) or name in held or trajectory.origins[name] == "command":
             return _mean_over_steps(column, at, dt / trajectory.dt)
         if whole or name.startswith(("feature.", "truth.")):
             return column[before]

@@ -34,7 +34,7 @@ from pct.windows.context import moving_channels
 NETWORK = "network.json"
 FIT = "fit.json"
 AGREEMENT = "agreement.json"
-FORMAT = 2
+FORMAT = 3
 
 Value = TypeVar("Value")
 
@@ -261,6 +261,9 @@ def spec_table(spec: ModelSpec) -> dict[str, Any]:
     return {
         "model": spec.name,
         "measurement": dataclasses.asdict(spec.measurement) if spec.measurement else {},
+        "limited": spec.limited,
+        "held": spec.held,
+        "interpolated": spec.interpolated,
         "param_keys": spec.param_keys,
         "global_keys": spec.global_keys,
         "param_shapes": spec.param_shapes,
@@ -275,8 +278,11 @@ def spec_from_table(saved: Any) -> ModelSpec:
     Raises:
         KeyError, TypeError, ValueError, AttributeError: the table is damaged.
     """
+    # A run that says nothing of its inputs is of a time when limits acted on all and controls were held.
+    inputs: Any = {name: tuple(saved[name]) for name in ("limited", "held", "interpolated") if name in saved}
     return dataclasses.replace(
         with_measurement(get_model(saved["model"]), Measurement.of(**saved["measurement"])),
+        **inputs,
         param_keys=tuple(saved["param_keys"]),
         global_keys=tuple(saved["global_keys"]),
         param_shapes={name: tuple(shape) for name, shape in saved["param_shapes"].items()},

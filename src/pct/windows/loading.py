@@ -21,12 +21,13 @@ from pct.errors import DataError
 from pct.files import sha256, write_atomic
 from pct.recordings.folder import read_folder
 from pct.windows.batch import FeatureDataset
+from pct.windows.inputs import Inputs
 from pct.windows.store import WindowStore, make_window_store, window_starts
 from pct.windows.window_set import FeatureMode, HistoryFeatures, make_window_set
 
 log = logging.getLogger(__name__)
 
-CACHE_FORMAT = "pct-rows-1"
+CACHE_FORMAT = "pct-rows-2"
 # Rooms whose code decides what the prepared rows are.
 READING_ROOMS = ("logs", "recordings", "windows")
 
@@ -83,6 +84,7 @@ def load_window_store(
     refresh: bool = False,
     dt: float | None = None,
     label: str = "training",
+    inputs: Inputs | None = None,
 ) -> WindowStore:
     """Rows of all recordings of folders, prepared for a model.
 
@@ -91,7 +93,7 @@ def load_window_store(
         spec: the model whose states and controls are read.
         cache: file that keeps the prepared rows; None keeps none.
         refresh: make the cache anew even where it fits.
-        dt, label: see `make_window_store`.
+        dt, label, inputs: see `make_window_store`.
 
     Raises:
         DataError: a folder or file that cannot be used; says which, where, and the likely fix.
@@ -99,13 +101,13 @@ def load_window_store(
     for path in paths:
         if not path.is_dir():
             raise DataError(f"{label} data: expected a folder, found none at {path}")
-    key = None if cache is None else _fingerprint(paths, spec, dt)
+    key = None if cache is None else _fingerprint(paths, spec, dt, inputs)
     if cache is not None and key is not None and not refresh:
         store = _read_cache(cache, key)
         if store is not None:
             return store
     recordings = [(f"{path.name}/{drive.name}", drive) for path in paths for drive in read_folder(path)]
-    store = make_window_store(recordings, spec, dt=dt, label=label)
+    store = make_window_store(recordings, spec, dt=dt, label=label, inputs=inputs)
     if cache is not None and key is not None:
         _write_cache(cache, key, store)
     return store
@@ -121,7 +123,7 @@ def data_hashes(paths: Sequence[Path]) -> dict[str, str]:
     }
 
 
-def _fingerprint(paths: Sequence[Path], spec: ModelSpec, dt: float | None) -> str:
+def _fingerprint(paths: Sequence[Path], spec: ModelSpec, dt: float | None, inputs: Inputs | None) -> str:
     """Hash of all that the prepared rows depend on."""
     code = [
         file
@@ -139,6 +141,8 @@ def _fingerprint(paths: Sequence[Path], spec: ModelSpec, dt: float | None) -> st
         "states": spec.state_names,
         "controls": spec.control_names,
         "dt": dt,
+        "inputs": inputs,
+        "interpolated": spec.interpolated,
     }
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
@@ -170,6 +174,7 @@ def _write_cache(cache: Path, key: str, store: WindowStore) -> None:
     fields = store._asdict()
     arrays = {name: value for name, value in fields.items() if isinstance(value, np.ndarray)}
     header = {name: value for name, value in fields.items() if name not in arrays}
+    header["origins"] = dict(store.origins)
     text = json.dumps({"format": CACHE_FORMAT, "key": key, **header})
     save: Callable[..., None] = np.savez
     try:

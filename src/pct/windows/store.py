@@ -6,7 +6,8 @@ and horizon lie within one recording.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from pct.errors import DataError
 from pct.recordings.derive import model_columns
 from pct.recordings.trajectory import Trajectory, resample
 from pct.types import Int, Rows
+from pct.windows.inputs import Inputs, as_they_act, origins_of, with_inputs
 
 
 class WindowStore(NamedTuple):
@@ -31,6 +33,8 @@ class WindowStore(NamedTuple):
         recordings: names of the recordings.
         exogenous_names, truth_names: column names without their prefix.
         dt: time step in s.
+        origins: where each state and control comes from, see `pct.windows.inputs.origins_of`; empty where
+            nothing is known.
     """
 
     states: np.ndarray
@@ -43,6 +47,7 @@ class WindowStore(NamedTuple):
     exogenous_names: tuple[str, ...]
     truth_names: tuple[str, ...]
     dt: float
+    origins: Mapping[str, str] = MappingProxyType({})
 
 
 def make_window_store(
@@ -51,20 +56,30 @@ def make_window_store(
     *,
     dt: float | None = None,
     label: str = "training",
+    inputs: Inputs | None = None,
 ) -> WindowStore:
     """Rows of recordings in memory: resampled to one time step, missing channels derived.
+
+    Controls that run along straight lines between rows are their mean over each step.
 
     Args:
         recordings: name and trajectory of each.
         spec: the model whose states and controls are read.
         dt: time step in s, whole hundredths; None takes the recordings' own.
         label: what the data is for (``training``, ``validation``), named in messages.
+        inputs: how controls act between rows, decided from these recordings; None takes what ``spec`` says.
 
     Raises:
         DataError: the recordings do not fit each other, the model or the time step.
     """
     step = _common_step(recordings, dt, label)
-    prepared = [(name, resample(trajectory, step)) for name, trajectory in recordings]
+    origins = origins_of([trajectory for _, trajectory in recordings], spec)
+    if inputs is not None:
+        spec = with_inputs(spec, origins, inputs)
+    prepared = [
+        (name, resample(as_they_act(trajectory, spec), step, held=spec.interpolated))
+        for name, trajectory in recordings
+    ]
     exogenous = _shared_columns(prepared, "feature.")
     truth = _shared_columns(prepared, "truth.")
     columns = [model_columns(trajectory, spec) for _, trajectory in prepared]
@@ -95,6 +110,7 @@ def make_window_store(
         exogenous_names=exogenous,
         truth_names=truth,
         dt=step,
+        origins=origins,
     )
 
 

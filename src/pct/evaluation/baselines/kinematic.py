@@ -14,6 +14,7 @@ from pct.evaluation.datasets import TestData
 from pct.optimization.model import Model
 from pct.rollout.integration import rollout
 from pct.types import Float
+from pct.windows.inputs import with_inputs
 from pct.windows.store import make_window_store
 from pct.windows.window_set import WindowSet, make_window_set
 
@@ -44,7 +45,8 @@ class Kinematic:
         if not is_comparable(self.model.spec):
             raise DataError(f"the model '{self.model.spec.name}' has none of its channels")
         spec = _with_values(KINEMATIC_SINGLETRACK, self.model.spec)
-        store = make_window_store(self.test.recordings, spec, dt=windows.dt, label="test")
+        store = make_window_store(self.test.recordings, spec, dt=windows.dt, label="test", inputs="auto")
+        spec = with_inputs(spec, store.origins, "auto")
         dataset = make_window_set(
             store,
             windows.starts,

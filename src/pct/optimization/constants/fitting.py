@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
@@ -14,8 +15,9 @@ from pct.dynamics.core import ModelSpec, unflatten_params
 from pct.errors import UsageError
 from pct.optimization.constants.agreement import ENOUGH, Agreement, agreement_of, with_agreement
 from pct.optimization.constants.agreement_text import agreement_facts
+from pct.optimization.constants.clipped import share_without_clipped
 from pct.optimization.constants.curves import has_curves, reached_slips
-from pct.optimization.constants.estimate import Estimate, fit_errors
+from pct.optimization.constants.estimate import Estimate, fit_errors, scalar_places
 from pct.optimization.constants.groups import group_windows
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.constants.profile import ROUNDING, Profile, make_profile, require_scalar
@@ -23,6 +25,8 @@ from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollou
 from pct.optimization.constants.verdicts import correlations, make_verdicts, with_profile
 from pct.optimization.settings import FitSettings
 from pct.rollout.integration import choose_substeps
+from pct.windows.at_limits import limit_lines
+from pct.windows.inputs import inputs_line, told_by_controls
 from pct.windows.store import WindowStore, spread, window_starts
 from pct.windows.window_set import WindowSet, make_window_set
 
@@ -30,6 +34,8 @@ from pct.windows.window_set import WindowSet, make_window_set
 FEW_BLOCKS = 6
 # Windows that tell which slip angles were reached.
 SHOWN = 1000
+# Parameters of this role stay near their defaults for the first iterations: their prior is so much narrower.
+CURVATURE, STIFF, FIRST_ITERATIONS = "curvature", 0.03, 10
 
 
 class FitProgress(NamedTuple):
@@ -156,12 +162,21 @@ class ConstantFit:
             f"{name} {value:.3g} {self.spec.states[self.spec.state_indices[name]].unit}"
             for name, value in self.model.remaining_error.items()
         )
-        return [
+        lines = [
             f"{describe_windows(self.windows)}; {int((~self.estimate.accepted).sum())} windows rejected; "
             f"{self.estimate.blocks} independent blocks.",
             f"Typical error over the horizon: {errors}.",
             *agreement_facts(self.agreement, len(self.windows.store.recordings)),
         ]
+        left_out = [name for name in self.spec.state_names if name not in self.compared]
+        if left_out and not self.settings.compare:
+            lines.append(
+                f"Not compared: {', '.join(left_out)}, which controls that were derived from it predict to "
+                "rounding."
+            )
+        inputs = inputs_line(self.spec)
+        limits = limit_lines(self.spec, self.windows.store, self.model.params)
+        return [*lines, *([inputs] if inputs else []), *limits]
 
     @property
     def warnings(self) -> list[str]:
@@ -237,29 +252,34 @@ def fit(
         raise UsageError(f"`by={by}`: expected two {by}s or more to compare, found {len(found)}")
     begin = time.perf_counter()
     dt = windows.store.dt
-    options = _rollout_options(settings, dt)
+    options = _rollout_options(spec, windows.store, settings)
 
-    def report(iteration: int, error: float) -> None:
+    count = itertools.count(1)
+
+    def report(_: int, error: float) -> None:
         if progress is not None:
-            progress(FitProgress(iteration, error, time.perf_counter() - begin))
+            progress(FitProgress(next(count), error, time.perf_counter() - begin))
 
     if progress is not None:
         progress(
             f"{spec.name}: {describe_windows(windows)} ({settings.integrator}, {options['substeps']} "
             f"substeps), {spec.vector_size} unknowns"
         )
-    errors = make_rollout_errors(spec, spec.base_params(dt), windows.history, **options)
-    estimate = fit_errors(
-        errors,
-        windows,
-        np.arange(len(windows)),
-        start=start,
-        prior=settings.prior,
-        huber=settings.huber,
-        iterations=settings.iterations,
-        report=report,
-    )
-    compared = [name for name in spec.state_names if not settings.compare or name in settings.compare]
+
+    def fit_to(compare: Sequence[str], start: Mapping[str, Any] | None) -> tuple[RolloutErrors, Estimate]:
+        compared = {**options, "compare": compare}
+        errors = make_rollout_errors(spec, spec.base_params(dt), windows.history, **compared)
+        return errors, _estimate(errors, windows, settings, start, report)
+
+    errors, estimate = fit_to(options["compare"], start)
+    compared = [spec.state_names[i] for i in errors.channels]
+    exact = exact_channels(spec, dict(zip(compared, estimate.sigma, strict=True)))
+    if exact and not settings.compare:
+        # What no table foresaw: an error of rounding would weigh as much as real ones.
+        compared = [name for name in compared if name not in exact]
+        errors, estimate = fit_to(compared, estimate.params(spec))
+    share = share_without_clipped(errors, windows, estimate, settings.huber)
+    estimate = dataclasses.replace(estimate, clipped_share=share)
     model = FittedModel(
         spec=spec,
         params=estimate.params(spec),
@@ -281,6 +301,30 @@ def fit(
         model, estimate, windows, settings, time.perf_counter() - begin, errors, by=by, files=tuple(files)
     )
     return with_profiles(result, profiles, progress) if profiles else result
+
+
+def _estimate(
+    errors: RolloutErrors,
+    windows: WindowSet,
+    settings: FitSettings,
+    start: Mapping[str, Any] | None,
+    report: Callable[[int, float], None],
+) -> Estimate:
+    """The fit to all windows; where no start is given, in two steps for a model with curvature factors.
+
+    With a wrong stiffness the curvature of a tyre goes to a bound, where it stays: stiffness comes first.
+    """
+    spec = errors.spec
+    every = np.arange(len(windows))
+    options: Any = {"huber": settings.huber, "report": report}
+    curved = [n for name, n in scalar_places(spec).items() if spec.parameter(name).role == CURVATURE]
+    if start is None and curved:
+        prior = np.full(spec.vector_size, settings.prior)
+        prior[curved] *= STIFF
+        most = min(FIRST_ITERATIONS, settings.iterations)
+        start = fit_errors(errors, windows, every, prior=prior, iterations=most, **options).params(spec)
+    more: Any = {"prior": settings.prior, "iterations": settings.iterations}
+    return fit_errors(errors, windows, every, start=start, **more, **options)
 
 
 def with_profiles(
@@ -332,7 +376,7 @@ def describe_windows(windows: WindowSet) -> str:
 
 
 def exact_channels(spec: ModelSpec, remaining_error: Any) -> list[str]:
-    """Compared states whose error is rounding while others' is not, so that it weighs as much as theirs.
+    """Compared states that a control predicts to rounding, so that they weigh as much as real errors.
 
     Args:
         spec: the model.
@@ -341,15 +385,17 @@ def exact_channels(spec: ModelSpec, remaining_error: Any) -> list[str]:
     exact = [
         name
         for name, error in remaining_error.items()
-        if error < ROUNDING * spec.states[spec.state_indices[name]].scale
+        if name in spec.rates and error < ROUNDING * spec.states[spec.state_indices[name]].scale
     ]
     return exact if len(exact) < len(remaining_error) else []
 
 
-def _rollout_options(settings: FitSettings, dt: float) -> dict[str, Any]:
+def _rollout_options(spec: ModelSpec, store: WindowStore, settings: FitSettings) -> dict[str, Any]:
+    told = told_by_controls(spec, store.origins)
+    others = tuple(name for name in spec.state_names if name not in told)
     return {
         "integrator": settings.integrator,
-        "substeps": choose_substeps(dt, settings.substeps),
-        "compare": settings.compare,
+        "substeps": choose_substeps(store.dt, settings.substeps),
+        "compare": settings.compare or others,
         "free_start": settings.free_start,
     }

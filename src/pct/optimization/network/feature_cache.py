@@ -76,7 +76,8 @@ def _fingerprint(spec: ModelSpec, settings: object) -> hashlib._Hash:
     key = hashlib.sha256()
     for source in sources:
         key.update(source.read_bytes())
-    values = spec.name, spec.param_keys, dict(spec.param_bounds), dict(spec.default_params)
+    inputs = spec.limited, spec.held
+    values = spec.name, inputs, spec.param_keys, dict(spec.param_bounds), dict(spec.default_params)
     text = json.dumps((jax.__version__, settings, values), default=lambda leaf: np.asarray(leaf).tolist())
     key.update(text.encode())
     return key
