@@ -190,7 +190,7 @@ def test_a_run_of_a_model_that_is_not_installed_says_what_to_do(fit: pct.Fit, tm
 def test_formats(fit: pct.Fit, tmp_path: Path) -> None:
     run = fit.save(tmp_path / "run", report=False)
     saved = json.loads((run / "fit.json").read_text())
-    assert saved.pop("format") == 2
+    assert saved.pop("format") == 3
     (run / "fit.json").write_text(json.dumps(saved))  # as the version before wrote it
     np.testing.assert_allclose(pct.open(run).table()["value"], fit.table()["value"])
     (run / "fit.json").write_text(json.dumps({**saved, "format": 99}))

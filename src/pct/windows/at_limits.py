@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pct.dynamics.core import ModelSpec
-from pct.dynamics.limits import LIMITS
 from pct.measurement.chain import vehicle_motion
 from pct.types import Array
 from pct.windows.store import WindowStore
 
-# What may limit a control, loosened by this factor to see whether it does.
-NAMES = (*(row.name for row in LIMITS), "mu")
+# Roles of parameters that limit controls, beside friction; loosened by this factor to see whether they do.
+ROLES, FRICTION = ("steering stop", "steering speed", "power"), "mu"
 LOOSE = 1e3
 # A control that a limit moves by less than this share of its typical size is not at it.
 MOVED = 1e-6
@@ -62,9 +61,7 @@ def at_limits(spec: ModelSpec, store: WindowStore, values: Mapping[str, Any] | N
 
     bound = within(params)
     found = []
-    for name in NAMES:
-        if name not in params:
-            continue
+    for name in (row.name for row in spec.parameters if row.role in ROLES or row.name == FRICTION):
         loose = within({**params, name: LOOSE * params[name]})
         for control, value in bound.items():
             size = max(float(np.abs(motion[control]).max()), 1e-9)

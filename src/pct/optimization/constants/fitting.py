@@ -385,9 +385,11 @@ def exact_channels(spec: ModelSpec, remaining_error: Any) -> list[str]:
     exact = [
         name
         for name, error in remaining_error.items()
-        if name in spec.rates and error < ROUNDING * spec.states[spec.state_indices[name]].scale
+        if error < ROUNDING * spec.states[spec.state_indices[name]].scale
     ]
-    return exact if len(exact) < len(remaining_error) else []
+    if len(exact) == len(remaining_error):
+        return []  # data without noise
+    return [name for name in exact if name in spec.rates]
 
 
 def _rollout_options(spec: ModelSpec, store: WindowStore, settings: FitSettings) -> dict[str, Any]:
