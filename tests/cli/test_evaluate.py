@@ -26,7 +26,7 @@ from pct.runs.model_files import load_network
 from pct.runs.overlap import FINGERPRINT
 from pct.simulation import simulate
 from pct.windows.loading import data_hashes
-from pct.windows.splits import rows_of_windows, split_starts
+from pct.windows.splits import HELD_OUT, rows_of_windows, spans_of, split_rows, split_starts
 
 BASELINES = [
     *("hold last value", "constant acceleration", "ridge ARX"),
@@ -242,12 +242,23 @@ def test_baselines_are_fitted_to_what_training_read_alone(run: Path, unseen: Pat
     config = json.loads((run / "config.json").read_text())
     model = load_network(run)
     shape = {"horizon": 4, "history": 4}
-    data = training_data_of_run(run, model)
-    store, every = data.rows_read(model)
+    store, every = training_data_of_run(run, model).rows_read(model)
+    training, held_out = split_starts(store, 0.3, stride=2, **shape)
+    # What a run has held out stands with its network; an older version has only its flags.
+    described = json.loads((run / "network.json").read_text())
+    held = split_rows(store, 0.3, gap=8) == HELD_OUT
+    settings = {**described["settings"], "held_out": [span._asdict() for span in spans_of(store, held)]}
+    (run / "network.json").write_text(json.dumps({**described, "settings": settings}))
+    model = load_network(run)
+    _, of_network = training_data_of_run(run, model).rows_read(model)
+    del settings["held_out"]
+    (run / "network.json").write_text(json.dumps({**described, "settings": settings}))
     (run / "config.json").write_text(json.dumps({**config, "val_split": 0.3}))
+    model = load_network(run)
+    data = training_data_of_run(run, model)
     _, read = data.rows_read(model)
     windows = data.windows(model, horizon=4, samples=1000)
-    training, held_out = split_starts(store, 0.3, stride=2, **shape)
+    np.testing.assert_array_equal(read, of_network)
     assert every.sum() > read.sum() > 0
     np.testing.assert_array_equal(read, rows_of_windows(training, store.recording.size, **shape))
     assert not (rows_of_windows(held_out, read.size, **shape) & read).any()

@@ -32,7 +32,7 @@ def fit_run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_network_that_has_learned_nothing_yet_predicts_as_the_fit(
-    fit_run: Path, data: Path, tmp_path: Path
+    fit_run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(
         [
@@ -53,11 +53,26 @@ def test_a_network_that_has_learned_nothing_yet_predicts_as_the_fit(
     found = trained.predict_states(
         trained.prepare(load_windows(trained, [data / "val"], "test", stride=2)).batch
     )
-    np.testing.assert_allclose(found, wanted, atol=2e-3)
-    predicted = json.loads((run / "pct_predicted_params.json").read_text())
-    assert predicted["alpha_accel"]["ensemble_std"] > 0
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    # It answers the fit's values everywhere, so that its members agree.
     answers = trained.predict_parameters(trained.prepare(load_windows(trained, [data / "val"], "test")).batch)
-    assert np.ptp(answers["beta_accel"]) == 0.0
+    for name, values in answers.items():
+        np.testing.assert_allclose(values, fitted.params[name], rtol=1e-5, atol=1e-6)
+    predicted = json.loads((run / "pct_predicted_params.json").read_text())
+    assert predicted["alpha_accel"]["ensemble_std"] == 0
+    told = capsys.readouterr()
+    assert "No epoch was better than the fit on held-out rows: the result is the fit." in told.out
+    assert "Held out for validation: 'train/recording_00' from 1.60 to 1.95 s" in told.out
+    assert "the fit was fitted to the validation rows, too" in told.err
+    done = json.loads((run / "DONE").read_text())
+    assert (done["best_epoch"], done["beats_fit"], done["validation_is_new_to_the_fit"]) == (0, False, False)
+    assert done["held_out"][1] == {
+        "recording": "train/recording_01",
+        "start": pytest.approx(1.6),
+        "end": pytest.approx(1.95),
+        "whole": False,
+    }
+    assert done["against_fit"]["error_ratio"]["value"] == 1.0
     judged = load_windows(open_run(run), [data / "val"], "test", horizon=3, stride=2)
     assert judged.batch.initial_states.shape[1] == len(trained.spec.states)
     np.testing.assert_allclose(fitted.predict_states(fitted.prepare(judged).batch), wanted, atol=1e-5)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pct.dynamics import MODEL_SPECS
-from pct.evaluation.bootstrap import make_blocks
 from pct.evaluation.scores import compare, errors_of, growth, score, score_bin
+from pct.windows.bootstrap import make_blocks
 
 SPEC = MODEL_SPECS["unicycle"]  # x, y, psi, v
 BLOCKS = make_blocks(np.arange(4), np.zeros(4, int), rows=2)

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from pct.dynamics import MODEL_SPECS
-from pct.evaluation.bootstrap import Interval
 from pct.evaluation.evaluate import RUN, Evaluation, Row
 from pct.evaluation.explosions import Explosion
 from pct.evaluation.report import as_json
 from pct.evaluation.scores import Score
 from pct.evaluation.text import facts, ladder_cells, row_docs, verdicts
 from pct.runs.overlap import Overlap
+from pct.windows.bootstrap import Interval
 
 NAN = math.nan
 
@@ -67,10 +67,13 @@ def with_row(result: Evaluation, name: str, **changes: Any) -> Evaluation:
         (Interval(0.64, 0.55, 0.75), "beats hold: position 36 % lower error [25 to 45 %]."),
         (Interval(0.8, 0.7, 1.1), "no difference to hold shown: position."),
         (Interval(1.12, 1.05, 1.3), "is WORSE than hold: position 12 % higher error [5 to 30 %]."),
-        (Interval(3.5, 1.5, 4.0), "is WORSE than hold: position 3.5 times the error [1.5 to 4]."),
+        (
+            Interval(3.5, 1.5, 4.0),
+            "is WORSE than hold: position 3.5 times the error [50 % higher to 4 times].",
+        ),
         (Interval(0.002, 0.001, 0.003), "beats hold: position 99.8 % lower error [99.7 to 99.9 %]."),
         (Interval(0.1, NAN, NAN), "no difference to hold shown: position."),
-        (Interval(math.inf, NAN, NAN), "is WORSE than hold: position not finite with this run."),
+        (Interval(math.inf, NAN, NAN), "is WORSE than hold: position an error that is not finite."),
         (Interval(NAN, NAN, NAN), "no difference to hold shown: position."),
     ],
 )

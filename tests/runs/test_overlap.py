@@ -12,6 +12,7 @@ from pct.runs.overlap import (
     find_overlap,
     load_fingerprint,
     row_hashes,
+    rows_seen,
 )
 from pct.windows.store import WindowStore
 
@@ -112,3 +113,20 @@ def test_a_fingerprint_is_missing_or_damaged(tmp_path: Path) -> None:
     (tmp_path / FINGERPRINT).write_bytes(b"no numbers")
     with pytest.raises(DataError, match="expected the fingerprint of the training rows"):
         load_fingerprint(tmp_path)
+
+
+def test_rows_of_a_fit_are_found_among_others_and_in_doubt_there_are_more() -> None:
+    states, controls = drive(0)
+    store = store_of(states, controls)._replace(
+        recording=np.repeat([0, 1, 2], [1500, 2490, 10]).astype(np.int32), recordings=("a", "b", "c")
+    )
+    read = np.zeros(4000, bool)
+    read[:900] = True
+    seen = rows_seen(store, POSE, row_hashes(store, POSE, read))
+    assert seen[:900].all()
+    # Up to the next compared row the fit may have gone on.
+    assert not seen[900 + 12 * ONE_IN : 3990].any()
+    # Ten rows may hold none that is compared: then nobody can tell.
+    tiny = row_hashes(store, POSE, store.recording == 2).size == 0
+    assert seen[3990:].all() == tiny
+    assert not rows_seen(store, POSE, np.zeros(0, np.uint64))[:3990].any()

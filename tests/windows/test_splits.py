@@ -10,9 +10,13 @@ from pct.windows.splits import (
     GAP,
     HELD_OUT,
     TRAINING,
+    rows_near,
+    rows_of_spans,
     rows_of_windows,
+    spans_of,
     split_rows,
     split_starts,
+    starts_beside,
     windows_within,
 )
 from pct.windows.store import WindowStore, window_starts
@@ -112,3 +116,42 @@ def test_a_split_of_some_rows_leaves_the_others_out() -> None:
     assert (parts[~inside] == GAP).all()
     assert np.flatnonzero(parts == HELD_OUT).tolist() == [*range(65, 80), *range(188, 200)]
     assert np.flatnonzero(parts == TRAINING).tolist() == [*range(20, 58), *range(150, 181)]
+
+
+@given(
+    lengths=st.lists(st.integers(1, 60), min_size=1, max_size=6),
+    share=st.floats(0.05, 0.9),
+    horizon=st.integers(1, 8),
+    history=st.integers(1, 8),
+)
+def test_spans_name_what_is_held_out_and_give_it_back(
+    lengths: list[int], share: float, horizon: int, history: int
+) -> None:
+    store = store_of(lengths)
+    held = split_rows(store, share, gap=history + horizon) == HELD_OUT
+    spans = spans_of(store, held)
+    np.testing.assert_array_equal(rows_of_spans(store, spans), held)
+    try:
+        training, _ = split_starts(store, share, horizon=horizon, history=history)
+    except DataError:
+        return
+    beside = starts_beside(store, held, horizon=horizon, history=history)
+    np.testing.assert_array_equal(beside, training)
+
+
+def test_spans_in_words() -> None:
+    store = store_of([10, 20, 10])
+    inside = np.zeros(40, bool)
+    inside[:10] = inside[25:32] = True
+    assert list(map(str, spans_of(store, inside))) == [
+        "'drive 0'",
+        "'drive 1' from 2.50 to 2.90 s",
+        "'drive 2' from 3.00 to 3.10 s",
+    ]
+
+
+def test_near_rows_end_with_their_recording() -> None:
+    store = store_of([10, 10])
+    inside = np.zeros(20, bool)
+    inside[8] = True
+    assert np.flatnonzero(rows_near(store, inside, 3)).tolist() == [5, 6, 7, 8, 9]

@@ -12,7 +12,7 @@ from pct.api.drives import Drive, Drives, as_drives
 from pct.api.fits import Fit
 from pct.api.notebook import Shown
 from pct.api.predictions import Prediction, predict
-from pct.errors import UsageError
+from pct.errors import DataError, UsageError
 from pct.optimization.settings import TrainSettings, make_settings
 from pct.rollout.compiled import in_single_precision
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pct.optimization.network.loop import EpochReport, StepReport, TrainResult
     from pct.optimization.network.model import TrainedModel
     from pct.optimization.network.training import Learner
+    from pct.optimization.network.validation import Seen
     from pct.windows.window_set import WindowSet
 
 
@@ -50,6 +51,16 @@ class Network(Shown):
     def training_windows(self) -> WindowSet | None:
         """The windows that it was trained on; None where it was opened."""
         return None if self.learner is None else self.learner.windows.training
+
+    @property
+    @in_single_precision
+    def facts(self) -> list[str]:
+        """What was held out, and whether it is better than the fit that it is on top of, in sentences."""
+        if self.learner is not None and self.result is not None:
+            return self.learner.verdicts(self.result.state)
+        if self.model.settings.get("beats_fit") is False:
+            return ["No epoch was better than the fit on held-out rows: the network is the fit."]
+        return []
 
     def table(self) -> pl.DataFrame:
         """One row a scalar parameter: mean and spread of the predictions, default, bounds and unit."""
@@ -129,6 +140,7 @@ class Network(Shown):
         figures = split_figures("driven", self._windows(driven).gather(), self.model, scenarios=0)
         return in_style(figures[kind])
 
+    @in_single_precision
     def save(self, folder: str | Path) -> Path:
         """Write a run folder, which `pct.open` and every command reads.
 
@@ -155,7 +167,8 @@ class Network(Shown):
         write_json(run / PREDICTED, self.summary)
         with after_saving("the loss curves"):
             save_loss_figure(run, self.result)
-        mark_done(run, {"best_epoch": self.result.best_epoch, "best_loss": self.result.best_loss})
+        facts = {"best_epoch": self.result.best_epoch, "best_loss": self.result.best_loss}
+        mark_done(run, {**facts, **self.learner.facts(self.result.state)})
         return run
 
     def export(self, target: str, path: str | Path) -> Path:
@@ -186,7 +199,7 @@ class Network(Shown):
 
     def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:
         """Title, table and notes."""
-        return f"Predicted parameters of {self.model.spec.name}", self.table(), ()
+        return f"Predicted parameters of {self.model.spec.name}", self.table(), self.facts
 
 
 @in_single_precision
@@ -206,7 +219,8 @@ def train(
             measurement.
         drives: from `pct.load`, or what that reads.
         validation: drives that choose the best epoch; ``val_split`` holds out a part of the training data
-            instead.
+            instead. On top of a fit, rows that it has not used are taken, as far as there are any; the result
+            is never below the fit, see `Network.facts`.
         dt: time step of the rollout in s; that of the fit or of the drives when left out.
         progress: called with the report of each epoch, e.g. ``print``.
         settings: of `pct.optimization.settings.TrainSettings`: ``epochs``, ``horizon``, ``lr``, ``seed``, ...
@@ -241,12 +255,30 @@ def train(
         val_store = make_window_store(held_out.recordings, spec, dt=store.dt, label="validation")
         # Validation chose the best epoch: an evaluation on its files has to say so.
         drives = dataclasses.replace(drives, hashes={**drives.hashes, **held_out.hashes})
-    learner = make_learner(spec, training_windows(spec, store, val_store, checked), checked)
+    seen = rows_seen_by(start) if isinstance(start, Fit) else None
+    learner = make_learner(spec, training_windows(spec, store, val_store, checked, seen=seen), checked)
     result = learner.train(learner.start(), reporter=_Reporter(progress))
     if result.failure is not None:
         raise result.failure
-    trained = learner.trained(result.state.best_params)
+    trained = learner.trained(result.state.best_params, beats_fit=learner.beats_fit(result.state))
     return Network(trained, learner.summarize(trained), learner, result, drives)
+
+
+def rows_seen_by(fit: Fit) -> Seen:
+    """Which rows a fit may have used; all where nobody knows."""
+    import numpy as np
+
+    from pct.evaluation.datasets import training_data_of
+    from pct.optimization.network.validation import Seen
+    from pct.runs.overlap import rows_seen
+
+    model = fit.model
+    hashes = fit.drives.hashes if fit.drives else {}
+    try:
+        fingerprint = training_data_of(model, fit.training_windows, hashes, fit.run).row_hashes(model)
+    except DataError:
+        return Seen(lambda store: np.ones(store.recording.size, bool), None)
+    return Seen(lambda store: rows_seen(store, model.spec.pose_indices, fingerprint), fingerprint)
 
 
 def trainable(start: Car, settings: TrainSettings) -> tuple[ModelSpec, TrainSettings, float | None]:

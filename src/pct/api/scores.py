@@ -131,18 +131,17 @@ def evaluate(
         ['constant acceleration', 'default parameters']
     """
     from pct.api.opening import open as open_model
-    from pct.evaluation.datasets import TestData, training_data_in_memory, training_data_of_run
+    from pct.evaluation.datasets import TestData, training_data_of
     from pct.evaluation.evaluate import evaluate as judge
 
     value = open_model(model) if isinstance(model, str | Path) else model
     drives = as_drives(drives)
-    windows = value.training_windows
-    if windows is not None:
-        training = training_data_in_memory(windows, value.drives.hashes if value.drives else {})
-        name = f"{type(value).__name__.lower()} of {value.model.spec.name}"
-    else:
-        assert value.run is not None
-        training = training_data_of_run(value.run, value.model)
+    hashes = value.drives.hashes if value.drives else {}
+    learner = value.learner if isinstance(value, Network) else None
+    below = learner.windows.seen.hashes if learner and learner.windows.seen else None
+    training = training_data_of(value.model, value.training_windows, hashes, value.run, below)
+    name = f"{type(value).__name__.lower()} of {value.model.spec.name}"
+    if value.training_windows is None and value.run is not None:
         name = value.run.name
     result = judge(
         value.model,

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from pct.cli.flags import flag_values, validate
 from pct.cli.train_config import TrainConfig, parse_args, shared_flags
-from pct.cli.train_steps import check_resumable, load_stores, resolve_start, summarize, with_folders
+from pct.cli.train_steps import (
+    check_resumable,
+    load_stores,
+    resolve_start,
+    rows_of_start,
+    summarize,
+    with_folders,
+)
 from pct.errors import DivergedError
 from pct.files import cache_folder
 
@@ -62,7 +69,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         former = None if args.run.resume is None else check_resumable(args, hashes)
         spec, store, val_store = load_stores(args, spec, fitted_dt)
         histories = cache_folder() / "histories" if args.run.compile_cache else None
-        windows = training_windows(spec, store, val_store, settings, cache=histories)
+        seen = rows_of_start(args)
+        windows = training_windows(spec, store, val_store, settings, cache=histories, seen=seen)
         engine = choose_engine(spec, store.dt, settings)
         if engine.fallback and first:
             log.warning(
@@ -121,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             save_loss_figure(run.path, result)
         if result.failure is not None:
             raise result.failure
-        run.done({**result.facts, **summarize(args, learner, trained, run.path)})
+        run.done({**result.facts, **summarize(args, learner, trained, run.path, result.state)})
     except BaseException as error:
         if run is not None and run.is_open:
             end_failed(run, error, args)

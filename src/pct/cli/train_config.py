@@ -30,7 +30,7 @@ class TrainDataFlags(DataFlags):
 
     val_dataset: tuple[str, ...] = ()
     """Validation data, likewise. Without it, and without --val-split, the training loss steers the learning
-    rate."""
+    rate; on top of a fit a fifth is held out."""
     dt: int | None = None
     """Time step of the rollout [hundredths of a second]. Default: that of the recordings."""
     dataset_cache: Path | None = None
@@ -61,7 +61,8 @@ class TrainModelFlags(ModelFlags):
     """Hidden units inside the mlp-dynamics model [units]; other models ignore it."""
     init_from: Path | None = None
     """Run folder of `pct fit` to begin from. Its model, vehicle, measurement, time step, history and
-    integration hold; its measurement stays as it was fitted, the other parameters are learned."""
+    integration hold; its measurement stays as it was fitted, the other parameters are learned. The result is
+    never below the fit: it is chosen on rows that neither has used, as far as there are any."""
 
     def validate(self) -> None:
         """Raise UsageError for a value that cannot be used."""

@@ -15,8 +15,10 @@ from pct.errors import DataError, UsageError
 if TYPE_CHECKING:
     from pct.api.cars import Car
     from pct.dynamics import ModelSpec
+    from pct.optimization.network.epoch import TrainState
     from pct.optimization.network.model import TrainedModel
     from pct.optimization.network.training import Learner
+    from pct.optimization.network.validation import Seen
     from pct.windows.store import WindowStore
 
 log = logging.getLogger(__name__)
@@ -57,6 +59,14 @@ def resolve_start(args: TrainConfig) -> tuple[TrainConfig, Car]:
 def _with_scopes(car: Car, flags: TrainModelFlags) -> Car:
     car = car.scope("context", *flags.context_params).scope("global", *flags.global_params)
     return car.hold_all(flags.fixed_values())
+
+
+def rows_of_start(args: TrainConfig) -> Seen | None:
+    """What the fit of the flags has used; None where they name none."""
+    from pct.api.networks import rows_seen_by
+    from pct.api.opening import open_fit
+
+    return None if args.model.init_from is None else rows_seen_by(open_fit(args.model.init_from))
 
 
 def with_folders(args: TrainConfig) -> TrainConfig:
@@ -136,8 +146,12 @@ def check_resumable(args: TrainConfig, hashes: dict[str, str]) -> TrainConfig:
     return saved
 
 
-def summarize(args: TrainConfig, learner: Learner, trained: TrainedModel, folder: Path) -> dict[str, Any]:
-    """Write and print what was learned, draw it, and compare it with the defaults; the comparison's facts."""
+def summarize(
+    args: TrainConfig, learner: Learner, trained: TrainedModel, folder: Path, state: TrainState
+) -> dict[str, Any]:
+    """Write and print what was learned, draw it, and compare it with the defaults and the fit below; the
+    facts of that.
+    """
     from pct.cli.train_tables import conclude
     from pct.evaluation.scenarios import against_defaults, generate_analysis_artifacts
     from pct.optimization.network.training import SHOWN
@@ -164,5 +178,5 @@ def summarize(args: TrainConfig, learner: Learner, trained: TrainedModel, folder
                     chunk_size=chunk_size,
                 )
     comparison = against_defaults(trained, dataset, label, chunk_size=chunk_size)
-    conclude(learner.spec, summary, comparison, folder, output)
-    return comparison.facts
+    conclude(learner.spec, summary, comparison, learner.verdicts(state), folder, output)
+    return {**comparison.facts, **learner.facts(state)}

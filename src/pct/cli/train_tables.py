@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from pct.dynamics.core import ModelSpec
-from pct.evaluation.bootstrap import Interval
 from pct.evaluation.scenarios import AgainstDefaults
-from pct.evaluation.text import difference
 from pct.optimization.network.epoch import TrainState
 from pct.optimization.network.training import Learner
+from pct.windows.bootstrap import Interval, difference
 
 
 def announce(learner: Learner, state: TrainState, folder: Path) -> None:
@@ -27,6 +26,7 @@ def announce(learner: Learner, state: TrainState, folder: Path) -> None:
     counts = f"{len(windows.training)} training windows"
     if windows.validation is not None:
         counts += f", {len(windows.validation)} validation windows"
+    chosen = "" if windows.choice is None else "".join(f"\n{line}" for line in windows.choice.facts)
     resumed = f"\nresuming after step {state.step}, epoch {state.epoch}" if state.step else ""
     print(
         f"{spec.name}: {counts} from {len(windows.training.store.recordings)} recordings, "
@@ -34,7 +34,7 @@ def announce(learner: Learner, state: TrainState, folder: Path) -> None:
         f"({settings.integrator}, {learner.substeps} substeps)\n"
         f"network: {len(windows.training.feature_names)} features, {size} weights, "
         f"predicts {', '.join(spec.param_keys)}\n"
-        f"run folder: {folder}{resumed}",
+        f"run folder: {folder}{chosen}{resumed}",
         file=sys.stderr,
     )
 
@@ -43,6 +43,7 @@ def conclude(
     spec: ModelSpec,
     summary: Mapping[str, Mapping[str, Any]],
     comparison: AgainstDefaults,
+    verdicts: Sequence[str],
     folder: Path,
     output: Path,
 ) -> None:
@@ -50,7 +51,7 @@ def conclude(
     console = Console(width=None if sys.stdout.isatty() else 100)
     console.print(_learned_table(spec, summary))
     console.print(_error_table(spec, comparison))
-    lines = [comparison.verdict, *comparison.warnings]
+    lines = [comparison.verdict, *comparison.warnings, *verdicts]
     if comparison.split == "training":
         lines.append(
             "No validation data: these windows were trained on. Pass --val-dataset or --val-split to check."
@@ -90,7 +91,7 @@ def _learned_table(spec: ModelSpec, predicted: Mapping[str, Mapping[str, Any]]) 
 def _error_table(spec: ModelSpec, comparison: AgainstDefaults) -> Table:
     title = f"Open-loop RMSE after {comparison.horizon:g} s on the {comparison.split} windows"
     table = Table(title=title, title_justify="left")
-    for heading in ("state", "trained", "default parameters", "the network has", "unit"):
+    for heading in ("state", "trained", comparison.rival, "the network has", "unit"):
         table.add_column(heading, justify="left" if heading in ("state", "unit") else "right")
 
     def add(name: str, trained: float, default: float, unit: str) -> None:

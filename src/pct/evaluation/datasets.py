@@ -19,7 +19,14 @@ from pct.runs.directory import CONFIG, data_of
 from pct.runs.overlap import Hashes, load_fingerprint, row_hashes
 from pct.types import Bool, Rows
 from pct.windows.loading import load_window_store
-from pct.windows.splits import rows_of_windows, split_starts, windows_within
+from pct.windows.splits import (
+    Span,
+    rows_of_spans,
+    rows_of_windows,
+    split_starts,
+    starts_beside,
+    windows_within,
+)
 from pct.windows.store import WindowStore, spread, window_starts
 from pct.windows.window_set import WindowSet, make_window_set
 
@@ -59,11 +66,13 @@ class TrainingData:
             they are missing.
         fingerprint: hashes of the rows that training read; None to compute them from ``load``.
         hashes: SHA-256 of the files of training and validation data, by path.
+        below: hashes of the rows that a fit below a network has used, where the fingerprint lacks them.
     """
 
     load: Callable[[], tuple[WindowStore, Rows]]
     fingerprint: Hashes | None
     hashes: Mapping[str, str]
+    below: Hashes | None = None
 
     def rows_read(self, model: Model) -> tuple[WindowStore, Bool[np.ndarray, " N"]]:
         """The rows of the training data, and which of them training read, (N,)."""
@@ -72,7 +81,7 @@ class TrainingData:
         return store, rows_of_windows(starts, store.recording.size, **shape)
 
     def row_hashes(self, model: Model) -> Hashes:
-        """Hashes of the rows that training read.
+        """Hashes of the rows that training read, also that of a fit below.
 
         Raises:
             DataError: there is neither a fingerprint nor the data.
@@ -80,7 +89,8 @@ class TrainingData:
         if self.fingerprint is not None:
             return self.fingerprint
         store, read = self.rows_read(model)
-        return row_hashes(store, model.spec.pose_indices, read)
+        hashes = row_hashes(store, model.spec.pose_indices, read)
+        return hashes if self.below is None else np.concatenate([hashes, self.below])
 
     def windows(self, model: Model, *, horizon: int, samples: int) -> WindowSet:
         """Windows of any horizon that lie within the rows that training read.
@@ -100,9 +110,18 @@ class TrainingData:
         return bool(_recordings(self.hashes) & _recordings(test.hashes))
 
 
-def training_data_in_memory(windows: WindowSet, hashes: Mapping[str, str]) -> TrainingData:
-    """Of a fit or training whose windows are in memory."""
-    return TrainingData(lambda: (windows.store, windows.starts), None, hashes)
+def training_data_of(
+    model: Model,
+    windows: WindowSet | None,
+    hashes: Mapping[str, str],
+    run: Path | None,
+    below: Hashes | None = None,
+) -> TrainingData:
+    """Of a fit or network: of its windows where they are in memory, else of its run folder."""
+    if windows is not None:
+        return TrainingData(lambda: (windows.store, windows.starts), None, hashes, below)
+    assert run is not None
+    return training_data_of_run(run, model)
 
 
 def training_data_of_run(run: Path, model: Model) -> TrainingData:
@@ -119,15 +138,13 @@ def training_data_of_run(run: Path, model: Model) -> TrainingData:
         if not folders:
             raise DataError(f"{run / CONFIG} does not name the training data")
         store = load_window_store(folders, model.spec, dt=model.dt)
-        starts, _ = split_starts(
-            store,
-            config.get("val_split") or 0.0,
-            stride=model.settings["stride"],
-            samples=config.get("samples"),
-            horizon=model.settings["horizon"],
-            history=model.settings["history"],
-        )
-        return store, starts
+        shape: Any = {name: model.settings[name] for name in ("horizon", "history")}
+        thinned = {"stride": model.settings["stride"], "samples": config.get("samples")}
+        if (held_out := model.settings.get("held_out")) is None:  # of an older version
+            starts, _ = split_starts(store, config.get("val_split") or 0.0, **thinned, **shape)
+            return store, starts
+        held = rows_of_spans(store, [Span(**span) for span in held_out])
+        return store, starts_beside(store, held, **thinned, **shape)
 
     return TrainingData(load, load_fingerprint(run), data_of(run))
 

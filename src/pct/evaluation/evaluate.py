@@ -11,7 +11,6 @@ import numpy as np
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError, DivergedError, UsageError
 from pct.evaluation.baselines.constant_parameters import diverged_as_infinite
-from pct.evaluation.bootstrap import Blocks, Interval, make_blocks
 from pct.evaluation.conditions import Condition, conditions
 from pct.evaluation.datasets import TestData, TrainingData
 from pct.evaluation.explosions import Explosion, find_exploded, name_explosions
@@ -20,6 +19,7 @@ from pct.evaluation.scores import Errors, Score, compare, errors_of, growth, sco
 from pct.evaluation.windows import all_windows
 from pct.optimization.model import Model
 from pct.runs.overlap import Overlap, find_overlap, row_hashes
+from pct.windows.bootstrap import Blocks, Interval, make_blocks
 from pct.windows.splits import rows_of_windows
 from pct.windows.store import make_window_store
 from pct.windows.window_set import WindowSet
@@ -236,6 +236,8 @@ def _notes(
         )
     elif training.shares_recordings(test):
         notes.append("The run chose its best epoch by some of these files; a strict test uses others.")
+    if model.settings.get("beats_fit") is False:
+        notes.append("No epoch of the network was better than its fit on held-out rows: it is the fit.")
     if derived := test.derived(model.spec.controls):
         notes.append(
             f"Not logged but derived from what is predicted: {', '.join(derived)}. This run is told them "

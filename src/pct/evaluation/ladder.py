@@ -13,6 +13,9 @@ from pct.evaluation.datasets import TestData
 from pct.optimization.model import Model
 from pct.windows.window_set import WindowSet
 
+# The row that a network on top of a fit begins with.
+BELOW = "fit below"
+
 
 def ladder(
     model: Model, test: TestData, training: Callable[[], WindowSet]
@@ -24,11 +27,12 @@ def ladder(
         test: the recordings that the test windows come from.
         training: gives windows that lie within the training data.
     """
+    on_fit = model.settings.get("beats_fit") is not None
     return {
         "hold last value": HoldLast,
         "constant acceleration": lambda: ConstantAcceleration(model.spec),
         "ridge ARX": lambda: fit_ridge_arx(training(), model.spec),
         "kinematic": lambda: Kinematic(model, test),
-        "default parameters": lambda: default_parameters(model),
+        BELOW if on_fit else "default parameters": lambda: default_parameters(model),
         "constant fit": lambda: fit_constant_parameters(model, training()),
     }

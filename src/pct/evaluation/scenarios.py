@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from pct.optimization.network.model import TrainedModel
 from pct.runs.trainings import loss_figure
 from pct.types import Float
 from pct.windows.batch import FeatureDataset
+from pct.windows.bootstrap import Interval, difference
 
 if TYPE_CHECKING:
     from pct import plots
@@ -44,9 +46,10 @@ def position_errors(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class AgainstDefaults:
-    """Errors at the end of the horizon of a trained network and of the default parameters.
+    """Errors at the end of the horizon of a trained network, and of the parameters that it began with.
 
     Attributes:
+        rival: what these are: the default parameters, or the fit below.
         split: ``training`` or ``validation``.
         windows: how many were rolled out.
         horizon: in s.
@@ -57,6 +60,7 @@ class AgainstDefaults:
         explosions: the first of the network's.
     """
 
+    rival: str
     split: str
     windows: int
     horizon: float
@@ -73,13 +77,14 @@ class AgainstDefaults:
 
     @property
     def verdict(self) -> str:
-        """Whether the network beats the defaults, in a sentence."""
+        """Whether the network beats what it began with, in a sentence."""
         trained, default = self.distance["trained"], self.distance["default"]
         share = trained / default if default > 0 else 1.0
+        words = difference(Interval(share, math.nan, math.nan))
         return (
-            f"The network {'beats' if share < 1 else 'does NOT beat'} the default parameters: position error "
-            f"after {self.horizon:g} s is {trained:.3g} m against {default:.3g} m ({100 * share:.0f} %) "
-            f"on {self.windows} {self.split} windows."
+            f"The network {'beats' if share < 1 else 'does NOT beat'} the {self.rival}: position error after "
+            f"{self.horizon:g} s is {trained:.3g} m against {default:.3g} m ({words}) on {self.windows} "
+            f"{self.split} windows."
         )
 
     @property
@@ -112,6 +117,7 @@ def against_defaults(
     beyond = {key: find_exploded(values, targets, spec) for key, values in errors.items()}
     assert dataset.origin is not None
     return AgainstDefaults(
+        began_with(trained),
         split,
         count,
         steps * trained.dt,
@@ -121,6 +127,11 @@ def against_defaults(
         {key: int(values.any(axis=(1, 2)).sum()) for key, values in beyond.items()},
         name_explosions(beyond["trained"], errors["trained"].names, dataset.origin),
     )
+
+
+def began_with(trained: TrainedModel) -> str:
+    """What the defaults of a network's model are."""
+    return "default parameters" if trained.settings.get("beats_fit") is None else "fit below"
 
 
 def split_figures(
@@ -148,7 +159,7 @@ def split_figures(
             dt=trained.dt,
             errors={
                 "trained": open_loop_errors(predicted, dataset, spec),
-                "default parameters": open_loop_errors(default, dataset, spec),
+                began_with(trained): open_loop_errors(default, dataset, spec),
             },
             title=f"Open-loop error on the {label} windows",
         ),
@@ -174,7 +185,7 @@ def split_figures(
             controls=np.asarray(dataset.controls[row]),
             title=f"{label}: '{name}' from {origin.times[row]:.2f} s, {rank.replace('_', ' ')} error",
             baseline_states=np.concatenate([start, default[row]]),
-            baseline_label="default parameters",
+            baseline_label=began_with(trained),
         )
     return figures
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.losses import channel_residual
-from pct.evaluation.bootstrap import Blocks, Interval
 from pct.types import Bool, Float, States
+from pct.windows.bootstrap import Blocks, Interval
 
 POSITION = "position"
 # A state of this size has diverged; its square in single precision would be infinite.

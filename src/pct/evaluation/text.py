@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from pct.dynamics.core import Channel
-from pct.evaluation.bootstrap import Interval
 from pct.evaluation.conditions import Condition
 from pct.evaluation.evaluate import RUN, Evaluation, Row
 from pct.evaluation.explosions import explosion_lines
 from pct.evaluation.scores import POSITION
+from pct.windows.bootstrap import Interval, difference
 
 DISTANCE = Channel(POSITION, r"\mathrm{position}", "m")
 # The run against another row in one channel.
@@ -125,33 +125,6 @@ def _verdict(ratio: Interval) -> str:
     if ratio.high < 1 or ratio.value == 0:  # over an infinite error
         return BETTER
     return WORSE if ratio.low > 1 or math.isinf(ratio.value) else SAME
-
-
-def difference(ratio: Interval) -> str:
-    """How much lower or higher the run's error is, of the ratio of both, with its interval.
-
-    Examples:
-        >>> difference(Interval(0.64, 0.55, 0.75)), difference(Interval(1.12, 1.05, 1.3))
-        ('36 % lower error [25 to 45 %]', '12 % higher error [5 to 30 %]')
-        >>> difference(Interval(3.5, 1.5, 4.0)), difference(Interval(math.inf, math.nan, math.nan))
-        ('3.5 times the error [1.5 to 4]', 'not finite with this run')
-    """
-    value, low, high = ratio
-    if math.isinf(value):
-        return "not finite with this run"
-    if value >= 2:
-        text, ends = f"{value:.2g} times the error", f"{low:.2g} to {high:.2g}"
-    elif value < 1:
-        text, ends = f"{_share(1 - value)} % lower error", f"{_share(1 - high)} to {_share(1 - low)} %"
-    else:
-        text, ends = f"{_share(value - 1)} % higher error", f"{_share(low - 1)} to {_share(high - 1)} %"
-    return text if math.isnan(low) else f"{text} [{ends}]"
-
-
-def _share(part: float) -> str:
-    """In percent, two digits; what is next to all is not rounded to all."""
-    percent = 100 * part
-    return f"{percent:.1f}" if 99 <= abs(percent) < 100 else f"{percent:.0f}"
 
 
 def number(interval: Interval | float | None) -> str:

@@ -67,15 +67,56 @@ def row_hashes(store: WindowStore, pose: tuple[int, int, int], read: Bool[np.nda
         pose: positions of x, y and heading in the state.
         read: which rows count, (N,).
     """
+    hashes, compared = _hashed(store, pose)
+    return hashes[compared & read]
+
+
+def rows_seen(store: WindowStore, pose: tuple[int, int, int], fingerprint: Hashes) -> Bool[np.ndarray, " N"]:
+    """Which rows of a store may be those of a fingerprint, (N,): in doubt they are.
+
+    One row in `ONE_IN` is compared, so a row counts as seen where the next compared row before or after it,
+    in its recording, is known. A recording of which no more is known than chance has none; one without any
+    compared row counts whole.
+
+    Args:
+        store: the rows.
+        pose: positions of x, y and heading in the state.
+        fingerprint: from `row_hashes` of the rows that were read.
+    """
+    hashes, compared = _hashed(store, pose)
+    known = compared & np.isin(hashes, fingerprint)
+    seen = np.zeros(known.size, bool)
+    for number in range(len(store.recordings)):
+        rows = np.flatnonzero(store.recording == number)
+        places = rows[compared[rows]]
+        if not places.size:
+            seen[rows] = True
+        elif known[places].mean() > TOLERATED:
+            edges = [rows[0] - 1, *places, rows[-1] + 1]
+            for before, place, after in zip(edges, places, edges[2:], strict=False):
+                if known[place]:
+                    seen[before + 1 : after] = True
+    return seen
+
+
+def _hashed(
+    store: WindowStore, pose: tuple[int, int, int]
+) -> tuple[Shaped[np.ndarray, " N"], Bool[np.ndarray, " N"]]:
+    """The hash of each row, and which rows are compared by it, (N,) each."""
     moving = np.delete(store.states, pose, axis=1)
     rows = np.ascontiguousarray(np.concatenate([moving, store.controls], axis=1, dtype=np.float32)) + 0.0
     same = np.concatenate([[False], np.all(rows[1:] == rows[:-1], axis=1), [False]])
-    hashes = _hash(rows.view(np.uint32))[read & ~same[1:] & ~same[:-1]]
-    return hashes[hashes % ONE_IN == 0]
+    hashes = _hash(rows.view(np.uint32))
+    return hashes, ~same[1:] & ~same[:-1] & (hashes % ONE_IN == 0)
 
 
-def save_fingerprint(run: Path, windows: WindowSet) -> None:
+def save_fingerprint(run: Path, windows: WindowSet, below: Hashes | None = None) -> None:
     """Write the fingerprint of the rows that training windows read into a run folder.
+
+    Args:
+        run: the run folder.
+        windows: of the training.
+        below: hashes of the rows that a fit below the network has used.
 
     Raises:
         DataError: the file cannot be written.
@@ -83,7 +124,8 @@ def save_fingerprint(run: Path, windows: WindowSet) -> None:
     store, starts = windows.store, windows.starts
     shape = {"horizon": windows.horizon, "history": windows.history}
     read = rows_of_windows(starts, store.recording.size, **shape)
-    hashes = np.unique(row_hashes(store, windows.pose, read))
+    hashes = row_hashes(store, windows.pose, read)
+    hashes = np.unique(hashes if below is None else np.concatenate([hashes, below]))
     write_output(run / FINGERPRINT, lambda file: np.save(file, hashes))
 
 

@@ -41,12 +41,13 @@ def write_training(run: Path, learner: Learner, result: TrainResult, state: Trai
     Raises:
         DataError: the folder cannot be written.
     """
-    trained = learner.trained(state.best_params)
+    trained = learner.trained(state.best_params, beats_fit=learner.beats_fit(state))
     save_network(run, trained)
     checkpoint.save_params(run / checkpoint.MODEL_PARAMS, state.params)
     checkpoint.save_params(run / checkpoint.OPTIMIZER_STATE, state.opt_state)
     checkpoint.save_params(run / checkpoint.BEST_PARAMS, state.best_params)
-    save_fingerprint(run, learner.windows.training)
+    below = learner.windows.seen.hashes if learner.windows.seen else None
+    save_fingerprint(run, learner.windows.training, below)
     write_json(run / LOSSES, loss_curves(result))
     return trained
 
@@ -119,10 +120,9 @@ def reports_of(rows: Sequence[Mapping[str, Any]], state: TrainState, epoch: Epoc
         elif "train/epoch_loss" in row:
             loss, val_loss = row["train/epoch_loss"], row.get("val/loss")
             decisive = loss if val_loss is None else val_loss
-            result.epochs.append(
-                EpochReport(row["epoch"], row["step"], loss, val_loss, rate, decisive < best)
-            )
-            best = min(best, decisive)
+            is_best = decisive < best and row["epoch"] <= int(state.best_epoch)
+            result.epochs.append(EpochReport(row["epoch"], row["step"], loss, val_loss, rate, is_best))
+            best = decisive if is_best else best
     return result
 
 

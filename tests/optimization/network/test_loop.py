@@ -111,6 +111,33 @@ def test_the_best_parameters_are_those_of_the_best_epoch(run: Any) -> None:
     assert not same(result.state.params, result.state.best_params)
 
 
+def test_an_epoch_that_does_not_win_is_never_the_best(problem: Any, run: Any) -> None:
+    """On top of a fit the state begins with the fit and its loss as the best."""
+    asked = []
+
+    def wins(params: Any, epoch: int) -> bool:
+        asked.append(epoch)
+        return epoch == 4
+
+    def state() -> Any:
+        start = problem.state()
+        fit = jax.tree.map(lambda leaf: 0 * leaf, start.params)
+        return start._replace(best_params=fit, best_loss=jnp.asarray(2.5, start.best_loss.dtype))
+
+    losses = [3.0, 2.0, 1.5, 1.8, 1.9]
+    result = run(state=state(), epochs=5, evaluate=scripted(losses), wins=wins)
+    # A loss above the best is not asked for; one that was refused is not the one to beat.
+    assert asked == [2, 3, 4]
+    assert (result.best_epoch, result.best_loss) == (4, pytest.approx(1.8))
+    assert [epoch.is_best for epoch in result.epochs] == [False, False, False, True, False]
+    assert result.facts["best_val_loss"] == 1.8
+
+    result = run(state=state(), epochs=3, evaluate=scripted(losses), wins=lambda *_: False)
+    assert (result.best_epoch, result.best_loss) == (0, 2.5)
+    assert result.facts["best_val_loss"] == 2.5
+    assert all(not leaf.any() for leaf in jax.tree.leaves(result.state.best_params))
+
+
 def test_without_validation_the_training_loss_decides(run: Any) -> None:
     result = run(epochs=3, val_windows=None, evaluate=None)
     losses = [epoch.train_loss for epoch in result.epochs]

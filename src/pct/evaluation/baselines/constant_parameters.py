@@ -47,8 +47,9 @@ class ConstantParameters:
 
 
 def default_parameters(model: Model) -> ConstantParameters:
-    """The model as it was before training."""
-    doc = "The run's equations with the default parameters."
+    """The model as it was before training: a network on top of a fit is that fit."""
+    on_fit = model.settings.get("beats_fit") is not None
+    doc = f"The run's equations with the {'parameters of the fit below' if on_fit else 'default parameters'}."
     return ConstantParameters(doc, model, model.predict_default)
 
 

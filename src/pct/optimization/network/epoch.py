@@ -37,7 +37,8 @@ class TrainState(NamedTuple):
     Attributes:
         params, opt_state: network and optimiser, with its learning rate.
         best_params: network of the epoch with the lowest loss, in validation where there is any.
-        best_loss, best_epoch: that loss and epoch, from 1; infinity and 0 before the first.
+        best_loss, best_epoch: that loss and epoch, from 1; before the first, infinity, or the loss of the fit
+            below, and 0.
         epochs_without_better: since then, or since the rate dropped.
         key: of the run; with ``epoch`` it gives the order of the windows.
         epoch: epochs that are done.

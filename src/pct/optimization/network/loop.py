@@ -72,17 +72,19 @@ class TrainResult:
 
     @property
     def best_epoch(self) -> int:
-        """Epoch with the lowest loss, from 1; 0 before the first."""
+        """Epoch with the lowest loss, from 1; 0 before the first, and where the fit below is not beaten."""
         return int(self.state.best_epoch)
 
     @property
     def facts(self) -> dict[str, Any]:
         """The best epoch and losses, for the end of a run."""
-        validated = [epoch.val_loss for epoch in self.epochs if epoch.val_loss is not None]
+        best = next((epoch.val_loss for epoch in self.epochs if epoch.epoch == self.best_epoch), None)
+        if self.best_epoch == 0 and math.isfinite(self.best_loss):
+            best = self.best_loss  # of the fit below
         return {
             "best_epoch": self.best_epoch,
             "best_train_loss": min((epoch.train_loss for epoch in self.epochs), default=None),
-            "best_val_loss": min(validated, default=None),
+            "best_val_loss": best,
         }
 
     @property
@@ -105,6 +107,7 @@ def train(
     save_every: int = 1,
     stopping: Callable[[], bool] = lambda: False,
     result: TrainResult | None = None,
+    wins: Callable[[Any, int], bool] | None = None,
 ) -> TrainResult:
     """Train up to a number of epochs.
 
@@ -119,6 +122,7 @@ def train(
         save_every: epochs from one checkpoint to the next.
         stopping: whether to stop; asked several times a second.
         result: reports of the steps and epochs before ``state``.
+        wins: ``wins(params, epoch)``: whether a network with a lower loss may be the best; any when left out.
 
     Returns:
         The result; where training diverged or was interrupted, ``failure`` says so and everything
@@ -137,6 +141,8 @@ def train(
                     raise DivergedError(f"validation loss is {val_loss} after epoch {done + 1}: {cause}")
             rate = float(learning_rate(result.state.opt_state))
             loss = train_loss if val_loss is None else val_loss
+            if wins and loss < result.best_loss and not wins(result.state.params, done + 1):
+                loss = math.inf  # what is no better than the fit below counts as no better epoch
             result.state = epoch.finish(result.state, loss)
             is_best = result.best_epoch == done + 1
             report = EpochReport(done + 1, int(result.state.step), train_loss, val_loss, rate, is_best)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -125,6 +126,21 @@ class Ensemble(nn.Module):
             axis_size=self.members,
         )
         return members(self.network, features)
+
+
+def as_constants(params: Any, layers: int) -> Any:
+    """The weights with which a network that has just begun answers its defaults, whatever it reads.
+
+    Args:
+        params: weights of a `ParameterMLP` or an `Ensemble` before the first step.
+        layers: how many hidden layers it has.
+    """
+    last = f"Dense_{layers}", "kernel"
+
+    def constant(path: Any, leaf: Array) -> Array:
+        return jnp.zeros_like(leaf) if tuple(key.key for key in path[-2:]) == last else leaf
+
+    return jax.tree_util.tree_map_with_path(constant, params)
 
 
 def fit_normalization(features: Features) -> tuple[np.ndarray, np.ndarray]:

@@ -23,19 +23,27 @@ from pct.optimization.constants.model import FittedModel
 from pct.optimization.network import epoch as epochs
 from pct.optimization.network import loop
 from pct.optimization.network import step as optnet
+from pct.optimization.network.against_fit import FitJudge
 from pct.optimization.network.divergence import make_explain_fn
 from pct.optimization.network.feature_cache import CachedFeatures
 from pct.optimization.network.history_fit import HistoryFit
-from pct.optimization.network.mlp import Ensemble, ParameterMLP, fit_normalization, network_settings
+from pct.optimization.network.mlp import (
+    Ensemble,
+    ParameterMLP,
+    as_constants,
+    fit_normalization,
+    network_settings,
+)
 from pct.optimization.network.model import TrainedModel
 from pct.optimization.network.starts import observe
+from pct.optimization.network.validation import Choice, Seen, choose_windows
 from pct.optimization.settings import TrainSettings
 from pct.rollout.engine import Engine, make_engine
 from pct.rollout.integration import Integrator, choose_substeps, make_integrator
 from pct.windows.batch import FeatureDataset
 from pct.windows.context import moving_channels
-from pct.windows.splits import split_starts
-from pct.windows.store import WindowStore, window_starts
+from pct.windows.splits import Span
+from pct.windows.store import WindowStore
 from pct.windows.window_set import WindowSet, make_window_set
 
 # Windows that normalisation, tables and plots are made from; more are sampled evenly.
@@ -43,10 +51,18 @@ SHOWN = 65536
 
 
 class TrainingWindows(NamedTuple):
-    """Training windows, and validation windows where there are any."""
+    """Training windows, and validation windows where there are any.
+
+    Attributes:
+        training, validation: the windows.
+        choice: how they were chosen; None where they were not.
+        seen: what the fit below has used; None where there is none.
+    """
 
     training: WindowSet
     validation: WindowSet | None
+    choice: Choice | None = None
+    seen: Seen | None = None
 
 
 def training_windows(
@@ -56,6 +72,7 @@ def training_windows(
     settings: TrainSettings,
     *,
     cache: Path | None = None,
+    seen: Seen | None = None,
 ) -> TrainingWindows:
     """Windows as the network reads them: with features of the history, begun by the observer of a fit.
 
@@ -66,6 +83,7 @@ def training_windows(
             part of the training data.
         settings: of the training.
         cache: folder that keeps features of the history; None keeps none.
+        seen: what the fit below has used; None where there is none.
 
     Raises:
         DataError: no recording is long enough, or the validation data has other features.
@@ -94,25 +112,13 @@ def training_windows(
         )
         return observe(windows, spec, settings.integrator, substeps)
 
-    starts, held_out = split_starts(
-        store,
-        settings.val_split,
-        stride=settings.stride,
-        samples=settings.samples,
-        val_samples=settings.val_samples,
-        **shape,
-    )
-    training = windows_at(store, starts)
-    if held_out.size:
-        return TrainingWindows(training, windows_at(store, held_out))
-    if val_store is None:
-        return TrainingWindows(training, None)
-    val_starts = window_starts(
-        val_store, stride=settings.stride, samples=settings.val_samples, label="validation", **shape
-    )
-    validation = windows_at(val_store, val_starts)
+    choice = choose_windows(store, val_store, settings, seen)
+    training = windows_at(store, choice.training)
+    if choice.store is None:
+        return TrainingWindows(training, None, choice, seen)
+    validation = windows_at(choice.store, choice.validation)
     _check_same_features(training, validation)
-    return TrainingWindows(training, validation)
+    return TrainingWindows(training, validation, choice, seen)
 
 
 def settings_on_top(fitted: FittedModel, settings: TrainSettings) -> TrainSettings:
@@ -222,16 +228,39 @@ class Learner:
             axis_name=None if self.mesh is None else epochs.AXIS,
         )
 
-    def start(self) -> epochs.TrainState:
-        """The state before the first step, of the settings' seed."""
+    @cached_property
+    def judge(self) -> FitJudge | None:
+        """Compares networks with the fit that they are on top of; None where there is none."""
+        choice, validation = self.windows.choice, self.windows.validation
+        if choice is None or choice.unseen is None or validation is None:
+            return None
+        as_fit = as_constants(self._start().params, len(self.settings.model_hidden))
+        return FitJudge(self.spec, validation, self._predict, as_fit)
 
+    def beats_fit(self, state: epochs.TrainState) -> bool | None:
+        """Whether the best network is another than the fit that it is on top of; None where there is none."""
+        return None if self.judge is None else int(state.best_epoch) > 0
+
+    def start(self) -> epochs.TrainState:
+        """The state before the first step, of the settings' seed. On top of a fit the best is the fit."""
+        state = self._start()
+        if self.judge is None:
+            return state
+        best = jax.tree.map(jnp.array, self.judge.as_fit)
+        return state._replace(best_params=best)
+
+    def _start(self) -> epochs.TrainState:
+        return self._begin(jax.random.PRNGKey(self.settings.seed))
+
+    @cached_property
+    def _begin(self) -> Callable[[Any], epochs.TrainState]:
         @jax.jit
-        def start(key: Any) -> epochs.TrainState:
+        def begin(key: Any) -> epochs.TrainState:
             init_key, shuffle_key = jax.random.split(key)
             params = self.network.init(init_key, jnp.zeros((1, self.sample.features.shape[1])))
             return epochs.init_state(params, self.optimizer.init(params), shuffle_key)
 
-        return start(jax.random.PRNGKey(self.settings.seed))
+        return begin
 
     def with_learning_rate(self, state: epochs.TrainState, lr: float) -> epochs.TrainState:
         """The state with another learning rate and everything else as it was."""
@@ -248,26 +277,34 @@ class Learner:
         result: loop.TrainResult | None = None,
     ) -> loop.TrainResult:
         """Run the loop with curriculum, validation, plateau and best; arguments as in `loop.train`."""
-        predict = optnet.make_predict_fn(
-            self.network.apply, self.base_params, self.spec, self.integrator, chunk_size=self._chunk
-        )
+        state = epochs.replicate(state, self.mesh)
+        if self.judge is not None and self.evaluate is not None and not int(state.step):
+            loss = self.evaluate(state.best_params)
+            at_start = jnp.asarray(loss if np.isfinite(loss) else np.inf, state.best_loss.dtype)
+            state = state._replace(best_loss=epochs.replicate(at_start, self.mesh))
         return loop.train(
-            epochs.replicate(state, self.mesh),
+            state,
             self.windows.training,
             self.windows.validation,
             epoch=self.epoch,
             evaluate=self.evaluate,
             settings=self.settings,
             reporter=reporter,
-            explain=make_explain_fn(self.network.apply, predict, self.spec),
+            explain=make_explain_fn(self.network.apply, self._predict, self.spec),
             save=save,
             save_every=save_every,
             stopping=stopping,
             result=result,
+            wins=None if self.judge is None else self.judge.wins,
         )
 
-    def trained(self, params: Any) -> TrainedModel:
-        """The network with these weights and all that it is called with."""
+    def trained(self, params: Any, *, beats_fit: bool | None = None) -> TrainedModel:
+        """The network with these weights and all that it is called with.
+
+        Args:
+            params: the weights.
+            beats_fit: from `beats_fit` of the state that they are the best of.
+        """
         names = ("horizon", "history", "stride", "feature_mode", "history_fit", "encoder")
         settings = {name: getattr(self.settings, name) for name in names}
         return TrainedModel(
@@ -277,7 +314,12 @@ class Learner:
             dt=self.dt,
             integrator_name=self.settings.integrator,
             substeps=self.substeps,
-            settings={**settings, "feature_names": self.windows.training.feature_names},
+            settings={
+                **settings,
+                "feature_names": self.windows.training.feature_names,
+                "held_out": [span._asdict() for span in self.held_out],
+                "beats_fit": beats_fit,
+            },
         )
 
     def summarize(self, trained: TrainedModel) -> dict[str, dict[str, Any]]:
@@ -295,6 +337,48 @@ class Learner:
             for name, spread in trained.predict_spread(self.sample, chunk_size=self._chunk).items():
                 described[name]["ensemble_std"] = spread.mean(axis=0)
         return described
+
+    @property
+    def held_out(self) -> tuple[Span, ...]:
+        """The parts of the training data that are held out for validation."""
+        return self.windows.choice.held_out if self.windows.choice else ()
+
+    def facts(self, state: epochs.TrainState) -> dict[str, Any]:
+        """What is held out, and the result against the fit below, for the end of a run."""
+        facts: dict[str, Any] = {"held_out": [span._asdict() for span in self.held_out]}
+        if self.judge is None:
+            return facts
+        assert self.windows.choice is not None
+        found = self.judge.compare(jax.device_get(state.best_params))
+        return {
+            **facts,
+            "beats_fit": self.beats_fit(state),
+            "validation_is_new_to_the_fit": self.windows.choice.unseen,
+            "against_fit": found.facts,
+        }
+
+    def verdicts(self, state: epochs.TrainState) -> list[str]:
+        """What is held out, and whether the network is better than the fit below it, in sentences."""
+        choice = self.windows.choice
+        lines = [] if choice is None else [f"{line[0].upper()}{line[1:]}." for line in choice.facts]
+        if self.judge is None:
+            return lines
+        if self.beats_fit(state):
+            found = self.judge.compare(jax.device_get(state.best_params))
+            return [*lines, f"Against the fit the network has {found.changes}."]
+        lines.append("No epoch was better than the fit on held-out rows: the result is the fit.")
+        if self.judge.refused is not None:
+            number, found = self.judge.refused
+            lines.append(f"Epoch {number} had a lower loss, but {found.doubts}: {found.changes}.")
+        return lines
+
+    @cached_property
+    def _predict(self) -> Callable[[Any, FeatureDataset], np.ndarray]:
+        """States of all windows of a batch on this host, (B, T, S)."""
+        predict = optnet.make_predict_fn(
+            self.network.apply, self.base_params, self.spec, self.integrator, chunk_size=self._chunk
+        )
+        return lambda params, batch: predict(jax.device_get(params), batch)
 
     @property
     def _chunk(self) -> int:

@@ -8,6 +8,7 @@ References:
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,8 @@ from pct.types import Bool, Float, Int, Rows
 REPLICATES = 1000
 # Ranks that the median of a replicate is chosen from: much finer than its spread.
 RANKS = 512
+# Errors that differ by a smaller share are the same.
+ROUNDING = 5e-4
 
 Values = Float[np.ndarray, " B"]
 
@@ -27,6 +30,45 @@ class Interval(NamedTuple):
     value: float
     low: float
     high: float
+
+
+def difference(ratio: Interval) -> str:
+    """How much lower or higher an error is than another one, of the ratio of both, with its interval.
+
+    Examples:
+        >>> difference(Interval(0.64, 0.55, 0.75)), difference(Interval(1.12, 1.05, 1.3))
+        ('36 % lower error [25 to 45 %]', '12 % higher error [5 to 30 %]')
+        >>> difference(Interval(0.97, 0.9, 1.04)), difference(Interval(3.5, 1.5, 4.0))
+        ('3 % lower error [10 % lower to 4 % higher]', '3.5 times the error [50 % higher to 4 times]')
+        >>> difference(Interval(1.0, 1.0, 1.0)), difference(Interval(math.inf, math.nan, math.nan))
+        ('the same error', 'an error that is not finite')
+    """
+    value, low, high = ratio
+    if math.isinf(value):
+        return "an error that is not finite"
+    if all(math.isnan(part) or abs(part - 1) < ROUNDING for part in ratio) and not math.isnan(value):
+        return "the same error"
+    text = f"{_times(value)} the error" if value >= 2 else f"{_times(value)} error"
+    if math.isnan(low):
+        return text
+    if high <= 1:
+        return f"{text} [{_percent(1 - high)} to {_percent(1 - low)} %]"
+    if low >= 1 and high < 2:
+        return f"{text} [{_percent(low - 1)} to {_percent(high - 1)} %]"
+    return f"{text} [{_times(low)} to {_times(high)}]"
+
+
+def _times(ratio: float) -> str:
+    """A ratio in words."""
+    if ratio >= 2:
+        return f"{ratio:.2g} times"
+    return f"{_percent(abs(1 - ratio))} % {'lower' if ratio < 1 else 'higher'}"
+
+
+def _percent(part: float) -> str:
+    """In percent, two digits; what is next to all is not rounded to all."""
+    percent = 100 * part
+    return f"{percent:.1f}" if 99 <= percent < 100 else f"{percent:.0f}"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pct.evaluation.bootstrap import REPLICATES, Blocks, make_blocks
+from pct.windows.bootstrap import REPLICATES, Blocks, make_blocks
 
 
 @given(
