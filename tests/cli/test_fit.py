@@ -98,6 +98,21 @@ def test_it_leaves_a_run_folder_that_rebuilds_the_model(
     assert f"pct evaluate {run}" in told.out.replace("\n", " ")
 
 
+def test_recordings_are_compared_where_that_is_asked_for(
+    fit: FitCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, run = fit("--by", "recording", "--no-report")
+    told = capsys.readouterr()
+    assert code == 0, told.err
+    assert run is not None
+    kept = json.loads((run / "agreement.json").read_text())
+    names = [entry for entry in json.loads((run / "fit.json").read_text())["verdicts"]]
+    assert list(kept["parameters"]) == names
+    assert len(kept["parameters"]["alpha_psi_dot"]["values"]) == len(kept["names"]) >= 2
+    assert "Each recording fitted alone" in told.out
+    assert "fitting each recording alone" in told.err
+
+
 def test_a_profile_is_told_and_kept(fit: FitCommand, capsys: pytest.CaptureFixture[str]) -> None:
     code, run = fit("--profile", "alpha_psi_dot", "--no-report")
     told = capsys.readouterr()
@@ -145,6 +160,7 @@ def test_a_fit_is_saved_before_it_is_judged(
         (["--pedals"], "--pedals: model 'unicycle' has no channel 'drive'"),
         (["--compare", "vy"], "--compare vy: expected some of"),
         (["--no-observer"], "--bias: only the observer estimates them; add --observer"),
+        (["--by", "lap"], "--by lap: expected two laps or more to compare, found 0"),
         (["--profile", "gains"], "--profile gains: expected a fitted scalar parameter, one of alpha_psi_dot"),
         (["--horizon", "0"], "--horizon: expected a positive number, got 0"),
     ],

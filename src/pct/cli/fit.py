@@ -64,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.cli.folders import default_results, resolve_folder
     from pct.cli.tables import print_lines, print_table
     from pct.evaluation.fit_report import text_columns
+    from pct.optimization.constants.agreement import ENOUGH
     from pct.optimization.constants.profile import require_scalar
     from pct.runs.directory import (
         PREDICTED,
@@ -99,6 +100,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             progress=progress,
             **dataclasses.asdict(args.settings),
         )
+        if args.by is not None or len(drives) >= ENOUGH:
+            print(f"fitting each {args.by or 'recording'} alone", file=sys.stderr)
         outcome |= fit.write(run)
         if args.profile:
             with after_saving("the profiles"):

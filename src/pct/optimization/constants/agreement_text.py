@@ -25,8 +25,8 @@ def agreement_facts(agreement: Agreement | None, recordings: int) -> list[str]:
     lines = [f"Each of {len(agreement.names)} {groups} was fitted alone. {_parameters(agreement, groups)}"]
     lines += [line for axle in AXLES if (line := _side_force(axle, agreement.curves, groups)) is not None]
     lines.append(
-        f"Standard errors are those of the mean across {groups}; 'between' is the standard deviation of what "
-        f"differs between {groups} beyond their own errors."
+        f"Standard errors are those of the mean across {groups} and its distance from the pooled value; "
+        f"'between' is the standard deviation of what differs between {groups} beyond their own errors."
     )
     return lines
 
@@ -39,7 +39,7 @@ def agreement_cells(
         "parameter",
         "pooled",
         "mean",
-        "std. error",
+        "its error",
         "between",
         "next " + agreement.by,
         "p",

@@ -141,7 +141,14 @@ def judge(spec: ModelSpec, name: str, facts: Facts) -> dict[str, Any]:
 
 
 def _combination(name: str, partner: str, correlation: float, known: float) -> str:
-    """What is known of two parameters that are traded off."""
+    """What is known of two parameters that are traded off.
+
+    Examples:
+        >>> _combination("steering_ratio", "B_f", -0.98, 0.021)
+        'Only steering_ratio x B_f is known, to ± 2.1 %.'
+        >>> _combination("m", "C_m1", 0.99, float("nan"))
+        'Only a combination of m and C_m1 is known.'
+    """
     what = f"{name} x {partner}" if correlation < 0 else f"{name} / {partner}"
     if not math.isfinite(known):
         return f"Only a combination of {name} and {partner} is known."
