@@ -106,7 +106,7 @@ def test_recordings_are_compared_where_that_is_asked_for(
     assert code == 0, told.err
     assert run is not None
     kept = json.loads((run / "agreement.json").read_text())
-    names = [entry for entry in json.loads((run / "fit.json").read_text())["verdicts"]]
+    names = list(json.loads((run / "fit.json").read_text())["verdicts"])
     assert list(kept["parameters"]) == names
     assert len(kept["parameters"]["alpha_psi_dot"]["values"]) == len(kept["names"]) >= 2
     assert "Each recording fitted alone" in told.out
