@@ -21,7 +21,7 @@ from pct.optimization.network.model import TrainedModel
 from pct.runs.trainings import loss_figure
 from pct.types import Float
 from pct.windows.batch import FeatureDataset
-from pct.windows.bootstrap import Interval, difference
+from pct.windows.bootstrap import SAME, Interval, difference
 
 if TYPE_CHECKING:
     from pct import plots
@@ -81,8 +81,9 @@ class AgainstDefaults:
         trained, default = self.distance["trained"], self.distance["default"]
         share = trained / default if default > 0 else 1.0
         words = difference(Interval(share, math.nan, math.nan))
+        verb = "is as good as" if words == SAME else "beats" if share < 1 else "does NOT beat"
         return (
-            f"The network {'beats' if share < 1 else 'does NOT beat'} the {self.rival}: position error after "
+            f"The network {verb} the {self.rival}: position error after "
             f"{self.horizon:g} s is {trained:.3g} m against {default:.3g} m ({words}) on {self.windows} "
             f"{self.split} windows."
         )

@@ -20,6 +20,7 @@ REPLICATES = 1000
 RANKS = 512
 # Errors that differ by a smaller share are the same.
 ROUNDING = 5e-4
+SAME = "the same error"
 
 Values = Float[np.ndarray, " B"]
 
@@ -47,7 +48,7 @@ def difference(ratio: Interval) -> str:
     if math.isinf(value):
         return "an error that is not finite"
     if all(math.isnan(part) or abs(part - 1) < ROUNDING for part in ratio) and not math.isnan(value):
-        return "the same error"
+        return SAME
     text = f"{_times(value)} the error" if value >= 2 else f"{_times(value)} error"
     if math.isnan(low):
         return text

@@ -132,6 +132,13 @@ def test_an_epoch_that_does_not_win_is_never_the_best(problem: Any, run: Any) ->
     assert [epoch.is_best for epoch in result.epochs] == [False, False, False, True, False]
     assert result.facts["best_val_loss"] == 1.8
 
+    # No plateau while the loss falls; from the third epoch on it is one.
+    result = run(
+        state=state(), epochs=6, lr_patience=2, lr_factor=0.1, evaluate=scripted([2.0, 1.5, 1.8]),
+        wins=lambda *_: False,
+    )  # fmt: skip
+    np.testing.assert_allclose([e.learning_rate for e in result.epochs], [1e-2] * 4 + [1e-3] * 2, rtol=1e-6)
+
     result = run(state=state(), epochs=3, evaluate=scripted(losses), wins=lambda *_: False)
     assert (result.best_epoch, result.best_loss) == (0, 2.5)
     assert result.facts["best_val_loss"] == 2.5

@@ -98,6 +98,13 @@ def test_rows_that_are_new_to_the_fit_are_held_out_first() -> None:
     assert choice.facts[-1] == "the validation rows are new to the fit and to the network"
 
 
+def test_leftovers_of_a_fit_are_too_short_to_hold_out() -> None:
+    store = store_of(100, 100)
+    used = Seen(lambda store: np.arange(200) % 100 < 93, None)
+    choice = choose_windows(store, None, SETTINGS, used)
+    assert choice.unseen is False
+
+
 def test_where_the_fit_knows_all_it_says_so() -> None:
     store, named = store_of(100), store_of(50, name="named")
     seen = fit_of(drive=ALL, named=ALL)

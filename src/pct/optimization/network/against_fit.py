@@ -111,7 +111,7 @@ class FitJudge:
     def wins(self, params: Any, epoch: int) -> bool:
         """Whether the network with these weights, after an epoch, replaces the fit."""
         found = self.compare(params)
-        if not found.wins:
+        if not found.wins and (self.refused is None or found.loss.value < self.refused[1].loss.value):
             self.refused = epoch, found
         return found.wins
 

@@ -294,11 +294,20 @@ def _by_device(flag: bool, mesh: Mesh | None) -> Array:
     )
 
 
-def _finish_epoch(state: TrainState, loss: Array, *, settings: TrainSettings) -> TrainState:
-    """Keep the best network, lower the rate on a plateau, and go to the next epoch."""
+def _finish_epoch(
+    state: TrainState, loss: Array, progress: Array | bool = False, *, settings: TrainSettings
+) -> TrainState:
+    """Keep the best network, lower the rate on a plateau, and go to the next epoch.
+
+    Args:
+        state: of the epoch that is done.
+        loss: of its network; infinite where that may not be the best.
+        progress: whether this is no plateau although the network is not the best.
+        settings: of the training.
+    """
     is_best = loss < state.best_loss
     best_params = jax.tree.map(lambda new, old: jnp.where(is_best, new, old), state.params, state.best_params)
-    without = jnp.where(is_best, 0, state.epochs_without_better + 1)
+    without = jnp.where(is_best | progress, 0, state.epochs_without_better + 1)
     rate = learning_rate(state.opt_state)
     drop = (without >= settings.lr_patience) & (rate > settings.min_lr)
     lower = jnp.maximum(rate * settings.lr_factor, settings.min_lr)

@@ -141,9 +141,12 @@ def train(
                     raise DivergedError(f"validation loss is {val_loss} after epoch {done + 1}: {cause}")
             rate = float(learning_rate(result.state.opt_state))
             loss = train_loss if val_loss is None else val_loss
+            progress = False
             if wins and loss < result.best_loss and not wins(result.state.params, done + 1):
-                loss = math.inf  # what is no better than the fit below counts as no better epoch
-            result.state = epoch.finish(result.state, loss)
+                # No better than the fit below, so not the best; yet no plateau while the loss falls.
+                progress = all(loss < (before.val_loss or math.inf) for before in result.epochs)
+                loss = math.inf
+            result.state = epoch.finish(result.state, loss, progress)
             is_best = result.best_epoch == done + 1
             report = EpochReport(done + 1, int(result.state.step), train_loss, val_loss, rate, is_best)
             result.epochs.append(report)

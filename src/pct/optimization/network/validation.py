@@ -19,6 +19,7 @@ from pct.windows.splits import (
     HELD_OUT,
     Span,
     describe_spans,
+    rows_of_windows,
     spans_of,
     split_rows,
     split_starts,
@@ -156,6 +157,9 @@ def _split_unseen(
 ) -> Choice | None:
     """Hold a part of the unseen rows out, as large as a share of all; None where they are too few."""
     shape: Any = {"horizon": settings.horizon, "history": settings.history}
+    # Leftovers that are too short for a window are no part to hold out.
+    every = window_starts(store, **shape)
+    unseen = rows_of_windows(windows_within(every, unseen, **shape), unseen.size, **shape)
     if not unseen.any():
         return None
     share = min((settings.val_split or SHARE) / unseen.mean(), MOST)
