@@ -69,7 +69,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     result = score.result
     print_lines(facts(result))
     for seconds in result.at:
-        title = f"Path RMSE over {seconds:g} s, and ADE and FDE of the position"
+        title = (
+            f"Path RMSE by channel over {seconds:g} s, ADE and FDE of the position, and windows that explode"
+        )
         print_table(title, *ladder_cells(result, seconds, number))
         title = f"This run over {seconds:g} s, with 95 % intervals"
         print_table(title, *run_cells(result, seconds), texts=(0, 5))

@@ -102,6 +102,7 @@ def as_html(result: Evaluation, *, run: Path, paths: Sequence[Path]) -> str:
         ]
     for seconds in result.at:
         body += [f"<h2>Over {seconds:g} s</h2>", drawn[f"ladder_{seconds:g}"]]
+        body.append("<h3>Windows that explode, ADE and FDE of the position, path RMSE by channel</h3>")
         body.append(table(*ladder_cells(result, seconds, with_interval), strong=RUN))
         body += ["<h3>This run by channel</h3>", table(*run_cells(result, seconds))]
     body += ["<h2>Growth of the error</h2>", drawn["growth"]]

@@ -166,26 +166,18 @@ def channels_of(result: Evaluation) -> list[Channel]:
 
 
 def ladder_cells(result: Evaluation, seconds: float, form: Form) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the ladder over a horizon in s; ``form`` formats an interval."""
+    """Head and rows of the ladder over a horizon in s: windows that explode, ADE and FDE of the position, and
+    path RMSE by channel; ``form`` formats an interval.
+    """
     channels = channels_of(result)
-    head = ["", "exploded [windows]", "ADE [m]", "FDE [m]"]
-    head += [*(f"{c.name} path RMSE [{c.unit}]" for c in channels), "this run's position error"]
-    compared = comparison(result, seconds)
+    head = ["", "exploded", "ADE [m]", "FDE [m]", *(f"{c.name} [{c.unit}]" for c in channels)]
     rows = []
     for name, row in result.rows.items():
         scores = row.scores[seconds]
         position = scores.get(POSITION)
         cells = [position and position.mean_path, position and position.mean_final]
         cells += [scores[c.name].path_rmse if c.name in scores else None for c in channels]
-        if name == RUN or POSITION not in row.ratios[seconds]:
-            words = "–"
-        elif name not in compared:
-            words = f"{MARK} not compared"
-        elif compared[name][POSITION] == SAME:
-            words = "no difference shown"
-        else:
-            words = _against(row, seconds, POSITION).partition(" [")[0]
-        rows.append([label(result, name), str(row.exploded[seconds]), *map(form, cells), words])
+        rows.append([label(result, name), str(row.exploded[seconds]), *map(form, cells)])
     return head, rows
 
 

@@ -67,8 +67,10 @@ def _times(ratio: float) -> str:
 
 
 def _percent(part: float) -> str:
-    """In percent, two digits; what is next to all is not rounded to all."""
+    """In percent, two digits; what is next to nothing or all is not rounded to that."""
     percent = 100 * part
+    if 0 < percent < 1:
+        return f"{percent:.1g}"
     return f"{percent:.1f}" if 99 <= percent < 100 else f"{percent:.0f}"
 
 
