@@ -1,5 +1,6 @@
 """Dataset folders are read back as written, damage is refused, and resampling keeps what a rollout needs."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -148,3 +149,16 @@ def test_resample_interpolates_states_and_holds_the_rest(dt: float) -> None:
     assert set(other.channels["truth.mu"]) == {0.5, 1.0}
     # No look ahead: the value of the last old row that is not later.
     np.testing.assert_array_equal(other.channels["feature.grip"], np.floor(t / DT + 1e-6))
+
+
+def test_readings_of_what_a_rollout_holds_stay_about_their_rows() -> None:
+    """A straight line stays one, whereas the mean over the step after each row comes half a step early."""
+    rows = np.arange(40.0)
+    drive = Trajectory("a", 0.1, {"accel": rows}, {"accel": "m/s^2"}, {"accel": "measured"})
+    after = resample(drive, 0.4, readings=True).channels["accel"]
+    np.testing.assert_allclose(after[1:-1], rows[::4][1:-1])
+    np.testing.assert_allclose(resample(drive, 0.4).channels["accel"][1:-1], rows[::4][1:-1] + 1.5)
+    command = dataclasses.replace(drive, origins={"accel": "command"})
+    np.testing.assert_allclose(
+        resample(command, 0.4, readings=True).channels["accel"], resample(drive, 0.4).channels["accel"]
+    )

@@ -332,3 +332,18 @@ def test_the_run_folder_holds_valid_json(tmp_path: Path) -> None:
     saved = json.loads((run / model_files.NETWORK).read_text())
     assert saved["model"] == "singletrack"
     assert saved["settings"]["horizon"] == STEPS
+
+
+def test_how_inputs_act_is_kept_and_old_runs_have_all_limits() -> None:
+    spec = MODEL_SPECS["singletrack"]
+    ours = dataclasses.replace(spec, limited=("accel",), held=("delta",), interpolated=("delta_dot",))
+    table = json.loads(
+        json.dumps(model_files.spec_table(ours), default=lambda leaf: np.asarray(leaf).tolist())
+    )
+    again = model_files.spec_from_table(table)
+    assert (again.limited, again.held, again.interpolated) == (("accel",), ("delta",), ("delta_dot",))
+    assert again.dynamics_fn == ours.dynamics_fn
+    old = model_files.spec_from_table(
+        {key: table[key] for key in table if key not in ("limited", "held", "interpolated")}
+    )
+    assert (old.limited, old.held, old.interpolated) == (("delta_dot", "accel"), (), ())

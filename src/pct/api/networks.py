@@ -62,6 +62,13 @@ class Network(Shown):
             return ["No epoch was better than the fit on held-out rows: the network is the fit."]
         return []
 
+    @property
+    def input_facts(self) -> list[str]:
+        """How the inputs of the training data act, and its rows at limits, in sentences; empty where it was
+        opened.
+        """
+        return [] if self.learner is None else self.learner.input_facts
+
     def table(self) -> pl.DataFrame:
         """One row a scalar parameter: mean and spread of the predictions, default, bounds and unit."""
         import polars as pl
@@ -199,7 +206,11 @@ class Network(Shown):
 
     def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:
         """Title, table and notes."""
-        return f"Predicted parameters of {self.model.spec.name}", self.table(), self.facts
+        return (
+            f"Predicted parameters of {self.model.spec.name}",
+            self.table(),
+            [*self.facts, *self.input_facts],
+        )
 
 
 @in_single_precision

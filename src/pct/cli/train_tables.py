@@ -27,6 +27,7 @@ def announce(learner: Learner, state: TrainState, folder: Path) -> None:
     if windows.validation is not None:
         counts += f", {len(windows.validation)} validation windows"
     chosen = "" if windows.choice is None else "".join(f"\n{line}" for line in windows.choice.facts)
+    chosen += "".join(f"\n{line}" for line in learner.input_facts)
     resumed = f"\nresuming after step {state.step}, epoch {state.epoch}" if state.step else ""
     print(
         f"{spec.name}: {counts} from {len(windows.training.store.recordings)} recordings, "

@@ -19,7 +19,9 @@ from pct.evaluation.scores import Errors, Score, compare, errors_of, growth, sco
 from pct.evaluation.windows import all_windows
 from pct.optimization.model import Model
 from pct.runs.overlap import Overlap, find_overlap, row_hashes
+from pct.windows.at_limits import limit_lines
 from pct.windows.bootstrap import Blocks, Interval, make_blocks
+from pct.windows.inputs import other_origin_lines
 from pct.windows.splits import rows_of_windows
 from pct.windows.store import make_window_store
 from pct.windows.window_set import WindowSet
@@ -165,7 +167,11 @@ def evaluate(
         block_rows=rows_a_block,
         blocks=len(blocks),
         overlap=overlap,
-        notes=_notes(model, test, training, overlap, blocks),
+        notes=[
+            *_notes(model, test, training, overlap, blocks),
+            *other_origin_lines(spec, store.origins),
+            *limit_lines(spec, store),
+        ],
         conditions=binned,
         rows=dict(sorted(rows.items(), key=lambda item: not item[1].comparable)),
         missing=missing,

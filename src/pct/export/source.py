@@ -140,7 +140,11 @@ def _left_out(spec: ModelSpec, values: Mapping[str, Any]) -> tuple[str, ...]:
             value = np.asarray(values[row.name], float)
             shown = f"= {float(value):.6g} {row.unit}" if value.ndim == 0 else f"{value.shape}"
             lines.append(f"{row.name} {shown}: {row.doc}")
-    return (*lines, *(effect.note for effect in effects_of(spec) if effect.note))
+    held = [
+        f"{name} as a command that jumps from row to row: set it, and leave {spec.rates[name]} at zero"
+        for name in spec.held
+    ]
+    return (*lines, *held, *(effect.note for effect in effects_of(spec) if effect.note))
 
 
 def _mean_predictions(path: Path, spec: ModelSpec) -> dict[str, Any]:

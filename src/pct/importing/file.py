@@ -253,7 +253,7 @@ def _prepared(drive: Trajectory, settings: ImportSettings) -> Trajectory:
             f"{drive.source}: expected a step of {settings.dt:g} s or finer, found {drive.dt:g} s: pass "
             f"`dt={drive.dt:g}` or more, or leave it out"
         )
-    return resample(drive, settings.dt)
+    return resample(drive, settings.dt, readings=True)
 
 
 def _split(drive: Trajectory, crossings: Callable[[], list[int]], settings: ImportSettings) -> list[Segment]:

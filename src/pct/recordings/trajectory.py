@@ -111,7 +111,9 @@ def read_dataset(folder: Path) -> list[Trajectory]:
     return [_read_recording(*recording, columns=columns) for recording in recordings]
 
 
-def resample(trajectory: Trajectory, dt: float, *, held: Collection[str] = ()) -> Trajectory:
+def resample(
+    trajectory: Trajectory, dt: float, *, held: Collection[str] = (), readings: bool = False
+) -> Trajectory:
     """The same drive on another uniform time step.
 
     Sampled signals are sliced where ``dt`` is a multiple of the old step, else interpolated: headings
@@ -123,6 +125,8 @@ def resample(trajectory: Trajectory, dt: float, *, held: Collection[str] = ()) -
         trajectory: the recording.
         dt: new time step in s.
         held: further channels that a rollout holds over a step.
+        readings: whether what a rollout holds, but is no command, stays a reading: its mean about each row,
+            not over the step after it.
 
     Returns:
         The recording from the same first row on, at most as long.
@@ -141,6 +145,9 @@ def resample(trajectory: Trajectory, dt: float, *, held: Collection[str] = ()) -
     before = np.rint(at).astype(int) if whole else np.floor(at + 1e-6).astype(int)
 
     def convert(name: str, column: Column) -> OtherColumn:
+        if readings and is_held(name) and trajectory.origins[name] != "command":
+            # A reading stands for half a row on each side of it.
+            return _mean_over_steps(column, at - 0.5 * dt / trajectory.dt + 0.5, dt / trajectory.dt)
         if is_held(name) or name in held or trajectory.origins[name] == "command":
             return _mean_over_steps(column, at, dt / trajectory.dt)
         if whole or name.startswith(("feature.", "truth.")):
@@ -152,10 +159,11 @@ def resample(trajectory: Trajectory, dt: float, *, held: Collection[str] = ()) -
 
 
 def _mean_over_steps(column: Column, at: OtherColumn, length: float) -> OtherColumn:
-    """Mean of a held signal over [at, at + length), in rows; the last step ends with the recording."""
+    """Mean of a held signal over [at, at + length), in rows, as far as it lies within the recording."""
     total = np.concatenate([[0.0], np.cumsum(column)])
     edges = np.arange(len(total))
     end = np.minimum(at + length, edges[-1])
+    at = np.maximum(at, 0.0)
     return (np.interp(end, edges, total) - np.interp(at, edges, total)) / (end - at)
 
 

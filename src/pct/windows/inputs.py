@@ -143,6 +143,24 @@ def inputs_line(spec: ModelSpec) -> str:
     return f"Inputs: {'; '.join(parts)}." if parts else ""
 
 
+def other_origin_lines(spec: ModelSpec, origins: Mapping[str, str]) -> list[str]:
+    """Controls whose origin in these drives is another than where a run was made, in sentences."""
+    here = with_inputs(spec, origins, "auto").limited if origins else spec.limited
+    measured = [name for name in spec.limited if name not in here]
+    # Of those that the model limits, whatever the run did.
+    every = dataclasses.replace(spec, limited=tuple(channel.name for channel in spec.controls))
+    commands = with_inputs(every, origins, "auto").limited if origins and spec.limits is not None else ()
+    free = [name for name in commands if name not in spec.limited and name in spec.rates.values()]
+    lines = []
+    if measured:
+        lines.append(
+            f"Limits act on {', '.join(measured)} as where the run was made, although it is no command here."
+        )
+    if free:
+        lines.append(f"Limits do not act on {', '.join(free)}, which was no command where the run was made.")
+    return lines
+
+
 def _origin(trajectory: Trajectory, channel: Channel) -> str:
     logged, dt = trajectory.channels, trajectory.dt
     if channel.name in logged:

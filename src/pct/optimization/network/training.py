@@ -40,8 +40,10 @@ from pct.optimization.network.validation import Choice, Seen, choose_windows
 from pct.optimization.settings import TrainSettings
 from pct.rollout.engine import Engine, make_engine
 from pct.rollout.integration import Integrator, choose_substeps, make_integrator
+from pct.windows.at_limits import limit_lines
 from pct.windows.batch import FeatureDataset
 from pct.windows.context import moving_channels
+from pct.windows.inputs import inputs_line
 from pct.windows.splits import Span
 from pct.windows.store import WindowStore
 from pct.windows.window_set import WindowSet, make_window_set
@@ -174,6 +176,12 @@ class Learner:
     def dt(self) -> float:
         """Time step in s."""
         return self.windows.training.store.dt
+
+    @property
+    def input_facts(self) -> list[str]:
+        """How the inputs of the training data act, and its rows at limits, in sentences."""
+        store, inputs = self.windows.training.store, inputs_line(self.spec)
+        return [*([inputs] if inputs else []), *limit_lines(self.spec, store)]
 
     @property
     def base_params(self) -> dict[str, Any]:
