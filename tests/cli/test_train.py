@@ -435,7 +435,7 @@ def test_val_split_holds_windows_out_of_the_training_data(train: Train, data: Pa
     assert facts["best_val_loss"] == min(row["val/loss"] for row in metrics(run) if "val/loss" in row)
     # One of two recordings is held out: the fingerprint holds rows of the other alone.
     spec = MODEL_SPECS["unicycle"]
-    store = load_window_store([data / "train"], spec)
+    store = load_window_store([data / "train"], spec, inputs="auto")
     first, second = (row_hashes(store, spec.pose_indices, store.recording == i) for i in (0, 1))
     assert np.isin(first, load_fingerprint(run)).any()
     assert not np.isin(second, load_fingerprint(run)).any()
