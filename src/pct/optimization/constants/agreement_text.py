@@ -24,6 +24,8 @@ def agreement_facts(agreement: Agreement | None, recordings: int) -> list[str]:
     groups = f"{agreement.by}s"
     lines = [f"Each of {len(agreement.names)} {groups} was fitted alone. {_parameters(agreement, groups)}"]
     lines += [line for axle in AXLES if (line := _side_force(axle, agreement.curves, groups)) is not None]
+    if all(item.effects is None for item in agreement.parameters.values()):
+        return lines
     lines.append(
         f"Standard errors are those of the mean across {groups} and its distance from the pooled value; "
         f"'between' is the standard deviation of what differs between {groups} beyond their own errors."
@@ -78,7 +80,9 @@ def _parameters(agreement: Agreement, groups: str) -> str:
     if equal:
         sentences.append(f"No difference was found in {', '.join(equal)}.")
     if unknown:
-        sentences.append(f"Single {groups} say too little of {', '.join(unknown)}.")
+        sentences.append(
+            f"Single {groups} say too little of {', '.join(unknown)}; errors hold for these drives only."
+        )
     return " ".join(sentences)
 
 
