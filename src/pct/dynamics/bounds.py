@@ -75,8 +75,8 @@ class Bounds:
         _, ratio = self._logarithmic(low, high)
         return jnp.where(np.asarray(self.log), value * np.log(ratio), high - low)
 
-    def back(self, value: Float[np.ndarray, "... P"]) -> Float[np.ndarray, "... P"]:
-        """Inverse of `to`; a value at a bound is taken the share `EDGE` of the range inside it."""
+    def back(self, value: Float[np.ndarray, "... P"], edge: float = EDGE) -> Float[np.ndarray, "... P"]:
+        """Inverse of `to`; a value at a bound is taken the share ``edge`` of the range inside it."""
         share = (value - self.low) / (self.high - self.low)
         if self.log is not None:
             log = np.asarray(self.log, bool)
@@ -84,7 +84,7 @@ class Bounds:
                 np.where(log, v, e) for v, e in ((value, 1.0), (self.low, 1.0), (self.high, np.e))
             )
             share = np.where(log, np.log(part / low) / np.log(high / low), share)
-        share = np.clip(share, EDGE, 1.0 - EDGE)
+        share = np.clip(share, edge, 1.0 - edge)
         return np.log(share) - np.log1p(-share)
 
     @property

@@ -15,7 +15,9 @@ from pct.dynamics import MODEL_SPECS, ModelSpec, flatten_bounds
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import flatten_params
 from pct.optimization.network.mlp import (
+    Ensemble,
     ParameterMLP,
+    as_constants,
     fit_normalization,
     network_settings,
 )
@@ -251,3 +253,20 @@ def test_a_recurrent_network_reads_the_order_of_the_rows() -> None:
     forward, backward = (np.asarray(network.apply(params, features(s))) for s in (steps, steps[:, ::-1]))
     assert forward.shape == (4, 4)
     assert np.abs(forward - backward).min() > 1e-9
+
+
+@masks
+@pytest.mark.parametrize("members", [1, 3])
+def test_as_constants_a_network_answers_its_defaults_also_at_a_bound(
+    mask: np.ndarray | None, members: int
+) -> None:
+    defaults = np.array([0.1, 2.9999, 1e3, 5.2])  # a fit may end at a bound
+    one = ParameterMLP((6, 5), LOW, HIGH, defaults=defaults, log_mask=mask)
+    network = one if members == 1 else Ensemble(one, members)
+    features = jnp.asarray(np.random.default_rng(0).normal(size=(7, 4)), jnp.float32)
+    params = network.init(jax.random.PRNGKey(0), features)
+    began = np.asarray(network.apply(params, features))
+    assert np.ptp(began, axis=0).max() > 0
+    answers = np.asarray(network.apply(as_constants(params, one), features))
+    assert (np.ptp(answers, axis=0) <= 1e-6 * np.abs(defaults)).all()
+    np.testing.assert_allclose(answers, np.broadcast_to(defaults, answers.shape), rtol=5e-6)

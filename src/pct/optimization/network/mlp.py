@@ -128,17 +128,27 @@ class Ensemble(nn.Module):
         return members(self.network, features)
 
 
-def as_constants(params: Any, layers: int) -> Any:
-    """The weights with which a network that has just begun answers its defaults, whatever it reads.
+def as_constants(params: Any, network: ParameterMLP) -> Any:
+    """The weights with which a network answers its defaults, whatever it reads, also those at a bound.
 
     Args:
-        params: weights of a `ParameterMLP` or an `Ensemble` before the first step.
-        layers: how many hidden layers it has.
+        params: weights of the network, or of an ensemble of it.
+        network: that they are of.
     """
-    last = f"Dense_{layers}", "kernel"
+    last = f"Dense_{len(network.hidden_sizes)}"
+    bounds = Bounds(np.asarray(network.min_bounds), np.asarray(network.max_bounds), network.log_mask)
+    # Training does not begin here: so near to a bound there is no gradient.
+    start = bounds.back(np.asarray(network.defaults), edge=1e-7)
 
     def constant(path: Any, leaf: Array) -> Array:
-        return jnp.zeros_like(leaf) if tuple(key.key for key in path[-2:]) == last else leaf
+        layer, kind = (key.key for key in path[-2:])
+        if layer != last:
+            return leaf
+        return (
+            jnp.zeros_like(leaf)
+            if kind == "kernel"
+            else jnp.broadcast_to(start, leaf.shape).astype(leaf.dtype)
+        )
 
     return jax.tree_util.tree_map_with_path(constant, params)
 

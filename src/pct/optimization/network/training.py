@@ -242,7 +242,8 @@ class Learner:
         choice, validation = self.windows.choice, self.windows.validation
         if choice is None or choice.unseen is None or validation is None:
             return None
-        as_fit = as_constants(self._start().params, len(self.settings.model_hidden))
+        one = self.network.network if isinstance(self.network, Ensemble) else self.network
+        as_fit = as_constants(self._start().params, one)
         return FitJudge(self.spec, validation, self._predict, as_fit)
 
     def beats_fit(self, state: epochs.TrainState) -> bool | None:
