@@ -4,8 +4,8 @@ Of the race recordings (`f1tenth/*_race.csv`, two tracks of one day; some end in
 errors of its own) the first two are fitted and judged on in turn, or every pair with `--all`. Model:
 `singletrack-pacejka` for the `f1tenth` vehicle. Inputs of the window are the steering command and the
 acceleration that was asked for, a tenth of it as the drive command; the measurement adds the delay of the
-drive, and ratio and offset of the steering. Every row is computed on the same windows, one at every row of
-the test recording. Path RMSE over 1 s, the median over windows of each window's, and how many windows
+drive, and ratio, curve and offset of the steering. Every row is computed on the same windows, one at every
+row of the test recording. Path RMSE over 1 s, the median over windows of each window's, and how many windows
 explode. A row that is told more than ours, such as the acceleration that is derived from the log, is shown
 but no rival. Last line: one JSON object.
 
@@ -43,8 +43,7 @@ SETTINGS: dict[str, Any] = {
     "compare": ("x", "y", "psi", "vx", "vy", "psi_dot"),
 }
 PLAIN_CAR = pct.model("singletrack-pacejka", vehicle="f1tenth").measured(observer=False)
-# The servo is taken as linear: one race does not tell its curve, and a wrong one is wrong at full lock.
-CAR = PLAIN_CAR.measured(delay="drive", steering=True).hold("steering_curve")
+CAR = PLAIN_CAR.measured(delay="drive", steering=True)
 PLAIN = "ours without measurement"
 
 
