@@ -7,6 +7,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from pct.dynamics import MODEL_SPECS, ModelSpec
 from pct.dynamics.core import flatten_params
@@ -24,7 +25,7 @@ from pct.windows.window_set import WindowSet, make_window_set
 DT, HORIZON, HISTORY = 0.05, 6, 5
 SPEC = with_measurement(
     MODEL_SPECS["unicycle"],
-    Measurement(lag=("v",), bias=("v",), delay=("psi_dot",), observer=True),
+    Measurement(lag=("v",), bias=("v",), delay=("psi_dot", "accel"), observer=True),
 )
 
 
@@ -39,11 +40,12 @@ def make_windows(spec: ModelSpec, rows: int = 40) -> WindowSet:
     return make_window_set(store, window_starts(store, **shape), spec, feature_mode="context", **shape)
 
 
-def fitted_model() -> FittedModel:
+def fitted_model(delay: float = 0.07) -> FittedModel:
     rng = np.random.default_rng(1)
     params = {
         **{key: np.asarray(SPEC.default_params[key]) for key in SPEC.param_keys},
-        "delay_psi_dot": np.asarray(0.07),
+        "delay_psi_dot": np.asarray(delay),
+        "delay_accel": np.asarray(delay),
         "alpha_accel": np.asarray(0.8),
         GAINS: 0.3 * rng.standard_normal(SPEC.full_shapes[GAINS]),
     }
@@ -60,8 +62,10 @@ def fitted_model() -> FittedModel:
     )
 
 
-def test_rollouts_from_observed_starts_are_those_of_the_fit() -> None:
-    fitted = fitted_model()
+# A delay below zero reads controls to come, also of several steps.
+@pytest.mark.parametrize("delay", [0.07, -0.17])
+def test_rollouts_from_observed_starts_are_those_of_the_fit(delay: float) -> None:
+    fitted = fitted_model(delay)
     spec = fitted.spec_to_train()
     windows = make_windows(spec)
     dataset = observe(windows, spec, "heun", 2).gather()

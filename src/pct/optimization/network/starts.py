@@ -39,9 +39,9 @@ def observe(windows: WindowSet, spec: ModelSpec, integrator: str, substeps: int)
     dt = windows.store.dt
     params = {key: value for key, value in spec.base_params(dt).items() if key != "dt"}
     roll = make_history_rollout(spec, {**params, "dt": dt}, integrator, substeps, windows.history)
-    short = windows.with_horizon(1)
     states_at_start = jax.jit(lambda whole: jnp.stack(roll.states({}, whole)[0], axis=-1))
     numbers = np.arange(len(windows))
-    begin = in_chunks(lambda part: states_at_start(short.whole(part)), numbers, min(CHUNK, len(windows)))
+    # With the whole horizon: a delay below zero reads controls to come.
+    begin = in_chunks(lambda part: states_at_start(windows.whole(part)), numbers, min(CHUNK, len(windows)))
     hidden = [channel.name for channel in spec.hidden]
     return windows.observed(begin, hidden, partial(acting_controls, spec, params, dt=dt))
