@@ -14,6 +14,7 @@ import pytest
 from pct.dynamics import MODEL_SPECS, ModelSpec, with_fixed
 from pct.dynamics.core import flatten_params, unflatten_params
 from pct.measurement import Measurement, with_measurement
+from pct.measurement.filter import layout
 from pct.measurement.observer import GAINS
 from pct.rollout.history import HistoryRollout, make_history_rollout
 from pct.types import WholeWindows
@@ -26,10 +27,20 @@ OBSERVED = with_measurement(
     Measurement(
         lag=("v",), bias=("v",), drift=("v",), actuator_lag=("accel",), delay=("accel",), observer=True
     ),
+    gains=True,
 )
 DELAYED = with_measurement(UNICYCLE, Measurement(lag=("v",), delay=("psi_dot", "accel")))
-SLIPPING = with_measurement(CAR, Measurement(lag=("psi_dot",), delay=("delta_dot",), observer=True))
-SPECS = {"observer": OBSERVED, "delays alone": DELAYED, "plain": UNICYCLE, "slipping": SLIPPING}
+SLIPPING = with_measurement(
+    CAR, Measurement(lag=("psi_dot",), delay=("delta_dot",), observer=True), gains=True
+)
+FILTERED = with_measurement(CAR, Measurement(lag=("psi_dot",), delay=("delta_dot",), observer=True))
+SPECS = {
+    "observer": OBSERVED,
+    "delays alone": DELAYED,
+    "plain": UNICYCLE,
+    "slipping": SLIPPING,
+    "filtered": FILTERED,
+}
 
 
 class Case(NamedTuple):
@@ -64,16 +75,17 @@ def case(name: str) -> Case:
         params[GAINS] = jnp.asarray(rng.uniform(0.1, 0.4, params[GAINS].shape))
     base = {**spec.default_params, "dt": DT}
     roll = make_history_rollout(spec, base, "euler", SUBSTEPS, HISTORY)
-    compiled = HistoryRollout(jax.jit(roll.states), jax.jit(roll.sensitivities))
+    gains = None if roll.gains is None else jax.jit(roll.gains)
+    compiled = HistoryRollout(jax.jit(roll.states), jax.jit(roll.sensitivities), gains)
     return Case(compiled, make_windows(spec), params, base)
 
 
 def loop(
-    spec: ModelSpec, values: dict[str, Any], windows: WholeWindows, *, observes: bool
+    spec: ModelSpec, values: dict[str, Any], windows: WholeWindows, gains: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The states at the end of the history, (S, B), and those of the table after, (S, T, B)."""
     states = np.stack(windows.states)
-    first = 0 if observes else HISTORY
+    first = HISTORY if gains is None else 0
     t = DT * np.arange(HISTORY + HORIZON)
     acting = [
         np.stack([np.interp(t - values.get(f"delay_{name}", 0.0), t, one) for one in np.asarray(column).T], 1)
@@ -84,21 +96,20 @@ def loop(
     for channel in spec.hidden:
         name, _, what = channel.name.rpartition("_")
         x.append(np.asarray(logged[name][first]) * (what in ("true", "acting")))
-    moving = [i for i, name in enumerate(spec.state_names) if name not in spec.pose]
-    corrects = [*moving, *range(len(spec.states), len(x))]
+    places = layout(spec)
     at_start, rows = x, []
     for row in range(first, HISTORY + HORIZON):
         u = tuple(column[row] for column in acting)
         for _ in range(SUBSTEPS):
             rates = spec.lane_rates(tuple(x), u, values, np)
             x = [value + DT / SUBSTEPS * rate for value, rate in zip(x, rates, strict=True)]
-        if row + 1 <= HISTORY:
+        if gains is not None and row + 1 <= HISTORY:
             error = states[:, row + 1] - np.stack(x[: len(states)])
-            move = np.asarray(values[GAINS]) @ error[moving]
+            move = np.einsum("kjb,jb->kb", gains[row] + 0 * error[0], error[list(places.read)])
             after = list(x)
-            for i in set(range(len(states))) - set(moving):
+            for i in places.logged:
                 after[i] = states[i, row + 1]
-            for k, i in enumerate(corrects):
+            for k, i in enumerate(places.estimated):
                 after[i] = x[i] + move[k]
             x = after
         if row + 1 == HISTORY:
@@ -113,7 +124,8 @@ def test_states_are_those_of_a_loop(name: str) -> None:
     roll, windows, params, base = case(name)
     at_start, ahead = roll.states(params, windows)
     values = {key: np.asarray(value) for key, value in {**base, **params}.items()}
-    start, rows = loop(SPECS[name], values, windows, observes=name in ("observer", "slipping"))
+    gains = None if roll.gains is None else np.asarray(roll.gains(params, windows))
+    start, rows = loop(SPECS[name], values, windows, gains)
     np.testing.assert_allclose(np.stack(at_start), start, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(np.stack(ahead), rows, rtol=1e-9, atol=1e-12)
 
@@ -124,15 +136,19 @@ def test_sensitivities_are_jaxs_derivatives(name: str) -> None:
     keys, shapes = SPECS[name].param_keys, SPECS[name].full_shapes
     flat = jnp.asarray(flatten_params(params, keys, shapes))
     directions = jax.vmap(lambda d: unflatten_params(d, keys, shapes))(jnp.eye(flat.size))
-    states, change = roll.sensitivities(params, directions, windows)
-    wanted = jax.jit(jax.jacfwd(lambda p: roll.states(unflatten_params(p, keys, shapes), windows)[1]))(flat)
+    gains = None if roll.gains is None else roll.gains(params, windows)
+    states, change = roll.sensitivities(params, directions, windows, gains)
+    ahead = lambda p: roll.states(unflatten_params(p, keys, shapes), windows, gains)[1]  # noqa: E731
+    wanted = jax.jit(jax.jacfwd(ahead))(flat)
     np.testing.assert_allclose(np.stack(states), np.stack(roll.states(params, windows)[1]), rtol=1e-12)
     found, wanted = np.stack(change), np.moveaxis(np.stack(wanted), -1, 2)
     assert found.shape == (len(states), HORIZON, flat.size, WINDOWS)
     size = np.abs(wanted).max(axis=(0, 1, 3), keepdims=True)
     np.testing.assert_allclose(found / np.maximum(size, 1e-9), wanted / np.maximum(size, 1e-9), atol=1e-9)
     if name == "observer":
-        assert (size > 1e-6).all()
+        # The gains are held.
+        moved = np.array([key != GAINS for key in keys for _ in range(int(np.prod(shapes[key])))])
+        assert (size[0, 0, moved] > 1e-6).all()
 
 
 def test_the_start_can_be_turned_too() -> None:
@@ -141,7 +157,7 @@ def test_the_start_can_be_turned_too() -> None:
     turned = {2: 0.5, 3: -2.0}
     still = jax.tree.map(lambda value: jnp.zeros((1, *value.shape)), params)
     along = tuple(jnp.full((1, 1), turned.get(i, 0.0)) for i in range(len(UNICYCLE.states)))
-    _, change = roll.sensitivities(params, still, windows, along)
+    _, change = roll.sensitivities(params, still, windows, along_start=along)
 
     def moved(by: Any) -> Any:
         states = tuple(x.at[HISTORY].add(by * turned.get(i, 0.0)) for i, x in enumerate(windows.states))

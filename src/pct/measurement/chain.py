@@ -16,17 +16,20 @@ import numpy as np
 from pct.dynamics.core import Channel, LaneRates, ModelSpec, unknown_name, within_limits
 from pct.errors import UsageError
 from pct.measurement.base import Effect, Hidden, Layer
+from pct.measurement.filter import NOISE, estimated_states, filter_parameters
 from pct.measurement.observer import GAINS, gains_parameter
 from pct.measurement.options import Measurement
 from pct.types import Array, Float
 
 
-def with_measurement(spec: ModelSpec, measurement: Measurement) -> ModelSpec:
+def with_measurement(spec: ModelSpec, measurement: Measurement, *, gains: bool = False) -> ModelSpec:
     """The model as its log shows it.
 
     Args:
         spec: any registered model, also one with other bounds or held parameters.
-        measurement: what to put between model and log.
+        measurement: what to put between model and log. With an observer, the rate of each state that it reads
+            has an error that fades.
+        gains: whether the observer is that of earlier versions.
 
     Returns:
         A model with the same states, hidden states behind them, and the parameters of the measurement,
@@ -36,6 +39,14 @@ def with_measurement(spec: ModelSpec, measurement: Measurement) -> ModelSpec:
         UsageError: a channel that the model does not have, that the option cannot be applied to, or that
             is named twice.
     """
+    filters = measurement.observer and not gains
+    if filters:
+        named = {name for option in ("lag", "bias", "drift") for name in getattr(measurement, option)}
+        read = estimated_states(spec, named)
+        # A model of a pose alone has nothing left to estimate.
+        filters = bool(read)
+        drift = tuple(channel.name for channel in read)
+        measurement = dataclasses.replace(measurement, drift=drift, observer=filters)
     effects = measurement.effects
     if not effects and not measurement.observer:
         return spec
@@ -48,9 +59,14 @@ def with_measurement(spec: ModelSpec, measurement: Measurement) -> ModelSpec:
     rows = {c.name: c for c in (*spec.states, *controls)}
     hidden = [(state, _channel(state, rows)) for effect in effects for state in effect.hidden()]
     added = [row for effect in effects for row in effect.parameters(spec)]
-    if measurement.observer:
+    if filters:
+        # The filter's noise is estimated apart, and with it how long errors of rates last.
+        fades = [f"fade_{name}_drift" for name in measurement.drift]
+        added = [dataclasses.replace(r, scope="fixed") if r.name in fades else r for r in added]
+        added += filter_parameters(read)
+    elif measurement.observer:
         added.append(gains_parameter(moving, hidden))
-    names = tuple(row.name for row in added)
+    names = tuple(row.name for row in added if row.scope != "fixed")
     return dataclasses.replace(
         spec,
         controls=controls,
@@ -145,9 +161,9 @@ def acting_controls(
 
 
 def outside_equations(spec: ModelSpec) -> frozenset[str]:
-    """Names of the parameters that the equations do not read: of effects on columns, and the gains."""
+    """Names of the parameters that the equations do not read: of effects on columns, and the observer's."""
     on_columns = (effect for effect in effects_of(spec) if effect.layer is Layer.CLOCK)
-    return frozenset({GAINS, *(row.name for effect in on_columns for row in effect.parameters(spec))})
+    return frozenset({GAINS, *NOISE, *(row.name for effect in on_columns for row in effect.parameters(spec))})
 
 
 def effects_of(spec: ModelSpec) -> tuple[Effect, ...]:

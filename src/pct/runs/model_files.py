@@ -20,6 +20,7 @@ from pct.dynamics.core import ModelSpec, flatten_bounds
 from pct.dynamics.registry import get_model
 from pct.errors import DataError, UsageError
 from pct.measurement import Measurement, with_measurement
+from pct.measurement.observer import GAINS
 from pct.optimization.constants.agreement import Agreement, agreement_from_table
 from pct.optimization.constants.comparison import Solution
 from pct.optimization.constants.fitting import ConstantFit
@@ -278,10 +279,13 @@ def spec_from_table(saved: Any) -> ModelSpec:
     Raises:
         KeyError, TypeError, ValueError, AttributeError: the table is damaged.
     """
+    measurement = Measurement.of(**saved["measurement"])
+    # Earlier versions learned the gains of their observer.
+    former = GAINS in saved["param_bounds"]
     # A run that says nothing of its inputs is of a time when limits acted on all and controls were held.
     inputs: Any = {name: tuple(saved[name]) for name in ("limited", "held", "interpolated") if name in saved}
     return dataclasses.replace(
-        with_measurement(get_model(saved["model"]), Measurement.of(**saved["measurement"])),
+        with_measurement(get_model(saved["model"]), measurement, gains=former),
         **inputs,
         param_keys=tuple(saved["param_keys"]),
         global_keys=tuple(saved["global_keys"]),

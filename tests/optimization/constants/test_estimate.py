@@ -15,7 +15,6 @@ from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import flatten_bounds, flatten_params
 from pct.errors import DivergedError, UsageError
 from pct.measurement import Measurement, with_measurement
-from pct.measurement.observer import GAINS
 from pct.optimization.constants import estimate as parameter_tuning
 from pct.optimization.constants import rollout_errors
 from pct.optimization.constants.estimate import Estimate, fit_errors, fit_parameters
@@ -338,8 +337,18 @@ def test_an_observer_leaves_less_of_noisy_starts(all_noisy: Estimate) -> None:
     found = fit(make_windows(make_store(600, noise=NOISE), spec=spec), spec, prior=1.0)
     speed = SPEC.state_indices["v"]
     assert found.sigma[speed] < 0.95 * all_noisy.sigma[speed]
-    # Readings are noisy and the model is right: they deserve less trust than at the start.
-    assert 0.0 < found.params(spec)[GAINS].item() < 1.0
+    # Readings are noisy and the model is right: there is little to drift.
+    assert found.noise is not None
+    assert found.noise.reading == 1.0
+    assert found.noise.drift < 1.0
+
+
+def test_exact_readings_need_no_filter() -> None:
+    """Where nothing is gained, windows begin as they are logged."""
+    spec = with_measurement(SPEC, Measurement(observer=True))
+    found = fit(make_windows(make_store(300), spec=spec), spec)
+    assert found.noise is not None
+    assert found.noise.reading == 0.0
 
 
 def test_a_start_that_diverges_is_refused() -> None:

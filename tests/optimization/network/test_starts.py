@@ -12,7 +12,6 @@ import pytest
 from pct.dynamics import MODEL_SPECS, ModelSpec
 from pct.dynamics.core import flatten_params
 from pct.measurement import Measurement, with_measurement
-from pct.measurement.observer import GAINS
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.network.starts import observe
 from pct.optimization.network.step import make_predict_fn
@@ -41,13 +40,11 @@ def make_windows(spec: ModelSpec, rows: int = 40) -> WindowSet:
 
 
 def fitted_model(delay: float = 0.07) -> FittedModel:
-    rng = np.random.default_rng(1)
     params = {
         **{key: np.asarray(SPEC.default_params[key]) for key in SPEC.param_keys},
         "delay_psi_dot": np.asarray(delay),
         "delay_accel": np.asarray(delay),
         "alpha_accel": np.asarray(0.8),
-        GAINS: 0.3 * rng.standard_normal(SPEC.full_shapes[GAINS]),
     }
     left = {"v": 0.5, "psi": 0.1}
     return FittedModel(

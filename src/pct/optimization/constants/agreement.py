@@ -268,6 +268,7 @@ class _Alone:
                 prior=self._prior,
                 huber=fit.settings.huber,
                 iterations=ITERATIONS,
+                noise=fit.estimate.noise,
             )
         except DivergedError:
             return None

@@ -78,6 +78,7 @@ class Problem:
         self.centre, self.prior, self._huber = centre, prior, huber
         self._count = len(numbers)
         self._all = AllWindows(errors, windows, numbers)
+        self.refresh = self._all.refresh
         self._free = errors.free
         self._least = FLOOR * errors.spec.scales[list(errors.channels)]
         # Windows that predict each row.
@@ -107,12 +108,16 @@ class Problem:
         return (np.abs(path.point.error) / usual).max(axis=(0, 1)) > REJECTED
 
     def cost(self, path: Path, sigma: np.ndarray) -> float:
-        """Half the weighted sum of squares (linear for large errors), and the prior."""
+        """The losses of the accepted windows, and the prior."""
+        away = (path.point.raw - self.centre) / self.prior
+        return float(self.losses(path, sigma).sum() + 0.5 * np.sum(away**2))
+
+    def losses(self, path: Path, sigma: np.ndarray) -> np.ndarray:
+        """Half the weighted sum of squares (linear for large errors) of each accepted window."""
         size = np.abs(path.point.error[..., path.accepted]) / sigma[:, None, None]
         huber = self._huber
-        data = np.where(size > huber, huber * size - huber**2 / 2, size**2 / 2).sum()
-        away = (path.point.raw - self.centre) / self.prior
-        return float(data / self.overlap + 0.5 * np.sum(away**2))
+        data = np.where(size > huber, huber * size - huber**2 / 2, size**2 / 2)
+        return np.asarray(data.sum(axis=(0, 1)) / self.overlap)
 
     def normal(self, path: Path, sigma: np.ndarray, among: np.ndarray | None = None) -> NormalEquations:
         """Normal equations of the data, of the accepted windows or of those among them, (W,)."""

@@ -1,6 +1,6 @@
 """Constant parameters of a whole log by Levenberg-Marquardt over rollouts, with errors of the estimates.
 
-All learned parameters of the model, those of the measurement and the observer's gains included, are fitted
+All learned parameters of the model, those of the measurement included, are fitted
 so that the rollouts match the log: begun by the rows before each window, then open loop over its horizon. An
 error counts in units of its channel's typical error, which is estimated in each iteration, so no channel has
 to be weighted by hand. Rows that windows share count once.
@@ -35,9 +35,18 @@ import numpy as np
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.errors import DivergedError
+from pct.measurement.filter import Noise, filters, noise_values
 from pct.optimization.constants.covariance import jackknife
 from pct.optimization.constants.descent import CLIPPED, Path, Problem, best_start, descend, without_starts
+from pct.optimization.constants.filtering import (
+    MOST_WINDOWS,
+    choose_noise,
+    estimate_noise,
+    refine,
+    starts_as_logged,
+)
 from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors
+from pct.windows.store import spread
 from pct.windows.window_set import WindowSet
 
 # Prior standard deviation about the defaults (logit space); 1 is 27 to 73 % of the range.
@@ -62,6 +71,7 @@ class Estimate:
         sound: whether the covariance is finite and well-conditioned; otherwise no standard error is known.
         clipped_share: share of the information on each parameter that comes from windows without a row at a
             limit of the model, (P,); None where that was not looked at.
+        noise: of the filter that begins the windows; None without one.
     """
 
     values: np.ndarray
@@ -74,6 +84,7 @@ class Estimate:
     blocks: int = 0
     sound: bool = True
     clipped_share: np.ndarray | None = None
+    noise: Noise | None = None
 
     def params(self, spec: ModelSpec) -> dict[str, Any]:
         """The values by name."""
@@ -131,6 +142,7 @@ def fit_errors(
     huber: float = HUBER,
     iterations: int = 50,
     starts: int = 1,
+    noise: Noise | None = None,
     report: Callable[[int, float], None] = lambda iteration, error: None,
 ) -> Estimate:
     """`fit_parameters` with compiled errors, for many logs or starts without compiling again.
@@ -144,6 +156,7 @@ def fit_errors(
         huber: see `HUBER`.
         iterations: most iterations, those from other starts not counted.
         starts: points to begin at; those after the first are drawn about the defaults.
+        noise: of the filter; estimated when left out, and starts as logged where it is no better.
         report: called after each iteration with its number and the lowest typical error of all channels so
             far, as a share of that at the start.
 
@@ -151,7 +164,16 @@ def fit_errors(
         DivergedError: the rollouts at the start are not finite.
     """
     spec = errors.spec
-    problem = Problem(errors, windows, numbers, raw_values(spec, spec.default_params), prior, huber)
+    centre = raw_values(spec, spec.default_params)
+
+    def on(chosen: np.ndarray) -> Problem:
+        return Problem(errors, windows, numbers[chosen], centre, prior, huber)
+
+    problem = Problem(errors, windows, numbers, centre, prior, huber)
+    filtered = filters(spec)
+    if filtered:
+        values = noise_values(spec, noise or starts_as_logged(errors))
+        problem.refresh(raw_values(spec, {**spec.default_params, **(start or {})}), values)
     first = problem.at(raw_values(spec, {**spec.default_params, **(start or {})}))
     if not np.isfinite(first.error).all():
         raise DivergedError(
@@ -173,9 +195,21 @@ def fit_errors(
 
     # First with large errors clipped, for the direction; then almost without clipping.
     path = best_start(problem, first, starts, iterations, report_path)
-    return _result(
-        spec, problem, descend(problem, path, iterations, CLIPPED, report_path), _blocks(windows, numbers)
-    )
+    path = descend(problem, path, iterations, CLIPPED, report_path)
+    blocks = _blocks(windows, numbers)
+    if filtered and noise is None:
+        noise = choose_noise(errors, path, problem.typical(path, CLIPPED), blocks, on)
+        path = path._replace(accepted=np.ones_like(path.accepted))
+        if noise.reading:
+            # With better parameters other errors are left for the filter.
+            path = refine(errors, problem, path, noise, report_path)
+            sigma = problem.typical(path, CLIPPED)
+            noise = estimate_noise(
+                errors, on(spread(np.flatnonzero(path.accepted), MOST_WINDOWS)), path.point.raw, sigma, noise
+            )
+    if noise is not None and noise.reading:
+        path = refine(errors, problem, path, noise, report_path)
+    return dataclasses.replace(_result(spec, problem, path, blocks), noise=noise)
 
 
 def _result(spec: ModelSpec, problem: Problem, path: Path, blocks: np.ndarray) -> Estimate:

@@ -13,6 +13,7 @@ import numpy as np
 
 from pct.dynamics.core import ModelSpec, unflatten_params
 from pct.errors import UsageError
+from pct.measurement.filter import noise_values
 from pct.optimization.constants.agreement import ENOUGH, Agreement, agreement_of, with_agreement
 from pct.optimization.constants.agreement_text import agreement_facts
 from pct.optimization.constants.clipped import share_without_clipped
@@ -280,6 +281,9 @@ def fit(
         errors, estimate = fit_to(compared, estimate.params(spec))
     share = share_without_clipped(errors, windows, estimate, settings.huber)
     estimate = dataclasses.replace(estimate, clipped_share=share)
+    if estimate.noise is not None:
+        tuned = {**spec.default_params, **noise_values(spec, estimate.noise)}
+        spec = dataclasses.replace(spec, default_params=tuned)
     model = FittedModel(
         spec=spec,
         params=estimate.params(spec),

@@ -115,7 +115,7 @@ def make_profile(
     place = scalar_places(spec)[name]
     numbers = numbers[estimate.accepted]
     # An incomplete fit must not look like a gain by this parameter.
-    options: Any = {"huber": huber, "iterations": 3 * iterations}
+    options: Any = {"huber": huber, "iterations": 3 * iterations, "noise": estimate.noise}
     best = fit_errors(errors, windows, numbers, start=estimate.params(spec), prior=prior, **options)
     rows = _rows_counted_once(windows, numbers)
     unit = np.eye(best.raw.size)
@@ -151,9 +151,8 @@ def make_profile(
                 errors, spec=dataclasses.replace(spec, default_params={**spec.default_params, name: value})
             )
             start = {**start, name: value}
-            refit = fit_errors(
-                here, windows, numbers, start=start, prior=priors, huber=huber, iterations=iterations
-            )
+            options["iterations"] = iterations
+            refit = fit_errors(here, windows, numbers, start=start, prior=priors, **options)
             start = refit.params(spec)
             held[raw] = lost(refit)
             excess = scale * (held[raw] - min(held.values()))

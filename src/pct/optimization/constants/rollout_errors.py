@@ -49,16 +49,20 @@ class NormalEquations(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RolloutErrors:
-    """Compiled functions of raw parameters (P,), offsets of the starts (K, B) and `WholeWindows`.
+    """Compiled functions of raw parameters (P,), offsets of the starts (K, B), `WholeWindows` and the
+    `Correction` of an observer, None without one.
 
     Attributes:
         spec: the model.
         channels: positions of the compared states.
         free: number of free states of a start, K: none, or all that are compared.
-        errors: ``errors(raw, offsets, windows)``: of the compared channels in their unit, (C, T, B); where
-            starts are free, the first row is how far they are from what is logged.
-        normal: ``normal(raw, offsets, windows, sigma, huber, keep)``: `NormalEquations` of errors in units of
-            ``sigma`` (C,), weighted as Huber's loss is and by ``keep``, 1 or 0, (B,).
+        errors: ``errors(raw, offsets, windows, correction)``: of the compared channels in their unit, (C, T,
+            B); where starts are free, the first row is how far they are from what is logged.
+        normal: ``normal(raw, offsets, windows, correction, sigma, huber, keep)``: `NormalEquations` of errors
+            in units of ``sigma`` (C,), weighted as Huber's loss is and by ``keep``, 1 or 0, (B,). The gains
+            count as given.
+        gains: ``gains(raw, windows, noise)``: those of the observer there, (H, N, M, B); None without one.
+            ``noise`` holds the filter's parameters by name.
         part: windows that are computed at once, so that logs of unlike length need one compilation; chosen by
             their number where it is None.
     """
@@ -68,7 +72,20 @@ class RolloutErrors:
     free: int
     errors: Callable[..., Float[Array, "C T B"]]
     normal: Callable[..., NormalEquations]
+    gains: Callable[..., Array] | None = None
     part: int | None = None
+
+
+class Correction(NamedTuple):
+    """How an observer begins windows.
+
+    Attributes:
+        noise: values of the filter's parameters by name; of those of the model's equations, too.
+        gains: corrections after each row of the history, (H, N, M, B).
+    """
+
+    noise: Mapping[str, Array]
+    gains: Array
 
 
 def make_rollout_errors(
@@ -104,8 +121,9 @@ def make_rollout_errors(
     free = channels if free_start else ()
     roll = make_history_rollout(spec, base_params, integrator, substeps, history)
 
-    def params_of(raw: Array) -> dict[str, Array]:
-        return unflatten_params(bounds.to(raw), keys, shapes)
+    def params_of(raw: Array, correction: Correction | None) -> dict[str, Array]:
+        learned = unflatten_params(bounds.to(raw), keys, shapes)
+        return learned if correction is None else {**learned, **correction.noise}
 
     def moved(offsets: Array, windows: WholeWindows) -> WholeWindows:
         """Windows with starts moved by the offsets."""
@@ -123,21 +141,32 @@ def make_rollout_errors(
         return jnp.concatenate([offsets[:, None], ahead], axis=1) if free else ahead
 
     @jax.jit
-    def errors(raw: Array, offsets: Array, windows: WholeWindows) -> Array:
-        return residual(roll.states(params_of(raw), moved(offsets, windows))[1], offsets, windows)
+    def errors(raw: Array, offsets: Array, windows: WholeWindows, correction: Correction | None) -> Array:
+        gains = None if correction is None else correction.gains
+        states = roll.states(params_of(raw, correction), moved(offsets, windows), gains)[1]
+        return residual(states, offsets, windows)
 
     @jax.jit
     def normal(
-        raw: Array, offsets: Array, windows: WholeWindows, sigma: Array, huber: Array, keep: Array
+        raw: Array,
+        offsets: Array,
+        windows: WholeWindows,
+        correction: Correction | None,
+        sigma: Array,
+        huber: Array,
+        keep: Array,
     ) -> NormalEquations:
         size, count = raw.size, raw.size + len(free)
         unit = jnp.eye(count, dtype=raw.dtype)
-        directions = jax.vmap(lambda d: jax.jvp(params_of, (raw,), (d,))[1])(unit[:, :size])
+        params = params_of(raw, correction)
+        along = jax.vmap(lambda d: jax.jvp(lambda raw: params_of(raw, correction), (raw,), (d,))[1])
+        directions = along(unit[:, :size])
         none = jnp.zeros((count, 1), raw.dtype)
         along_start = tuple(
             unit[:, size + free.index(i), None] if i in free else none for i in range(len(spec.states))
         )
-        states, change = roll.sensitivities(params_of(raw), directions, moved(offsets, windows), along_start)
+        gains = None if correction is None else correction.gains
+        states, change = roll.sensitivities(params, directions, moved(offsets, windows), gains, along_start)
         error = residual(states, offsets, windows) / sigma[:, None, None]
         weight = keep * jnp.minimum(1.0, huber / jnp.maximum(jnp.abs(error), huber))
         jacobian = jnp.stack([change[i] for i in channels])  # (C, T, P + K, B)
@@ -156,7 +185,12 @@ def make_rollout_errors(
             start_gradient=gradient[size:],
         )
 
-    return RolloutErrors(spec, channels, len(free), errors, normal)
+    @jax.jit
+    def gains(raw: Array, windows: WholeWindows, noise: Mapping[str, Array]) -> Array:
+        assert roll.gains is not None
+        return roll.gains({**unflatten_params(bounds.to(raw), keys, shapes), **noise}, windows)
+
+    return RolloutErrors(spec, channels, len(free), errors, normal, gains if observes(spec) else None)
 
 
 def part_size(count: int) -> int:
@@ -165,7 +199,10 @@ def part_size(count: int) -> int:
 
 
 class AllWindows:
-    """Errors of all windows of a fit, in parts of equal size; what goes in and comes out is on the host."""
+    """Errors of all windows of a fit, in parts of equal size; what goes in and comes out is on the host.
+
+    Windows of a model with an observer have their corrections from `refresh`.
+    """
 
     def __init__(self, errors: RolloutErrors, windows: WindowSet, numbers: np.ndarray) -> None:
         self._functions, self._count = errors, len(numbers)
@@ -176,10 +213,30 @@ class AllWindows:
         self._dtype = self._parts[0].states[0].dtype
         config: Any = jax.config
         self._double = config.jax_enable_x64
+        self._corrections: list[Correction | None] = [None] * len(self._parts)
+
+    def refresh(self, raw: np.ndarray, noise: Mapping[str, Any]) -> None:
+        """Let the observer begin windows as raw parameters (P,) and the filter's parameters have it."""
+
+        place = partial(jnp.asarray, dtype=self._dtype)
+        gains_of = self._functions.gains
+        assert gains_of is not None, "a model without an observer"
+
+        def correct(windows: WholeWindows) -> Correction:
+            placed = {name: place(value) for name, value in noise.items()}
+            return Correction(placed, gains_of(place(raw), windows, placed))
+
+        self._corrections = self._map(correct, self._parts)
 
     def errors(self, raw: np.ndarray, offsets: np.ndarray) -> Float[np.ndarray, "C T W"]:
         """Errors at raw parameters (P,) and offsets of the starts (K, W)."""
-        parts = self._map(self._functions.errors, raw, self._split(offsets))
+        place = partial(jnp.asarray, dtype=self._dtype)
+        here = place(raw)
+
+        def one(windows: WholeWindows, correction: Correction | None, offsets: np.ndarray) -> Any:
+            return self._on_host(self._functions.errors(here, place(offsets), windows, correction))
+
+        parts = self._map(one, self._parts, self._corrections, self._split(offsets))
         return np.concatenate(parts, axis=-1)[..., : self._count]
 
     def normal(
@@ -188,16 +245,19 @@ class AllWindows:
         """Normal equations of the accepted windows, (W,)."""
         # The windows that pad the last part do not count.
         accepted = np.pad(accepted, (0, self._padding)).reshape(len(self._parts), -1)
-        given = (jnp.asarray(sigma, self._dtype), jnp.asarray(huber, self._dtype))
-        needed = accepted.any(axis=1)
-        parts = self._map(
-            lambda raw, offsets, windows, keep: self._functions.normal(raw, offsets, windows, *given, keep),
-            raw,
-            self._split(offsets),
-            accepted,
-            needed=needed,
+        needed: Any = accepted.any(axis=1)
+        place = partial(jnp.asarray, dtype=self._dtype)
+        given = place(sigma), place(huber)
+        here = place(raw)
+
+        def one(windows: WholeWindows, correction: Any, offsets: np.ndarray, keep: np.ndarray) -> Any:
+            change = self._functions.normal(here, place(offsets), windows, correction, *given, place(keep))
+            return self._on_host(change)
+
+        parts = (self._parts, self._corrections, self._split(offsets), accepted)
+        matrices, *by_window = zip(
+            *self._map(one, *(itertools.compress(part, needed) for part in parts)), strict=True
         )
-        matrices, *by_window = zip(*parts, strict=True)
         chosen = accepted[needed].ravel()
         return NormalEquations(
             sum(matrices), *(np.concatenate(part, axis=-1)[..., chosen] for part in by_window)
@@ -206,24 +266,17 @@ class AllWindows:
     def _split(self, offsets: np.ndarray) -> list[np.ndarray]:
         return np.split(np.pad(offsets, ((0, 0), (0, self._padding))), len(self._parts), axis=-1)
 
-    def _map(
-        self,
-        function: Callable[..., Any],
-        raw: np.ndarray,
-        *by_part: Any,
-        needed: Any = None,
-    ) -> list[Any]:
-        """A compiled function of all parts or those needed; two at a time, since each runs on one core."""
-        place = partial(jnp.asarray, dtype=self._dtype)
+    @staticmethod
+    def _on_host(result: Any) -> Any:
+        return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), result)
 
-        def job(windows: WholeWindows, offsets: np.ndarray, *given: np.ndarray) -> Any:
+    def _map(self, function: Callable[..., Any], *by_part: Any) -> list[Any]:
+        """A function of each part; two at a time, since each runs on one core."""
+
+        def job(given: tuple[Any, ...]) -> Any:
             # A thread does not know the precision that another one was set to.
             with jax.enable_x64(self._double):
-                result = function(place(raw), place(offsets), windows, *map(place, given))
-            return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), result)
+                return function(*given)
 
-        parts: Any = zip(self._parts, *by_part, strict=True)
-        if needed is not None:
-            parts = itertools.compress(parts, needed)
         with ThreadPoolExecutor(max_workers=2) as pool:
-            return list(pool.map(lambda part: job(*part), parts))
+            return list(pool.map(job, zip(*by_part, strict=True)))
