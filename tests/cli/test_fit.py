@@ -77,7 +77,7 @@ def test_it_leaves_a_run_folder_that_rebuilds_the_model(
     assert set(learned) == set(fitted.spec.param_keys) == set(fitted.params)
     assert "beta_accel" not in learned
     assert fitted.base_params["beta_accel"] == 0.1
-    assert [channel.name for channel in fitted.spec.hidden] == ["v_bias"]
+    assert [channel.name for channel in fitted.spec.hidden] == ["v_drift", "v_bias"]
     for name in ("alpha_psi_dot", "beta_psi_dot", "alpha_accel"):
         entry = learned[name]
         assert entry["bounds"][0] <= entry["mean"] <= entry["bounds"][1]

@@ -12,7 +12,7 @@ from pct.measurement import Measurement, with_measurement
 from pct.recordings.trajectory import Trajectory
 from pct.windows.at_limits import at_limits, limit_lines
 from pct.windows.inputs import inputs_line, origins_of, told_by_controls, with_inputs
-from pct.windows.store import make_window_store
+from pct.windows.store import WindowStore, make_window_store
 
 DT, ROWS = 0.02, 60
 UNITS = {
@@ -170,3 +170,30 @@ def test_the_line_on_inputs_names_what_is_unusual() -> None:
     assert inputs_line(spec) == (
         "Inputs: delta as a command that holds over each step; drive along straight lines between rows."
     )
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODEL_SPECS if MODEL_SPECS[name].limits))
+def test_every_model_counts_rows_at_its_limits(name: str) -> None:
+    """The limits get what the equations get."""
+    spec = MODEL_SPECS[name]
+    rng = np.random.default_rng(0)
+    rows = 30
+    none = np.zeros((rows, 0))
+    store = WindowStore(
+        *(
+            np.stack([channel.typical * rng.uniform(-1, 1, rows) for channel in table], axis=1)
+            for table in (spec.states, spec.controls)
+        ),
+        none, none, 0.02 * np.arange(rows), np.zeros(rows, np.int32), ("drive",), (), (), 0.02,
+    )  # fmt: skip
+    assert any(item.rows.any() for item in at_limits(spec, store))
+
+
+def test_the_filter_leaves_what_controls_tell_out_of_the_cost() -> None:
+    """Its drifts do not hide that a derived acceleration predicts the speed."""
+    origins = {"v": "measured", "delta": "measured", "accel": "difference", "delta_dot": "difference"}
+    plain = dataclasses.replace(SINGLETRACK, limited=())
+    filtered = with_measurement(plain, Measurement(observer=True))
+    assert "v_drift" in [channel.name for channel in filtered.hidden]
+    assert told_by_controls(filtered, origins) == told_by_controls(plain, origins)
+    assert {"v", "delta"} <= {*told_by_controls(plain, origins)}

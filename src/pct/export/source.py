@@ -136,7 +136,8 @@ def _left_out(spec: ModelSpec, values: Mapping[str, Any]) -> tuple[str, ...]:
     own = {row.name for row in get_model(spec.name).parameters}
     lines = []
     for row in spec.parameters:
-        if row.name not in own:
+        # What is fixed in a measurement is the filter's, which no program outside has.
+        if row.name not in own and row.scope != "fixed":
             value = np.asarray(values[row.name], float)
             shown = f"= {float(value):.6g} {row.unit}" if value.ndim == 0 else f"{value.shape}"
             lines.append(f"{row.name} {shown}: {row.doc}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -54,8 +55,10 @@ def at_limits(spec: ModelSpec, store: WindowStore, values: Mapping[str, Any] | N
     columns |= dict(zip(spec.control_names, store.controls.T.astype(float), strict=True))
     motion = vehicle_motion(spec, SimpleNamespace(**params), columns, np)
 
+    # A named tuple, as the equations get.
+    names = namedtuple("Motion", motion)(**motion)
+
     def within(changed: Mapping[str, Any]) -> Mapping[str, Array]:
-        names = SimpleNamespace(**motion)
         with np.errstate(all="ignore"):
             return spec.limits(names, names, SimpleNamespace(**changed), np)  # type: ignore[misc]
 

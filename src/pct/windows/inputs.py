@@ -82,7 +82,7 @@ def as_they_act(trajectory: Trajectory, spec: ModelSpec) -> Trajectory:
     The last row repeats. Differences, which are means already, stay.
 
     Raises:
-        DataError: a control is neither logged nor derivable.
+        DataError: a channel is neither logged nor derivable.
     """
     straight = tuple(
         channel
@@ -91,6 +91,7 @@ def as_they_act(trajectory: Trajectory, spec: ModelSpec) -> Trajectory:
     )
     if not straight:
         return trajectory
+    with_channels(trajectory, spec.states)  # of what is missing, a state is told first
     whole = with_channels(trajectory, straight, held=True)
     means = {channel.name: _mean_to_next(whole.channels[channel.name]) for channel in straight}
     return dataclasses.replace(whole, channels={**whole.channels, **means})
@@ -115,7 +116,8 @@ def told_by_controls(spec: ModelSpec, origins: Mapping[str, str]) -> tuple[str, 
     def draw(channels: Sequence[Channel]) -> tuple[np.ndarray, ...]:
         return tuple(channel.typical * rng.uniform(-1.0, 1.0, DRAWN) for channel in channels)
 
-    x, u = draw((*spec.states, *spec.hidden)), draw(spec.controls)
+    # Errors that an observer finds are zero.
+    x, u = (*draw(spec.states), *np.zeros((len(spec.hidden), DRAWN))), draw(spec.controls)
     shares, params = rng.uniform(0.2, 0.8, len(spec.parameters)), {}
     for share, row in zip(shares, spec.parameters, strict=True):
         low, high = (np.asarray(end, float) for end in spec.param_bounds[row.name])

@@ -120,8 +120,9 @@ def split_rows(
     for number in numbers:
         rows = np.flatnonzero(recording == number)
         first = rows.size - round(share * rows.size)
-        parts[rows[first:]] = HELD_OUT
-        parts[rows[max(first - gap, 0) : first]] = GAP
+        if first < rows.size:
+            parts[rows[first:]] = HELD_OUT
+            parts[rows[max(first - gap, 0) : first]] = GAP
     return parts
 
 
