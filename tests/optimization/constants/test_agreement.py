@@ -12,6 +12,7 @@ import pytest
 import pct
 from pct.errors import UsageError
 from pct.optimization.constants.agreement import Agreement, agreement_from_table, agreement_table
+from pct.optimization.constants.agreement import agreement_of as compare
 from pct.optimization.constants.agreement_text import agreement_facts
 from pct.optimization.constants.covariance import solve_positive
 from pct.runs.directory import to_json
@@ -87,6 +88,28 @@ def test_the_prior_pulls_no_drive_away_from_the_others(apart: pct.Fit) -> None:
     narrow = agreement_of(pct.fit(CAR, drives_of((0.5, 0.65, 0.8, 0.95)), prior=0.05, **SETTINGS))
     wide, drawn = agreement_of(apart).parameters["mu"], narrow.parameters["mu"]
     assert np.ptp(drawn.values) == pytest.approx(np.ptp(wide.values), rel=0.15)
+
+
+def test_the_interval_that_is_shown_counts_the_prior(equal: pct.Fit) -> None:
+    """With a narrow prior single drives stay at the pooled value: their scatter is not its error."""
+    narrow = agreement_of(pct.fit(CAR, drives_of((0.7,) * 5, seed=20), prior=0.02, **SETTINGS))
+    for agreement in (narrow, agreement_of(equal)):
+        for item in agreement.parameters.values():
+            if (effects := item.effects) is not None:
+                assert effects.low < item.pooled < effects.high
+                assert 0.99 * 2 * 1.96 * item.error < effects.high - effects.low
+                assert effects.next_low < effects.low < effects.high < effects.next_high
+
+
+def test_a_drive_that_the_fit_to_all_rejects_is_compared(apart: pct.Fit) -> None:
+    result = apart.result
+    assert result is not None
+    accepted = result.windows.store.recording[result.windows.starts] != 3
+    estimate = dataclasses.replace(result.estimate, accepted=accepted)
+    mu = compare(dataclasses.replace(result, estimate=estimate))
+    assert mu is not None
+    assert mu.parameters["mu"].used.all()
+    assert mu.parameters["mu"].values[3] == pytest.approx(0.95, rel=0.06)
 
 
 def test_below_four_drives_nothing_is_compared_unless_asked() -> None:

@@ -66,6 +66,16 @@ def test_unlimited_freedom_is_cochran() -> None:
     assert welch.p == pytest.approx(plain.p, rel=1e-4)
 
 
+def test_the_error_of_equal_drives_rests_on_their_blocks_that_of_unequal_ones_on_their_number() -> None:
+    freedom = np.full(3, 20.0)
+    equal = random_effects(np.array([1.0, 1.1, 0.9]), np.full(3, 0.2), freedom)
+    apart = random_effects(np.array([1.0, 2.0, 3.0]), np.full(3, 0.05), freedom)
+    assert equal.tau == 0
+    assert equal.freedom == pytest.approx(60)
+    assert apart.freedom == pytest.approx(2, rel=0.02)
+    assert random_effects(np.array([1.0, 1.1, 0.9]), np.full(3, 0.2)).freedom == np.inf
+
+
 def test_holm_keeps_the_order_and_passes_over_what_was_not_tested() -> None:
     assert holm(np.array([0.04, 0.001, np.nan])).tolist()[:2] == pytest.approx([0.04, 0.002])
     assert holm(np.array([])).size == 0

@@ -12,8 +12,10 @@ import pytest
 from pct.dynamics import MODEL_SPECS, flatten_bounds
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.roles import manoeuvre
+from pct.optimization.constants.agreement import Agreed, Agreement
 from pct.optimization.constants.estimate import Estimate
 from pct.optimization.constants.profile import Profile
+from pct.optimization.constants.random_effects import RandomEffects
 from pct.optimization.constants.verdicts import (
     Facts,
     correlations,
@@ -218,6 +220,19 @@ def test_few_blocks_widen_what_is_compared() -> None:
         for blocks in (2, 5, 100)
     ]
     assert shares[0] > 2 * shares[1] > 2 * shares[2]
+
+
+@pytest.mark.parametrize(("tau", "verdict"), [(0.0, "identified"), (0.1, "weak")])
+def test_few_drives_widen_only_what_differs_between_them(tau: float, verdict: str) -> None:
+    """Errors of 10 % in all; Student's t of 2 degrees of freedom would widen them to 22 %."""
+    fit = made(np.full(SIZE, 0.3), np.diag([0.01] * SIZE) ** 2)
+    name, value = SPEC.param_keys[0], float(fit.values[0])
+    error = value * np.sqrt(0.1**2 - tau**2)
+    effects = RandomEffects(value, error, value * tau, *[0.0] * 5, p=0.5, drives=3, freedom=60.0)
+    item = Agreed("1", np.full(3, value), np.full(3, error), np.ones(3, bool), value, effects, error, 60.0)
+    others = {key: item._replace(effects=None) for key in SPEC.param_keys}
+    agreement = Agreement("recording", ("a", "b", "c"), (9, 9, 9), {**others, name: item}, {})
+    assert make_verdicts(fit, SPEC, 1.0, agreement)[name]["verdict"] == verdict
 
 
 @pytest.mark.parametrize("change", [{"sound": False}, {"covariance": np.full((SIZE, SIZE), np.nan)}])

@@ -34,15 +34,28 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import expit
 
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec
 from pct.errors import DivergedError
 from pct.optimization.constants.covariance import solve_positive
-from pct.optimization.constants.curves import AXLES, differences, force_at, has_curves, reached_slips
+from pct.optimization.constants.curves import (
+    AXLES,
+    NORMAL_95,
+    differences,
+    force_at,
+    has_curves,
+    reached_slips,
+)
 from pct.optimization.constants.estimate import Estimate, fit_errors, scalar_places
 from pct.optimization.constants.groups import Groups, group_windows
-from pct.optimization.constants.random_effects import RandomEffects, holm, random_effects
+from pct.optimization.constants.random_effects import (
+    RandomEffects,
+    combined_freedom,
+    holm,
+    random_effects,
+)
 from pct.optimization.constants.rollout_errors import RolloutErrors
 from pct.types import Bool, Float
 from pct.windows.store import spread
@@ -75,9 +88,11 @@ class Agreed(NamedTuple):
         values, errors: of each group and its sampling error, (M,); NaN where its fit failed.
         used: which of them excite it, (M,).
         pooled: value of the fit to all.
-        effects: of those that are used; None where they are too few.
+        effects: of those that are used; None where they are too few. Its intervals lie about ``pooled``, and
+            count all of ``error``.
         error: standard error of ``pooled``: that of the mean across groups, its distance from that, and the
             error of the prior; NaN without effects.
+        freedom: degrees of freedom of ``error``; NaN without effects.
         p: that groups are equal, before and after Holm; NaN without effects.
         halves_p: that halves of single groups are equal; NaN where that was not looked at.
     """
@@ -89,6 +104,7 @@ class Agreed(NamedTuple):
     pooled: float
     effects: RandomEffects | None = None
     error: float = float("nan")
+    freedom: float = float("nan")
     p: float = float("nan")
     p_holm: float = float("nan")
     halves_p: float = float("nan")
@@ -254,11 +270,11 @@ class _Alone:
         self._units = [*units, *[unit] * len(self._points)]
 
     def from_start(self, numbers: np.ndarray, start: Mapping[str, Any] | None = None) -> Estimate | None:
-        """Fit to the windows of these numbers, about the pooled optimum; None where it diverges."""
+        """Fit to the windows of these numbers, about the pooled optimum; None where it diverges.
+
+        What the fit to all rejected counts here: a drive that differs much is broken by another one's errors.
+        """
         fit = self._fit
-        numbers = numbers[fit.estimate.accepted[numbers]]
-        if not numbers.size:
-            return None
         try:
             return fit_errors(
                 self._errors,
@@ -309,14 +325,14 @@ class _Alone:
             if one is not None:
                 slope = float(self._slope(n, one.mean))
                 tau = np.diff(carry(one.mean + np.array([-one.tau, one.tau])))[0] / 2
-                error = np.sqrt(one.error**2 + (pooled[n] - one.mean) ** 2 + prior[n])
+                besides = (pooled[n] - one.mean) ** 2 + prior[n]
                 ends: Any = {
-                    key: float(carry(getattr(one, key)))
-                    for key in ("mean", "low", "high", "next_low", "next_high")
+                    key: float(carry(value)) for key, value in _about(one, pooled[n], besides).items()
                 }
                 item = item._replace(
                     effects=one._replace(error=one.error * slope, tau=float(tau), **ends),
-                    error=float(error * self._slope(n, pooled[n])),
+                    error=float(np.sqrt(one.error**2 + besides) * self._slope(n, pooled[n])),
+                    freedom=combined_freedom([one.error**2, besides], [one.freedom, np.inf]),
                     p=one.p,
                     p_holm=float(adjusted[n]),
                 )
@@ -411,8 +427,25 @@ class _Alone:
             return np.ones(np.shape(values))
         with jax.enable_x64(True):
             at = bounds.slope(jnp.asarray(self._in_unit(n, values))[..., None])
-        share = 1 / (1 + np.exp(-np.asarray(values, float)))
+        share = expit(np.asarray(values, float))
         return np.asarray(np.asarray(at, float)[..., 0] * share * (1 - share))
+
+
+def _about(effects: RandomEffects, pooled: float, besides: float) -> dict[str, float]:
+    """Mean, and intervals about the pooled value, which has that variance besides that of the mean.
+
+    Student's t of so few drives belongs to what they tell alone.
+    """
+    more = NORMAL_95**2 * besides
+    mean = float(np.hypot((effects.high - effects.low) / 2, np.sqrt(more)))
+    further = float(np.hypot((effects.next_high - effects.next_low) / 2, np.sqrt(more)))
+    return {
+        "mean": effects.mean,
+        "low": pooled - mean,
+        "high": pooled + mean,
+        "next_low": pooled - further,
+        "next_high": pooled + further,
+    }
 
 
 def _parts(fit: Estimate, prior: float) -> tuple[np.ndarray, np.ndarray]:
@@ -489,7 +522,9 @@ def agreement_from_table(saved: Mapping[str, Any]) -> Agreement:
             np.array(row["used"], bool),
             number(row["pooled"]),
             None if effects is None else RandomEffects(**effects),
-            *(number(row[key]) for key in ("error", "p", "p_holm", "halves_p")),
+            number(row["error"]),
+            number(row.get("freedom")),
+            *(number(row[key]) for key in ("p", "p_holm", "halves_p")),
         )
 
     return Agreement(

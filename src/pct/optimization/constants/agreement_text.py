@@ -40,8 +40,7 @@ def agreement_cells(
     head = [
         "parameter",
         "pooled",
-        "mean",
-        "its error",
+        "error",
         "between",
         "next " + agreement.by,
         "p",
@@ -50,11 +49,10 @@ def agreement_cells(
     ]
     rows = []
     for name, item in agreement.parameters.items():
-        effects, cells = item.effects, ["–"] * 5
+        effects, cells = item.effects, ["–"] * 4
         if effects is not None:
             cells = [
-                f"{effects.mean:.4g}",
-                f"{effects.error:.2g}",
+                f"{item.error:.2g}",
                 f"{effects.tau:.2g}",
                 f"{effects.next_low:.3g} to {effects.next_high:.3g}",
                 f"{item.p_holm:.2g}",

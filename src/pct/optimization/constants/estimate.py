@@ -31,6 +31,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import expit
 
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
@@ -256,7 +257,7 @@ def raw_slopes(spec: ModelSpec, raw: np.ndarray, values: np.ndarray | None = Non
     bounds = Bounds.of(spec)
     values = np.asarray(bounds.to(jnp.asarray(raw)) if values is None else values)
     # By the chain of both maps.
-    share = 1 / (1 + np.exp(-raw))
+    share = expit(raw)
     return np.asarray(bounds.slope(jnp.asarray(values)) * share * (1 - share))
 
 

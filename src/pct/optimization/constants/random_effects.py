@@ -13,10 +13,14 @@ References:
     [3] W. Cochran, "The combination of estimates from different experiments", Biometrics 10 (1954).
     [4] B. Welch, "On the comparison of several mean values: an alternative approach", Biometrika 38 (1951).
     [5] S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Stat. 6 (1979).
+    [6] F. Satterthwaite, "An approximate distribution of estimates of variance components", Biometrics 2
+        (1946).
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +43,7 @@ class RandomEffects(NamedTuple):
         q: Cochran's Q, the weighted squares with ``tau`` of zero.
         p: probability of a larger one where all drives have one value.
         drives: their number.
+        freedom: degrees of freedom of ``error``: that of the drives' errors, and drives less one for ``tau``.
     """
 
     mean: float
@@ -51,6 +56,7 @@ class RandomEffects(NamedTuple):
     q: float
     p: float
     drives: int
+    freedom: float = float("nan")
 
 
 def random_effects(
@@ -80,11 +86,15 @@ def random_effects(
     count = len(values)
     tau = _spread(values, variances)
     mean = _weighted(values, variances + tau**2)[0]
-    error = float(np.sqrt(1 / np.sum(1 / (variances + tau**2))))
+    weights = 1 / (variances + tau**2)
+    error = float(np.sqrt(1 / weights.sum()))
     q = _weighted(values, variances)[1]
     p = float(chi2.sf(q, count - 1)) if freedom is None else _welch(values, variances, freedom)
     reach = float(t.ppf((1 + CONFIDENCE) / 2, count - 1))
     room = float(np.sqrt(tau**2 + error**2 + np.mean(variances)))
+    shares = (weights / weights.sum()) ** 2
+    known = np.full(count, np.inf) if freedom is None else freedom
+    free = combined_freedom([*(shares * variances), shares.sum() * tau**2], [*known, count - 1.0])
     return RandomEffects(
         mean,
         error,
@@ -96,7 +106,24 @@ def random_effects(
         q,
         p,
         count,
+        free,
     )
+
+
+def combined_freedom(variances: Sequence[float], freedom: Sequence[float]) -> float:
+    """Degrees of freedom of a sum of variances that are estimated each by itself (Satterthwaite) [6].
+
+    Examples:
+        >>> combined_freedom([1.0, 1.0], [4.0, 4.0])
+        8.0
+        >>> combined_freedom([1.0, 0.0], [30.0, 2.0])
+        30.0
+        >>> combined_freedom([1.0], [np.inf])
+        inf
+    """
+    parts = np.asarray(variances, float)
+    lacking = float(np.sum(parts**2 / np.asarray(freedom, float)))
+    return float(parts.sum() ** 2 / lacking) if lacking > 0 else math.inf
 
 
 def holm(p: Float[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:

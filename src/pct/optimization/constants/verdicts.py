@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import expit
 
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.roles import manoeuvre
@@ -21,6 +22,7 @@ from pct.optimization.constants.agreement import Agreement
 from pct.optimization.constants.covariance import solve_positive
 from pct.optimization.constants.estimate import Estimate, raw_values, scalar_places
 from pct.optimization.constants.profile import Profile
+from pct.optimization.constants.random_effects import combined_freedom
 from pct.types import Float
 
 # A standard error above this share of the prior's: the data hold next to nothing.
@@ -205,7 +207,7 @@ def facts_of(
             float(deviations[i] / abs(estimate.values[i])) if estimate.values[i] else math.inf for i in (n, m)
         )
         steep = np.ones(estimate.raw.size)
-        position = 1 / (1 + np.exp(-estimate.raw[n]))
+        position = expit(estimate.raw[n])
         steep[n] = 4 * position * (1 - position)
         one = Facts(
             size=max(abs(value), 0.1 * (high - low)),
@@ -234,10 +236,13 @@ def _with_agreement(facts: Facts, name: str, agreement: Agreement) -> Facts:
     agreed = agreement.parameters[name]
     if agreed.effects is None:
         return facts
+    # Only what differs between drives rests on their number; the error itself rests on all their blocks.
+    variances = [agreed.error**2, agreed.effects.tau**2]
+    freedom = combined_freedom(variances, [agreed.freedom, agreed.effects.drives - 1.0])
     return facts._replace(
         std=agreed.error,
         between=agreed.effects.tau,
-        widening=float(t.ppf(0.975, agreed.effects.drives - 1)) / NORMAL_95,
+        widening=float(t.ppf(0.975, freedom)) / NORMAL_95,
         varies=agreed.range if agreed.varies else None,
         within=agreed.within,
         groups=f"{agreement.by}s",
