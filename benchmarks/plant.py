@@ -29,7 +29,6 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import t
 
 import pct
 from pct.dynamics.core import Channel, ModelSpec, Parameter, define_model
@@ -44,7 +43,7 @@ from pct.optimization.constants.agreement import Agreed
 from pct.optimization.constants.curves import differences, force_at
 from pct.optimization.constants.estimate import Estimate, fit_errors, scalar_places
 from pct.optimization.constants.fitting import ConstantFit, fit, fit_windows
-from pct.optimization.constants.verdicts import NORMAL_95, WEAK, make_verdicts
+from pct.optimization.constants.verdicts import WEAK, make_verdicts
 from pct.optimization.settings import FitSettings
 from pct.recordings.trajectory import Trajectory
 from pct.simulation.driver import follow
@@ -192,7 +191,7 @@ def cover(kind: str, cars: int) -> dict[str, Any]:
             rows = hits.setdefault(name, {what: [] for what in JUDGED})
             if name in drives.truth:
                 mean = float(np.mean(drives.truth[name]))
-                rows["mean"].append(abs(item.pooled - mean) <= reach(item) * item.error)
+                rows["mean"].append(effects.low <= mean <= effects.high)
                 alone = np.abs(item.values - mean) <= 1.96 * item.errors
                 rows["alone"] += alone[item.used].tolist()
             if name in further:
@@ -216,13 +215,8 @@ def is_known(item: Agreed, least: float) -> bool:
     A parameter that varies between drives counts, too: its intervals are stated all the same.
     """
     assert item.effects is not None
-    error = reach(item) / NORMAL_95 * np.hypot(item.error, item.effects.tau)
+    error = item.widening * np.hypot(item.error, item.effects.tau)
     return bool(error < WEAK * max(abs(item.pooled), least))
-
-
-def reach(item: Agreed) -> float:
-    """Half a 95 % interval over the standard error, by Student's t for the drives."""
-    return float(t.ppf(0.975, int(item.used.sum()) - 1))
 
 
 def fit_together(compiled: ConstantFit | None, windows: WindowSet, kind: str) -> ConstantFit:

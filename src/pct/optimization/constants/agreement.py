@@ -2,10 +2,11 @@
 
 The blocks of one drive cannot know what differs from drive to drive (grip, load, trim, or what the model
 lacks), so each recording is fitted alone, from the pooled optimum and from the defaults, whichever fits
-better. Its prior lies about the pooled optimum: where recordings are equal, it then pulls none of them away
-from the others, so they differ by their sampling error alone, and a ridge that one recording does not resolve
-stays where the pooled fit put it. The pull is undone for each quantity by itself: a deviation that the
-data determine to a share k is divided by k. Recordings with k below a half do not excite the quantity.
+better, the prior counted. That lies about the pooled optimum: where recordings are equal, it then pulls none
+of them away from the others, so they differ by their sampling error alone, and a ridge that one recording
+does not resolve stays where the pooled fit put it. The pull is undone for each quantity by itself: a
+deviation that the data determine to a share k is divided by k. Recordings with k below a half do not excite
+the quantity.
 
 Values are compared on the unbounded axis. In the unit, a value near a bound would have nearly no error and
 all the weight. Errors are carried over to the unit by the slope, intervals and ``tau`` by their ends.
@@ -51,6 +52,7 @@ from pct.optimization.constants.curves import (
 from pct.optimization.constants.estimate import Estimate, fit_errors, scalar_places
 from pct.optimization.constants.groups import Groups, group_windows
 from pct.optimization.constants.random_effects import (
+    CONFIDENCE,
     RandomEffects,
     combined_freedom,
     holm,
@@ -118,6 +120,20 @@ class Agreed(NamedTuple):
     def within(self) -> bool:
         """Whether halves of single groups differ, too: then the model lacks something."""
         return self.halves_p < DIFFERENT
+
+    @property
+    def widening(self) -> float:
+        """Student's t over the normal, of the error for the next drive: that of ``pooled``, with tau.
+
+        Only tau rests on the number of drives; the error itself rests on all their blocks. 1 without effects.
+        """
+        from scipy.stats import t
+
+        if self.effects is None:
+            return 1.0
+        variances = [self.error**2, self.effects.tau**2]
+        freedom = combined_freedom(variances, [self.freedom, self.effects.drives - 1.0])
+        return float(t.ppf((1 + CONFIDENCE) / 2, freedom)) / NORMAL_95
 
     @property
     def range(self) -> tuple[float, float]:
@@ -293,7 +309,16 @@ class _Alone:
         """The better of two fits, begun at the pooled optimum and at the defaults."""
         fits = [self.from_start(numbers), self.from_start(numbers, self._spec.default_params)]
         finite = [fit for fit in fits if fit is not None and np.isfinite(fit.raw).all()]
-        return min(finite, key=lambda fit: float(np.log(fit.sigma).sum()), default=None)
+        windows, pooled = self._fit.windows, self._fit.estimate.raw
+        strides = np.diff(windows.starts[numbers])
+        rows = numbers.size * min(float(np.median(strides)) if strides.size else np.inf, windows.horizon)
+
+        def cost(fit: Estimate) -> float:
+            """Minus the logarithm of the likelihood and the prior: a ridge may lead far for nothing."""
+            away = (fit.raw - pooled) / self._prior
+            return float(rows * np.log(fit.sigma).sum() + 0.5 * away @ away)
+
+        return min(finite, key=cost, default=None)
 
     def compare(
         self, estimates: Sequence[Estimate | None], reached: Sequence[Mapping[str, float]]

@@ -27,7 +27,8 @@ def agreement_facts(agreement: Agreement | None, recordings: int) -> list[str]:
     if all(item.effects is None for item in agreement.parameters.values()):
         return lines
     lines.append(
-        f"Standard errors are those of the mean across {groups} and its distance from the pooled value; "
+        f"Standard errors are those of the mean across {groups}, its distance from the pooled value and the "
+        f"prior; "
         f"'between' is the standard deviation of what differs between {groups} beyond their own errors."
     )
     return lines

@@ -22,7 +22,6 @@ from pct.optimization.constants.agreement import Agreement
 from pct.optimization.constants.covariance import solve_positive
 from pct.optimization.constants.estimate import Estimate, raw_values, scalar_places
 from pct.optimization.constants.profile import Profile
-from pct.optimization.constants.random_effects import combined_freedom
 from pct.types import Float
 
 # A standard error above this share of the prior's: the data hold next to nothing.
@@ -231,18 +230,13 @@ def facts_of(
 
 def _with_agreement(facts: Facts, name: str, agreement: Agreement) -> Facts:
     """The facts with what the recordings say."""
-    from scipy.stats import t
-
     agreed = agreement.parameters[name]
     if agreed.effects is None:
         return facts
-    # Only what differs between drives rests on their number; the error itself rests on all their blocks.
-    variances = [agreed.error**2, agreed.effects.tau**2]
-    freedom = combined_freedom(variances, [agreed.freedom, agreed.effects.drives - 1.0])
     return facts._replace(
         std=agreed.error,
         between=agreed.effects.tau,
-        widening=float(t.ppf(0.975, freedom)) / NORMAL_95,
+        widening=agreed.widening,
         varies=agreed.range if agreed.varies else None,
         within=agreed.within,
         groups=f"{agreement.by}s",
