@@ -15,6 +15,8 @@ from pct.optimization.constants.agreement import Agreement, agreement_from_table
 from pct.optimization.constants.agreement import agreement_of as compare
 from pct.optimization.constants.agreement_text import agreement_facts
 from pct.optimization.constants.covariance import solve_positive
+from pct.optimization.constants.estimate import with_blocks
+from pct.optimization.constants.verdicts import make_verdicts
 from pct.runs.directory import to_json
 
 SETTINGS: Any = {"horizon": 8, "history": 4, "stride": 8, "iterations": 12}
@@ -110,6 +112,26 @@ def test_a_drive_that_the_fit_to_all_rejects_is_compared(apart: pct.Fit) -> None
     assert mu is not None
     assert mu.parameters["mu"].used.all()
     assert mu.parameters["mu"].values[3] == pytest.approx(0.95, rel=0.06)
+
+
+def test_what_single_drives_do_not_tell_has_the_error_of_the_jackknife_over_drives(apart: pct.Fit) -> None:
+    """The friction differs from drive to drive, which blocks within drives know in part only."""
+    result = apart.result
+    assert result is not None
+    estimate, recording = result.estimate, result.windows.store.recording[result.windows.starts]
+    options: Any = {"prior": result.settings.prior, "huber": result.settings.huber}
+    whole = with_blocks(result.errors, result.windows, estimate, recording, **options)
+    assert whole.blocks == 4
+    np.testing.assert_allclose(whole.information, estimate.information, rtol=1e-3, atol=1e-3)
+    values = np.array([0.5, 0.65, 0.8, 0.95])
+    spread = np.std(values, ddof=1) / np.sqrt(4)
+    assert whole.deviations(result.spec)[0] == pytest.approx(spread, rel=0.5)
+    agreement = agreement_of(apart)
+    mu = agreement.parameters["mu"]._replace(effects=None, p_holm=np.nan, error=0.11, freedom=3.0)
+    untold = dataclasses.replace(agreement, parameters={**agreement.parameters, "mu": mu})
+    entry = make_verdicts(estimate, result.spec, 1.0, untold)["mu"]
+    assert (entry["std"], entry["between"]) == (0.11, None)
+    assert entry["share_of_value"] == pytest.approx(0.11 / apart.params["mu"] * 3.182 / 1.96, rel=1e-3)
 
 
 def test_below_four_drives_nothing_is_compared_unless_asked() -> None:

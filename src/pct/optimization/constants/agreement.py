@@ -49,7 +49,7 @@ from pct.optimization.constants.curves import (
     has_curves,
     reached_slips,
 )
-from pct.optimization.constants.estimate import Estimate, fit_errors, scalar_places
+from pct.optimization.constants.estimate import Estimate, fit_errors, scalar_places, with_blocks
 from pct.optimization.constants.groups import Groups, group_windows
 from pct.optimization.constants.random_effects import (
     CONFIDENCE,
@@ -93,8 +93,9 @@ class Agreed(NamedTuple):
         effects: of those that are used; None where they are too few. Its intervals lie about ``pooled``, and
             count all of ``error``.
         error: standard error of ``pooled``: that of the mean across groups, its distance from that, and the
-            error of the prior; NaN without effects.
-        freedom: degrees of freedom of ``error``; NaN without effects.
+            error of the prior. Without effects: that of the jackknife over groups where it is above that over
+            the fit's short blocks; else NaN.
+        freedom: degrees of freedom of ``error``; NaN where that is.
         p: that groups are equal, before and after Holm; NaN without effects.
         halves_p: that halves of single groups are equal; NaN where that was not looked at.
     """
@@ -125,14 +126,14 @@ class Agreed(NamedTuple):
     def widening(self) -> float:
         """Student's t over the normal, of the error for the next drive: that of ``pooled``, with tau.
 
-        Only tau rests on the number of drives; the error itself rests on all their blocks. 1 without effects.
+        Only tau rests on the number of drives; the error itself rests on all their blocks.
         """
         from scipy.stats import t
 
-        if self.effects is None:
-            return 1.0
-        variances = [self.error**2, self.effects.tau**2]
-        freedom = combined_freedom(variances, [self.freedom, self.effects.drives - 1.0])
+        freedom = self.freedom
+        if self.effects is not None:
+            variances = [self.error**2, self.effects.tau**2]
+            freedom = combined_freedom(variances, [freedom, self.effects.drives - 1.0])
         return float(t.ppf((1 + CONFIDENCE) / 2, freedom)) / NORMAL_95
 
     @property
@@ -216,6 +217,8 @@ def agreement_of(
             quantities = alone.compare_halves(
                 quantities, list(pool.map(again, zip(halves, starts, strict=True)))
             )
+    if len(groups.names) >= ENOUGH:
+        quantities.update(_by_jackknife(fit, groups, quantities))
     places = scalar_places(fit.spec)
     return Agreement(
         by,
@@ -247,8 +250,9 @@ def with_agreement(
     if agreement is not None:
         for name, n in scalar_places(spec).items():
             item = agreement.parameters[name]
-            if item.effects is not None and deviations[n] > 0:
-                stretch[n] = np.hypot(item.error, item.effects.tau * next_drive) / deviations[n]
+            if np.isfinite(item.error) and deviations[n] > 0:
+                between = 0.0 if item.effects is None else item.effects.tau * next_drive
+                stretch[n] = np.hypot(item.error, between) / deviations[n]
     return covariance * np.outer(stretch, stretch)
 
 
@@ -454,6 +458,24 @@ class _Alone:
             at = bounds.slope(jnp.asarray(self._in_unit(n, values))[..., None])
         share = expit(np.asarray(values, float))
         return np.asarray(np.asarray(at, float)[..., 0] * share * (1 - share))
+
+
+def _by_jackknife(fit: ConstantFit, groups: Groups, quantities: Mapping[str, Agreed]) -> dict[str, Agreed]:
+    """Parameters that single groups do not tell, with the jackknife over groups where it gives more."""
+    untold = {name: n for name, n in scalar_places(fit.spec).items() if quantities[name].effects is None}
+    if not untold:
+        return {}
+    blocks = np.full(len(fit.windows), -1)
+    for number, of_group in enumerate(groups.numbers):
+        blocks[of_group] = number
+    options: Any = {"prior": fit.settings.prior, "huber": fit.settings.huber}
+    whole = with_blocks(fit.rollout_errors, fit.windows, fit.estimate, blocks, **options)
+    errors, short = (estimate.deviations(fit.spec) for estimate in (whole, fit.estimate))
+    return {
+        name: quantities[name]._replace(error=float(errors[n]), freedom=whole.blocks - 1.0)
+        for name, n in untold.items()
+        if whole.sound and errors[n] > short[n]
+    }
 
 
 def _about(effects: RandomEffects, pooled: float, besides: float) -> dict[str, float]:

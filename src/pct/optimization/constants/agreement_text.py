@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,7 +52,9 @@ def agreement_cells(
     rows = []
     for name, item in agreement.parameters.items():
         effects, cells = item.effects, ["–"] * 4
-        if effects is not None:
+        if effects is None and math.isfinite(item.error):
+            cells[0] = f"{item.error:.2g}"
+        elif effects is not None:
             cells = [
                 f"{item.error:.2g}",
                 f"{effects.tau:.2g}",

@@ -213,6 +213,31 @@ def fit_errors(
     return dataclasses.replace(_result(spec, problem, path, blocks), noise=noise)
 
 
+def with_blocks(
+    errors: RolloutErrors,
+    windows: WindowSet,
+    estimate: Estimate,
+    blocks: np.ndarray,
+    *,
+    prior: float,
+    huber: float,
+) -> Estimate:
+    """A fit to all windows with the covariance that other blocks give, such as whole drives.
+
+    Args:
+        errors, windows, prior, huber: of the fit.
+        estimate: of the fit.
+        blocks: number of the block of each window, (W,).
+    """
+    spec = errors.spec
+    centre = raw_values(spec, spec.default_params)
+    problem = Problem(errors, windows, np.arange(len(windows)), centre, prior, huber)
+    if filters(spec):
+        problem.refresh(estimate.raw, noise_values(spec, estimate.noise or starts_as_logged(errors)))
+    path = problem.start(problem.at(estimate.raw))._replace(accepted=estimate.accepted)
+    return dataclasses.replace(_result(spec, problem, path, blocks), noise=estimate.noise)
+
+
 def _result(spec: ModelSpec, problem: Problem, path: Path, blocks: np.ndarray) -> Estimate:
     """Values and covariance where a descent has ended."""
     raw, sigma = path.point.raw, problem.typical(path, CLIPPED)

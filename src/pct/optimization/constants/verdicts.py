@@ -231,11 +231,11 @@ def facts_of(
 def _with_agreement(facts: Facts, name: str, agreement: Agreement) -> Facts:
     """The facts with what the recordings say."""
     agreed = agreement.parameters[name]
-    if agreed.effects is None:
+    if not math.isfinite(agreed.error):
         return facts
     return facts._replace(
         std=agreed.error,
-        between=agreed.effects.tau,
+        between=None if agreed.effects is None else agreed.effects.tau,
         widening=agreed.widening,
         varies=agreed.range if agreed.varies else None,
         within=agreed.within,
