@@ -12,7 +12,10 @@ class Drift(Effect):
     """dx/dt = f(x, u) + d with a hidden d that fades: dd/dt = -d / fade."""
 
     option = "drift"
-    help = "States whose rate has an error that fades and that the observer estimates [channels]"
+    help = (
+        "States whose rate has an error that fades and that the observer estimates, beside those that it "
+        "reads anyhow [channels]"
+    )
     layer = Layer.RATE
     needs_observer = True
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from pct.dynamics.core import ModelSpec, unflatten_params
 from pct.errors import UsageError
-from pct.measurement.filter import noise_values
+from pct.measurement.filter import noise_values, read_states
 from pct.optimization.constants.agreement import ENOUGH, Agreement, agreement_of, with_agreement
 from pct.optimization.constants.agreement_text import agreement_facts
 from pct.optimization.constants.clipped import share_without_clipped
@@ -177,7 +177,23 @@ class ConstantFit:
             )
         inputs = inputs_line(self.spec)
         limits = limit_lines(self.spec, self.windows.store, self.model.params)
-        return [*lines, *([inputs] if inputs else []), *limits]
+        return [*lines, *self._start_facts(), *([inputs] if inputs else []), *limits]
+
+    def _start_facts(self) -> list[str]:
+        """How windows begin, and what the filter finds that the model does not explain."""
+        noise = self.estimate.noise
+        if noise is None:
+            return []
+        if not noise.reading:
+            return ["Windows begin as logged: on held-out blocks the filter was no better."]
+        sizes = ", ".join(
+            f"{channel.name} {noise.drift * scale:.2g} {channel.unit}/s"
+            for channel, scale in zip(read_states(self.spec), noise.scale, strict=True)
+        )
+        return [
+            "Windows begin by the filter, which was better on held-out blocks. Not explained by the model: "
+            f"rates are off by about {sizes}, for some {noise.fade:.2g} s."
+        ]
 
     @property
     def warnings(self) -> list[str]:
