@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pct.dynamics.core import ModelSpec
+from pct.measurement.filter import noise_values
 from pct.optimization.constants.descent import without_starts
 from pct.optimization.constants.estimate import Estimate
 from pct.optimization.constants.rollout_errors import AllWindows, RolloutErrors
@@ -45,6 +46,8 @@ def share_without_clipped(
     if not free.any():
         return np.zeros(raw.size)
     every = AllWindows(errors, windows, np.arange(len(windows)))
+    if estimate.noise is not None:
+        every.refresh(raw, noise_values(spec, estimate.noise))
     still = np.zeros((errors.free, len(windows)))
 
     def information(among: np.ndarray) -> np.ndarray:
