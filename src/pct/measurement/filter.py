@@ -28,6 +28,7 @@ from pct.types import Array, Float
 
 READING, PROCESS, DRIFT, SCALE = "noise_reading", "noise_process", "noise_drift", "noise_scale"
 NOISE = (READING, PROCESS, DRIFT, SCALE)
+ADVICE = "A fit estimates it along with the parameters: nothing to drive for."
 # States that an actuator holds: the log has them as they are.
 ACTUATORS = (channels.DELTA.name,)
 # Process noise of a reading that lags: what it follows has the noise.
@@ -45,6 +46,8 @@ class Noise(NamedTuple):
         fade: time in which these fade, s.
         scale: typical error of each state that is read, in its unit, (M,).
         reading: noise of what is read; 0 starts windows as they are logged.
+        least: typical errors of what a fit compares where windows begin as they are logged, in their units,
+            (C,); None where that is not known.
     """
 
     process: float
@@ -52,6 +55,7 @@ class Noise(NamedTuple):
     fade: float
     scale: Float[np.ndarray, " M"]
     reading: float = 1.0
+    least: Float[np.ndarray, " C"] | None = None
 
 
 def estimated_states(spec: ModelSpec, named: Collection[str]) -> tuple[Channel, ...]:
@@ -78,7 +82,7 @@ def filter_parameters(read: Sequence[Channel]) -> tuple[Parameter, ...]:
         name: str, unit: str, high: Any, default: Any, doc: str, shape: tuple[int, ...] = ()
     ) -> Parameter:
         symbol = rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
-        return Parameter(name, symbol, unit, 0.0, high, default, doc, shape=shape, scope="fixed")
+        return Parameter(name, symbol, unit, 0.0, high, default, doc, shape=shape, scope="fixed", role=ADVICE)
 
     return (
         row(READING, "1", 100.0, 1.0, "noise of readings over their typical error; 0: starts as logged"),

@@ -442,3 +442,21 @@ def test_deviations_follow_the_bounds_map() -> None:
     ).deviations(spec)
     slope = (values(raw + 1e-5) - values(raw - 1e-5)) / 2e-5
     np.testing.assert_allclose(found, slope * np.arange(1.0, len(keys) + 1), rtol=1e-6)
+
+
+def test_what_the_filter_leaves_weighs_as_it_did_before_it() -> None:
+    """Else the rare large errors, which alone tell of the limit of grip, would hardly count."""
+    spec = with_measurement(SPEC, Measurement(observer=True))
+    found = fit(make_windows(make_store(600, noise=NOISE), spec=spec), spec, prior=1.0)
+    assert found.noise is not None
+    assert found.noise.least is not None
+    assert (found.sigma <= found.noise.least * 1.01).all()
+    # Information counts in units of the errors before the filter.
+    again = fit(make_windows(make_store(600, noise=NOISE), spec=spec), spec, prior=1.0, noise=found.noise)
+    plain = fit(
+        make_windows(make_store(600, noise=NOISE), spec=spec),
+        spec,
+        prior=1.0,
+        noise=found.noise._replace(least=None),
+    )
+    assert np.trace(again.information) < np.trace(plain.information)

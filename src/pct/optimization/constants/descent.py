@@ -81,6 +81,8 @@ class Problem:
         self.refresh = self._all.refresh
         self._free = errors.free
         self._least = FLOOR * errors.spec.scales[list(errors.channels)]
+        # Errors below these weigh as much as they do.
+        self.floor = self._least
         # Windows that predict each row.
         strides = np.diff(windows.starts[numbers])
         stride = np.median(strides) if strides.size else windows.horizon
@@ -102,9 +104,13 @@ class Problem:
         most = clipped * np.median(size, axis=(1, 2), keepdims=True)
         return np.maximum(np.sqrt(np.mean(np.minimum(size, most) ** 2, axis=(1, 2))), self._least)
 
+    def weights(self, path: Path, clipped: float) -> np.ndarray:
+        """What an error of each channel is divided by: the typical one, but no less than the floor."""
+        return np.maximum(self.typical(path, clipped), self.floor)
+
     def broken(self, path: Path) -> np.ndarray:
         """Which windows have an error far beyond the typical ones, (W,)."""
-        usual = self.typical(path, FIRST_CLIPPED)[:, None, None]
+        usual = self.weights(path, FIRST_CLIPPED)[:, None, None]
         return (np.abs(path.point.error) / usual).max(axis=(0, 1)) > REJECTED
 
     def cost(self, path: Path, sigma: np.ndarray) -> float:
@@ -161,7 +167,7 @@ def descend(problem: Problem, path: Path, most: int, clipped: float, report: Cal
     """Levenberg-Marquardt up to a number of iterations in all, or until they are idle."""
     damping, idle = FIRST_DAMPING, 0
     while len(path.cost) < most:
-        sigma = problem.typical(path, clipped)
+        sigma = problem.weights(path, clipped)
         here = problem.cost(path, sigma)
         equations = problem.normal(path, sigma)
         gain = 0.0

@@ -45,6 +45,7 @@ from pct.optimization.constants.filtering import (
     estimate_noise,
     refine,
     starts_as_logged,
+    weigh_as_logged,
 )
 from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors
 from pct.windows.store import spread
@@ -171,6 +172,7 @@ def fit_errors(
         return Problem(errors, windows, numbers[chosen], centre, prior, huber)
 
     problem = Problem(errors, windows, numbers, centre, prior, huber)
+    weigh_as_logged(problem, noise)
     filtered = filters(spec)
     if filtered:
         values = noise_values(spec, noise or starts_as_logged(errors))
@@ -201,13 +203,12 @@ def fit_errors(
     if filtered and noise is None:
         noise = choose_noise(errors, path, problem.typical(path, CLIPPED), blocks, on)
         path = path._replace(accepted=np.ones_like(path.accepted))
+        weigh_as_logged(problem, noise)
         if noise.reading:
             # With better parameters other errors are left for the filter.
             path = refine(errors, problem, path, noise, report_path)
-            sigma = problem.typical(path, CLIPPED)
-            noise = estimate_noise(
-                errors, on(spread(np.flatnonzero(path.accepted), MOST_WINDOWS)), path.point.raw, sigma, noise
-            )
+            some = on(spread(np.flatnonzero(path.accepted), MOST_WINDOWS))
+            noise = estimate_noise(errors, some, path.point.raw, problem.weights(path, CLIPPED), noise)
     if noise is not None and noise.reading:
         path = refine(errors, problem, path, noise, report_path)
     return dataclasses.replace(_result(spec, problem, path, blocks), noise=noise)
@@ -234,6 +235,7 @@ def with_blocks(
     problem = Problem(errors, windows, np.arange(len(windows)), centre, prior, huber)
     if filters(spec):
         problem.refresh(estimate.raw, noise_values(spec, estimate.noise or starts_as_logged(errors)))
+    weigh_as_logged(problem, estimate.noise)
     path = problem.start(problem.at(estimate.raw))._replace(accepted=estimate.accepted)
     return dataclasses.replace(_result(spec, problem, path, blocks), noise=estimate.noise)
 
@@ -241,11 +243,12 @@ def with_blocks(
 def _result(spec: ModelSpec, problem: Problem, path: Path, blocks: np.ndarray) -> Estimate:
     """Values and covariance where a descent has ended."""
     raw, sigma = path.point.raw, problem.typical(path, CLIPPED)
+    weights = problem.weights(path, CLIPPED)
     chosen = [blocks == number for number in np.unique(blocks[path.accepted])]
 
     def part(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Information and gradient of a block."""
-        reduced = without_starts(problem.normal(path, sigma, block))
+        reduced = without_starts(problem.normal(path, weights, block))
         return reduced.matrix / problem.overlap, reduced.gradient.sum(axis=1) / problem.overlap
 
     with ThreadPoolExecutor(max_workers=2) as pool:

@@ -42,6 +42,16 @@ def starts_as_logged(errors: RolloutErrors) -> Noise:
     return Noise(1.0, 0.0, 1.0, scale, reading=0.0)
 
 
+def weigh_as_logged(problem: Problem, noise: Noise | None) -> None:
+    """Let errors weigh no more than where windows begin as they are logged.
+
+    The filter leaves little of the usual errors. Weighed by what it leaves, the rare large ones, at the limit
+    of grip, would hardly count, and nothing else tells of what happens there.
+    """
+    if noise is not None and noise.least is not None:
+        problem.floor = noise.least
+
+
 def choose_noise(
     errors: RolloutErrors,
     path: Path,
@@ -69,7 +79,7 @@ def choose_noise(
     for candidate in (plain, noise):
         losses.append(_losses(errors, problem, path.point.raw, sigma, candidate))
     gains = np.bincount(order[others], losses[0] - losses[1])[np.unique(order[others])]
-    return noise if _wins(gains) else plain
+    return noise._replace(least=sigma) if _wins(gains) else plain
 
 
 def estimate_noise(
@@ -87,7 +97,7 @@ def estimate_noise(
         errors: of a model with the filter.
         problem: of the windows that count.
         raw: parameters on the unbounded axis.
-        sigma: typical errors there, (C,), which are the unit of the noise.
+        sigma: errors that weigh one, (C,), which are the unit of the noise.
         begin: where to begin the search.
     """
     spec = errors.spec

@@ -129,10 +129,18 @@ def make_profile(
     others = np.delete(np.arange(best.raw.size), place)
     centre = raw_values(spec, spec.default_params)
 
+    def sizes(sigma: np.ndarray) -> np.ndarray:
+        """Twice the negative log likelihood of a row by channel: its error is of unknown size, or of one that
+        is given."""
+        least = None if best.noise is None else best.noise.least
+        if least is None:
+            return 2 * np.log(sigma)
+        return np.where(sigma < least, (sigma / least) ** 2 - 1, 2 * np.log(sigma / least))
+
     def lost(estimate: Estimate) -> float:
         """Twice the negative log likelihood, the prior of the other parameters included."""
         away = (estimate.raw - centre)[others] / prior
-        return 2 * rows * float(np.log(estimate.sigma[real]).sum()) + float(np.sum(away**2))
+        return rows * float(sizes(estimate.sigma)[real].sum()) + float(np.sum(away**2))
 
     def value_at(raw: float) -> float:
         """The parameter in its unit."""
