@@ -247,10 +247,8 @@ def show(name: str, tables: Mapping[str, Any], seconds: float) -> None:
         left_out = "" if share is None else f"; the recording left out inside {100 * share:.0f} % of the time"
         print(f"  {how:8s}{told}; identified {table['identified']}{left_out}")
     for key, row in tables["stated"]["spread"].items():
-        differs = "varies between recordings" if row["p"] < 0.05 else ""
         print(
-            f"  {key:22s}{row['mean']:10.4g} ± {row['error']:<10.2g}tau {row['tau']:<10.2g}"
-            f"p {row['p']:<10.2g}{differs}"
+            f"  {key:22s}{row['mean']:10.4g} ± {row['error']:<10.2g}tau {row['tau']:<10.2g}p {row['p']:.2g}"
         )
 
 

@@ -187,7 +187,7 @@ class ConstantFit:
         if not noise.reading:
             return ["Windows begin as logged: on held-out blocks the filter was no better."]
         sizes = ", ".join(
-            f"{channel.name} {noise.drift * scale:.2g} {channel.unit}/s"
+            f"{channel.name} {noise.drift * scale:.2g} {channel.unit}/s".replace("/s/s", "/s^2")
             for channel, scale in zip(read_states(self.spec), noise.scale, strict=True)
         )
         return [
