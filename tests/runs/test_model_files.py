@@ -18,6 +18,8 @@ from pct.dynamics import MODEL_SPECS, ModelSpec, flatten_bounds, with_fixed
 from pct.errors import DataError
 from pct.evaluation.scenarios import generate_analysis_artifacts, open_loop_errors, position_errors
 from pct.evaluation.windows import load_windows
+from pct.measurement import Measurement, with_measurement
+from pct.measurement.filter import Noise, filters, noise_values
 from pct.optimization.network.mlp import ParameterMLP, network_settings
 from pct.optimization.network.model import TrainedModel
 from pct.recordings.trajectory import Trajectory, write_dataset
@@ -334,12 +336,17 @@ def test_the_run_folder_holds_valid_json(tmp_path: Path) -> None:
     assert saved["settings"]["horizon"] == STEPS
 
 
+def from_json(spec: ModelSpec) -> Any:
+    """The table of a model as a file holds it."""
+    return json.loads(
+        json.dumps(model_files.spec_table(spec), default=lambda leaf: np.asarray(leaf).tolist())
+    )
+
+
 def test_how_inputs_act_is_kept_and_old_runs_have_all_limits() -> None:
     spec = MODEL_SPECS["singletrack"]
     ours = dataclasses.replace(spec, limited=("accel",), held=("delta",), interpolated=("delta_dot",))
-    table = json.loads(
-        json.dumps(model_files.spec_table(ours), default=lambda leaf: np.asarray(leaf).tolist())
-    )
+    table = from_json(ours)
     again = model_files.spec_from_table(table)
     assert (again.limited, again.held, again.interpolated) == (("accel",), ("delta",), ("delta_dot",))
     assert again.dynamics_fn == ours.dynamics_fn
@@ -347,3 +354,23 @@ def test_how_inputs_act_is_kept_and_old_runs_have_all_limits() -> None:
         {key: table[key] for key in table if key not in ("limited", "held", "interpolated")}
     )
     assert (old.limited, old.held, old.interpolated) == (("delta_dot", "accel"), (), ())
+
+
+def test_a_run_with_learned_gains_still_opens() -> None:
+    """As earlier versions wrote it: an observer and its gains, and no noise of a filter."""
+    gains = with_measurement(MODEL_SPECS["singletrack"], Measurement(bias=("v",), observer=True), gains=True)
+    again = model_files.spec_from_table(from_json(gains))
+    assert "gains" in again.param_keys
+    assert not filters(again)
+    assert [channel.name for channel in again.hidden] == ["v_bias"]
+    np.testing.assert_array_equal(again.default_params["gains"], gains.default_params["gains"])
+
+
+def test_a_run_keeps_the_noise_of_its_filter() -> None:
+    spec = with_measurement(MODEL_SPECS["singletrack"], Measurement(observer=True))
+    tuned = noise_values(spec, Noise(2.0, 0.5, 0.7, np.array([0.1, 0.2, 0.3])))
+    spec = dataclasses.replace(spec, default_params={**spec.default_params, **tuned})
+    again = model_files.spec_from_table(from_json(spec))
+    assert filters(again)
+    for name, value in tuned.items():
+        np.testing.assert_array_equal(again.default_params[name], value)
