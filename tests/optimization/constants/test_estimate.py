@@ -444,6 +444,16 @@ def test_deviations_follow_the_bounds_map() -> None:
     np.testing.assert_allclose(found, slope * np.arange(1.0, len(keys) + 1), rtol=1e-6)
 
 
+def test_what_is_rejected_stays_so_where_the_filter_is_not_used() -> None:
+    spec = with_measurement(SPEC, Measurement(observer=True))
+    broken = (7, 30, 31)
+    rows = [HISTORY + APART * number + 2 for number in broken]
+    found = fit(make_windows(spoiled(make_store(600), rows, 1e3), spec=spec), spec)
+    assert found.noise is not None
+    assert found.noise.reading == 0.0
+    np.testing.assert_array_equal(np.flatnonzero(~found.accepted), broken)
+
+
 def test_what_the_filter_leaves_weighs_as_it_did_before_it() -> None:
     """Else the rare large errors, which alone tell of the limit of grip, would hardly count."""
     spec = with_measurement(SPEC, Measurement(observer=True))

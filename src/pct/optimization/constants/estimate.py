@@ -202,9 +202,10 @@ def fit_errors(
     blocks = _blocks(windows, numbers)
     if filtered and noise is None:
         noise = choose_noise(errors, path, problem.typical(path, CLIPPED), blocks, on)
-        path = path._replace(accepted=np.ones_like(path.accepted))
         weigh_as_logged(problem, noise)
         if noise.reading:
+            # What was broken where it began as logged need not be so behind the filter.
+            path = path._replace(accepted=np.ones_like(path.accepted))
             # With better parameters other errors are left for the filter.
             path = refine(errors, problem, path, noise, report_path)
             some = on(spread(np.flatnonzero(path.accepted), MOST_WINDOWS))

@@ -88,8 +88,6 @@ def estimate_noise(
     raw: np.ndarray,
     sigma: np.ndarray,
     begin: Noise | None = None,
-    *,
-    drift: bool = True,
 ) -> Noise:
     """The noise with which rollouts at raw parameters (P,) have the least cost.
 
@@ -111,7 +109,6 @@ def estimate_noise(
 
     def of(logs: np.ndarray) -> Noise:
         process, size, fade = np.exp(np.clip(logs, -7, 7)).tolist()
-        size = size if drift else 0.0
         return guess._replace(process=process, drift=size, fade=float(np.clip(fade, 0.05, 20.0)))
 
     def cost(logs: np.ndarray) -> float:
