@@ -39,7 +39,7 @@ from pct.dynamics.singletrack_pacejka import (
     travel_direction,
 )
 from pct.dynamics.tires import magic_formula
-from pct.optimization.constants.agreement import Agreed
+from pct.optimization.constants.agreed import Agreed
 from pct.optimization.constants.curves import differences, force_at
 from pct.optimization.constants.estimate import Estimate, fit_errors, scalar_places
 from pct.optimization.constants.fitting import ConstantFit, fit, fit_windows

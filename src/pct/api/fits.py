@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure
 
-    from pct.optimization.constants.agreement import Agreement
+    from pct.optimization.constants.agreed import Agreement
     from pct.optimization.constants.fitting import ConstantFit
     from pct.optimization.constants.groups import By
     from pct.optimization.constants.model import FittedModel

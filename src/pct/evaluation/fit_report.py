@@ -17,7 +17,7 @@ from pct.evaluation.baselines.constant_parameters import diverged_as_infinite
 from pct.evaluation.explosions import explosion_lines, find_exploded, name_explosions
 from pct.evaluation.scores import errors_of
 from pct.files import write_output
-from pct.optimization.constants.agreement import Agreement
+from pct.optimization.constants.agreed import Agreement
 from pct.optimization.constants.agreement_text import agreement_cells
 from pct.optimization.constants.curves import AXLES, NORMAL_95, Curve, Curves, curves_table, make_curves
 from pct.optimization.constants.fitting import ConstantFit

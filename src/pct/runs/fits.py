@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pct.optimization.constants.agreement import agreement_table
+from pct.optimization.constants.agreed import agreement_table
 from pct.optimization.constants.fitting import ConstantFit
 from pct.optimization.constants.profile import profile_table
 from pct.optimization.network.training import describe_parameters

@@ -21,7 +21,7 @@ from pct.dynamics.registry import get_model
 from pct.errors import DataError, UsageError
 from pct.measurement import Measurement, with_measurement
 from pct.measurement.observer import GAINS
-from pct.optimization.constants.agreement import Agreement, agreement_from_table
+from pct.optimization.constants.agreed import Agreement, agreement_from_table
 from pct.optimization.constants.comparison import Solution
 from pct.optimization.constants.fitting import ConstantFit
 from pct.optimization.constants.model import FittedModel

@@ -11,7 +11,7 @@ import pytest
 
 import pct
 from pct.errors import UsageError
-from pct.optimization.constants.agreement import Agreement, agreement_from_table, agreement_table
+from pct.optimization.constants.agreed import Agreement, agreement_from_table, agreement_table
 from pct.optimization.constants.agreement import agreement_of as compare
 from pct.optimization.constants.agreement_text import agreement_facts
 from pct.optimization.constants.covariance import solve_positive

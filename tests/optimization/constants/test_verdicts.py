@@ -12,7 +12,7 @@ import pytest
 from pct.dynamics import MODEL_SPECS, flatten_bounds
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.roles import manoeuvre
-from pct.optimization.constants.agreement import Agreed, Agreement
+from pct.optimization.constants.agreed import Agreed, Agreement
 from pct.optimization.constants.estimate import Estimate
 from pct.optimization.constants.profile import Profile
 from pct.optimization.constants.random_effects import RandomEffects

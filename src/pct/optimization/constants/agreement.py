@@ -40,6 +40,7 @@ from scipy.special import expit
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec
 from pct.errors import DivergedError
+from pct.optimization.constants.agreed import Agreed, Agreement
 from pct.optimization.constants.covariance import solve_positive
 from pct.optimization.constants.curves import (
     AXLES,
@@ -52,14 +53,13 @@ from pct.optimization.constants.curves import (
 from pct.optimization.constants.estimate import Estimate, fit_errors, scalar_places, with_blocks
 from pct.optimization.constants.groups import Groups, group_windows
 from pct.optimization.constants.random_effects import (
-    CONFIDENCE,
     RandomEffects,
     combined_freedom,
     holm,
     random_effects,
 )
 from pct.optimization.constants.rollout_errors import RolloutErrors
-from pct.types import Bool, Float
+from pct.types import Float
 from pct.windows.store import spread
 
 if TYPE_CHECKING:
@@ -72,98 +72,12 @@ SLIPS = (0.01, 0.03, 0.06, 0.1, 0.15)
 # A recording excites a quantity where its data determine more than this share of a deviation: there the
 # standard error is below 0.7 of the prior's.
 EXCITED = 0.51
-# Recordings are different where the probability after Holm is below.
-DIFFERENT = 0.05
 # Most iterations of a recording's fit.
 ITERATIONS = 20
 # Windows of each group that tell which slip angles were reached.
 SHOWN = 200
 # The mean ratio of variances counts like so many blocks.
 MODERATION = 6
-
-
-class Agreed(NamedTuple):
-    """One quantity, a parameter or a point of a curve, over the M groups; in its unit.
-
-    Attributes:
-        unit: of all below.
-        values, errors: of each group and its sampling error, (M,); NaN where its fit failed.
-        used: which of them excite it, (M,).
-        pooled: value of the fit to all.
-        effects: of those that are used; None where they are too few. Its intervals lie about ``pooled``, and
-            count all of ``error``.
-        error: standard error of ``pooled``: that of the mean across groups, its distance from that, and the
-            error of the prior. Without effects: that of the jackknife over groups where it is above that over
-            the fit's short blocks; else NaN.
-        freedom: degrees of freedom of ``error``; NaN where that is.
-        p: that groups are equal, before and after Holm; NaN without effects.
-        halves_p: that halves of single groups are equal; NaN where that was not looked at.
-    """
-
-    unit: str
-    values: Float[np.ndarray, " M"]
-    errors: Float[np.ndarray, " M"]
-    used: Bool[np.ndarray, " M"]
-    pooled: float
-    effects: RandomEffects | None = None
-    error: float = float("nan")
-    freedom: float = float("nan")
-    p: float = float("nan")
-    p_holm: float = float("nan")
-    halves_p: float = float("nan")
-
-    @property
-    def varies(self) -> bool:
-        """Whether the groups differ."""
-        return self.p_holm < DIFFERENT
-
-    @property
-    def within(self) -> bool:
-        """Whether halves of single groups differ, too: then the model lacks something."""
-        return self.halves_p < DIFFERENT
-
-    @property
-    def widening(self) -> float:
-        """Student's t over the normal, of the error for the next drive: that of ``pooled``, with tau.
-
-        Only tau rests on the number of drives; the error itself rests on all their blocks.
-        """
-        from scipy.stats import t
-
-        freedom = self.freedom
-        if self.effects is not None:
-            variances = [self.error**2, self.effects.tau**2]
-            freedom = combined_freedom(variances, [freedom, self.effects.drives - 1.0])
-        return float(t.ppf((1 + CONFIDENCE) / 2, freedom)) / NORMAL_95
-
-    @property
-    def range(self) -> tuple[float, float]:
-        """Lowest and highest value of the groups that are used."""
-        return float(self.values[self.used].min()), float(self.values[self.used].max())
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Agreement:
-    """Each group of drives fitted alone.
-
-    Attributes:
-        by: what a group is: recording, file or lap.
-        names: of the M groups.
-        windows: of each group, (M,).
-        parameters: each scalar parameter by name.
-        curves: side force by axle and slip angle in rad, e.g. ``front 0.06``.
-    """
-
-    by: str
-    names: tuple[str, ...]
-    windows: tuple[int, ...]
-    parameters: Mapping[str, Agreed]
-    curves: Mapping[str, Agreed]
-
-    @property
-    def quantities(self) -> dict[str, Agreed]:
-        """Parameters and points of curves."""
-        return {**self.parameters, **{f"side force {name}": item for name, item in self.curves.items()}}
 
 
 def agreement_of(
@@ -533,56 +447,3 @@ def _reached(fit: ConstantFit, groups: Groups) -> list[dict[str, float]]:
     for rows, numbers in zip(np.split(states, ends), chosen, strict=True):
         result.append(reached_slips(fit.spec, params, rows[fit.estimate.accepted[numbers]]))
     return result
-
-
-def agreement_table(agreement: Agreement) -> dict[str, Any]:
-    """All numbers by name, for a JSON file."""
-
-    def rows(quantities: Mapping[str, Agreed]) -> dict[str, Any]:
-        return {name: _row(item) for name, item in quantities.items()}
-
-    return {
-        "by": agreement.by,
-        "names": agreement.names,
-        "windows": agreement.windows,
-        "parameters": rows(agreement.parameters),
-        "curves": rows(agreement.curves),
-    }
-
-
-def agreement_from_table(saved: Mapping[str, Any]) -> Agreement:
-    """The agreement of what `agreement_table` gave, read back from JSON.
-
-    Raises:
-        KeyError, TypeError, ValueError: the table is damaged.
-    """
-
-    def number(value: Any) -> float:
-        return float("nan") if value is None else float(value)
-
-    def item(row: Mapping[str, Any]) -> Agreed:
-        effects = row["effects"]
-        return Agreed(
-            row["unit"],
-            np.array([number(value) for value in row["values"]]),
-            np.array([number(value) for value in row["errors"]]),
-            np.array(row["used"], bool),
-            number(row["pooled"]),
-            None if effects is None else RandomEffects(**effects),
-            number(row["error"]),
-            number(row.get("freedom")),
-            *(number(row[key]) for key in ("p", "p_holm", "halves_p")),
-        )
-
-    return Agreement(
-        saved["by"],
-        tuple(saved["names"]),
-        tuple(saved["windows"]),
-        {name: item(row) for name, row in saved["parameters"].items()},
-        {name: item(row) for name, row in saved["curves"].items()},
-    )
-
-
-def _row(item: Agreed) -> dict[str, Any]:
-    row = item._asdict()
-    return {**row, "effects": None if item.effects is None else item.effects._asdict(), "varies": item.varies}

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pct.optimization.constants.agreement import AXLES, ENOUGH, Agreed, Agreement
+from pct.optimization.constants.agreed import Agreed, Agreement
+from pct.optimization.constants.agreement import AXLES, ENOUGH
 
 
 def agreement_facts(agreement: Agreement | None, recordings: int) -> list[str]:

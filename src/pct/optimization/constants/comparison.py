@@ -19,7 +19,8 @@ import numpy as np
 
 from pct.dynamics.core import ModelSpec
 from pct.errors import UsageError
-from pct.optimization.constants.agreement import DIFFERENT, SLIPS, Agreement
+from pct.optimization.constants.agreed import DIFFERENT, Agreement
+from pct.optimization.constants.agreement import SLIPS
 from pct.optimization.constants.curves import AXLES, differences, force_at, has_curves
 from pct.optimization.constants.estimate import raw_slopes, scalar_places
 from pct.optimization.constants.model import FittedModel

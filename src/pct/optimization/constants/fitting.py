@@ -14,7 +14,8 @@ import numpy as np
 from pct.dynamics.core import ModelSpec, unflatten_params
 from pct.errors import UsageError
 from pct.measurement.filter import noise_values, read_states
-from pct.optimization.constants.agreement import ENOUGH, Agreement, agreement_of, with_agreement
+from pct.optimization.constants.agreed import Agreement
+from pct.optimization.constants.agreement import ENOUGH, agreement_of, with_agreement
 from pct.optimization.constants.agreement_text import agreement_facts
 from pct.optimization.constants.clipped import share_without_clipped
 from pct.optimization.constants.curves import has_curves, reached_slips

@@ -18,7 +18,7 @@ from scipy.special import expit
 
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.roles import manoeuvre
-from pct.optimization.constants.agreement import Agreement
+from pct.optimization.constants.agreed import Agreement
 from pct.optimization.constants.covariance import solve_positive
 from pct.optimization.constants.estimate import Estimate, raw_values, scalar_places
 from pct.optimization.constants.profile import Profile
