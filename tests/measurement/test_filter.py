@@ -19,6 +19,7 @@ from pct.measurement.filter import (
     corrected,
     filters,
     layout,
+    noise_names,
     noise_values,
     predicted,
     read_states,
@@ -186,7 +187,8 @@ def test_it_finds_a_constant_error_of_a_rate() -> None:
 def test_noise_has_names_in_the_models_table() -> None:
     spec = with_measurement(CAR, OBSERVED)
     values = noise_values(spec, Noise(2.0, 3.0, 0.7, np.ones(3)))
-    assert values.keys() <= spec.default_params.keys()
+    assert noise_names(spec) == values.keys() <= spec.default_params.keys()
+    assert noise_names(CAR) == set()
     assert values[PROCESS] == 2.0
     assert values["fade_vy_drift"] == 0.7
     assert values[SCALE].shape == (3,)

@@ -109,6 +109,11 @@ def noise_values(spec: ModelSpec, noise: Noise) -> dict[str, Any]:
     return {**values, **dict.fromkeys(drift_fades(spec), noise.fade)}
 
 
+def noise_names(spec: ModelSpec) -> set[str]:
+    """Names of the parameters that are the filter's; none without it."""
+    return {*NOISE, *drift_fades(spec)} if filters(spec) else set()
+
+
 class Layout(NamedTuple):
     """Which states are estimated from which, by position among all states, hidden ones last.
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from pct.dynamics.core import ModelSpec
 from pct.errors import UsageError
+from pct.measurement.filter import noise_names
 from pct.optimization.constants.agreed import DIFFERENT, Agreement
 from pct.optimization.constants.agreement import SLIPS
 from pct.optimization.constants.curves import AXLES, differences, force_at, has_curves
@@ -276,9 +277,11 @@ def _tested(row: Compared, freedom: np.ndarray) -> Compared:
 
 
 def _held_apart(runs: Sequence[Candidate]) -> list[str]:
-    """Parameters that runs hold at different values, or only some of them hold."""
+    """Parameters that runs hold at different values, or only some of them hold; the filter's are its own."""
     lines = []
-    for name in dict.fromkeys(name for run in runs for name in run.spec.default_params):
+    of_filters = {name for run in runs for name in noise_names(run.spec)}
+    names = dict.fromkeys(name for run in runs for name in run.spec.default_params)
+    for name in (name for name in names if name not in of_filters):
         scalar = [run for run in runs if np.ndim(run.spec.default_params.get(name, 0.0)) == 0]
         held = {
             run.name: float(run.spec.default_params[name])
