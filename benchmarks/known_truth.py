@@ -167,7 +167,7 @@ def bound(free: RolloutErrors, states: np.ndarray, inputs: np.ndarray, known: tu
         jnp.asarray(np.log(share / (1 - share))), none, windows.whole(np.arange(1)), jnp.asarray(deviation),
         jnp.asarray(1e9), jnp.ones(1),
     )  # fmt: skip
-    information = matrix - cross[..., 0] @ jnp.linalg.solve(block[..., 0], cross[..., 0].T)
+    information = matrix[..., 0] - cross[..., 0] @ jnp.linalg.solve(block[..., 0], cross[..., 0].T)
     unknown = [i for i, name in enumerate(spec.param_keys) if name not in known]
     covariance = np.linalg.inv(np.asarray(information)[np.ix_(unknown, unknown)])
     slope = ((high - low) * share * (1 - share) / np.abs(truth))[unknown]

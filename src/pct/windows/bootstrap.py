@@ -8,6 +8,7 @@ References:
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import NamedTuple
 
@@ -91,6 +92,11 @@ class Blocks:
     def __len__(self) -> int:
         return int(self.counts.shape[1])
 
+    @functools.cached_property
+    def _drawn(self) -> Float[np.ndarray, "R K"]:
+        """The counts in floating point: NumPy has no fast product of whole numbers."""
+        return self.counts.astype(float)
+
     def mean(self, values: Values) -> Interval:
         """Mean over the windows."""
         return self._interval(values.mean(), self._means(values))
@@ -114,8 +120,8 @@ class Blocks:
         between = np.stack(
             [np.bincount(self.block[part], minlength=len(self)) for part in np.split(order, ranks[1:])],
             axis=1,
-        )
-        drawn = np.cumsum(self.counts @ between, axis=1)
+        ).astype(float)
+        drawn = np.cumsum(self._drawn @ between, axis=1)
         middle = np.argmax(drawn >= 0.5 * drawn[:, -1:], axis=1)
         return self._interval(np.median(values), values[order[ranks[middle]]])
 
@@ -125,7 +131,7 @@ class Blocks:
         firsts = np.flatnonzero(np.diff(self.block, prepend=-1))
         with np.errstate(divide="ignore", invalid="ignore"):
             sums = np.add.reduceat(np.where(counted > 0, values, 0.0), firsts)
-            return (self.counts @ sums) / (self.counts @ np.add.reduceat(counted, firsts))
+            return (self._drawn @ sums) / (self._drawn @ np.add.reduceat(counted, firsts))
 
     def _interval(self, value: float, replicates: Float[np.ndarray, " R"]) -> Interval:
         """With the percentiles of the replicates as interval; none from a single block."""

@@ -50,8 +50,9 @@ def share_without_clipped(
         every.refresh(raw, noise_values(spec, estimate.noise))
     still = np.zeros((errors.free, len(windows)))
 
-    def information(among: np.ndarray) -> np.ndarray:
-        return np.diag(without_starts(every.normal(raw, still, estimate.sigma, among, huber)).matrix)
-
-    whole = information(accepted)
-    return np.clip(information(free) / np.where(whole > 0, whole, np.inf), 0.0, 1.0)
+    groups = np.where(free, 1, 0)
+    equations = every.normal(raw, still, estimate.sigma, accepted, huber, groups)
+    by_group = without_starts(equations, groups[accepted]).matrix
+    clipped, unclipped = np.diagonal(by_group)
+    whole = clipped + unclipped
+    return np.clip(unclipped / np.where(whole > 0, whole, np.inf), 0.0, 1.0)

@@ -17,7 +17,12 @@ from typing import NamedTuple
 import numpy as np
 
 from pct.optimization.constants.covariance import solve_positive
-from pct.optimization.constants.rollout_errors import AllWindows, NormalEquations, RolloutErrors
+from pct.optimization.constants.rollout_errors import (
+    AllWindows,
+    NormalEquations,
+    RolloutErrors,
+    sums_by_group,
+)
 from pct.windows.window_set import WindowSet
 
 # An error below this share of the channel's scale counts as zero.
@@ -125,16 +130,15 @@ class Problem:
         data = np.where(size > huber, huber * size - huber**2 / 2, size**2 / 2)
         return np.asarray(data.sum(axis=(0, 1)) / self.overlap)
 
-    def normal(self, path: Path, sigma: np.ndarray, among: np.ndarray | None = None) -> NormalEquations:
-        """Normal equations of the data, of the accepted windows or of those among them, (W,)."""
-        chosen = path.accepted if among is None else path.accepted & among
-        return self._all.normal(path.point.raw, path.point.offsets, sigma, chosen, self._huber)
+    def normal(self, path: Path, sigma: np.ndarray, groups: np.ndarray | None = None) -> NormalEquations:
+        """Normal equations of the data, of all accepted windows or by group, (W,)."""
+        return self._all.normal(path.point.raw, path.point.offsets, sigma, path.accepted, self._huber, groups)
 
     def move(self, path: Path, equations: NormalEquations, damping: float) -> Path:
         """A step of Levenberg and Marquardt."""
-        reduced = without_starts(equations, damping)
+        reduced = without_starts(equations, damping=damping)
         weight = self.overlap / self.prior**2
-        matrix = reduced.matrix + (1 + damping) * weight * np.eye(self.centre.size)
+        matrix = reduced.matrix[..., 0] + (1 + damping) * weight * np.eye(self.centre.size)
         gradient = reduced.gradient.sum(axis=1) + weight * (path.point.raw - self.centre)
         step = -solve_positive(matrix, gradient)[0]
         offsets = np.zeros_like(path.point.offsets)
@@ -193,7 +197,7 @@ class Reduced(NamedTuple):
     """Normal equations of the parameters alone, and how the starts depend on them.
 
     Attributes:
-        matrix: (P, P).
+        matrix: by group of windows, (P, P, G).
         gradient: by window, (P, B).
         starts: negative step of the starts where the parameters stay, (K, B).
         follow: negative step of the starts by each parameter, (P, K, B).
@@ -205,8 +209,16 @@ class Reduced(NamedTuple):
     follow: np.ndarray
 
 
-def without_starts(equations: NormalEquations, damping: float = 0.0) -> Reduced:
-    """Eliminate the starts, window by window (the Schur complement)."""
+def without_starts(
+    equations: NormalEquations, groups: np.ndarray | None = None, *, damping: float = 0.0
+) -> Reduced:
+    """Eliminate the starts, window by window (the Schur complement).
+
+    Args:
+        equations: of the accepted windows, by these groups.
+        groups: number of the group of each accepted window, (B,); all are of one when left out.
+        damping: share of each diagonal that is added to it.
+    """
     matrix, gradient, cross, block, start_gradient = equations
     count = len(start_gradient)
     # Where errors are beyond measure their weights are zero; what is divided by is not.
@@ -214,9 +226,9 @@ def without_starts(equations: NormalEquations, damping: float = 0.0) -> Reduced:
     right = np.concatenate([cross, start_gradient[None]]).transpose(2, 1, 0)  # (B, K, P + 1)
     solved = np.linalg.solve(blocks, right).transpose(2, 1, 0)
     follow, starts = solved[:-1], solved[-1]
-    return Reduced(
-        matrix * (1 + damping * np.eye(len(matrix))) - np.einsum("pkb,qkb->pq", cross, follow),
-        gradient - np.einsum("pkb,kb->pb", cross, starts),
-        starts,
-        follow,
-    )
+    matrix = matrix * (1 + damping * np.eye(len(matrix)))[..., None]
+    if count:
+        groups = np.zeros(gradient.shape[1], int) if groups is None else groups
+        numbers, sums = sums_by_group(np.einsum("pkb,qkb->pqb", cross, follow), groups)
+        matrix[..., numbers] -= sums
+    return Reduced(matrix, gradient - np.einsum("pkb,kb->pb", cross, starts), starts, follow)

@@ -26,7 +26,6 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax.numpy as jnp
@@ -47,7 +46,7 @@ from pct.optimization.constants.filtering import (
     starts_as_logged,
     weigh_as_logged,
 )
-from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors
+from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors, sums_by_group
 from pct.windows.store import spread
 from pct.windows.window_set import WindowSet
 
@@ -245,15 +244,16 @@ def _result(spec: ModelSpec, problem: Problem, path: Path, blocks: np.ndarray) -
     """Values and covariance where a descent has ended."""
     raw, sigma = path.point.raw, problem.typical(path, CLIPPED)
     weights = problem.weights(path, CLIPPED)
-    chosen = [blocks == number for number in np.unique(blocks[path.accepted])]
-
-    def part(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Information and gradient of a block."""
-        reduced = without_starts(problem.normal(path, weights, block))
-        return reduced.matrix / problem.overlap, reduced.gradient.sum(axis=1) / problem.overlap
-
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        parts = list(pool.map(part, chosen))
+    accepted = path.accepted
+    _, of_accepted = np.unique(blocks[accepted], return_inverse=True)
+    groups = np.zeros(len(blocks), int)
+    groups[accepted] = of_accepted
+    reduced = without_starts(problem.normal(path, weights, groups), of_accepted)
+    _, gradients = sums_by_group(reduced.gradient, of_accepted)
+    parts = [
+        (information / problem.overlap, gradient / problem.overlap)
+        for information, gradient in zip(np.moveaxis(reduced.matrix, -1, 0), gradients.T, strict=True)
+    ]
     covariance = jackknife(parts, np.eye(raw.size) / problem.prior**2)
     return Estimate(
         values=np.asarray(Bounds.of(spec).to(jnp.asarray(raw)), np.float64),
@@ -262,8 +262,8 @@ def _result(spec: ModelSpec, problem: Problem, path: Path, blocks: np.ndarray) -
         information=covariance.information,
         sigma=sigma,
         cost=path.cost,
-        accepted=path.accepted,
-        blocks=len(chosen),
+        accepted=accepted,
+        blocks=len(parts),
         sound=covariance.sound,
     )
 

@@ -22,7 +22,7 @@ from pct.dynamics.core import ModelSpec, unflatten_params
 from pct.errors import UsageError
 from pct.measurement.observer import observes
 from pct.rollout.history import make_history_rollout
-from pct.types import Array, Float, WholeWindows
+from pct.types import Array, Float, Int, WholeWindows
 from pct.windows.window_set import WindowSet
 
 # Windows whose derivatives are in memory at once, and the multiple that vector units need.
@@ -33,14 +33,15 @@ class NormalEquations(NamedTuple):
     """Sums of weighted products of derivatives; K counts the free states of a window's start.
 
     Attributes:
-        matrix: of the parameters, over all windows, (P, P).
+        matrix: of the parameters by window, (P, P, B); of all windows of each group, (P, P, G), from
+            `AllWindows.normal`.
         gradient: of the parameters by window, (P, B).
         cross: of the parameters with each window's start, (P, K, B).
         block: of each window's start, (K, K, B).
         start_gradient: of each window's start, (K, B).
     """
 
-    matrix: Float[Array, "P P"]
+    matrix: Float[Array, "P P _"]
     gradient: Float[Array, "P B"]
     cross: Float[Array, "P K B"]
     block: Float[Array, "K K B"]
@@ -178,7 +179,7 @@ def make_rollout_errors(
         gradient = jnp.einsum("ctpb,ctb->pb", weighted, error)
         by_start = jnp.einsum("ctpb,ctkb->pkb", weighted, jacobian[:, :, size:])
         return NormalEquations(
-            matrix=jnp.einsum("ctpb,ctqb->pq", weighted[:, :, :size], jacobian[:, :, :size]),
+            matrix=jnp.einsum("ctpb,ctqb->pqb", weighted[:, :, :size], jacobian[:, :, :size]),
             gradient=gradient[:size],
             cross=by_start[:size],
             block=by_start[size:],
@@ -191,6 +192,20 @@ def make_rollout_errors(
         return roll.gains({**unflatten_params(bounds.to(raw), keys, shapes), **noise}, windows)
 
     return RolloutErrors(spec, channels, len(free), errors, normal, gains if observes(spec) else None)
+
+
+def sums_by_group(
+    values: Float[np.ndarray, "... W"], groups: Int[np.ndarray, " W"]
+) -> tuple[Int[np.ndarray, " G"], Float[np.ndarray, "... G"]]:
+    """Numbers of the groups that there are, and the sum of each over its windows.
+
+    Examples:
+        >>> sums_by_group(np.array([1.0, 2.0, 3.0]), np.array([7, 4, 7]))
+        (array([4, 7]), array([2., 4.]))
+    """
+    order = np.argsort(groups, kind="stable")
+    numbers, firsts = np.unique(groups[order], return_index=True)
+    return numbers, np.add.reduceat(values[..., order], firsts, axis=-1)
 
 
 def part_size(count: int) -> int:
@@ -240,28 +255,46 @@ class AllWindows:
         return np.concatenate(parts, axis=-1)[..., : self._count]
 
     def normal(
-        self, raw: np.ndarray, offsets: np.ndarray, sigma: np.ndarray, accepted: np.ndarray, huber: float
+        self,
+        raw: np.ndarray,
+        offsets: np.ndarray,
+        sigma: np.ndarray,
+        accepted: np.ndarray,
+        huber: float,
+        groups: Int[np.ndarray, " W"] | None = None,
     ) -> NormalEquations:
-        """Normal equations of the accepted windows, (W,)."""
+        """Normal equations of the accepted windows, (W,).
+
+        Args:
+            raw, offsets, sigma, huber: see `RolloutErrors.normal`.
+            accepted: which windows count.
+            groups: number of the group of each window, from 0; all are of one when left out.
+        """
+        groups = np.zeros(self._count, int) if groups is None else groups
         # The windows that pad the last part do not count.
-        accepted = np.pad(accepted, (0, self._padding)).reshape(len(self._parts), -1)
-        needed: Any = accepted.any(axis=1)
+        by_part = [
+            np.pad(rows, (0, self._padding)).reshape(len(self._parts), -1) for rows in (accepted, groups)
+        ]
+        needed: Any = by_part[0].any(axis=1)
         place = partial(jnp.asarray, dtype=self._dtype)
         given = place(sigma), place(huber)
         here = place(raw)
+        matrix = np.zeros((len(raw), len(raw), int(groups.max()) + 1))
 
-        def one(windows: WholeWindows, correction: Any, offsets: np.ndarray, keep: np.ndarray) -> Any:
+        def one(
+            windows: WholeWindows, correction: Any, offsets: np.ndarray, keep: np.ndarray, group: np.ndarray
+        ) -> Any:
             change = self._functions.normal(here, place(offsets), windows, correction, *given, place(keep))
-            return self._on_host(change)
+            own, *by_window = (leaf[..., keep] for leaf in self._on_host(change))
+            return *sums_by_group(own, group[keep]), *by_window
 
-        parts = (self._parts, self._corrections, self._split(offsets), accepted)
-        matrices, *by_window = zip(
+        parts: Any = (self._parts, self._corrections, self._split(offsets), *by_part)
+        numbers, matrices, *by_window = zip(
             *self._map(one, *(itertools.compress(part, needed) for part in parts)), strict=True
         )
-        chosen = accepted[needed].ravel()
-        return NormalEquations(
-            sum(matrices), *(np.concatenate(part, axis=-1)[..., chosen] for part in by_window)
-        )
+        for number, own in zip(numbers, matrices, strict=True):
+            matrix[..., number] += own
+        return NormalEquations(matrix, *(np.concatenate(part, axis=-1) for part in by_window))
 
     def _split(self, offsets: np.ndarray) -> list[np.ndarray]:
         return np.split(np.pad(offsets, ((0, 0), (0, self._padding))), len(self._parts), axis=-1)
