@@ -29,7 +29,7 @@ from pct.doctor import Finding, Recording, examine, examine_all
 from pct.dynamics import MODEL_SPECS
 from pct.dynamics.channels import known_channels
 from pct.dynamics.vehicles import with_vehicle
-from pct.simulation import simulate
+from pct.simulation.drive import simulate
 from pct.simulation.sensors import RESOLUTION
 
 DURATION = 40.0

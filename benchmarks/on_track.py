@@ -27,7 +27,7 @@ import numpy as np
 from pct.dynamics import MODEL_SPECS
 from pct.dynamics.tires import magic_formula
 from pct.recordings.trajectory import Trajectory, write_dataset
-from pct.simulation import simulate
+from pct.simulation.drive import simulate
 
 SPEC = MODEL_SPECS["singletrack-pacejka"]
 NOISE = {"x": 0.01, "y": 0.01, "psi": 0.005, "vx": 0.03, "vy": 0.03, "psi_dot": 0.05, "delta": 0.002}

@@ -146,7 +146,7 @@ def test_a_fit_is_exported(fit: pct.Fit, network: pct.Network, tmp_path: Path) -
         (lambda d: pct.model("singletrack").measured(lag=["psi_do"]), "did you mean 'psi_dot'?"),
         (lambda d: pct.model("singletrack").measured(lagg=["psi_dot"]), "did you mean 'lag'?"),
         (lambda d: pct.fit(pct.model("unicycle"), d, horizn=3), "did you mean 'horizon'?"),
-        (lambda d: pct.fit(pct.model("unicycle"), d, horizon=0), "`horizon`: expected a positive number"),
+        (lambda d: pct.fit(pct.model("unicycle"), d, horizon=0), "`horizon`: expected a whole number from 1"),
         (lambda d: pct.train(pct.model("unicycle").measured(bias=["v"]), d), "fit the measurement first"),
     ],
 )

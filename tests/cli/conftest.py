@@ -14,7 +14,7 @@ from pct import plots
 from pct.cli.main import main
 from pct.dynamics import MODEL_SPECS
 from pct.recordings.trajectory import Trajectory, write_dataset
-from pct.simulation import simulate
+from pct.simulation.drive import simulate
 
 ROOT = Path(__file__).parents[2]
 

@@ -24,7 +24,7 @@ from pct.evaluation.windows import load_windows
 from pct.recordings.trajectory import Trajectory, read_dataset, write_dataset
 from pct.runs.model_files import load_network
 from pct.runs.overlap import FINGERPRINT
-from pct.simulation import simulate
+from pct.simulation.drive import simulate
 from pct.windows.loading import data_hashes
 from pct.windows.splits import HELD_OUT, rows_of_windows, spans_of, split_rows, split_starts
 
@@ -200,9 +200,9 @@ def test_a_horizon_may_be_longer_than_in_training(run: Path, unseen: Path, quick
     ("flags", "code", "message"),
     [
         ("--at 0.12", 2, "--at 0.12: expected a positive multiple of the time step, 0.05 s"),
-        ("--at -0.1", 2, "--at -0.1: expected a positive multiple"),
+        ("--at -0.1", 2, "--at: expected a number above 0 and up to 1000000 s, got -0.1"),
         ("--at 9", 3, "expected a recording of at least 185 rows"),
-        ("--stride 0", 2, "--stride: expected a positive number, got 0"),
+        ("--stride 0", 2, "--stride: expected a whole number from 1 to 1000000000, got 0"),
         ("--dataset no/such/folder", 3, "expected a folder, found nothing at"),
     ],
 )

@@ -80,7 +80,7 @@ def test_what_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ([], 2, "a run folder or --model NAME"),
         (["run", "--model", "bicycle"], 2, "unknown model 'bicycle'"),
         (["run", "--vehicle", "f1tenth"], 2, "--vehicle goes with --model"),
-        (["--model", "unicycle", "--substeps", 0], 2, "--substeps: expected a positive"),
+        (["--model", "unicycle", "--substeps", 0], 2, "--substeps: expected a whole number from 1"),
         (["--model", "unicycle", "--output", "none/car.c"], 3, "cannot write"),
         (["nosuch"], 3, "found no folder"),
     ],

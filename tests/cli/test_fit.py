@@ -162,7 +162,7 @@ def test_a_fit_is_saved_before_it_is_judged(
         (["--no-observer"], "--bias: only the observer estimates them; add --observer"),
         (["--by", "lap"], "--by lap: expected two laps or more to compare, found 0"),
         (["--profile", "gains"], "--profile gains: expected a fitted scalar parameter, one of alpha_psi_dot"),
-        (["--horizon", "0"], "--horizon: expected a positive number, got 0"),
+        (["--horizon", "0"], "--horizon: expected a whole number from 1 to 100000, got 0"),
     ],
 )
 def test_flags_that_do_not_fit_are_refused(

@@ -80,7 +80,7 @@ def test_a_default_holds_where_the_command_line_is_silent() -> None:
     ("argv", "message"),
     [
         ([], "`dataset`: expected one folder or more, got none"),
-        (["--dataset", "a", "--horizon", "0"], "`horizon`: expected a positive number, got 0"),
+        (["--dataset", "a", "--horizon", "0"], "`horizon`: expected a whole number from 1 to 100000, got 0"),
         (["--dataset", "a", "--wandb-project", ""], "`wandb_project`: expected a name"),
     ],
 )

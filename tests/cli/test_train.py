@@ -360,15 +360,15 @@ def test_another_vehicle_sets_bounds_and_defaults() -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ("--summary-chunk-size 0", "--summary-chunk-size: expected a positive number, got 0"),
-        ("--horizon 0", "--horizon: expected a positive number"),
-        ("--samples 0", "--samples: expected a positive number"),
-        ("--lr nan", "--lr: expected a positive number"),
-        ("--lr inf", "--lr: expected a positive number, got inf"),
-        ("--batch-size -1", "--batch-size: expected a positive number, got -1"),
-        ("--lr-factor 1.5", "--lr-factor must lie between 0 and 1, got 1.5"),
-        ("--min-lr -1", "--min-lr: expected zero or more"),
-        ("--model-hidden 8 0", "--model-hidden sizes must be positive"),
+        ("--summary-chunk-size 0", "--summary-chunk-size: expected a whole number from 1 to 1000000, got 0"),
+        ("--horizon 0", "--horizon: expected a whole number from 1 to 100000"),
+        ("--samples 0", "--samples: expected a whole number from 1"),
+        ("--lr nan", "--lr: expected a number above 0 and up to 10, got nan"),
+        ("--lr inf", "--lr: expected a number above 0 and up to 10, got inf"),
+        ("--batch-size -1", "--batch-size: expected a whole number from 1 to 1000000, got -1"),
+        ("--lr-factor 1.5", "--lr-factor: expected a number above 0 and below 1, got 1.5"),
+        ("--min-lr -1", "--min-lr: expected a number from 0 to 10, got -1"),
+        ("--model-hidden 8 0", "--model-hidden: expected a whole number from 1 to 65536, got 0"),
         ("--fixed alpha_accel=much", "--fixed alpha_accel=much: expected NAME or NAME=NUMBER"),
         ("--fixed drag", "unknown parameter 'drag' of model 'unicycle'. Known: alpha_psi_dot, beta_psi_dot"),
         ("--fixed alpha_accel=7", "expected a value within [0.0, 2.0] 1"),
@@ -381,7 +381,7 @@ def test_another_vehicle_sets_bounds_and_defaults() -> None:
             "unknown model 'bicycle': did you mean 'unicycle'? Known: kinematic-singletrack, mlp-dynamics",
         ),
         ("--vehicle tank", "bmw-320i"),
-        ("--val-split 1", "--val-split must be 0 or more and less than 1, got 1.0"),
+        ("--val-split 1", "--val-split: expected a number of at least 0 and below 1, got 1"),
         ("--val-split 0.5 --val-dataset x", "pass one of them"),
         ("--output no/such/folder/answer.json", "expected a path in an existing folder"),
     ],
@@ -399,7 +399,7 @@ def test_a_flag_that_cannot_be_used(
 
 
 def test_in_a_program_they_are_value_errors(data: Path) -> None:
-    with pytest.raises(ValueError, match="`summary_chunk_size`: expected a positive number") as error:
+    with pytest.raises(ValueError, match="`summary_chunk_size`: expected a whole number") as error:
         main(["--dataset", str(data / "train"), "--summary-chunk-size", "0"])
     assert isinstance(error.value, UsageError)
     assert isinstance(error.value, PctError)

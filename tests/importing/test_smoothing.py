@@ -16,7 +16,7 @@ from pct.logs.spool import Spool
 from pct.recordings.derive import forward_difference
 from pct.recordings.relations import slip_angle, speed
 from pct.recordings.trajectory import Trajectory
-from pct.simulation import simulate
+from pct.simulation.drive import simulate
 from pct.types import Column
 
 DT = 0.02

@@ -28,7 +28,7 @@ from pct.optimization.settings import TrainSettings
 from pct.recordings.trajectory import write_dataset
 from pct.rollout.engine import Engine, make_engine
 from pct.rollout.integration import integrate_euler, rollout
-from pct.simulation import simulate
+from pct.simulation.drive import simulate
 from pct.windows.batch import FeatureDataset, WindowOrigin
 
 DT = 0.05

@@ -11,7 +11,7 @@ from pct.dynamics.channels import known_channels
 from pct.errors import UsageError
 from pct.recordings.trajectory import Trajectory
 from pct.rollout.integration import integrate_rk4
-from pct.simulation import simulate
+from pct.simulation.drive import simulate
 from pct.simulation.driver import is_drivable
 
 SINGLETRACK = MODEL_SPECS["singletrack"]
@@ -161,10 +161,11 @@ def test_features_tell_little_about_friction() -> None:
     ("settings", "message"),
     [
         ({"mu": (1.0, 0.4)}, "low end"),
-        ({"mu": (0.0,)}, "friction"),
+        ({"mu": (0.0,)}, "`mu`: expected a number from 0.05"),
         ({"recordings": 0}, "recordings"),
         ({"duration": 0.01}, "duration"),
-        ({"dt": 0.0}, "time step"),
+        ({"dt": 0.0}, "`dt`: expected"),
+        ({"duration": 1e6, "recordings": 2}, "at most 10000000 rows in all"),
         ({"surfaces": 0}, "surfaces"),
         ({"speed": (0.0, 3.0)}, "speed"),
         ({"grip": 1.5}, "grip"),

@@ -14,6 +14,8 @@ from pct.dynamics.core import unknown_name
 from pct.dynamics.registry import load_installed_models, resolve_model
 from pct.dynamics.vehicles import VEHICLES, with_vehicle
 from pct.measurement import Measurement, with_measurement
+from pct.optimization.settings import HIDDEN_SIZE
+from pct.within import check_number
 
 if TYPE_CHECKING:
     import polars as pl
@@ -140,6 +142,8 @@ def model(name: str | Path, *, vehicle: str | None = None, hidden_size: int | No
         >>> model("singletrack", vehicle="av-21").base.default_params["m"]
         790.0
     """
+    if hidden_size is not None:
+        check_number("hidden_size", hidden_size, HIDDEN_SIZE)
     spec = resolve_model(name)
     if hidden_size is not None and spec.name == "mlp-dynamics":
         from pct.dynamics.mlp_dynamics import mlp_default_params, mlp_param_bounds, mlp_param_shapes

@@ -212,7 +212,7 @@ def simulate(
         recordings: number of drives.
         duration: length of each in s.
         dt: time step in s.
-        options: of `pct.simulation.simulate`: friction ``mu``, ``speed``, ``noise``, ``seed``, ...
+        options: of `pct.simulation.drive.simulate`: friction ``mu``, ``speed``, ``noise``, ``seed``, ...
 
     Raises:
         UsageError: an option that cannot be used.
@@ -224,7 +224,7 @@ def simulate(
         >>> len(drives[0]), sorted(set(drives[0].channels))[:3]
         (40, ['accel', 'beta', 'delta'])
     """
-    from pct.simulation import simulate as drive_model
+    from pct.simulation.drive import simulate as drive_model
 
     trajectories = drive_model(car.spec, recordings=recordings, duration=duration, dt=dt, **options)
     return Drives(tuple(Drive(trajectory.name, trajectory) for trajectory in trajectories))

@@ -19,10 +19,11 @@ from pct.importing.card import Summary
 from pct.importing.file import Imported, Stored
 from pct.importing.parts import deal_out, write_parts
 from pct.importing.pool import import_files
-from pct.importing.settings import ImportSettings
+from pct.importing.settings import PROCESSES, ImportSettings
 from pct.logs.signals import MAP
 from pct.mapping.log_files import find_logs
 from pct.optimization.settings import make_settings
+from pct.within import check_number
 
 CARD = "card.html"
 
@@ -150,8 +151,8 @@ def import_logs(
     chosen = make_settings(ImportSettings, settings)
     if not places:
         raise UsageError("`logs`: expected log files or folders, got none")
-    if processes is not None and processes < 1:
-        raise UsageError(f"`processes`: expected 1 or more, got {processes}")
+    if processes is not None:
+        check_number("processes", processes, PROCESSES)
     # Loaded while the logs are read, the library for figures costs no time.
     threading.Thread(target=importlib.import_module, args=("pct.importing.card_page",), daemon=True).start()
     with new_folder(output) as building:

@@ -11,8 +11,12 @@ import numpy as np
 from pct.api.drives import Drive
 from pct.api.notebook import Shown
 from pct.errors import DataError, UsageError
+from pct.optimization.settings import HORIZON
 from pct.rollout.compiled import in_single_precision
 from pct.types import Float
+from pct.within import Within, check_number
+
+START = Within(0, 1e9, "s")
 
 if TYPE_CHECKING:
     import polars as pl
@@ -92,6 +96,9 @@ def predict(model: Any, drive: Drive, *, start: float, horizon: int | None) -> P
     from pct.evaluation.windows import windows_at
     from pct.windows.store import make_window_store
 
+    check_number("start", start, START)
+    if horizon is not None:
+        check_number("horizon", horizon, HORIZON)
     store = make_window_store([(drive.name, drive.trajectory)], model.spec, dt=model.dt, label="drive")
     steps, history = horizon or model.settings["horizon"], model.settings["history"]
     row, last = round(start / model.dt), len(store.times) - 1 - steps

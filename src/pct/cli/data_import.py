@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from pct.cli.flags import DebugFlags, parse
-from pct.importing.settings import ImportSettings
+from pct.importing.settings import PROCESSES, ImportSettings
+from pct.within import Within
 
 if TYPE_CHECKING:
     from pct.api.imports import ImportedDataset
@@ -28,7 +29,7 @@ SOME_FAILED = 3
 class ImportFlags(ImportSettings):
     """How logs are imported."""
 
-    dt: float | None = None
+    dt: Annotated[float, Within(1e-4, 360_000, "hundredths of a second")] | None = None
     """Time step of the dataset [hundredths of a second]. Default: that of each log."""
 
 
@@ -49,7 +50,7 @@ class ImportConfig:
     map: str | None = None
     """A signals.toml elsewhere, the name of a preset, or auto: what `pct data map` proposes."""
     settings: tyro.conf.OmitArgPrefixes[ImportFlags] = dataclasses.field(default_factory=ImportFlags)
-    processes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    processes: Annotated[int | None, PROCESSES, tyro.conf.arg(metavar="N")] = None
     """Files that are imported at once. Default: one a core."""
     json: bool = False
     """Print one JSON object instead of the table."""

@@ -6,11 +6,12 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
 from pct.cli.flags import DataFlags, DebugFlags, parse
-from pct.optimization.settings import require_positive
+from pct.optimization.settings import AT, ROWS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +27,9 @@ class EvaluateConfig:
     run: tyro.conf.Positional[Path]
     """Run folder of `pct train` or `pct fit`."""
     data: tyro.conf.OmitArgPrefixes[DataFlags] = dataclasses.field(default_factory=DataFlags)
-    at: tuple[float, ...] = ()
+    at: tuple[Annotated[float, AT], ...] = ()
     """Horizons of the errors [s]; may be longer than in training. Default: that of training."""
-    stride: int | None = None
+    stride: Annotated[int, ROWS] | None = None
     """Steps from one window's start to the next [time steps]. Default: that of training."""
     allow_overlap: bool = False
     """Evaluate on training data, too; every output says so."""
@@ -37,10 +38,6 @@ class EvaluateConfig:
     output: Path | None = None
     """Folder of the results. Default: evaluation/<names of the datasets> in the run folder."""
     debug: tyro.conf.OmitArgPrefixes[DebugFlags] = dataclasses.field(default_factory=DebugFlags)
-
-    def validate(self) -> None:
-        """Raise UsageError for a value that cannot be used."""
-        require_positive(self, "stride")
 
 
 CONFIG = EvaluateConfig

@@ -6,12 +6,13 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from pct.cli.flags import DebugFlags, parse
 from pct.errors import UsageError
+from pct.optimization.settings import SUBSTEPS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +38,7 @@ class ExportConfig:
     """The C file; pct_<model>.c in the run folder, or here for a model without a run, when left out."""
     integrator: Literal["rk4", "heun", "euler"] | None = None
     """Method of a step; the run's, or rk4, when left out."""
-    substeps: int | None = None
+    substeps: Annotated[int, SUBSTEPS] | None = None
     """Equal parts that a step is made of; the run's, or 1, when left out."""
     common: tyro.conf.OmitArgPrefixes[DebugFlags] = dataclasses.field(default_factory=DebugFlags)
 

@@ -6,13 +6,13 @@ import dataclasses
 import functools
 import sys
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
-from pct.cli.flags import DataFlags, ModelFlags, RunFlags, as_flags, flag_values, parse
+from pct.cli.flags import TIME_STEP, DataFlags, ModelFlags, RunFlags, as_flags, flag_values, parse
 from pct.measurement import Measurement
-from pct.optimization.settings import FitSettings, require_positive
+from pct.optimization.settings import FitSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +31,7 @@ class FitConfig:
     measurement: tyro.conf.OmitArgPrefixes[Measurement] = dataclasses.field(
         default_factory=lambda: Measurement(observer=True)
     )
-    dt: int | None = None
+    dt: Annotated[int, TIME_STEP] | None = None
     """Time step of the rollout [hundredths of a second]. Default: that of the recordings."""
     settings: tyro.conf.OmitArgPrefixes[FitSettings] = dataclasses.field(default_factory=FitSettings)
     double: bool = False
@@ -45,10 +45,6 @@ class FitConfig:
     report: bool = True
     """Draw the figures and write report.html."""
     run: tyro.conf.OmitArgPrefixes[RunFlags] = dataclasses.field(default_factory=RunFlags)
-
-    def validate(self) -> None:
-        """Raise UsageError for a value that cannot be used."""
-        require_positive(self, "dt")
 
 
 CONFIG = FitConfig

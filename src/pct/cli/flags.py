@@ -5,8 +5,10 @@ in with `tyro.conf.OmitArgPrefixes`, so that their names have no prefix; a comma
 its own instance as the default. Everything else follows from the annotations: a field of type
 ``tuple[T, ...]`` takes several values, and repeating its flag adds to them.
 
-The library speaks of its arguments: ``"`horizon`: expected a positive number, got -1"``. `as_flags`
-turns these names into the flags of the command that called it; nothing else does.
+Each number has its range in its annotation, see `pct.within`.
+
+The library speaks of its arguments: ``"`horizon`: expected a whole number from 1 to 100000, got -1"``.
+`as_flags` turns these names into the flags of the command that called it; nothing else does.
 """
 
 from __future__ import annotations
@@ -22,11 +24,15 @@ from typing import Any, TypeVar
 import tyro
 
 from pct.errors import UsageError
+from pct.within import Within, check_ranges
 
 Config = TypeVar("Config")
 
 # The mark of an argument without a flag in its annotation.
 (POSITIONAL,) = typing.get_args(typing.cast(Any, tyro.conf.Positional)[Any])[1:]
+
+# The time step of a rollout or a simulation.
+TIME_STEP = Within(1, 6000, "hundredths of a second")
 
 # Arguments of the library whose flag has another name.
 ALIASES = {
@@ -124,10 +130,15 @@ def read(
 
 
 def validate(config: Any) -> None:
-    """Check the values of a configuration: first those of its nested dataclasses, then its own."""
+    """Check the values of a configuration: ranges, then what else nested dataclasses and its own demand."""
+    check_ranges(config)
+    _validate(config)
+
+
+def _validate(config: Any) -> None:
     for field in dataclasses.fields(config):
         if dataclasses.is_dataclass(value := getattr(config, field.name)):
-            validate(value)
+            _validate(value)
     check: Callable[[], None] | None = getattr(config, "validate", None)
     if check is not None:
         check()

@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from pct.cli.train_config import TrainRunFlags
+from pct.cli.train_config import NUM_PROCESSES, PROCESS_ID, TrainRunFlags
 from pct.errors import DataError, PctError, UsageError
+from pct.within import Within
 
 # Time for all processes to be started, in s.
 MEETING = 60
@@ -41,8 +42,8 @@ def join(args: TrainRunFlags, jax: Any) -> Group:
         UsageError: one of address, count and number is missing, or they do not fit.
     """
     address = args.coordinator or os.environ.get("PCT_COORDINATOR")
-    count = _number("PCT_NUM_PROCESSES", args.num_processes)
-    number = _number("PCT_PROCESS_ID", args.process_id)
+    count = _number("PCT_NUM_PROCESSES", NUM_PROCESSES, args.num_processes)
+    number = _number("PCT_PROCESS_ID", PROCESS_ID, args.process_id)
     if address is None and count is None and number is None:
         return Group(0, 1, jax)
     if address is None or count is None or number is None:
@@ -163,11 +164,11 @@ def _digest(value: object) -> np.ndarray:
     return np.frombuffer(hashlib.sha256(repr(value).encode()).digest(), np.uint8)
 
 
-def _number(variable: str, flag: int | None) -> int | None:
+def _number(variable: str, within: Within, flag: int | None) -> int | None:
     text = os.environ.get(variable)
     if flag is not None or text is None:
         return flag
-    try:
-        return int(text)
-    except ValueError:
-        raise UsageError(f"{variable}={text}: expected a whole number") from None
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+    if number not in within:
+        raise UsageError(f"{variable}={text[:40]}: expected {within}")
+    return number

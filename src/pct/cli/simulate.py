@@ -5,12 +5,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from pct.cli.flags import DebugFlags, parse
 from pct.errors import UsageError
+from pct.simulation.settings import (
+    DURATION,
+    FRICTION,
+    GRIP,
+    LAUNCHES,
+    NOISE,
+    RECORDINGS,
+    SEED,
+    SPEED,
+    SURFACES,
+)
+from pct.within import Within
 
 if TYPE_CHECKING:
     from pct.dynamics import ModelSpec
@@ -34,31 +46,31 @@ class SimulateConfig:
     """Model that is driven: a name, or a Python file that defines one; `pct models` lists them."""
     vehicle: str | None = None
     """Parameters of a named vehicle, e.g. f1tenth; the model's own (a 1:10 car) when left out."""
-    recordings: int = 12
+    recordings: Annotated[int, RECORDINGS] = 12
     """Number of recordings."""
-    duration: float = 60.0
+    duration: Annotated[float, DURATION] = 60.0
     """Length of each recording [s]."""
-    dt: int = 5
+    dt: Annotated[int, Within(1, 100, "hundredths of a second")] = 5
     """Logging step [hundredths of a second]."""
-    mu: tuple[float, ...] = (0.4, 1.0)
+    mu: tuple[Annotated[float, FRICTION], ...] = (0.4, 1.0)
     """Friction of the surfaces [1]: one value; LOW HIGH for a range, shared out evenly; or three and more
     values, one a surface."""
-    surfaces: int = 1
+    surfaces: Annotated[int, SURFACES] = 1
     """Recordings take turns in driving over 1, 2, ... up to this many surfaces."""
-    speed: tuple[float, float] = (2.5, 7.0)
+    speed: tuple[Annotated[float, SPEED], Annotated[float, SPEED]] = (2.5, 7.0)
     """Lowest and highest speed aimed at [m/s]."""
-    grip: float = 0.8
+    grip: Annotated[float, GRIP] = 0.8
     """Largest share of the surface's friction that the driver asks for [1]."""
-    launches: float = 0.0
+    launches: Annotated[float, LAUNCHES] = 0.0
     """Share of the recordings that start at standstill [1]."""
     set: tuple[str, ...] = ()
     """NAME=VALUE ...: parameters in place of their defaults, in the model's units."""
     vary: tuple[str, ...] = ()
     """NAME=LOW:HIGH ...: parameters drawn anew for each recording, in the model's units. With the mass m the
     yaw inertia I changes in proportion, unless it is named too."""
-    noise: float = 1.0
+    noise: Annotated[float, NOISE] = 1.0
     """Multiplier of the sensor noise [1]; 0 records the exact state."""
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
     """Seed of everything random: the same command writes the same bytes."""
     common: tyro.conf.OmitArgPrefixes[DebugFlags] = dataclasses.field(default_factory=DebugFlags)
 

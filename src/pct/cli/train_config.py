@@ -7,19 +7,31 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import tyro
 
-from pct.cli.flags import DataFlags, ModelFlags, RunFlags, flag_name, flag_values, read, with_values
+from pct.cli.flags import (
+    TIME_STEP,
+    DataFlags,
+    ModelFlags,
+    RunFlags,
+    flag_name,
+    flag_values,
+    read,
+    with_values,
+)
 from pct.errors import DataError, UsageError
-from pct.optimization.settings import TrainSettings, require_not_negative, require_positive
+from pct.optimization.settings import HIDDEN_SIZE, TrainSettings
+from pct.within import Within
 
 # Flags that may differ when a run is resumed: they do not change what it computes up to any epoch.
 FREE_ON_RESUME = (
     *("epochs", "checkpoint_every", "results", "output", "debug", "wandb_project", "analysis"),
     *("analysis_scenarios", "dataset_cache", "val_dataset_cache", "compile_cache"),
 )
+# Processes that train together, and the number of one of them.
+NUM_PROCESSES, PROCESS_ID = Within(1, 65_536, whole=True), Within(0, 65_535, whole=True)
 # Flags of one start only: a run that is resumed does not take them from the start before.
 OF_ONE_START = ("resume", "force", "refresh_cache", "coordinator", "num_processes", "process_id")
 
@@ -31,7 +43,7 @@ class TrainDataFlags(DataFlags):
     val_dataset: tuple[str, ...] = ()
     """Validation data, likewise. Without it, and without --val-split, the training loss steers the learning
     rate; on top of a fit a fifth is held out."""
-    dt: int | None = None
+    dt: Annotated[int, TIME_STEP] | None = None
     """Time step of the rollout [hundredths of a second]. Default: that of the recordings."""
     dataset_cache: Path | None = None
     """File that keeps the prepared training rows; keyed by content, so it cannot be stale."""
@@ -39,11 +51,6 @@ class TrainDataFlags(DataFlags):
     """File that keeps the prepared validation rows."""
     refresh_cache: bool = False
     """Write the caches anew even where they fit."""
-
-    def validate(self) -> None:
-        """Raise UsageError for a value that cannot be used."""
-        super().validate()
-        require_positive(self, "dt")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,16 +64,12 @@ class TrainModelFlags(ModelFlags):
     """Parameters that are learned as one constant for the vehicle; also ones that are held by default."""
     context_params: tuple[str, ...] = ()
     """Parameters that the network predicts by context: all that are not held, and these."""
-    dynamics_hidden_size: int = 8
+    dynamics_hidden_size: Annotated[int, HIDDEN_SIZE] = 8
     """Hidden units inside the mlp-dynamics model [units]; other models ignore it."""
     init_from: Path | None = None
     """Run folder of `pct fit` to begin from. Its model, vehicle, measurement, time step, history and
     integration hold; its measurement stays as it was fitted, the other parameters are learned. The result is
     never below the fit: it is chosen on rows that neither has used, as far as there are any."""
-
-    def validate(self) -> None:
-        """Raise UsageError for a value that cannot be used."""
-        require_positive(self, "dynamics_hidden_size")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +78,7 @@ class TrainRunFlags(RunFlags):
 
     output: Path | None = None
     """File of the predicted parameters. Default: pct_predicted_params.json in the run folder."""
-    checkpoint_every: int = 1
+    checkpoint_every: Annotated[int, Within(1, 1_000_000)] = 1
     """Epochs from one checkpoint to the next [passes]; one is also left by Ctrl-C and SIGTERM."""
     resume: Path | None = None
     """Run folder to resume, from its newest intact checkpoint; its own flags hold."""
@@ -83,21 +86,19 @@ class TrainRunFlags(RunFlags):
     """Resume even though flags or data differ from those that the run was started with."""
     coordinator: str | None = None
     """HOST:PORT of process 0 where several processes train together; also PCT_COORDINATOR."""
-    num_processes: int | None = None
+    num_processes: Annotated[int, NUM_PROCESSES] | None = None
     """Processes that train together; also PCT_NUM_PROCESSES."""
-    process_id: int | None = None
+    process_id: Annotated[int, PROCESS_ID] | None = None
     """Number of this process, from 0; also PCT_PROCESS_ID. Process 0 writes the run folder."""
     wandb_project: str | None = None
     """Weights & Biases project to log to; needs the wandb package. Default: not used."""
     analysis: bool = True
     """Draw the analysis plots under analysis/."""
-    analysis_scenarios: int = 3
+    analysis_scenarios: Annotated[int, Within(0, 1000)] = 3
     """Windows of each data split that are drawn [windows]."""
 
     def validate(self) -> None:
-        """Raise UsageError for a value that cannot be used."""
-        require_positive(self, "checkpoint_every", "num_processes")
-        require_not_negative(self, "analysis_scenarios", "process_id")
+        """Raise UsageError where the output has no folder."""
         if self.output is not None and not self.output.parent.is_dir():
             raise UsageError(f"`output={self.output}`: expected a path in an existing folder; make it first")
 

@@ -18,6 +18,7 @@ from pct.evaluation.ladder import ladder
 from pct.evaluation.scores import Errors, Score, compare, errors_of, growth, score, score_bin
 from pct.evaluation.windows import all_windows
 from pct.optimization.model import Model
+from pct.optimization.settings import AT, HORIZON, ROWS
 from pct.runs.overlap import Overlap, find_overlap, row_hashes
 from pct.windows.at_limits import limit_lines
 from pct.windows.bootstrap import Blocks, Interval, make_blocks
@@ -25,6 +26,7 @@ from pct.windows.inputs import other_origin_lines
 from pct.windows.splits import rows_of_windows
 from pct.windows.store import make_window_store
 from pct.windows.window_set import WindowSet
+from pct.within import Within, check_number, check_numbers
 
 # Windows that the baselines are fitted to; more do not change them.
 TRAINING_WINDOWS = 20000
@@ -120,6 +122,9 @@ def evaluate(
         UsageError: a horizon is no whole number of steps.
         DataError: the recordings cannot be used, or were trained on.
     """
+    check_numbers("at", at, AT)
+    if stride is not None:
+        check_number("stride", stride, ROWS)
     at = tuple(sorted(set(at))) or (model.settings["horizon"] * model.dt,)
     stride = stride or model.settings["stride"]
     store = make_window_store(test.recordings, model.spec, dt=model.dt, label="test")
@@ -192,6 +197,7 @@ def horizon_steps(at: Sequence[float], dt: float) -> int:
         steps = seconds / dt
         if not (steps > 0.5 and abs(steps - round(steps)) < 1e-6 * max(steps, 1)):
             raise UsageError(f"`at={seconds:g}`: expected a positive multiple of the time step, {dt:g} s")
+    check_number("at", max(at), Within(dt, HORIZON.high * dt, "s"))
     return round(max(at) / dt)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pct.dynamics import ModelSpec
 from pct.recordings.trajectory import Trajectory, write_dataset
-from pct.simulation import simulate
+from pct.simulation.drive import simulate
 
 
 def simulate_dataset(

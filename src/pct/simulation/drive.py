@@ -22,7 +22,9 @@ from pct.simulation.manoeuvres import draw_manoeuvres
 from pct.simulation.open_loop import draw_controls, play
 from pct.simulation.roads import draw_roads
 from pct.simulation.sensors import commanded, features, known_truth, readings
+from pct.simulation.settings import SimulationSettings
 from pct.types import Float
+from pct.within import check_ranges
 
 
 def simulate(
@@ -76,15 +78,12 @@ def simulate(
     """
     fixed, vary = dict(fixed or {}), dict(vary or {})
     _check_model(spec)
-    _check_settings(
-        *(recordings, duration, dt, mu),
-        surfaces=surfaces,
-        speed=speed,
-        grip=grip,
-        launches=launches,
-        noise=noise,
+    settings = SimulationSettings(
+        recordings, duration, dt, tuple(mu), surfaces, tuple(speed), grip, launches, noise, seed
     )
-    steps = round(duration / dt)
+    check_ranges(settings)
+    settings.validate()
+    steps = settings.steps
     road_rng, vehicle_rng, driver_rng, sensor_rng = np.random.default_rng(seed).spawn(4)
 
     roads = draw_roads(road_rng, recordings, steps, dt, mu, surfaces)
@@ -156,41 +155,6 @@ def _check_model(spec: ModelSpec) -> None:
             f"Model '{spec.name}' cannot be simulated: its equations hold in the frame of a window alone.\n"
             f"Models that can: {known}"
         )
-
-
-def _check_settings(
-    recordings: int,
-    duration: float,
-    dt: float,
-    mu: Sequence[float],
-    *,
-    surfaces: int,
-    speed: tuple[float, float],
-    grip: float,
-    launches: float,
-    noise: float,
-) -> None:
-    checks = (
-        (recordings >= 1, f"recordings: expected at least 1, got {recordings}"),
-        (0.0 < dt <= 1.0, f"time step: expected within (0, 1] s, got {dt}"),
-        (duration >= 2 * dt, f"duration: expected at least two time steps of {dt} s, got {duration}"),
-        (
-            len(mu) >= 1 and all(0.05 <= value <= 1.5 for value in mu),
-            f"friction: expected values within [0.05, 1.5], got {list(mu)}",
-        ),
-        (
-            len(mu) != 2 or mu[0] <= mu[1],
-            f"friction: expected the low end of the range first, got {list(mu)}",
-        ),
-        (surfaces >= 1, f"surfaces: expected at least 1, got {surfaces}"),
-        (0.0 < speed[0] <= speed[1], f"speed: expected 0 < low <= high in m/s, got {list(speed)}"),
-        (0.0 < grip <= 1.0, f"grip: expected within (0, 1], got {grip}"),
-        (0.0 <= launches <= 1.0, f"launches: expected within [0, 1], got {launches}"),
-        (noise >= 0.0, f"noise: expected 0 or more, got {noise}"),
-    )
-    for holds, message in checks:
-        if not holds:
-            raise UsageError(message)
 
 
 def _check_finite(spec: ModelSpec, states: Float[np.ndarray, "R N S"], dt: float) -> None:

@@ -18,6 +18,10 @@ from pct.recordings.derive import model_columns
 from pct.recordings.trajectory import Trajectory, resample
 from pct.types import Int, Rows
 from pct.windows.inputs import Inputs, as_they_act, origins_of, with_inputs
+from pct.within import Within, check_number
+
+TIME_STEP = Within(0.01, 60, "s")
+"""Time step of a rollout."""
 
 
 class WindowStore(NamedTuple):
@@ -178,6 +182,7 @@ def _common_step(recordings: Sequence[tuple[str, Trajectory]], dt: float | None,
                 f"number of hundredths: pass `dt={np.ceil(100 * coarsest) / 100:g}` to resample"
             )
         return round(100 * coarsest) / 100
+    check_number("dt", dt, TIME_STEP)
     if abs(100 * dt - round(100 * dt)) > 1e-6:
         raise DataError(f"{label} data: `dt`: expected whole hundredths of a second, got {dt:g} s")
     if dt < coarsest * (1 - 1e-3):

@@ -12,7 +12,6 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from pct.errors import UsageError
 from pct.export.c.functions import (
     Program,
     comment,
@@ -26,6 +25,8 @@ from pct.export.c.trial import computed, find_compiler, run_compiled
 from pct.export.check import Inputs, compare, random_inputs
 from pct.export.source import Source
 from pct.files import write_output
+from pct.optimization.settings import SUBSTEPS
+from pct.within import check_number
 
 
 class Checked(NamedTuple):
@@ -73,12 +74,13 @@ def export_c(
         integrator, substeps: of the function that makes a step; those of the source when left out.
 
     Raises:
-        UsageError: the equations use something that no code can be generated for.
+        UsageError: ``substeps`` is out of range, or the equations use something that no code can be
+            generated for.
         DataError: the file cannot be written.
         PctError: the code differs from JAX; nothing is written.
     """
-    if substeps is not None and substeps <= 0:
-        raise UsageError(f"`substeps`: expected a positive number, got {substeps}")
+    if substeps is not None:
+        check_number("substeps", substeps, SUBSTEPS)
     source = dataclasses.replace(
         source,
         integrator_name=integrator or source.integrator_name,
