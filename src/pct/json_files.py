@@ -14,7 +14,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -53,7 +53,7 @@ def read_json(path: Path, kind: type[Record], *, what: str, fix: str) -> Record:
         raise DataError(f"{path}: {error}: {fix}") from None
 
 
-def parse_json(content: bytes, kind: type[Record], *, what: str) -> Record:
+def parse_json(content: bytes, kind: Any, *, what: str) -> Any:
     """JSON in memory as a declared type; ``what`` it is in words.
 
     Raises:
@@ -104,7 +104,7 @@ def read_whole(path: Path, *, what: str, fix: str, largest: int = LARGEST) -> by
         DataError: there is no such file, it is a folder or a pipe, it cannot be read, or is too large.
     """
     try:
-        with open_plain(path, os.O_RDONLY) as file:
+        with open(path, "rb", opener=_open_plain) as file:
             size = os.fstat(file.fileno()).st_size
             content = file.read(largest + 1) if size <= largest else b""
     except OSError as error:
@@ -116,21 +116,13 @@ def read_whole(path: Path, *, what: str, fix: str, largest: int = LARGEST) -> by
     return content
 
 
-def open_plain(path: Path, flags: int) -> BinaryIO:
-    """Open a file of a folder that may be a stranger's: never a pipe, which would be waited for, or a device.
-
-    Args:
-        path: the file.
-        flags: of `os.open`.
-
-    Raises:
-        OSError: it cannot be opened, or is no plain file.
-    """
-    handle = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+def _open_plain(path: str, flags: int) -> int:
+    # A pipe would be waited for.
+    handle = os.open(path, flags | os.O_NONBLOCK)
     if not stat.S_ISREG(mode := os.fstat(handle).st_mode):
         os.close(handle)
         raise OSError(errno.EINVAL, "it is a folder" if stat.S_ISDIR(mode) else "it is no plain file")
-    return open(handle, "rb" if flags & os.O_ACCMODE == os.O_RDONLY else "ab")
+    return handle
 
 
 class _Twice(Exception):

@@ -50,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.cli.folders import resolve_folder
     from pct.cli.tables import print_lines, print_table
     from pct.evaluation.text import bin_cells, facts, ladder_cells, number, run_cells, verdicts
+    from pct.runs.directory import require_own
 
     pct.keep_compiled_code()
     folders = [resolve_folder(path, "--dataset") for path in args.data.dataset]
@@ -61,7 +62,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         allow_overlap=args.allow_overlap,
         progress=lambda name: print(f"judging: {name}", file=sys.stderr),
     )
-    output = args.output or args.run / "evaluation" / "+".join(path.name for path in folders)
+    output = args.output
+    if output is None:
+        output = args.run / "evaluation" / "+".join(path.name for path in folders)
+        require_own(args.run, output)
     report = score.save(output, run=args.run)
     result = score.result
     print_lines(facts(result))

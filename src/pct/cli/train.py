@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pct.cli.flags import flag_values, validate
-from pct.cli.train_config import TrainConfig, parse_args, shared_flags
+from pct.cli.train_config import TrainConfig, flags_to_repeat, parse_args, resume_facts, shared_flags
 from pct.cli.train_steps import (
     check_resumable,
     load_stores,
@@ -65,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         # 3) Datasets: windows are numbers of rows, and gathered where they are used. The engine.
         args = with_folders(args)
+        if args.run.resume is not None and first:
+            print(*resume_facts(args), sep="\n", file=sys.stderr)
         hashes = data_hashes([Path(path) for path in (*args.data.dataset, *args.data.val_dataset)])
         former = None if args.run.resume is None else check_resumable(args, hashes)
         spec, store, val_store = load_stores(args, spec, fitted_dt)
@@ -144,4 +146,5 @@ def end_failed(run: TrainingFolder, error: BaseException, args: TrainConfig) -> 
         print(f"What was learned until then is in {run.path}", file=sys.stderr)
     if run.is_resumable:
         lower = f" --lr {args.settings.lr / 10:g} --force" if isinstance(error, DivergedError) else ""
-        print(f"Resume with: pct train --resume {shlex.quote(str(run.path))}{lower}", file=sys.stderr)
+        again = "".join(f" {flag}" for flag in flags_to_repeat(flag_values(args)))
+        print(f"Resume with: pct train --resume {shlex.quote(str(run.path))}{again}{lower}", file=sys.stderr)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, TypedDict, get_args, get_type_hints
 
 import tyro
 
@@ -19,11 +20,16 @@ from pct.cli.flags import (
     flag_name,
     flag_values,
     read,
+    validate,
     with_values,
 )
 from pct.errors import DataError, UsageError
+from pct.json_files import read_json
 from pct.optimization.settings import HIDDEN_SIZE, TrainSettings
+from pct.runs.directory import CONFIG
 from pct.within import Within
+
+FIX = "give the folder that a run printed as 'run folder'"
 
 # Flags that may differ when a run is resumed: they do not change what it computes up to any epoch.
 FREE_ON_RESUME = (
@@ -32,8 +38,13 @@ FREE_ON_RESUME = (
 )
 # Processes that train together, and the number of one of them.
 NUM_PROCESSES, PROCESS_ID = Within(1, 65_536, whole=True), Within(0, 65_535, whole=True)
-# Flags of one start only: a run that is resumed does not take them from the start before.
-OF_ONE_START = ("resume", "force", "refresh_cache", "coordinator", "num_processes", "process_id")
+# Flags of one start only: a run that is resumed does not take them from the start before. A run folder may be
+# a stranger's, so where we write and whom we report to is said on the command line or not at all.
+ELSEWHERE = ("output", "dataset_cache", "val_dataset_cache", "wandb_project")
+OF_ONE_START = (
+    *("resume", "force", "refresh_cache", "coordinator", "num_processes", "process_id"),
+    *("results", *ELSEWHERE),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,48 +140,114 @@ class TrainConfig:
 def parse_args(argv: Sequence[str] | None = None) -> TrainConfig:
     """Read the training flags; leaves with exit code 2 and a message where they cannot be read.
 
-    With ``--resume`` the flags of that run hold where the command line is silent.
+    With ``--resume`` the flags of that run hold where the command line is silent, but for `OF_ONE_START`; no
+    file that the run names is executed.
 
     Raises:
         DataError: there is no run to resume.
+        UsageError: its equations are those of a file, which the command line does not name.
     """
+    from pct.dynamics.registry import is_model_file
+
     args = read(TrainConfig, argv, prog="pct train")
-    if args.run.resume is None:
+    if (run := args.run.resume) is None:
         return args
-    return read(TrainConfig, argv, prog="pct train", default=saved_config(args.run.resume))
+    saved = saved_config(run)
+    if is_model_file(saved.model.model) and not is_model_file(args.model.model):
+        raise UsageError(
+            f"`resume` {run}: its equations are those of {saved.model.model}, and no file that a run folder "
+            f"names is executed: if you trust that file, pass `model={saved.model.model}`"
+        )
+    return read(TrainConfig, argv, prog="pct train", default=saved)
 
 
 def saved_config(run: Path) -> TrainConfig:
-    """The settings that a run was started with, or went on with last.
+    """The settings that a run was started with, or went on with last, but for `OF_ONE_START`.
 
     Raises:
-        DataError: the folder is none of a run.
+        DataError: the folder is none of a run, or a setting cannot be used.
     """
-    path = run / "config.json"
+    saved = {name: value for name, value in _read_config(run).items() if name not in OF_ONE_START}
+    kinds = _kinds()
+    config = with_values(
+        TrainConfig(), {name: _from_json(value, kinds[name]) for name, value in saved.items()}
+    )
     try:
-        saved = json.loads(path.read_text())
-        kinds: dict[str, Any] = {}
-        for part in get_type_hints(TrainConfig).values():
-            kinds |= get_type_hints(part)
-        values = {name: _from_json(value, kinds[name]) for name, value in saved.items()}
-        return with_values(
-            TrainConfig(), {name: value for name, value in values.items() if name not in OF_ONE_START}
+        validate(config)
+    except UsageError as error:
+        raise DataError(f"{run / CONFIG}: {error}: {FIX}") from None
+    return config
+
+
+def flags_to_repeat(values: Mapping[str, Any]) -> list[str]:
+    """Flags that a run which is resumed does not take from its folder, as they are passed again.
+
+    Args:
+        values: of flags by name, of the command line or of ``config.json``.
+
+    Examples:
+        >>> flags_to_repeat({"model": "my car.py", "output": None, "wandb_project": "cars", "lr": 0.1})
+        ["--model 'my car.py'", '--wandb-project cars']
+    """
+    from pct.dynamics.registry import is_model_file
+
+    named = {name: values[name] for name in ELSEWHERE if values.get(name) is not None}
+    model = {"model": values["model"]} if is_model_file(values.get("model", "")) else {}
+    return [f"{flag_name(name)} {shlex.quote(str(value))}" for name, value in {**model, **named}.items()]
+
+
+def resume_facts(args: TrainConfig) -> list[str]:
+    """What a run that is resumed reads, and what it was started with that does not hold now, in sentences."""
+    run = args.run.resume
+    assert run is not None
+    read_paths = [*args.data.dataset, *args.data.val_dataset, *filter(None, [args.model.init_from])]
+    lines = [f"{run} is resumed with {', '.join(map(str, read_paths))}"]
+    given = flag_values(args)
+    saved = {name: value for name, value in _read_config(run).items() if name in ELSEWHERE}
+    if left_out := flags_to_repeat({k: value for k, value in saved.items() if given[k] is None}):
+        lines.append(
+            f"It was started with {' '.join(left_out)}, which is not used: nothing is written where a run "
+            "folder says; pass it again if it is yours"
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"`resume` {run}: expected a run folder with the settings of this version in {path} ({error}): "
-            "give the folder that a run printed as 'run folder'"
-        ) from None
+    return lines
+
+
+def _read_config(run: Path) -> Mapping[str, Any]:
+    kinds = {name: _in_json(kind) for name, kind in _kinds().items()}
+    record = TypedDict("record", kinds, total=False)  # type: ignore[misc]
+    return read_json(run / CONFIG, record, what="the settings of pct train", fix=FIX)
+
+
+def _kinds() -> dict[str, Any]:
+    """The type of each flag by name."""
+    kinds: dict[str, Any] = {}
+    for part in get_type_hints(TrainConfig).values():
+        kinds |= get_type_hints(part)
+    return kinds
+
+
+def _in_json(kind: Any) -> Any:
+    """The type that a flag has in ``config.json``: paths are texts, and infinity is null."""
+    if Path in (kind, *get_args(kind)):
+        return str | None
+    return float | None if kind is float else kind
 
 
 def changed_flags(args: TrainConfig, saved: TrainConfig) -> dict[str, tuple[Any, Any]]:
     """Flags that steer the result and differ: ``{flag: (now, then)}``."""
+    from pct.dynamics.registry import is_model_file
+
     now, then = flag_values(args), flag_values(saved)
-    return {
+    changed = {
         flag_name(name): (now[name], then[name])
         for name in now
         if name not in FREE_ON_RESUME + OF_ONE_START and now[name] != then[name]
     }
+    models = changed.get("--model", ("", ""))
+    # The same file may lie elsewhere by now.
+    if all(map(is_model_file, models)) and Path(models[0]).name == Path(models[1]).name:
+        del changed["--model"]
+    return changed
 
 
 def shared_flags(args: TrainConfig) -> dict[str, Any]:

@@ -32,13 +32,14 @@ def resolve_start(args: TrainConfig) -> tuple[TrainConfig, Car]:
     """
     from pct.api.cars import model
     from pct.api.opening import open_fit
+    from pct.dynamics.registry import is_model_file
     from pct.optimization.network.training import settings_on_top
 
     flags = args.model
     if flags.init_from is None:
         car = model(flags.model, vehicle=flags.vehicle, hidden_size=flags.dynamics_hidden_size)
         return args, _with_scopes(car, flags)
-    own_file = flags.model if flags.model.endswith(".py") else None
+    own_file = flags.model if is_model_file(flags.model) else None
     fit = open_fit(flags.init_from, model=own_file)
     name = fit.model.spec.name
     if own_file is None and flags.model not in (name, TrainModelFlags.model):
@@ -120,12 +121,13 @@ def check_resumable(args: TrainConfig, hashes: dict[str, str]) -> TrainConfig:
 
     Raises:
         UsageError: a flag differs, or no epoch is left.
-        DataError: a file of the data differs.
+        DataError: a file of the data differs, or the folder holds links that lead out of it.
     """
-    from pct.runs.directory import DONE, data_of
+    from pct.runs.directory import DONE, data_of, require_own
 
     run = args.run.resume
     assert run is not None
+    require_own(run)
     saved = saved_config(run)
     if (run / DONE).exists() and args.settings.epochs <= saved.settings.epochs:
         epochs = saved.settings.epochs

@@ -37,13 +37,18 @@ def get_model(name: str) -> ModelSpec:
     return MODEL_SPECS[name]
 
 
+def is_model_file(name_or_path: str | Path) -> bool:
+    """Whether this is the path of a file that defines a model, not a name."""
+    return str(name_or_path).endswith(".py")
+
+
 def resolve_model(name_or_path: str | Path) -> ModelSpec:
-    """A model by its name, or by the path of the file that defines it (it ends in ``.py``).
+    """A model by its name, or by the path of the file that defines it (see `is_model_file`).
 
     Raises:
         UsageError: an unknown name, or a file that defines no model.
     """
-    if str(name_or_path).endswith(".py"):
+    if is_model_file(name_or_path):
         return load_model_file(name_or_path)
     return get_model(str(name_or_path))
 

@@ -22,17 +22,20 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, TypeVar
 
 import pct
 from pct.errors import DataError, PctError
 from pct.files import write_output
+from pct.json_files import read_json
 
 CONFIG = "config.json"
 PROVENANCE = "provenance.json"
 DONE = "DONE"
 FAILED = "FAILED"
 PREDICTED = "pct_predicted_params.json"
+
+Record = TypeVar("Record")
 
 log = logging.getLogger(__name__)
 
@@ -137,22 +140,49 @@ def reopen(run: Path, *, command: Sequence[str], config: Mapping[str, Any], data
     Files that were being written when it was killed go, too. Versions that differ from those at the start
     are warned of: the result may differ in the last digits. Arguments as in `write_provenance`.
     """
-    provenance = _read_provenance(run)
+    provenance = _read_provenance(run, Provenance)
     packages = {name: _version(name) for name in PACKAGES}
     for name, version in provenance.get("packages", {}).items():
         if packages.get(name) != version:
             log.warning("%s is %s, the run was started with %s", name, packages.get(name), version)
     again = {"resumed": _now(), "command": list(command), "packages": packages}
     resumed = [*provenance.get("resumed", ()), again]
-    write_json(run / PROVENANCE, {**provenance, "data": data, "resumed": resumed})
+    everything = _read_provenance(run, dict)
+    write_json(run / PROVENANCE, {**everything, "data": data, "resumed": resumed})
     write_json(run / CONFIG, config)
     for old in (run / DONE, run / FAILED, *run.rglob(".*.tmp")):
-        old.unlink(missing_ok=True)
+        _remove(old)
+
+
+def require_own(run: Path, *paths: Path) -> None:
+    """Refuse a run folder whose links would take elsewhere what is written to it.
+
+    Args:
+        run: the folder.
+        paths: within it; its entries when left out.
+
+    Raises:
+        DataError: one of them leads out of the folder, or the folder cannot be read.
+    """
+    inside = Path(os.path.realpath(run))
+    try:
+        for path in paths or sorted(run.iterdir()):
+            if not (target := Path(os.path.realpath(path))).is_relative_to(inside):
+                raise DataError(
+                    f"{path}: expected a file or folder of the run itself, found a link to {target}: "
+                    "remove it, or put what it leads to in its place"
+                )
+    except OSError as error:
+        raise DataError(f"{run}: cannot read the run folder ({error.strerror})") from None
 
 
 def data_of(run: Path) -> dict[str, str]:
-    """Hash of every input that a run was started with, by path; empty where its record is lost."""
-    return _read_provenance(run).get("data", {})
+    """Hash of every input that a run was started with, by path; empty where its record is lost.
+
+    Raises:
+        DataError: the record is damaged.
+    """
+    return _read_provenance(run, Provenance).get("data", {})
 
 
 def mark_done(run: Path, summary: Mapping[str, Any]) -> None:
@@ -242,15 +272,32 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
 def _mark(run: Path, name: str, other: str, content: Mapping[str, Any]) -> None:
     # In this order a crash in between leaves a run that looks unfinished, never one with two endings.
-    (run / other).unlink(missing_ok=True)
+    _remove(run / other)
     write_json(run / name, {"finished": _now(), **content})
 
 
-def _read_provenance(run: Path) -> dict[str, Any]:
+def _remove(path: Path) -> None:
     try:
-        return json.loads((run / PROVENANCE).read_text())
-    except (OSError, ValueError):
-        return {}
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{path}: cannot remove it ({error.strerror}): remove it by hand") from None
+
+
+class Provenance(TypedDict, total=False):
+    """What we read of ``provenance.json``."""
+
+    packages: dict[str, str | None]
+    data: dict[str, str]
+    resumed: list[Any]
+
+
+def _read_provenance(run: Path, kind: type[Record]) -> Record:
+    """The content of ``provenance.json``; empty where there is none."""
+    path = run / PROVENANCE
+    if not os.path.lexists(path):
+        return kind()
+    fix = "remove it, and nothing is known of what the run was started with"
+    return read_json(path, kind, what="the provenance of a run", fix=fix)
 
 
 def _version(package: str) -> str | None:

@@ -29,7 +29,7 @@ class JsonlTracker:
     def __init__(self, path: Path) -> None:
         self.path = path
         with self._guard():
-            self.file: TextIO = path.open("a", encoding="utf-8")
+            self.file = self._open()
 
     def log(self, metrics: Mapping[str, float], *, step: int | None = None, epoch: int | None = None) -> None:
         where = {name: at for name, at in (("step", step), ("epoch", epoch)) if at is not None}
@@ -47,9 +47,12 @@ class JsonlTracker:
         with self._guard():
             if os.fstat(self.file.fileno()).st_nlink == 0 and self.path.parent.exists():
                 self.file.close()
-                self.file = self.path.open("a", encoding="utf-8")
+                self.file = self._open()
             self.file.write(line + "\n")
             self.file.flush()
+
+    def _open(self) -> TextIO:
+        return open(self.path, "a", encoding="utf-8", opener=_open_own)
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
@@ -60,6 +63,11 @@ class JsonlTracker:
                 f"{self.path}: cannot write ({error.strerror}): "
                 "free some space or choose a results folder that can be written"
             ) from None
+
+
+def _open_own(path: str, flags: int) -> int:
+    """Open a file of a run folder, never what a link in its place leads to, nor a pipe that nobody reads."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 def read_metrics(run: Path, *, step: int, epoch: int) -> list[dict[str, Any]]:
