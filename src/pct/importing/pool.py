@@ -7,9 +7,10 @@ import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
+from pct.children import end_with, started_safely
 from pct.importing.card import FEWEST, MOST_SAMPLES
 from pct.importing.file import Imported, Meanwhile, import_file
 from pct.importing.settings import ImportSettings
@@ -46,11 +47,13 @@ def import_files(
     waiting = dict(enumerate(logs))
     while waiting:
         with _pool(count) as pool:
-            jobs: dict[Future[Imported], int] = {
-                pool.submit(import_file, *log, settings, work / log.name, samples): number
-                for number, log in waiting.items()
-            }
             try:
+                # Each starts a process, until there are enough.
+                with started_safely():
+                    jobs: dict[Future[Imported], int] = {
+                        pool.submit(import_file, *log, settings, work / log.name, samples): number
+                        for number, log in waiting.items()
+                    }
                 for job in as_completed(jobs):
                     outcome = job.result()
                     del waiting[jobs[job]]
@@ -70,11 +73,15 @@ def import_files(
 
 def _pool(count: int) -> ProcessPoolExecutor:
     # The threads of polars do not survive a fork.
-    return ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_start_worker)
+    with started_safely():  # one process of multiprocessing's own
+        return ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_start_worker)
 
 
 def _start_worker() -> None:
-    """One thread a process; Ctrl-C is for the one that collects."""
+    """One thread a process; Ctrl-C is for the one that collects, and none outlives it."""
+    if parent := parent_process():
+        assert parent.pid is not None
+        end_with(parent.pid)
     collect_rarely()
     os.environ["POLARS_MAX_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)

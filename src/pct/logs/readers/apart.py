@@ -1,7 +1,8 @@
-"""A reader in a process of its own, for packages that crash on damaged files beyond what Python can catch.
+"""A reader in a process of its own, for what a hostile file makes crash, never end or fill the memory.
 
 The process stays for the next file, since such a package takes a second to import, and ends with the one that
-started it. Requests and answers are lines of JSON, columns follow as they lie in memory.
+started it. Requests and answers are lines of JSON, columns follow as they lie in memory. What a file may take
+is in `limits`.
 """
 
 from __future__ import annotations
@@ -11,115 +12,244 @@ import contextlib
 import importlib
 import io
 import json
+import math
 import os
+import resource
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pct.children import end_with, environment, python_command
 from pct.errors import DataError
-from pct.logs.readers.base import AnyColumn, RawLog
+from pct.logs.readers.base import AnyColumn, RawLog, check_count
+from pct.logs.readers.limits import Limits, limits
 
+# Bytes of an answer without its columns: names and units of 20,000 columns.
+MOST_ANSWER = 32 << 20
+# A process that ends has done so after this long, in s.
+ENDING = 5.0
+# A number of each package takes a thread and memory for each core; a reader needs one.
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_MAX_THREADS"), "1"
+)
 _LOCK = threading.Lock()
-# The process that runs, and of which process it is: one that was forked has none of its own.
-_running: tuple[int, subprocess.Popen[bytes]] | None = None
 
 
-def read_apart(path: Path, names: Sequence[str] | None, reader: str) -> RawLog:
+def read_apart(path: Path, names: Sequence[str] | None, reader: str, options: Mapping[str, str]) -> RawLog:
     """Read a file in another process.
 
     Args:
         path: the file.
         names: columns to read, or None.
-        reader: module whose ``read_here(path, names)`` reads it.
+        reader: module whose ``read_here(path, names, options)`` reads it.
+        options: of the format.
 
     Raises:
-        DataError: as of the reader, or the file makes it crash.
+        DataError: as of the reader, or the file makes it crash or exceeds its limits.
+        OSError: the file is not there, or no process can be started.
     """
-    answer, columns = _ask({"path": str(path), "names": names, "reader": reader})
-    if "error" in answer:
-        raise DataError(answer["error"])
-    if not columns:
-        raise DataError(
-            f"{path}: expected a whole file, found one at which its reader crashes: record it anew"
-        )
-    rows = np.arange(max(map(len, columns.values())))
-    return RawLog(columns, rows, "row", units=answer["units"], clocks=answer["clocks"])
-
-
-def _ask(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, AnyColumn]]:
-    """What the other process says of a request, and columns; nothing where it dies of it."""
+    most = limits(path)
+    request = {
+        "place": _working_directory(),
+        "path": str(path),
+        "names": names,
+        "reader": reader,
+        "options": dict(options),
+        "limits": most,
+    }
     with _LOCK:
-        process = _process()
-        assert process.stdin is not None
-        assert isinstance(process.stdout, io.BufferedReader)
+        child = _child()
         try:
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            process.stdin.flush()
-            answer = json.loads(process.stdout.readline())
-            columns: dict[str, AnyColumn] = {}
-            for name, rows in answer.get("rows", {}).items():
-                columns[name] = np.empty(rows)
-                if process.stdout.readinto(columns[name].data) < 8 * rows:
-                    raise EOFError
-        except (OSError, EOFError, ValueError):
+            answer, columns = child.ask(request, path, most)
+        except DataError:
             _stop()
-            return {}, {}
+            raise
+        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError):
+            which = child.reason()
+            _stop()
+            raise DataError(
+                most.exceeded(path, which)
+                if which
+                else f"{path}: expected a whole file, found one at which its reader crashes: record it anew"
+            ) from None
         except BaseException:
             _stop()
             raise
-    return answer, columns
+    if "error" in answer:
+        raise DataError(answer["error"])
+    rows = np.arange(max(map(len, columns.values()), default=0))
+    return RawLog(columns, rows, answer["place"], units=answer["units"], clocks=answer["clocks"])
 
 
-def _process() -> subprocess.Popen[bytes]:
+def _working_directory() -> str | None:
+    """None where it was removed."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
+
+
+class _Child:
+    """The process that reads, of the process `owner`; its temporary files go with it."""
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self._late = False
+        self._folder = tempfile.mkdtemp(prefix="pct-")
+        try:
+            self.process = subprocess.Popen(
+                python_command(__name__, "serve", self.owner, self._folder),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**environment(), **ONE_THREAD, "TMPDIR": self._folder},
+            )
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+
+    def ask(
+        self, request: dict[str, Any], path: Path, most: Limits
+    ) -> tuple[dict[str, Any], dict[str, AnyColumn]]:
+        """What it says of a request, and columns."""
+        assert self.process.stdin is not None
+        assert isinstance(self.process.stdout, io.BufferedReader)
+        late = threading.Timer(most.wall, self._give_up)
+        late.daemon = True
+        late.start()
+        try:
+            self.process.stdin.write(json.dumps(request).encode() + b"\n")
+            self.process.stdin.flush()
+            answer = json.loads(self.process.stdout.readline(MOST_ANSWER))
+            announced: dict[str, int] = answer.get("rows", {})
+            check_count(path, len(announced))
+            if 8 * sum(announced.values()) > most.memory:
+                raise DataError(most.exceeded(path, "memory"))
+            columns: dict[str, AnyColumn] = {}
+            for name, rows in announced.items():
+                columns[name] = np.empty(rows)
+                if self.process.stdout.readinto(columns[name].data) < 8 * rows:
+                    raise EOFError
+        finally:
+            late.cancel()
+        return answer, columns
+
+    def reason(self) -> str:
+        """The limit that ended it, or nothing."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(ENDING)
+        if self._late:
+            return "wall"
+        return "processor" if self.process.returncode == -signal.SIGXCPU else ""
+
+    def end(self) -> None:
+        """Kill it and remove what it leaves."""
+        # What it was not told any more is lost.
+        with contextlib.suppress(BrokenPipeError), self.process as process:
+            process.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _give_up(self) -> None:
+        self._late = True
+        self.process.kill()
+
+
+# The one that runs, and none of a process that was forked.
+_running: _Child | None = None
+
+
+def _child() -> _Child:
     global _running
-    if _running is not None and _running[1].poll() is not None:
+    if _running is not None and _running.process.poll() is not None:
         _stop()
-    if _running is None or _running[0] != os.getpid():
-        process = subprocess.Popen(
-            [sys.executable, "-c", f"from {__name__} import serve; serve()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        _running = os.getpid(), process
-    return _running[1]
+    if _running is None or _running.owner != os.getpid():
+        _running = _Child()
+    return _running
 
 
 @atexit.register
 def _stop() -> None:
     global _running
-    if _running is not None and _running[0] == os.getpid():
-        # What it was not told any more is lost.
-        with contextlib.suppress(BrokenPipeError), _running[1] as process:
-            process.kill()
+    if _running is not None and _running.owner == os.getpid():
+        _running.end()
         _running = None
 
 
-def serve() -> None:
-    """What is started: answers the requests on standard input until there are none."""
+def serve(parent: str, folder: str) -> None:
+    """What is started: answers the requests on standard input until there are none.
+
+    Args:
+        parent: number of the process that asks.
+        folder: of temporary files.
+    """
+    end_with(int(parent), folder)
+    # Ctrl-C is for the one that asks.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Whatever a package prints goes elsewhere.
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     for line in sys.stdin.buffer:
-        request = json.loads(line)
-        columns: list[AnyColumn] = []
-        try:
-            log = importlib.import_module(request["reader"]).read_here(
-                Path(request["path"]), request["names"]
-            )
-        except DataError as error:
-            answer: dict[str, Any] = {"error": str(error)}
-        else:
-            columns = [np.ascontiguousarray(column, np.float64) for column in log.columns.values()]
-            rows = dict(zip(log.columns, map(len, columns), strict=True))
-            answer = {"rows": rows, "units": dict(log.units), "clocks": dict(log.clocks)}
-        output.write(json.dumps(answer).encode() + b"\n")
+        answer, columns = _answer(json.loads(line))
+        output.write(answer + b"\n")
         for column in columns:
             output.write(column.data)
         output.flush()
+
+
+def _answer(request: dict[str, Any]) -> tuple[bytes, list[AnyColumn]]:
+    """The line that answers a request, and columns."""
+    path, most = Path(request["path"]), Limits(*request["limits"])
+    try:
+        # Names of files may be relative, and the one that asks may have moved.
+        if request["place"] is not None:
+            os.chdir(request["place"])
+        reader = importlib.import_module(request["reader"])
+        with _limited(most):
+            log = reader.read_here(path, request["names"], request["options"])
+            columns = [np.ascontiguousarray(column, np.float64) for column in log.columns.values()]
+            rows = dict(zip(log.columns, map(len, columns), strict=True))
+            content = {"rows": rows, "units": dict(log.units), "clocks": dict(log.clocks), "place": log.place}
+            answer = json.dumps(content).encode()
+        if len(answer) < MOST_ANSWER:
+            return answer, columns
+        error = f"{path}: expected names of columns and units, found {len(answer) >> 20} MB of them"
+    except DataError as refusal:
+        error = str(refusal)
+    except MemoryError:
+        error = most.exceeded(path, "memory")
+    # A bug of a package, or of ours: the file is refused, the next one is read.
+    except Exception as failure:
+        reason = (str(failure).splitlines() or [""])[0][:200]
+        error = f"{path}: expected a whole file, found {type(failure).__name__} ({reason}): record it anew"
+    return json.dumps({"error": error}).encode(), []
+
+
+@contextlib.contextmanager
+def _limited(most: Limits) -> Iterator[None]:
+    """Within limits beyond what this process has taken so far; without one of memory again afterwards."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _limit(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + most.processor))
+    _limit(resource.RLIMIT_FSIZE, most.memory)
+    with contextlib.suppress(OSError):  # only Linux tells, and keeps to it
+        pages = int(Path("/proc/self/statm").read_text().split()[5])
+        _limit(resource.RLIMIT_DATA, pages * resource.getpagesize() + most.memory)
+    try:
+        yield
+    finally:
+        _limit(resource.RLIMIT_DATA, resource.RLIM_INFINITY)
+
+
+def _limit(what: int, most: int) -> None:
+    """Set a limit, or leave it where the system allows less."""
+    _, hard = resource.getrlimit(what)
+    below = hard != resource.RLIM_INFINITY and (most == resource.RLIM_INFINITY or most > hard)
+    resource.setrlimit(what, (hard if below else most, hard))

@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import importlib.util
 import re
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -114,6 +115,21 @@ def check_size(path: Path, unpacked: int, packed: int | None = None) -> None:
             f"{path}: expected a log, found {packed / 1e6:.3g} MB that unpack to {unpacked / 1e6:.3g} MB: "
             "is the file damaged? Else split it into shorter recordings"
         )
+
+
+def check_regular(path: Path) -> None:
+    """Refuse what is no file, before it is opened: a pipe waits for ever, a device never ends."""
+    mode = path.stat().st_mode
+    kinds = {
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    if not stat.S_ISREG(mode):
+        kind = kinds.get(stat.S_IFMT(mode), "something else")
+        raise DataError(f"{path}: expected a file, found {kind}: leave it out")
 
 
 def optional_package(module: str, extra: str, what: str) -> Any:

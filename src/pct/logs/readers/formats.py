@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pct.errors import DataError
-from pct.logs.readers.base import RawLog
+from pct.logs.readers.base import RawLog, check_regular
 from pct.logs.readers.csv import read_csv
 from pct.logs.readers.json import read_json
 from pct.logs.readers.mdf import read_mdf
@@ -43,9 +43,11 @@ def read_log(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
     Raises:
         DataError: the file cannot be read, or lacks a column; names the place.
     """
-    reader = read_bag if path.is_dir() else FORMATS[path.suffix.lower()]
     try:
-        return reader(path, names, options)
+        if path.is_dir():
+            return read_bag(path, names, options)
+        check_regular(path)
+        return FORMATS[path.suffix.lower()](path, names, options)
     except OSError as error:
         raise DataError(f"{path}: cannot read it ({error.strerror or error})") from None
     except MemoryError:

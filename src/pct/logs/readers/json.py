@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pct.errors import DataError
+from pct.logs.readers.apart import read_apart
 from pct.logs.readers.base import RawLog, check_size, columns_from_arrays
 
 # Rows of a list of objects that tell its keys.
@@ -18,6 +19,8 @@ FIRST_ROWS = 1000
 
 def read_json(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
     """Read signals by their key; ``a.b`` is key ``b`` of the object under ``a``, ``null`` is missing.
+
+    What JSON takes in memory is up to its brackets, so it is read in a process of its own.
 
     A list of objects is a table with one object a row, at the top (``pose.x``) or under a key
     (``log.pose.x``); so are the lines of a ``.jsonl`` file. A key that a row lacks is a missing value.
@@ -30,6 +33,11 @@ def read_json(path: Path, names: Sequence[str] | None, options: Mapping[str, str
     Raises:
         DataError: the file is no JSON or lacks a key; a value is no number.
     """
+    return read_apart(path, names, __name__, options)
+
+
+def read_here(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
+    """The same in this process."""
     try:
         content = path.read_bytes()
         lines = path.suffix.lower() == ".jsonl"

@@ -44,10 +44,10 @@ def read_mdf(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
             MDF is missing.
     """
     check_package("asammdf", "mdf", f"{path}: an MDF file")
-    return read_apart(path, names, __name__)
+    return read_apart(path, names, __name__, options)
 
 
-def read_here(path: Path, names: Sequence[str] | None) -> RawLog:
+def read_here(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
     """The same in this process."""
     import asammdf
 
@@ -59,7 +59,7 @@ def read_here(path: Path, names: Sequence[str] | None) -> RawLog:
                     raise DataError(f"{path}: expected an MDF file, found other content: is the file whole?")
                 with asammdf.MDF(file) as mdf:
                     return _read(path, mdf, names)
-        except DataError:
+        except (DataError, MemoryError):
             raise
         # Damaged bytes fail anywhere inside the blocks.
         except Exception as error:

@@ -7,6 +7,8 @@ else when the message was recorded. A quaternion also has the column ``.yaw``, i
 from __future__ import annotations
 
 import operator
+import stat
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -16,14 +18,18 @@ from typing import Any
 import numpy as np
 
 from pct.errors import DataError
+from pct.logs.readers.apart import read_apart
 from pct.logs.readers.base import (
     AnyColumn,
     RawLog,
     check_count,
+    check_package,
+    check_regular,
     check_size,
     missing_column,
     optional_package,
 )
+from pct.logs.readers.databases import open_tables_only
 from pct.logs.readers.unpacking import bound_unpacking
 
 QUATERNION = "geometry_msgs/msg/Quaternion"
@@ -38,6 +44,9 @@ BYTES = [(BASE, (kind, 0)) for kind in ("uint8", "int8", "byte", "char", "octet"
 def read_bag(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
     """Read columns by topic and field, ``/odom.twist.twist.linear.x``; ``ranges[3]`` is an element.
 
+    The package that reads bags believes their lengths, and makes code of their types, so it has a process of
+    its own.
+
     Args:
         path: a ``.bag``, ``.db3`` or ``.mcap`` file, or the folder of a ROS 2 bag.
         names: columns to read; None for all single numbers.
@@ -48,13 +57,25 @@ def read_bag(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
         DataError: the bag cannot be read, or lacks a topic or field; a message is of unknown type; the
             package that reads bags is missing.
     """
+    check_package("rosbags.highlevel", "rosbag", f"{path}: a ROS bag")
+    if path.is_dir():
+        for file in path.iterdir():
+            # One that the bag names would be opened, and a pipe waits for ever.
+            if not stat.S_ISDIR(file.stat().st_mode):
+                check_regular(file)
+    return read_apart(path, names, __name__, options)
+
+
+def read_here(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
+    """The same in this process."""
     highlevel = optional_package("rosbags.highlevel", "rosbag", f"{path}: a ROS bag")
     bound_unpacking()
+    open_tables_only()
     try:
         _check_packed(path)
         with highlevel.AnyReader([path], default_typestore=_known_messages(options.get("msg_path"))) as bag:
             return _read(path, bag, names)
-    except DataError:
+    except (DataError, MemoryError):
         raise
     # Damaged bytes fail anywhere inside the bag's index, its packing and its messages.
     except Exception as error:
@@ -119,8 +140,8 @@ def _read_topic(
     known = _fields(bag.typestore, kind)
     fields = [field for field in fields if field != "time"]
     for field in fields:
-        array, bracket, _ = field.partition("[")
-        if known.get(array) not in (("array", "bytes") if bracket else ("number", "heading")):
+        listed, bracket, _ = field.partition("[")
+        if known.get(listed) not in (("array", "bytes") if bracket else ("number", "heading")):
             names = [
                 f"{topic}.{name}{'' if what in ('number', 'heading') else '[0]'}"
                 for name, what in known.items()
@@ -137,17 +158,17 @@ def _read_topic(
     numbers = list(dict.fromkeys(part for field in (*fields, *stamps) for part in parts.get(field, [field])))
     # Two at least, so that the getter answers with a tuple.
     read = operator.attrgetter(*(name.partition("[")[0] for name in numbers), "__msgtype__", "__msgtype__")
-    rows, recorded = [], []
+    cells, recorded = array("d"), array("q")
     for _, time, data in bag.messages(connections=connections):
         values = read(bag.deserialize(data, kind))
-        rows.append([_element(path, name, value) for name, value in zip(numbers, values, strict=False)])
+        cells.extend([_element(path, name, value) for name, value in zip(numbers, values, strict=False)])
         recorded.append(time)
-    table = np.array(rows, dtype=np.float64).reshape(len(rows), len(numbers))
+    table = np.array(cells, dtype=np.float64).reshape(len(recorded), len(numbers))
     columns = dict(zip(numbers, table.T, strict=True))
     for field, names in parts.items():
         x, y, z, w = (columns[name] for name in names)
         columns[field] = np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
-    clock = np.array(recorded, dtype=np.float64) * 1e-9
+    clock = np.asarray(recorded).astype(np.float64) * 1e-9
     if stamps and (columns[stamps[0]].any() or columns[stamps[1]].any()):
         clock = columns[stamps[0]] + 1e-9 * columns[stamps[1]]
     return {**{field: columns[field] for field in fields}, "time": clock}
