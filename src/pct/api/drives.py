@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 from pct.api.cars import Car
 from pct.api.notebook import Shown
 from pct.errors import DataError, UsageError
-from pct.files import sha256
+from pct.files import sha256, temporary_folder
 
 if TYPE_CHECKING:
     import polars as pl
@@ -266,8 +265,8 @@ def _from_frame(frame: Any) -> Drives:
             f"({', '.join(list(known)[:8])}, ...), found {', '.join(map(str, table.columns))}: "
             "rename the columns"
         )
-    with tempfile.TemporaryDirectory() as folder:
-        log, toml = Path(folder) / "frame.parquet", Path(folder) / "signals.toml"
+    with temporary_folder() as folder:
+        log, toml = folder / "frame.parquet", folder / "signals.toml"
         table.select("t", *names).write_parquet(log)
         channels = "".join(f'[channels."{name}"]\ncolumn = "{name}"\n' for name in names)
         toml.write_text(f'[time]\ncolumn = "t"\n{channels}')

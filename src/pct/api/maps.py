@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pct.errors import DataError, UsageError
-from pct.files import write_output
+from pct.files import temporary_folder, write_output
 from pct.logs.readers import FORMATS, is_log, read_log
 from pct.logs.signals import MAP, read_map
 from pct.mapping.log_files import size_of
@@ -85,11 +84,9 @@ def propose_map(
 def _outcome(path: Path, text: str, place: Path) -> str:
     """What becomes of a log with a map that will stand at a place."""
     try:
-        with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            signals = read_map(Path(file.name))
-            folder = Path(file.name).parent
+        with temporary_folder() as folder:
+            (folder / MAP).write_text(text, encoding="utf-8")
+            signals = read_map(folder / MAP)
         if "msg_path" in signals.format:
             beside = str(place.parent / Path(signals.format["msg_path"]).relative_to(folder))
             signals = dataclasses.replace(signals, format={**signals.format, "msg_path": beside})

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pct.files import write_output
+from pct.files import temporary_folder, write_output
 from pct.importing.card import Drives, Summary, card_facts, collect, fact_lines, put_together, stored_drives
 from pct.importing.file import Imported
 from pct.importing.settings import ImportSettings
@@ -110,10 +109,8 @@ def _facts(drives: Mapping[str, Drives]) -> str:
 
 
 def _figures(drives: Drives) -> list[str]:
-    with tempfile.TemporaryDirectory() as folder:
-        return [
-            figure(path.read_bytes(), title, "png") for title, path in plot_card(Path(folder), drives.samples)
-        ]
+    with temporary_folder() as folder:
+        return [figure(path.read_bytes(), title, "png") for title, path in plot_card(folder, drives.samples)]
 
 
 _SOURCES = (

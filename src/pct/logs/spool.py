@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
-import weakref
 from collections.abc import Iterator, MutableMapping
 from typing import NamedTuple
 
 import numpy as np
 
+from pct.files import TemporaryFolder
 from pct.types import Column, Float
 
 
 class Stretch(NamedTuple):
     """Rows of one file of 64-bit numbers."""
 
-    folder: _Folder
+    folder: TemporaryFolder
     file: str
     start: int
     rows: int
-
-
-class _Folder:
-    """A temporary folder that goes with the last who holds it."""
-
-    def __init__(self) -> None:
-        self.path = tempfile.mkdtemp(prefix="pct-")
-        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
 class Spool(MutableMapping[str, Column]):
@@ -40,7 +31,7 @@ class Spool(MutableMapping[str, Column]):
 
     def __init__(self) -> None:
         """Start without columns."""
-        self._folder = _Folder()
+        self._folder = TemporaryFolder()
         self._columns: dict[str, Stretch] = {}
 
     def append(self, name: str, values: Float[np.ndarray, " K"]) -> None:

@@ -6,10 +6,10 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from pct.errors import DataError
+from pct.files import temporary_folder
 from pct.logs.readers import FORMATS, is_log, read_log
 from pct.logs.signals import MAP, SignalMap, find_map, read_map
 from pct.mapping.propose import propose
@@ -96,8 +96,8 @@ def _map_above(path: Path, place: Path) -> Path | None:
 
 
 def _parsed(text: str) -> SignalMap:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / MAP
+    with temporary_folder() as folder:
+        path = folder / MAP
         path.write_text(text, encoding="utf-8")
         return read_map(path)
 
