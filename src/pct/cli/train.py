@@ -20,7 +20,6 @@ from pct.cli.train_steps import (
     with_folders,
 )
 from pct.errors import DivergedError
-from pct.files import cache_folder
 
 if TYPE_CHECKING:
     from pct.runs.trainings import TrainingFolder
@@ -43,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.cli.progress import Silent, TrainingProgress
     from pct.cli.stopping import Stopping
     from pct.evaluation.scenarios import save_loss_figure
+    from pct.optimization.network.feature_cache import open_features
     from pct.optimization.network.loop import TrainResult
     from pct.optimization.network.training import choose_engine, make_learner, training_windows
     from pct.rollout.compiled import keep_compiled_code
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         hashes = data_hashes([Path(path) for path in (*args.data.dataset, *args.data.val_dataset)])
         former = None if args.run.resume is None else check_resumable(args, hashes)
         spec, store, val_store = load_stores(args, spec, fitted_dt)
-        histories = cache_folder() / "histories" if args.run.compile_cache else None
+        histories = open_features() if args.run.compile_cache else None
         seen = rows_of_start(args)
         windows = training_windows(spec, store, val_store, settings, cache=histories, seen=seen)
         engine = choose_engine(spec, store.dt, settings)

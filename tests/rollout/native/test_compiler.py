@@ -7,13 +7,16 @@ import re
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from pct.files import Cache, caches, private_folder
 from pct.rollout.native import compiler
 from pct.rollout.native.compiler import NoCompiler, cache_folder, find_compiler, load_library
 from rollout.native.windows import has_compiler, needs_compiler
@@ -171,6 +174,104 @@ def test_programs_that_are_no_compiler(
     assert kept() == []
 
 
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> Path:
+    """A program in sh in the place of the compiler."""
+    script = tmp_path / "c++"
+    script.write_text(f"#!/bin/sh\n{program}\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("CXX", str(script))
+    monkeypatch.setattr(compiler, "_hanging", set())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return script
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_compiler_that_hangs_is_ended_with_all_that_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = tmp_path / "pid"
+    # The child holds the output open and is not ended by a signal to its parent.
+    fake(tmp_path, monkeypatch, f"echo x >>'{tmp_path}/calls'; sleep 300 & echo $! >'{pid}'; wait")
+    monkeypatch.setattr(compiler, "LONGEST", 0.3)
+    started = time.monotonic()
+    for _ in range(2):
+        with pytest.raises(NoCompiler, match=r"was given up (after 0.3 s|before)$"):
+            load()
+    assert time.monotonic() - started < 5
+    # Neither without the flags of GCC nor for another library is it waited for again.
+    assert (tmp_path / "calls").read_text() == "x\n"
+    assert not is_alive(int(pid.read_text()))
+    assert kept() == []
+    assert not list(tmp_path.glob("pct-*"))
+
+
+def test_a_program_that_is_left_running_does_not_hold_the_compiler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = tmp_path / "pid"
+    fake(tmp_path, monkeypatch, f"sleep 300 & echo $! >'{pid}'; echo 'error: no' >&2; exit 1")
+    with pytest.raises(NoCompiler, match="error: no"):
+        load()
+    assert not is_alive(int(pid.read_text()))
+
+
+def test_what_a_compiler_says_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(tmp_path, monkeypatch, "echo 'error: first' >&2; head -c 20000000 /dev/zero >&2; exit 1")
+    heard: list[bytes] = []
+    listen = compiler._listen
+    monkeypatch.setattr(
+        compiler, "_listen", lambda process: heard.append(listen(process) or b"") or heard[-1]
+    )
+    with pytest.raises(NoCompiler, match=r"fails \(error: first\)$"):
+        load()
+    assert [len(said) for said in heard] == [compiler.SAID] * 2
+
+
+def test_a_compiler_keeps_its_own_files_where_they_are_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake(tmp_path, monkeypatch, f'echo "$TMPDIR" >\'{tmp_path}/where\'; touch "$TMPDIR/cc1.s"; exit 1')
+    with pytest.raises(NoCompiler):
+        load()
+    assert (tmp_path / "where").read_text().startswith(f"{tmp_path}/pct-")
+    assert not list(tmp_path.glob("pct-*"))
+
+
+@needs_compiler
+def test_a_library_that_cannot_be_loaded_is_made_anew(
+    calls: Callable[[], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole by its seal, but it needs what the machine does not have any more."""
+    load()
+    (path,) = kept()
+    # Elsewhere, as this process has loaded that one already.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+    Cache(private_folder("native"), compiler.MOST).put(path.name, b"no library")
+    assert load() == 1
+    assert calls() == 2
+
+
+@needs_compiler
+def test_libraries_that_changed_places_are_made_anew(calls: Callable[[], int]) -> None:
+    load()
+    (one,) = kept()
+    load("two", ONE.replace("return 1", "return 2"))
+    (two,) = {*kept()} - {one}
+    # Not in place: this process runs it.
+    content = two.read_bytes()
+    one.unlink()
+    one.write_bytes(content)
+    assert load() == 1
+    assert calls() == 3
+
+
 @pytest.fixture
 def some_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that is found; for tests that end before it starts."""
@@ -200,7 +301,7 @@ def test_a_cache_that_others_can_write_to_is_refused(mode: int) -> None:
 
 @pytest.mark.usefixtures("some_compiler")
 def test_a_cache_of_another_user_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "getuid", lambda: cache_folder().stat().st_uid + 1)
+    monkeypatch.setattr(os, "geteuid", lambda: cache_folder().stat().st_uid + 1)
     with pytest.raises(NoCompiler, match="only this user"):
         load()
 
@@ -214,10 +315,10 @@ def test_a_cache_that_cannot_be_made(tmp_path: Path) -> None:
 
 @needs_compiler
 def test_a_full_disk_is_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, content: bytes) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(compiler, "write_atomic", full)
+    monkeypatch.setattr(caches, "write_atomic", full)
     with pytest.raises(NoCompiler, match="No space left on device"):
         load()
     assert kept() == []

@@ -6,31 +6,36 @@ import ctypes
 import os
 import shlex
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pct.errors import PctError
+from pct.errors import PctError, UsageError
 from pct.export.c.functions import Program, heads
 from pct.export.c.rates import OPERATIONS, Rates
 from pct.export.check import Inputs, Outputs
 from pct.export.source import Source
+from pct.files import temporary_folder
 from pct.rollout.integration import TABLEAUS, explicit_step
+from pct.rollout.native.compiler import NoCompiler, run_compiler
 from pct.rollout.native.graph import Node, behind
 
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-std=c99", "-O1", "-fPIC", "-shared")
-LONGEST = 300.0
-"""Seconds after which a compiler is given up."""
 
 
 def find_compiler() -> list[str] | None:
-    """The command of the C compiler: that of ``CC``, else the first of `COMPILERS`; None without one."""
-    named = shlex.split(os.environ.get("CC", ""))
+    """The command of the C compiler: that of ``CC``, else the first of `COMPILERS`; None without one.
+
+    Raises:
+        UsageError: ``CC`` cannot be read.
+    """
+    variable = os.environ.get("CC", "")
+    try:
+        named = shlex.split(variable)
+    except ValueError as error:
+        raise UsageError(f"CC={variable}: {error}: give a command, with its flags") from None
     for command in [named] if named else [[name] for name in COMPILERS]:
         if shutil.which(command[0]):
             return command
@@ -43,22 +48,17 @@ def run_compiled(command: list[str], source: Source, program: Program, inputs: I
     Raises:
         PctError: the compiler fails.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        unit, library = Path(folder) / "model.c", Path(folder) / "model.so"
-        unit.write_text(program.text, encoding="utf-8")
-        full = [*command, *FLAGS, "-o", str(library), str(unit), "-lm"]
-        try:
-            done = subprocess.run(full, capture_output=True, text=True, timeout=LONGEST)
-            output = done.stderr if done.returncode else ""
-            functions = None if output or done.returncode else ctypes.CDLL(str(library))
-        except (OSError, subprocess.TimeoutExpired) as error:
-            output, functions = f"error: {error}", None
-    if functions is None:
-        first = next((line for line in output.splitlines() if "error" in line), output[:200])
+    try:
+        with temporary_folder() as folder:
+            unit, library = folder / "model.c", folder / "model.so"
+            unit.write_text(program.text, encoding="utf-8")
+            run_compiler([*command, *FLAGS, "-o", str(library), str(unit), "-lm"], folder)
+            functions = ctypes.CDLL(str(library))
+    except (OSError, NoCompiler) as error:
         raise PctError(
-            f"the check with the C compiler '{command[0]}' fails ({first.strip()}): nothing was "
-            "written; name another one in CC, or CC=none to do without"
-        )
+            f"the check with the C compiler '{command[0]}' fails ({error}): nothing was written; name "
+            "another one in CC, or CC=none to do without"
+        ) from None
     samples, states = inputs.x.shape
     controls = inputs.u.shape[1]
     shapes = {"S": (states,), "SS": (states, states), "SC": (states, controls)}

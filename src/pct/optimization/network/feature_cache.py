@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
 import sys
@@ -13,30 +14,36 @@ import numpy as np
 
 import pct
 from pct.dynamics.core import ModelSpec
-from pct.files import write_atomic
+from pct.files import Cache, open_cache
 from pct.types import Array, Float
 from pct.windows.window_set import HistoryFeatures
 
 log = logging.getLogger(__name__)
 
-# The oldest files make room beyond so many bytes.
+# Bytes of features that are kept.
 MOST = 512 * 2**20
 
 
+def open_features() -> Cache | None:
+    """The cache in the user's cache folder; None, after one line, where there is no safe folder for it."""
+    return open_cache("histories", "what was computed of histories", MOST)
+
+
 class CachedFeatures:
-    """Another `HistoryFeatures`, with a cache in a folder.
+    """Another `HistoryFeatures`, with a cache.
 
     A result is found by the content of the histories, what it was computed with and the source code, so
-    that a stale one cannot be used. Without access to the folder nothing is cached.
+    that a stale one cannot be used. A disk that takes no more is said once.
 
     Attributes:
         names: as the other's.
     """
 
-    def __init__(self, compute: HistoryFeatures, spec: ModelSpec, settings: object, folder: Path) -> None:
+    def __init__(self, compute: HistoryFeatures, spec: ModelSpec, settings: object, cache: Cache) -> None:
         """Cache the results of ``compute`` for a model and settings that JSON can hold."""
         self.names = compute.names
-        self._compute, self._folder = compute, folder
+        self._compute, self._cache = compute, cache
+        self._is_writable = True
         self._base = _fingerprint(spec, settings)
 
     def __call__(
@@ -47,26 +54,22 @@ class CachedFeatures:
         for part in (states, controls, np.float64(dt)):
             key.update(str((part.shape, part.dtype)).encode())
             key.update(np.asarray(part).tobytes())
-        path = self._folder / f"{key.hexdigest()}.npy"
-        try:
-            features = np.load(path, allow_pickle=False)
-            path.touch()
-            return features
-        except (OSError, ValueError):  # not there, or damaged
-            features = np.asarray(self._compute(states, controls, dt))
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, lambda file: np.save(file, features))
-            self._make_room()
-        except OSError as error:
-            log.debug("%s: cannot keep the features (%s)", path, error)
+        name = f"{key.hexdigest()}.npy"
+        if (content := self._cache.get(name)) is not None:
+            return np.load(io.BytesIO(content), allow_pickle=False)
+        features = np.asarray(self._compute(states, controls, dt))
+        if self._is_writable:
+            self._keep(name, features)
         return features
 
-    def _make_room(self) -> None:
-        newest_first = sorted(self._folder.glob("*.npy"), key=lambda path: -path.stat().st_mtime)
-        total = np.cumsum([path.stat().st_size for path in newest_first])
-        for path in newest_first[np.searchsorted(total, MOST, side="right") :]:
-            path.unlink(missing_ok=True)
+    def _keep(self, name: str, features: Float[np.ndarray, "B K"]) -> None:
+        content = io.BytesIO()
+        np.save(content, features)
+        try:
+            self._cache.put(name, content.getvalue())
+        except OSError as error:
+            self._is_writable = False
+            log.warning("%s: features are not kept (%s)", self._cache.folder, error.strerror)
 
 
 def _fingerprint(spec: ModelSpec, settings: object) -> hashlib._Hash:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +18,7 @@ import numpy as np
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError, UsageError
+from pct.files import Cache
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.network import epoch as epochs
 from pct.optimization.network import loop
@@ -73,7 +73,7 @@ def training_windows(
     val_store: WindowStore | None,
     settings: TrainSettings,
     *,
-    cache: Path | None = None,
+    cache: Cache | None = None,
     seen: Seen | None = None,
 ) -> TrainingWindows:
     """Windows as the network reads them: with features of the history, begun by the observer of a fit.
@@ -84,7 +84,7 @@ def training_windows(
         val_store: rows of the validation data; where there are none, ``settings.val_split`` may hold out a
             part of the training data.
         settings: of the training.
-        cache: folder that keeps features of the history; None keeps none.
+        cache: keeps features of the history; None keeps none.
         seen: what the fit below has used; None where there is none.
 
     Raises:

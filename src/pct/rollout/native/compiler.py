@@ -2,29 +2,32 @@
 
 A library's name is the hash of all that decides its content: equations and generator, flags, compiler,
 processor. It is
-written under another name first and then renamed, so that processes that start together do not meet half of
-one, and ends with the hash of its bytes, so that a damaged one is made anew. Only code that PCT generates
-reaches the compiler, in a folder that nobody else can write to.
+written whole or not at all, so that processes that start together do not meet half of one, and ends with a
+seal, so that a damaged one is made anew. Only code that PCT generates reaches the compiler, in a folder that
+nobody else can write to.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
 import os
 import platform
+import select
 import shlex
 import shutil
-import stat
+import signal
 import subprocess
-import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pct.files import Cache, NoPrivateFolder, private_folder, temporary_folder
 from pct.files import cache_folder as user_folder
-from pct.files import write_atomic
 
+FOLDER = "native"
 COMPILERS = ("g++", "clang++", "c++")
 # No -ffast-math: a window that diverges must show it. Operands may join into one fused operation.
 FLAGS = (
@@ -33,12 +36,24 @@ FLAGS = (
 )  # fmt: skip
 # GCC is to keep the order of the operations but where registers are short. Clang knows none of these.
 GCC_FLAGS = ("-fno-tree-ter", "-fschedule-insns", "-fsched-pressure")
-LONGEST = 600.0
+LONGEST = 60.0
 """Seconds after which a compiler is given up."""
+MOST = 512 << 20
+"""Bytes of libraries that are kept."""
+# Of what a compiler says, so many bytes are read.
+SAID = 1 << 16
 
 
 class NoCompiler(Exception):
     """No native code can be made on this machine; the message says why."""
+
+
+class CompilerHangs(NoCompiler):
+    """The compiler does not come to an end."""
+
+
+# Commands that did not: they are not waited for once more.
+_hanging: set[tuple[str, ...]] = set()
 
 
 def load_library(key: str, make_source: Callable[[], str], include: str | None) -> ctypes.CDLL:
@@ -53,17 +68,21 @@ def load_library(key: str, make_source: Callable[[], str], include: str | None) 
         NoCompiler: there is none, it fails, or there is no safe folder for its results.
     """
     command = find_compiler()
-    folder = _private_folder()
-    name = hashlib.sha256(
-        "\0".join((key, *GCC_FLAGS, *FLAGS, *_compiler_facts(command), processor())).encode()
-    )
-    path = folder / f"{name.hexdigest()}.so"
-    if not _is_intact(path):
-        _compile(command, make_source(), include, path)
     try:
-        return ctypes.CDLL(str(path))
+        cache = Cache(private_folder(FOLDER), MOST)
+    except NoPrivateFolder as error:
+        raise NoCompiler(str(error)) from None
+    facts = "\0".join((key, *GCC_FLAGS, *FLAGS, *_compiler_facts(command), processor()))
+    name = f"{hashlib.sha256(facts.encode(errors='surrogateescape')).hexdigest()}.so"
+    if cache.get(name) is not None:
+        with contextlib.suppress(OSError):  # it needs what the machine does not have any more
+            return ctypes.CDLL(str(cache.folder / name))
+    code = _compile(command, make_source(), include)
+    try:
+        return ctypes.CDLL(str(cache.put(name, code)))
     except OSError as error:
-        raise NoCompiler(f"the compiled library cannot be loaded ({error})") from error
+        reason = error.strerror or error
+        raise NoCompiler(f"the library cannot be kept in {cache.folder} or loaded ({reason})") from error
 
 
 def find_compiler() -> list[str]:
@@ -85,74 +104,105 @@ def find_compiler() -> list[str]:
 
 def cache_folder() -> Path:
     """Where compiled libraries are kept."""
-    return user_folder() / "native"
+    return user_folder() / FOLDER
 
 
-def _compile(command: list[str], source: str, include: str | None, path: Path) -> None:
+def run_compiler(command: Sequence[str], folder: Path) -> None:
+    """Run a compiler to its end, or end it and all that it has started.
+
+    Args:
+        command: of the compiler.
+        folder: for its own temporary files.
+
+    Raises:
+        CompilerHangs: it takes more than `LONGEST` seconds, or a former run of it did.
+        NoCompiler: it fails; the message has its first error.
+    """
+    name = command[0]
+    if _identity(command) in _hanging:
+        raise CompilerHangs(f"{name} was given up before")
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            unit, library = Path(folder) / "model.cpp", Path(folder) / "model.so"
-            unit.write_text(source)
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "LC_ALL": "C", "TMPDIR": str(folder)},
+            start_new_session=True,  # what it starts is ended with it
+        )
+    except OSError as error:
+        raise NoCompiler(f"{name} fails ({error.strerror})") from error
+    try:
+        said = _listen(process)
+    finally:
+        _end(process)
+    if said is None:
+        _hanging.add(_identity(command))
+        raise CompilerHangs(f"{name} was given up after {LONGEST:g} s")
+    if process.returncode:
+        lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
+        errors = [line for line in lines if "error" in line]
+        reason = [*errors, *lines, f"exit status {process.returncode}"][0]
+        raise NoCompiler(f"{name} fails ({reason})")
+
+
+def _identity(command: Sequence[str]) -> tuple[str, ...]:
+    """The compiler without its arguments: its file as it is now."""
+    path = shutil.which(command[0]) or command[0]
+    try:
+        return path, str(os.stat(path).st_mtime_ns)
+    except OSError:
+        return path, ""
+
+
+def _listen(process: subprocess.Popen[bytes]) -> bytes | None:
+    """What a program says until it ends, the beginning of it; None where it takes too long."""
+    assert process.stderr is not None
+    said, end = b"", time.monotonic() + LONGEST
+    while (left := end - time.monotonic()) > 0:
+        # The program may be gone while one that it has started holds its output open.
+        ready, _, _ = select.select([process.stderr], [], [], min(left, 0.1))
+        if ready:
+            part = os.read(process.stderr.fileno(), SAID)
+            said += part[: SAID - len(said)]
+            if part:
+                continue
+            try:
+                process.wait(left)
+            except subprocess.TimeoutExpired:
+                return None
+        if process.poll() is not None:
+            return said
+    return None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a program, and what it has started and left."""
+    assert process.stderr is not None
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # all are gone
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+
+
+def _compile(command: list[str], source: str, include: str | None) -> bytes:
+    try:
+        with temporary_folder() as folder:
+            unit, library = folder / "model.cpp", folder / "model.so"
+            unit.write_text(source, encoding="utf-8")
             headers = ["-I", include] if include else []
             rest = [*FLAGS, *headers, "-o", str(library), str(unit)]
             try:
-                _run([*command, *GCC_FLAGS, *rest])
+                run_compiler([*command, *GCC_FLAGS, *rest], folder)
+            except CompilerHangs:
+                raise
             except NoCompiler:
-                _run([*command, *rest])
+                run_compiler([*command, *rest], folder)
             if not library.exists():
                 raise NoCompiler(f"{command[0]} fails (it wrote no library)")
-            code = library.read_bytes()
-        write_atomic(path, code + hashlib.sha256(code).digest())
+            return library.read_bytes()
     except OSError as error:
-        raise NoCompiler(f"the folder {path.parent} cannot be written ({error.strerror})") from error
-
-
-def _run(command: list[str]) -> None:
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=LONGEST,
-            env={**os.environ, "LC_ALL": "C"},
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise NoCompiler(f"{command[0]} fails ({error})") from error
-    if done.returncode:
-        lines = done.stderr.splitlines()
-        reasons = [
-            *(line for line in lines if "error" in line),
-            *lines,
-            f"exit status {done.returncode}",
-        ]
-        raise NoCompiler(f"{command[0]} fails ({reasons[0]})")
-
-
-def _is_intact(path: Path) -> bool:
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return False
-    return hashlib.sha256(content[:-32]).digest() == content[-32:]
-
-
-def _private_folder() -> Path:
-    """The cache folder, made where it is missing.
-
-    Raises:
-        NoCompiler: it cannot be written, or others can write to it.
-    """
-    folder = cache_folder()
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        facts = folder.stat()
-    except OSError as error:
-        raise NoCompiler(f"the folder {folder} cannot be made ({error.strerror})") from error
-    others = facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    if facts.st_uid != os.getuid() or others or not os.access(folder, os.W_OK | os.X_OK):
-        raise NoCompiler(f"the folder {folder} is not one that only this user can write to: chmod 700")
-    return folder
+        raise NoCompiler(f"the compiler has no place for temporary files ({error.strerror})") from error
 
 
 def _compiler_facts(command: list[str]) -> tuple[str, ...]:
