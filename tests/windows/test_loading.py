@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -337,6 +338,18 @@ def pickled(path: Path) -> None:
         np.savez(file, header=np.array([{"format": "rows"}], dtype=object))
 
 
+def without_states(path: Path) -> None:
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files if name != "states"}
+    np.savez(path, **arrays)
+
+
+def compressed(path: Path) -> None:
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    np.savez_compressed(path, **arrays)
+
+
 def one_array(path: Path) -> None:
     with path.open("wb") as file:
         np.save(file, np.zeros(3))
@@ -344,44 +357,60 @@ def one_array(path: Path) -> None:
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "empty": lambda path: path.write_bytes(b""),
-    "text": lambda path: path.write_text("x,y\n1,2\n"),
     "cut short": cut_short,
     "flipped bits": flipped,
     "pickle": pickled,
-    "one array": one_array,
-    "no header": lambda path: np.savez(path, states=np.zeros((2, 4))),
     "other format": npz({"format": "pct-rows-0", "key": ""}),
     "odd header": npz([1, 2]),
     "no key": npz({"format": loading.CACHE_FORMAT}),
+    "no array": without_states,
+    "compressed": compressed,
+}
+NO_CACHES: dict[str, Callable[[Path], object]] = {
+    "text": lambda path: path.write_text("x,y\n1,2\n"),
+    "one array": one_array,
+    "another npz": lambda path: np.savez(path, states=np.zeros((2, 4))),
+    "one byte": lambda path: path.write_bytes(b"P"),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
-def test_an_unreadable_cache_is_an_error_and_left_as_it_was(
-    damage: Callable[[Path], object], data: Path, tmp_path: Path
+def test_a_damaged_cache_is_made_anew_after_one_line(
+    damage: Callable[[Path], object],
+    data: Path,
+    tmp_path: Path,
+    preparations: list[Path],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     cache = tmp_path / "rows.npz"
-    load_window_store([data], UNICYCLE, cache=cache)
+    fresh = load_window_store([data], UNICYCLE, cache=cache)
     damage(cache)
-    found = cache.read_bytes()
-    with pytest.raises(DataError, match=r"rows.npz: expected a dataset cache.*`refresh_cache`") as error:
-        load_window_store([data], UNICYCLE, cache=cache)
-    assert error.value.exit_code == 3
-    assert len(str(error.value).splitlines()) <= 2
-    assert cache.read_bytes() == found
-    # The way out that the message names.
-    fresh = load_window_store([data], UNICYCLE, cache=cache, refresh=True)
     assert_same(load_window_store([data], UNICYCLE, cache=cache), fresh)
-
-
-def test_a_cache_that_lacks_an_array_is_refused(data: Path, tmp_path: Path) -> None:
-    cache = tmp_path / "rows.npz"
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert re.search(r"rows\.npz: .* making it anew$", line)
+    assert "\n" not in line
+    assert len(preparations) == 2
     load_window_store([data], UNICYCLE, cache=cache)
-    with np.load(cache) as file:
-        arrays = {name: file[name] for name in file.files if name != "states"}
-    np.savez(cache, **arrays)
-    with pytest.raises(DataError, match="expected a dataset cache"):
-        load_window_store([data], UNICYCLE, cache=cache)
+    assert len(preparations) == 2
+
+
+@pytest.mark.parametrize("refresh", [False, True])
+@pytest.mark.parametrize("write", NO_CACHES.values(), ids=NO_CACHES.keys())
+def test_a_file_that_is_no_cache_is_never_written_over(
+    write: Callable[[Path], object], refresh: bool, data: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "my_log.npz"
+    write(own)
+    content = own.read_bytes()
+    with pytest.raises(DataError, match=r"my_log.npz: expected a dataset cache or no file") as error:
+        load_window_store([data], UNICYCLE, cache=own, refresh=refresh)
+    assert error.value.exit_code == 3
+    assert own.read_bytes() == content
+
+
+def test_a_folder_in_the_place_of_a_cache_is_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot read it \(Is a directory\): choose another file"):
+        load_window_store([data], UNICYCLE, cache=tmp_path)
 
 
 def test_refresh_writes_a_cache_anew_that_fits(data: Path, tmp_path: Path, preparations: list[Path]) -> None:
@@ -402,10 +431,13 @@ def test_the_cache_holds_plain_arrays(data: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_cache_that_cannot_be_written_is_a_data_error(data: Path, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_done_without(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"rows.npz: cannot write the cache"):
-        load_window_store([data], UNICYCLE, cache=tmp_path / "file" / "rows.npz")
+    load_window_store([data], UNICYCLE, cache=tmp_path / "file" / "rows.npz")
+    (record,) = caplog.records
+    assert "rows.npz: the dataset cache cannot be written (File exists)" in record.getMessage()
 
 
 def test_hashes_name_every_file_of_the_data(data: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ from pct.windows.window_set import FeatureMode, HistoryFeatures, make_window_set
 log = logging.getLogger(__name__)
 
 CACHE_FORMAT = "pct-rows-2"
+# How a cache begins: a zip whose first member is the header, behind the facts of that.
+ZIP, FIRST = b"PK\x03\x04", b"header.npy"
+ZIP_FACTS = 26
 # Rooms whose code decides what the prepared rows are.
 READING_ROOMS = ("logs", "recordings", "windows")
 
@@ -102,8 +106,9 @@ def load_window_store(
         if not path.is_dir():
             raise DataError(f"{label} data: expected a folder, found none at {path}")
     key = None if cache is None else _fingerprint(paths, spec, dt, inputs)
-    if cache is not None and key is not None and not refresh:
-        store = _read_cache(cache, key)
+    if cache is not None and key is not None:
+        _require_cache(cache)
+        store = None if refresh else _read_cache(cache, key)
         if store is not None:
             return store
     recordings = [(f"{path.name}/{drive.name}", drive) for path in paths for drive in read_folder(path)]
@@ -147,25 +152,46 @@ def _fingerprint(paths: Sequence[Path], spec: ModelSpec, dt: float | None, input
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
+def _require_cache(cache: Path) -> None:
+    """Refuse to write over a file that is somebody's own.
+
+    Raises:
+        DataError: it is neither empty nor the beginning of a cache, or cannot be read.
+    """
+    try:
+        if not cache.exists():
+            return
+        with cache.open("rb") as file:
+            start = file.read(len(ZIP) + ZIP_FACTS + len(FIRST))
+    except OSError as error:
+        raise DataError(
+            f"{cache}: expected a dataset cache, cannot read it ({error.strerror}): choose another file"
+        ) from None
+    if start and not (start.startswith(ZIP) and start.endswith(FIRST)):
+        raise DataError(
+            f"{cache}: expected a dataset cache or no file, found another one: choose another name, "
+            "or delete the file"
+        )
+
+
 def _read_cache(cache: Path, key: str) -> WindowStore | None:
     """The cached rows, or None where there are none for this key."""
     if not cache.exists():
         return None
     try:
         with cache.open("rb") as content, np.load(content, allow_pickle=False) as file:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in file.zip.infolist()):
+                raise ValueError("it is compressed")  # and may be of any size
             header = json.loads(str(file["header"]))
-            arrays = {name: file[name] for name in file.files if name != "header"}
-        if header.pop("format") != CACHE_FORMAT:
-            raise ValueError("it is of another format")
-        if header.pop("key") == key:
-            names = {name: tuple(value) for name, value in header.items() if isinstance(value, list)}
-            fields: dict[str, Any] = {**arrays, **header, **names}
-            return WindowStore(**fields)
+            if header.pop("format") == CACHE_FORMAT and header.pop("key") == key:
+                names = {name: tuple(value) for name, value in header.items() if isinstance(value, list)}
+                arrays = {name: file[name] for name in file.files if name != "header"}
+                fields: dict[str, Any] = {**arrays, **header, **names}
+                return WindowStore(**fields)
     except Exception as error:  # damaged bytes fail anywhere inside zip, JSON and NumPy
-        raise DataError(
-            f"{cache}: expected a dataset cache, could not read it ({error}): "
-            "delete it, or set `refresh_cache` to write it anew"
-        ) from None
+        log.debug("the cause", exc_info=error)
+        log.warning("%s: the dataset cache is damaged; making it anew", cache)
+        return None
     log.warning("%s: the data or the loader changed since it was written; making it anew", cache)
     return None
 
@@ -181,4 +207,4 @@ def _write_cache(cache: Path, key: str, store: WindowStore) -> None:
         cache.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(cache, lambda file: save(file, header=np.array(text), **arrays))
     except OSError as error:
-        raise DataError(f"{cache}: cannot write the cache ({error.strerror}): choose another place") from None
+        log.warning("%s: the dataset cache cannot be written (%s)", cache, error.strerror)
