@@ -7,7 +7,9 @@ import io
 import json
 import os
 import random
+import re
 import resource
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -23,7 +25,7 @@ from rosbags.rosbag2 import Writer as Writer2
 from rosbags.typesys import Stores, get_typestore
 
 from pct.errors import DataError
-from pct.logs.readers import read_log
+from pct.logs.readers import mdf, read_log
 
 Written = Callable[[str, Path], Path]
 KINDS = ("csv", "json", "jsonl", "npz", "parquet", "ros1", "ros1 packed", "sqlite3", "mcap", "mdf")
@@ -255,11 +257,91 @@ def test_an_archive_whose_names_leave_it(tmp_path: Path) -> None:
     assert sorted(tmp_path.parent.rglob("*")) == before
 
 
-def test_a_formula_in_a_file_is_not_run(tmp_path: Path) -> None:
+CODE = "__import__('os').system('touch RAN') or X1"
+FORMULAS = ("X1*2+1", CODE, "X1*(9**9**9)")
+
+
+def table(behind: object, *, as_text: bool = False) -> Any:
+    """A table that shows one value as a text, and has something behind another value or all others."""
+    from asammdf.blocks.conversion_utils import from_dict
+
+    values = {"val_0": 200.0, "text_0": b"zero", "default_addr": b""}
+    return from_dict(values | ({"val_0": 0.0, "text_0": behind} if as_text else {"default_addr": behind}))
+
+
+def write_mdf4(path: Path, conversion: Any, channel: int = 1) -> None:
+    """Channels ``time``, ``a`` and ``b``, of which one has the conversion."""
     from asammdf import MDF, Signal
 
     t = np.arange(5.0)
     with MDF(version="4.10") as mdf:
-        mdf.append([Signal(t, t, name="v", conversion={"formula": "X1*2"})])
-        mdf.save(tmp_path / "log.mf4")
-    refuses(tmp_path / "log.mf4", "is converted by a formula, which is not run", ["v"])
+        mdf.append([Signal(np.arange(5).astype("u4"), t, name="a"), Signal(t, t, name="b")])
+        mdf.groups[0].channels[channel].conversion = conversion
+        mdf.save(path, overwrite=True)
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+@pytest.mark.parametrize("place", ["channel", "default", "text", "deep", "clock"])
+def test_a_formula_in_a_file_is_not_run(
+    place: str, formula: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from asammdf.blocks.conversion_utils import from_dict
+
+    monkeypatch.chdir(tmp_path)
+    conversion = from_dict({"formula": formula})
+    behind = {
+        "default": table(conversion),
+        "text": table(conversion, as_text=True),
+        "deep": table(table(table(conversion, as_text=True))),
+    }
+    path = tmp_path / "log.mf4"
+    write_mdf4(path, behind.get(place, conversion), 0 if place == "clock" else 1)
+    name = "time" if place == "clock" else "a"
+    refuses(
+        path, f"^{path}: channel '{name}' is converted by a formula, which is not run: export it.*$", ["a"]
+    )
+    if place == "clock":
+        refuses(path, "channel 'time' is converted by a formula")
+    else:
+        assert set(read_log(path, None, {}).columns) == {"time", "b"}
+    assert not (tmp_path / "RAN").exists()
+
+
+def test_a_formula_of_mdf3_is_not_run(tmp_path: Path) -> None:
+    from asammdf import MDF, Signal
+
+    t = np.arange(5.0)
+    with MDF(version="3.30") as mdf:
+        mdf.append([Signal(t, t, name="v", conversion={"formula": "X1*2"}), Signal(t, t, name="w")])
+        mdf.save(tmp_path / "log.mdf")
+    path = (tmp_path / "log.mdf").rename(tmp_path / "log.mf4")
+    refuses(path, "channel 'v' is converted by a formula, which is not run", ["v"])
+    assert list(read_log(path, ["w"], {}).columns) == ["w", "time"]
+
+
+def test_a_formula_that_is_not_seen_is_not_run_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package itself cannot work out a text any more, but for its own of rational conversions."""
+    from asammdf.blocks.conversion_utils import from_dict
+
+    monkeypatch.setitem(sys.modules, "sympy", None)
+    monkeypatch.setattr(mdf, "_check_conversion", lambda *_: None)
+    path = tmp_path / "log.mf4"
+    write_mdf4(path, table(from_dict({"formula": "X1*2"})))
+    with pytest.raises(DataError, match="channel 'a' is converted by a formula, which is not run"):
+        mdf.read_here(path, ["a"], {})
+    write_mdf4(path, from_dict({"P1": 0.0, "P2": 6.0, "P3": 1.0, "P4": 0.0, "P5": 1.0, "P6": 2.0}))
+    raw = np.arange(5.0)
+    np.testing.assert_allclose(mdf.read_here(path, ["a"], {}).columns["a"], (6 * raw + 1) / (raw + 2))
+
+
+def test_tables_that_refer_to_themselves(tmp_path: Path) -> None:
+    path = tmp_path / "log.mf4"
+    write_mdf4(path, table(table(b"other")))
+    content = bytearray(path.read_bytes())
+    for block in (match.start() for match in re.finditer(b"##CC", content)):
+        links = int.from_bytes(content[block + 16 : block + 24], "little")
+        content[block + 16 + 8 * links : block + 24 + 8 * links] = block.to_bytes(8, "little")
+    path.write_bytes(content)
+    refuses(path, "expected the conversion of channel 'a', found none that can be read", ["a"])

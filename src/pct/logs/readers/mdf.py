@@ -8,9 +8,10 @@ import io
 import logging
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -25,14 +26,18 @@ from pct.logs.readers.base import (
     missing_column,
 )
 
-# A conversion by a formula in the file; formulas of strangers are not run.
-FORMULA = 3
+# Number of a conversion by a formula in the file, in version 4 and before.
+FORMULA, FORMULA_BEFORE = 3, 10
+# Formulas that the package was asked to work out though none of them came so far.
+_refused: list[str] = []
 
 
 def read_mdf(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
     """Read channels by name; one that several groups have is called ``group0.NAME``, ``group1.NAME``, ...
 
     On some damaged files the package that reads MDF takes its process down, so it has one of its own.
+    Formulas in the file are not run: neither that of a channel, nor that of its clock, nor one that a table
+    refers to.
 
     Args:
         path: the file.
@@ -49,15 +54,15 @@ def read_mdf(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
 
 def read_here(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
     """The same in this process."""
-    import asammdf
-
+    asammdf = _without_formulas()
     with _quiet():
         try:
             # From an open file, else the library leaves one behind that it could not read.
             with path.open("rb") as file:
                 if file.read(3) != b"MDF":
                     raise DataError(f"{path}: expected an MDF file, found other content: is the file whole?")
-                with asammdf.MDF(file) as mdf:
+                # Data of a bus would be worked out when the file is opened.
+                with asammdf.MDF(file, process_bus_logging=False) as mdf:
                     return _read(path, mdf, names)
         except (DataError, MemoryError):
             raise
@@ -67,6 +72,39 @@ def read_here(path: Path, names: Sequence[str] | None, options: Mapping[str, str
         # What is half open refers to itself: only a collection lets go of it.
         gc.collect()
     raise DataError(f"{path}: expected an MDF file, found {reason}: is the file whole?")
+
+
+@cache
+def _without_formulas() -> Any:
+    """The package, made unable to work out a text; what it needs for tables of numbers is left to it."""
+    # Makes Python code of a text.
+    sys.modules["sympy"] = None  # type: ignore[assignment]
+    import asammdf
+    from asammdf.blocks import v2_v3_blocks, v2_v3_constants, v4_blocks, v4_constants
+
+    own = {
+        v4_constants.CONV_RAT_TEXT,
+        v2_v3_constants.RAT_CONV_TEXT,
+        v2_v3_constants.POLY_CONV_SHORT_TEXT,
+        v2_v3_constants.POLY_CONV_LONG_TEXT,
+    }
+    blocks: Any
+    for blocks in (v2_v3_blocks, v4_blocks):
+        blocks.evaluate = _evaluate_own(blocks.evaluate, own)
+        blocks.lambdify = None
+    return asammdf
+
+
+def _evaluate_own(evaluate: Callable[..., Any], own: Set[str]) -> Callable[[str], Any]:
+    """Works out these texts, with the variables of the one that asks, and notes others."""
+    # A lambda: what checks the types of functions in tests would stand between it and the one that asks.
+    return lambda text: evaluate(text, local_dict=sys._getframe(1).f_locals) if text in own else _refuse(text)
+
+
+def _refuse(text: str) -> NoReturn:
+    """The package goes on without the conversion, whatever is raised."""
+    _refused.append(text)
+    raise ValueError(text)
 
 
 @contextlib.contextmanager
@@ -97,6 +135,7 @@ def _read(path: Path, mdf: Any, names: Sequence[str] | None) -> RawLog:
     called = {place: name for name, place in known.items()}
     columns: dict[str, AnyColumn] = {}
     units, clocks = {}, {}
+    size, unread = 0, ""
     chosen = list(known if names is None else names)
     for name in chosen:
         if name not in known:
@@ -108,38 +147,52 @@ def _read(path: Path, mdf: Any, names: Sequence[str] | None) -> RawLog:
     ]
     for name in dict.fromkeys([*chosen, *masters]):
         group, index = known[name]
-        values = _values(path, mdf, name, group, index, strict=names is not None)
-        if values is None:
-            continue
-        columns[name], units[name] = values
+        size += 8 * int(mdf.groups[group].channel_group.cycles_nr)
+        check_size(path, size)
         master = mdf.masters_db.get(group)
+        try:
+            for place in {index, index if master is None else master}:
+                _check_conversion(path, mdf, called[group, place], group, place)
+            columns[name], units[name] = _values(path, mdf, name, group, index)
+        except DataError as error:
+            if names is not None:
+                raise
+            unread = unread or str(error)
+            continue
         if master is not None:
             clocks[name] = called[group, master]
     units = {name: unit for name, unit in units.items() if unit}
     if not columns:
-        raise DataError(f"{path}: expected channels with numbers, found none: leave the file out")
+        raise DataError(unread or f"{path}: expected channels with numbers, found none: leave the file out")
     return RawLog(columns, np.arange(max(map(len, columns.values()))), "row", units=units, clocks=clocks)
 
 
-def _values(
-    path: Path, mdf: Any, name: str, group: int, index: int, *, strict: bool
-) -> tuple[AnyColumn, str] | None:
-    """Samples and unit of a channel; None where it holds no numbers and need not."""
-    content = mdf.groups[group]
-    count = int(content.channel_group.cycles_nr)
-    check_size(path, 8 * count)
-    conversion = content.channels[index].conversion
-    if conversion is not None and conversion.conversion_type == FORMULA:
-        if not strict:
-            return None
-        raise DataError(
-            f"{path}: channel '{name}' is converted by a formula, which is not run: export it converted"
-        )
+def _check_conversion(path: Path, mdf: Any, name: str, group: int, index: int) -> None:
+    """Refuse a channel whose conversion is a formula, or refers to one, however far."""
+    formula = FORMULA if mdf.version >= "4" else FORMULA_BEFORE
+    channel = mdf.groups[group].channels[index]
+    if channel.conversion is None and channel.conversion_addr:
+        # The package would give numbers that are not converted.
+        raise DataError(f"{path}: expected the conversion of channel '{name}', found none that can be read")
+    waiting = [channel.conversion]
+    while waiting:
+        conversion = waiting.pop()
+        if getattr(conversion, "conversion_type", None) == formula:
+            raise _formula(path, name)
+        waiting += (getattr(conversion, "referenced_blocks", None) or {}).values()
+
+
+def _values(path: Path, mdf: Any, name: str, group: int, index: int) -> tuple[AnyColumn, str]:
+    """Samples and unit of a channel."""
+    # Each of the channels that it is made of has a conversion of its own.
+    if mdf.groups[group].channel_dependencies[index] is not None:
+        raise DataError(f"{path}: expected numbers in '{name}', found an array or a structure")
+    _refused.clear()
     signal = mdf.get(group=group, index=index, ignore_invalidation_bits=True)
+    if _refused:
+        raise _formula(path, name)
     samples = np.asarray(signal.samples)
     if samples.ndim != 1 or samples.dtype.kind not in "fiub" or not len(samples):
-        if not strict:
-            return None
         raise DataError(
             f"{path}: expected numbers in '{name}', found {len(samples)} values of {samples.dtype}"
         )
@@ -147,3 +200,9 @@ def _values(
     if signal.invalidation_bits is not None:
         column[np.asarray(signal.invalidation_bits, dtype=bool)] = np.nan
     return column, str(signal.unit or "")
+
+
+def _formula(path: Path, name: str) -> DataError:
+    return DataError(
+        f"{path}: channel '{name}' is converted by a formula, which is not run: export it converted"
+    )
