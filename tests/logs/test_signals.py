@@ -113,6 +113,28 @@ def test_units_and_signs(tmp_path: Path, column: str, factor: float, line: str) 
         np.testing.assert_allclose(other.channels[name], log[raw], atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "unit", ["m·s^-1", "m s⁻¹", "1000*mm/sec", "m/(s)", "(m/s)", "m*s**-1", "meter per second"]
+)
+def test_ways_to_write_a_unit(tmp_path: Path, unit: str) -> None:
+    """In the map, and by the file itself."""
+    log = drive()
+    in_map = MAP.replace("[channels.v]", f'[channels.v]\nunit = "{unit}"')
+    in_file = csv(log).replace("\n", f"\ns,m,m,rad,{unit},rad\n", 1)
+    for text, signals in ((csv(log), in_map), (in_file, MAP)):
+        (tmp_path / "log.csv").unlink(missing_ok=True)
+        trajectory = read_one(raw_folder(tmp_path, text, signals))
+        np.testing.assert_allclose(trajectory.channels["v"], 3.0)
+
+
+@pytest.mark.parametrize("unit", ["9**9**9**9", "9⁹⁹⁹⁹⁹⁹⁹⁹", "m^99", "x" * 500, "__import__", "m+m"])
+def test_what_a_file_writes_for_a_unit_is_worked_out_only_if_it_may_be_one(tmp_path: Path, unit: str) -> None:
+    log = drive()
+    log[f"speed[{unit}]"] = log.pop("speed")
+    trajectory = read_one(raw_folder(tmp_path, csv(log)))
+    np.testing.assert_allclose(trajectory.channels["v"], 3.0)
+
+
 def test_offset_angle_and_free_units(tmp_path: Path) -> None:
     log = drive()
     degrees = (np.degrees(log["heading"]) + 250.0) % 360.0
@@ -379,10 +401,23 @@ def test_signals_of_another_rate_are_refused(tmp_path: Path) -> None:
         (MAP + "sign = true", "channels.delta.sign to be 1 or -1, found True"),
         (MAP + 'origin = "guess"', "channels.delta.origin to be one of measured, derived, command"),
         (MAP + 'delay = "0.1 s"', "channels.delta.delay to be a number"),
+        (MAP + "delay = 1e300", "channels.delta.delay to be a number from -1000 to 1000 s, found 1e.300"),
+        (MAP + "offset = nan", "channels.delta.offset to be a number from .* found nan"),
+        (
+            MAP + f"offset = 0x{'f' * 9000}",
+            "channels.delta.offset to be a number from .* a number without end",
+        ),
+        (MAP + f"sign = {'9' * 9000}", "expected TOML, found an error: Exceeds the limit"),
+        (MAP + f"offset = {'[' * 20_000}", "expected TOML, found an error: maximum recursion depth"),
+        (MAP.replace('column = "t"', 'column = "t"\ngap = inf'), "time.gap to be a number above 1"),
+        (MAP + 'unit = "9**9**9**9"', r"a unit that converts to rad .* found '9\*\*9\*\*9\*\*9'"),
+        (MAP + f'unit = "{"m*" * 20_000}m"', r"a unit that converts to rad .* found '(m\*){30}'$"),
+        (MAP + 'unit = "0 deg"', "a unit that converts to rad .* found '0 deg'"),
+        (f'{MAP}[channels."feature.f"]\ncolumn = "t"\nunit = "1e99^9"', "feature.f.unit to be a unit"),
         ('faults = "ignore"\n' + MAP, "faults to be one of refuse, cut, found 'ignore'"),
-        ("reference_ahead = true\n" + MAP, "reference_ahead to be a number in m, found True"),
+        ("reference_ahead = true\n" + MAP, "reference_ahead to be a number from -1000 to 1000 m, found True"),
         (MAP.replace('column = "t"', ""), "time.column to be the raw column of the time, found nothing"),
-        (MAP.replace('column = "t"', 'column = "t"\ngap = 0.5'), "time.gap above 1 step"),
+        (MAP.replace('column = "t"', 'column = "t"\ngap = 0.5'), "time.gap to be a number above 1 and up to"),
         ('[time]\ncolumn = "t"', "expected channels, found none"),
         ("channels = 3\n[time]\ncolumn = 't'", "channels to be a table, found 3"),
     ],

@@ -6,6 +6,7 @@ The format is described in ``docs/data.md``.
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -15,14 +16,20 @@ from typing import Any
 
 from pct.dynamics.channels import known_channels
 from pct.errors import DataError
-from pct.logs.units import USUAL_UNITS
+from pct.logs.units import LONGEST, USUAL_UNITS, may_be_unit
 from pct.types import Column
+from pct.within import Within
 
 MAP = "signals.toml"
 ORIGINS = ("measured", "derived", "command")
 FAULTS = ("refuse", "cut")
 # Frames with the lateral axis to the right, and angles and rates positive to the right.
 FRAMES = {"ISO 8855": 1, "SAE": -1, "Unity": -1}
+# Other values are mistakes, or made to take long.
+GAP = Within(1, 1e6, "steps", open_low=True)
+AHEAD = Within(-1e3, 1e3, "m")
+OFFSET = Within(-1e15, 1e15)
+DELAY = Within(-1e3, 1e3, "s")
 # Prefixes of columns that are no channel of a model, see DESIGN.md.
 FREE_PREFIXES = ("feature.", "truth.")
 
@@ -126,7 +133,6 @@ def _make_map(path: Path, content: dict[str, Any]) -> SignalMap:
     _known_keys(path, options, ("comment", "separator", "msg_path"), "format.")
     for key, kind, word in (
         ("vehicle", str, "a text"),
-        ("reference_ahead", (int, float), "a number in m"),
         ("files", str, "a text"),
     ):
         _expect(path, key, tables.get(key, kind() if kind is str else 0), kind, word)
@@ -135,7 +141,7 @@ def _make_map(path: Path, content: dict[str, Any]) -> SignalMap:
     for key, allowed in (("faults", FAULTS), ("frame", tuple(FRAMES))):
         if tables.get(key, allowed[0]) not in allowed:
             raise DataError(
-                f"{path}: expected {key} to be one of {', '.join(allowed)}, found {tables[key]!r}"
+                f"{path}: expected {key} to be one of {', '.join(allowed)}, found {_shown(tables[key])}"
             )
     for key, place in (
         ("files", tables.get("files", "*")),
@@ -148,9 +154,8 @@ def _make_map(path: Path, content: dict[str, Any]) -> SignalMap:
     _expect(path, "time.column", time.get("column"), str, "the raw column of the time")
     _expect(path, "time.unit", time.get("unit", "s"), str, "a text")
     gap = time.get("gap", 1.5)
-    _expect(path, "time.gap", gap, (int, float), "a number of steps")
-    if gap <= 1:
-        raise DataError(f"{path}: expected time.gap above 1 step, found {gap}")
+    _expect_within(path, "time.gap", gap, GAP)
+    _expect_within(path, "reference_ahead", tables.get("reference_ahead", 0.0), AHEAD)
     signals = {
         name: _read_signal(path, name, table, FRAMES[tables.get("frame", "ISO 8855")])
         for name, table in channels.items()
@@ -229,7 +234,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{path}: cannot read it ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    # Damaged text, bytes that are none, numbers of thousands of digits; or a thousand brackets.
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: expected TOML, found an error: {error}") from None
 
 
@@ -255,15 +261,14 @@ def _read_signal(path: Path, name: str, table: Any, side: int) -> Signal:
     _expect(path, f"{where}.column", table.get("column"), str, "the name of a raw column")
     for key in ("unit", "time"):
         _expect(path, f"{where}.{key}", table.get(key, ""), str, "a text")
-    for key in ("offset", "delay"):
-        _expect(path, f"{where}.{key}", table.get(key, 0.0), (int, float), "a number")
+    for key, within in (("offset", OFFSET), ("delay", DELAY)):
+        _expect_within(path, f"{where}.{key}", table.get(key, 0.0), within)
     _expect(path, f"{where}.angle", table.get("angle", False), bool, "true or false")
-    if repr(table.get("sign", 1)) not in ("1", "-1"):
-        raise DataError(f"{path}: expected {where}.sign to be 1 or -1, found {table['sign']!r}")
+    if _shown(table.get("sign", 1)) not in ("1", "-1"):
+        raise DataError(f"{path}: expected {where}.sign to be 1 or -1, found {_shown(table['sign'])}")
     if table.get("origin", "measured") not in ORIGINS:
-        raise DataError(
-            f"{path}: expected {where}.origin to be one of {', '.join(ORIGINS)}, found {table['origin']!r}"
-        )
+        shown = _shown(table["origin"])
+        raise DataError(f"{path}: expected {where}.origin to be one of {', '.join(ORIGINS)}, found {shown}")
     known = known_channels().get(name)
     si, factor = _to_si(
         path, where, table.get("unit", known.unit if known else "1"), known.unit if known else None
@@ -282,26 +287,40 @@ def _to_si(path: Path, where: str, unit: str, si: str | None) -> tuple[str, floa
     """
     if unit == (si or "1"):
         return unit, 1.0
-    # A g is a gram to a library of units, but not in a driving log.
-    written = "g_0" if unit.lower() == "g" else unit
     try:
-        quantity = _units().Quantity(written)
+        quantity = _quantity(unit)
         base = quantity.to(si) if si else quantity.to_base_units()
-        return si or f"{base.units:~}".replace(" ", "") or "1", float(base.magnitude)
+        factor = float(base.magnitude)
+        if not 0 < factor < math.inf:
+            raise ValueError(factor)
+        return si or f"{base.units:~}".replace(" ", "") or "1", factor
     except Exception:  # the library lets through whatever its parser trips over
         examples = ", ".join([si, *USUAL_UNITS.get(si, {})]) if si else "m/s, km/h, deg, N"
         raise DataError(
             f"{path}: expected {where}.unit to be a unit{f' that converts to {si}' if si else ''} "
-            f"such as {examples}, found '{unit}'"
+            f"such as {examples}, found {unit[:LONGEST]!r}"
         ) from None
 
 
 def _is_unit(text: str) -> bool:
     try:
-        _units().Quantity("g_0" if text.lower() == "g" else text)
+        _quantity(text)
     except Exception:  # as above
         return False
     return True
+
+
+def _quantity(text: str) -> Any:
+    """One of a unit, with its unit.
+
+    Raises:
+        Exception: it is none.
+    """
+    # The library works out what it is given, and a tower of powers takes for ever.
+    if not may_be_unit(text):
+        raise ValueError(text)
+    # A g is a gram to a library of units, but not in a driving log.
+    return _units().Quantity("g_0" if text.lower() == "g" else text)
 
 
 @cache
@@ -322,5 +341,17 @@ def _known_keys(path: Path, table: Mapping[str, Any], known: Iterable[str], pref
 def _expect(path: Path, key: str, value: Any, kind: type | tuple[type, ...], words: str) -> None:
     # In Python a truth value is an integer; in a map it is a mistake.
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        shown = "nothing" if value is None else repr(value)
-        raise DataError(f"{path}: expected {key} to be {words}, found {shown}")
+        raise DataError(f"{path}: expected {key} to be {words}, found {_shown(value)}")
+
+
+def _expect_within(path: Path, key: str, value: Any, within: Within) -> None:
+    if isinstance(value, bool) or value not in within:
+        raise DataError(f"{path}: expected {key} to be {within}, found {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    """A value of a map in a message."""
+    try:
+        return "nothing" if value is None else repr(value)[:LONGEST]
+    except ValueError:  # Python writes no number of thousands of digits
+        return "a number without end"
