@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -138,6 +139,9 @@ def _make_map(path: Path, content: dict[str, Any]) -> SignalMap:
         _expect(path, key, tables.get(key, kind() if kind is str else 0), kind, word)
     for key, value in options.items():
         _expect(path, f"format.{key}", value, str, "a text")
+    if "separator" in options and not re.fullmatch(r"[\t -~]", options["separator"]):
+        shown = _shown(options["separator"])
+        raise DataError(f"{path}: expected format.separator to be one sign such as a comma, found {shown}")
     for key, allowed in (("faults", FAULTS), ("frame", tuple(FRAMES))):
         if tables.get(key, allowed[0]) not in allowed:
             raise DataError(

@@ -154,6 +154,43 @@ def test_a_file_without_lines(tmp_path: Path) -> None:
     refuses(tmp_path / "log.csv", "expected a header and samples in the first 1000 lines")
 
 
+@pytest.mark.parametrize("name", ["a(" + "b" * 100_000, "a" + " " * 100_000 + "b", "a" + "(" * 100_000])
+def test_a_header_that_has_nearly_a_unit(name: str, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(f"t,{name},v [m/s],w[3]\n0,1,2,3\n1,2,3,4\n")
+    with soon_and_little():
+        log = read_log(tmp_path / "log.csv", None, {})
+    assert set(log.columns) == {"t", name, "v [m/s]", "w[3]"}
+    assert log.units == {"v [m/s]": "m/s", "v": "m/s"}
+    # What is not there is said in short.
+    with pytest.raises(DataError, match="expected column 'x', found: t, a") as refused:
+        read_log(tmp_path / "log.csv", ["x"], {})
+    assert len(str(refused.value)) < 1000
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "json", "npz"])
+def test_signs_in_a_name_are_no_pattern(ending: str, tmp_path: Path, written: Written) -> None:
+    first = log(ending, tmp_path, written)
+    for name in ("lo[g].", "*.", "?og.", "a%20#$.", "~."):
+        path = tmp_path / f"{name}{ending}"
+        path.write_bytes(first.read_bytes())
+        assert len(read_log(path, None, {}).columns["t"]) == 40
+
+
+def test_a_damaged_table_writes_nothing_to_a_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], written: Written
+) -> None:
+    """polars has stack traces and warnings of its own."""
+    path = log("parquet", tmp_path, written)
+    content = path.read_bytes()
+    foot = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    for place in range(foot, len(content) - 8, 3):
+        path.write_bytes(content[:place] + b"\xff\xff\xff\xff\x0f" + content[place + 5 :])
+        refusal(path, None)
+    (tmp_path / "log.csv").write_text("t,v\n0,1\n1,2\n" + '"\n' * 5)
+    refusal(tmp_path / "log.csv", ["t"])
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -166,9 +203,46 @@ def test_quotes_that_are_left_open(tmp_path: Path, line: str, message: str) -> N
     refuses(tmp_path / "log.csv", message, ["t"])
 
 
-def npy(shape: str, size: int) -> bytes:
-    head = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+def npy(shape: str, size: int, kind: str = "'<f8'") -> bytes:
+    return raw_npy(f"{{'descr': {kind}, 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n", size)
+
+
+def raw_npy(head: str, size: int = 0) -> bytes:
     return b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + bytes(size)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        npy("(-1,)", 80),
+        npy("(-4, -2)", 80),
+        npy(f"(0, {10**21})", 0),
+        npy("(True,)", 8),
+        npy("(1000000000000,)", 0, "'S0'"),
+        npy("(1000000000000,)", 80, "('<f8', (0,))"),
+        npy("()", 80, "'V2000000000'"),
+        raw_npy("(" * 9000),
+        raw_npy("{'descr': '<f8'"),
+        raw_npy("{'descr': " + "-" * 5000 + "1}"),
+        raw_npy("{'shape': (" + "9" * 5000 + ",)}"),
+        b"",
+    ],
+)
+def test_headers_of_arrays_that_lie(content: bytes, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "log.npz", "w") as archive:
+        archive.writestr("v.npy", content)
+    for names in (None, ["v"]):
+        refuses(tmp_path / "log.npz", "^.*: expected an? (array of|NumPy archive)[^\n]*$", names)
+
+
+def test_arrays_that_are_no_signals_take_no_memory(tmp_path: Path) -> None:
+    """A picture of bytes would take eight times its size; complex numbers have no order."""
+    np.savez(tmp_path / "log.npz", t=np.arange(3.0), picture=np.zeros((4, 5, 6), "u1"), z=np.ones(3, complex))
+    assert list(read_log(tmp_path / "log.npz", None, {}).columns) == ["t"]
+    refuses(tmp_path / "log.npz", "expected numbers in 'z'", ["z"])
+    with zipfile.ZipFile(tmp_path / "log.npz", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("v.npy", npy("(10,)", 80))
+    refuses(tmp_path / "log.npz", "expected arrays packed as np.savez does")
 
 
 def test_zip_bombs(tmp_path: Path) -> None:
@@ -244,6 +318,8 @@ def test_numbers_without_end(tmp_path: Path) -> None:
     refuses(tmp_path / "log.json", "expected")
     (tmp_path / "log.json").write_bytes(b'{"t": [' + b"9" * 1000 + b", 1]}")
     refuses(tmp_path / "log.json", "expected numbers in 't'", ["t"])
+    (tmp_path / "log.json").write_bytes(b'{"t": [' + b"9" * 400 + b', 1], "v": [1, 2]}')
+    assert list(read_log(tmp_path / "log.json", None, {}).columns) == ["v"]
 
 
 def test_an_archive_whose_names_leave_it(tmp_path: Path) -> None:

@@ -36,10 +36,13 @@ from pct.logs.readers.limits import Limits, limits
 MOST_ANSWER = 32 << 20
 # A process that ends has done so after this long, in s.
 ENDING = 5.0
-# A number of each package takes a thread and memory for each core; a reader needs one.
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_MAX_THREADS"), "1"
-)
+# Packages start a thread with memory for each core; a reader needs few.
+FEW_THREADS = {
+    **dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_MAX_THREADS"), "1"
+    ),
+    "POLARS_MAX_THREADS": str(min(4, os.cpu_count() or 1)),
+}
 _LOCK = threading.Lock()
 
 
@@ -110,7 +113,7 @@ class _Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**environment(), **ONE_THREAD, "TMPDIR": self._folder},
+                env={**FEW_THREADS, **environment(), "TMPDIR": self._folder},
             )
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)

@@ -23,6 +23,10 @@ AnyColumn: TypeAlias = Float[np.ndarray, " _"]
 MOST_COLUMNS = 20_000
 # Signals of one array; a longer axis is no list of signals.
 MOST_COMPONENTS = 64
+# Signs of a column's name in a message.
+LONGEST_SHOWN = 100
+# Axes of an array that may hold signals.
+MOST_AXES = 2
 # A small file that claims to unpack to this many times its size, and to more bytes than that, is damaged or
 # made to fill the memory. Constant columns alone pack better, but a log has others beside them.
 MOST_PACKED, HARMLESS = 200, 64 << 20
@@ -86,9 +90,11 @@ def columns_from_arrays(
 
 def missing_column(path: Path, name: str, names: Sequence[str], most: int = 30) -> DataError:
     """The error for a column that the file does not have."""
-    listed = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    listed = ", ".join(name[:LONGEST_SHOWN] for name in names[:most]) + (
+        f" and {len(names) - most} more" if len(names) > most else ""
+    )
     return DataError(
-        f"{path}: expected column '{name}', found: {listed or 'none'}.\n"
+        f"{path}: expected column '{name[:LONGEST_SHOWN]}', found: {listed or 'none'}.\n"
         "Correct the column in signals.toml, or leave the channel out if it can be derived"
     )
 
@@ -166,9 +172,12 @@ def _missing_package(extra: str, what: str) -> DataError:
 
 def _signals(key: str, values: Any) -> list[tuple[str, AnyColumn]]:
     """The signals in an array: itself, or its components; none where it holds no numbers."""
+    # Pictures are left out before they take eight bytes a pixel.
+    if isinstance(values, np.ndarray) and (values.ndim > MOST_AXES or values.dtype.kind == "c"):
+        return []
     try:
         array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return []
     if array.ndim == 1 and len(array) > 1:
         return [(key, array)]
@@ -186,6 +195,8 @@ def _column(path: Path, name: str, known: Callable[[str], Any], keys: Sequence[s
     if values is None:
         raise missing_column(path, name, keys)
     try:
+        if np.iscomplexobj(values):
+            raise TypeError
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         raise DataError(f"{path}: expected numbers in '{name}', found {_odd_one(values)}") from None

@@ -11,6 +11,7 @@ import csv
 import dataclasses
 import itertools
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,6 +33,8 @@ LONGEST_LINE = 4 << 20
 HASH = "#"
 # So many lines of comments and blanks may stand before the header.
 MOST_COMMENTS = 1000
+# What polars raises on text that is no table.
+TROUBLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 # A larger file goes through the memory in parts of this many rows or bytes.
 SPOOLED = 256 << 20
 PART_ROWS, PART_BYTES = 100_000, 64 << 20
@@ -52,9 +55,14 @@ def read_csv(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
     Raises:
         DataError: the file is empty, no text, ragged, or lacks a column; a cell is no number.
     """
-    comment = options.get("comment")
+    # What polars warns of, the slow way refuses with the place.
+    with warnings.catch_warnings(action="ignore"):
+        return _read(path, names, options.get("comment") or None, options.get("separator"))
+
+
+def _read(path: Path, names: Sequence[str] | None, comment: str | None, separator: str | None) -> RawLog:
     source = _as_utf8(path)
-    header = _header(path, source, comment, options.get("separator"))
+    header = _header(path, source, comment, separator)
     places = list(range(len(header.names))) if names is None else [header.index(path, name) for name in names]
     columns = dict(zip(header.names if names is None else names, places, strict=True))
     columns = {name: index for name, index in columns.items() if name}
@@ -189,9 +197,7 @@ def _parse(path: Path, head: str, below: str, sample: str, separator: str, line:
         names.insert(0, "")
     while names and not names[-1]:
         names.pop()
-    parted = [re.fullmatch(r"(.+?)\s*[\[(]([^\[\]()]*[^\[\]()\d][^\[\]()]*)[\])]", name) for name in names]
-    bare = [match[1] if match else name for name, match in zip(names, parted, strict=True)]
-    units = [match[2].strip() if match else "" for match in parted]
+    bare, units = map(list, zip(*map(_without_unit, names), strict=True)) if names else ([], [])
     if below:
         stated = [cell.strip().strip('"').strip("[]()") for cell in _cells(below, separator)]
         units = [
@@ -210,6 +216,14 @@ def _parse(path: Path, head: str, below: str, sample: str, separator: str, line:
         line=line,
         cells=max(len(names), len(cells)),
     )
+
+
+def _without_unit(name: str) -> tuple[str, str]:
+    """A name and the unit in brackets behind it, which is no number."""
+    match = re.fullmatch(r"(.*\S)\s*[\[(]([^\[\]()]+)[\])]", name)
+    if match is None or re.fullmatch(r"\d+", match[2]):
+        return name, ""
+    return match[1], match[2].strip()
 
 
 def _cells(line: str, separator: str) -> list[str]:
@@ -249,12 +263,12 @@ def _read_fast(
     """The columns as numbers, or None where a cell is none or a whole row is empty."""
     try:
         table = pl.read_csv(
-            source,
+            source.absolute() if isinstance(source, Path) else source,
             columns=sorted(set(columns)),
             ignore_errors=not strict,
             **_layout(header, comment, columns),
         )
-    except pl.exceptions.PolarsError:
+    except TROUBLE:
         return None
     return None if strict and _any_blank(table) else table
 
@@ -270,6 +284,8 @@ def _layout(header: Header, comment: str | None, columns: Iterable[int]) -> dict
         "comment_prefix": comment,
         "schema": {f"{index}": pl.Float64 if index in chosen else pl.String for index in range(header.cells)},
         "encoding": "utf8-lossy",
+        # A file's name may hold any sign.
+        "glob": False,
     }
 
 
@@ -286,7 +302,7 @@ def _spooled(
     """The columns of a large file, read in parts and kept in files."""
     values = Spool()
     chosen = sorted(set(columns.values()))
-    lazy = pl.scan_csv(source, **_layout(header, comment, chosen)).select(map(str, chosen))
+    lazy = pl.scan_csv(source.absolute(), **_layout(header, comment, chosen)).select(map(str, chosen))
     with ThreadPoolExecutor(1) as beside:
         lines = beside.submit(_lines, source)
         try:
@@ -299,7 +315,7 @@ def _spooled(
                 rows = values.rows()
                 if lines.result() - header.line == rows:
                     return RawLog(values, header.line + 1 + np.arange(rows), "line", units=header.units)
-        except pl.exceptions.PolarsError:
+        except TROUBLE:
             pass  # a cell is no number; the slow way says where
     values, numbers = Spool(), []
     for first, part_lines in _parts(source, header.line):
@@ -363,12 +379,12 @@ def _read_slowly(
             columns=sorted(set(columns.values())),
             encoding="utf8-lossy",
         )
-    except pl.exceptions.PolarsError as error:
+    except TROUBLE as error:
         counts = (
             (number, len(_cells(line.decode(errors="replace"), header.separator))) for number, line in samples
         )
         longer = next((f"{count} in line {number}" for number, count in counts if count > header.cells), "")
-        reason = longer or f"otherwise ({str(error).splitlines()[0]})"
+        reason = longer or f"otherwise ({(str(error).splitlines() or [''])[0][:200]})"
         raise DataError(
             f"{path}: expected {header.cells} cells in every line, found {reason}: correct the line or cut it"
         ) from None

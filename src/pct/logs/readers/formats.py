@@ -50,6 +50,8 @@ def read_log(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
         return FORMATS[path.suffix.lower()](path, names, options)
     except OSError as error:
         raise DataError(f"{path}: cannot read it ({error.strerror or error})") from None
+    except RecursionError:
+        raise DataError(f"{path}: expected a log, found one that is nested too deeply") from None
     except MemoryError:
         raise DataError(f"{path}: not enough memory to read it: split it into shorter recordings") from None
 

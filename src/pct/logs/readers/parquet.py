@@ -10,12 +10,16 @@ import numpy as np
 import polars as pl
 
 from pct.errors import DataError
+from pct.logs.readers.apart import read_apart
 from pct.logs.readers.base import RawLog, check_count, check_size, missing_column
 from pct.types import Column
 
 
 def read_parquet(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
     """Read columns by name. Time stamps and durations come in s, time stamps since 1970.
+
+    On damaged files polars writes a stack trace and takes the memory that they say, so it has a process of
+    its own.
 
     Args:
         path: the file.
@@ -25,8 +29,13 @@ def read_parquet(path: Path, names: Sequence[str] | None, options: Mapping[str, 
     Raises:
         DataError: the file is damaged or lacks a column; a column holds no numbers.
     """
+    return read_apart(path, names, __name__, options)
+
+
+def read_here(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
+    """The same in this process."""
     try:
-        scan = pl.scan_parquet(path, glob=False)
+        scan = pl.scan_parquet(path.absolute(), glob=False)
         known = _numbers(dict(scan.collect_schema()))
         check_count(path, len(known))
         chosen = [name for name, kind in known.items() if _is_number(kind)] if names is None else list(names)
