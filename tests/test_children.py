@@ -98,7 +98,7 @@ def test_the_module_drops_the_working_directory_before_it_imports(tmp_path: Path
 
 
 def test_the_search_path_of_a_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(sys, "path", ["", ".", "relative", *sys.path])
+    monkeypatch.setattr(sys, "path", ["", ".", "relative", tmp_path, *sys.path])
     monkeypatch.setenv("PYTHONPATH", ":/somewhere:relative")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "colorsys.py").write_text("raise SystemExit(7)")

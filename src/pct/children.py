@@ -55,7 +55,7 @@ def started_safely() -> Iterator[None]:
 
 def search_path() -> list[str]:
     """Where Python looks for modules, less what depends on the working directory."""
-    return [place for place in sys.path if os.path.isabs(place)]
+    return [place for place in sys.path if isinstance(place, str) and os.path.isabs(place)]
 
 
 def end_with(parent: int, folder: str | None = None) -> None:

@@ -412,6 +412,7 @@ def test_signals_of_another_rate_are_refused(tmp_path: Path) -> None:
         (MAP.replace('column = "t"', 'column = "t"\ngap = inf'), "time.gap to be a number above 1"),
         (MAP + 'unit = "9**9**9**9"', r"a unit that converts to rad .* found '9\*\*9\*\*9\*\*9'"),
         (MAP + f'unit = "{"m*" * 20_000}m"', r"a unit that converts to rad .* found '(m\*){30}'$"),
+        (MAP + "#" * (1 << 20), "expected a map of a few lines, found 1 MB"),
         (MAP + 'unit = "0 deg"', "a unit that converts to rad .* found '0 deg'"),
         (f'{MAP}[channels."feature.f"]\ncolumn = "t"\nunit = "1e99^9"', "feature.f.unit to be a unit"),
         ('faults = "ignore"\n' + MAP, "faults to be one of refuse, cut, found 'ignore'"),

@@ -22,6 +22,8 @@ from pct.types import Column
 from pct.within import Within
 
 MAP = "signals.toml"
+# Bytes of one; reading TOML is slow.
+LARGEST = 1 << 20
 ORIGINS = ("measured", "derived", "command")
 FAULTS = ("refuse", "cut")
 # Frames with the lateral axis to the right, and angles and rates positive to the right.
@@ -235,6 +237,8 @@ def presets() -> list[str]:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
+        if path.stat().st_size > LARGEST:
+            raise DataError(f"{path}: expected a map of a few lines, found {path.stat().st_size >> 20} MB")
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{path}: cannot read it ({error.strerror})") from None

@@ -421,3 +421,24 @@ def test_tables_that_refer_to_themselves(tmp_path: Path) -> None:
         content[block + 16 + 8 * links : block + 24 + 8 * links] = block.to_bytes(8, "little")
     path.write_bytes(content)
     refuses(path, "expected the conversion of channel 'a', found none that can be read", ["a"])
+
+
+@pytest.mark.parametrize("lie", [None, 2**60, 2**40, 2**31])
+def test_packed_blocks_of_mdf_that_fill_the_memory(lie: int | None, tmp_path: Path) -> None:
+    """Constant samples by the million, or a length that lies."""
+    from asammdf import MDF, Signal
+
+    rows = 9_000_000 if lie is None else 1000
+    path = tmp_path / "log.mf4"
+    with MDF(version="4.10") as mdf:
+        mdf.append([Signal(np.zeros(rows, "u1"), np.zeros(rows), name="a")])
+        mdf.save(path, compression=1)
+    if lie is None:
+        refuses(path, "expected a log, found .* MB that unpack to", ["a"])
+        return
+    content = bytearray(path.read_bytes())
+    for block in (match.start() for match in re.finditer(b"##DZ", content)):
+        content[block + 32 : block + 40] = lie.to_bytes(8, "little")
+    path.write_bytes(content)
+    with soon_and_little():
+        refusal(path, ["a"])

@@ -25,6 +25,13 @@ SHORT = Limits(1.5, 60.0, 1 << 30)
 ENDLESS = "AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x"
 
 
+def refused_within(folder: Path) -> DataError:
+    """The refusal of a bag for one of its files."""
+    with pytest.raises(DataError, match=f"^{re.escape(str(folder))}/") as refused:
+        read_log(folder, None, {})
+    return refused.value
+
+
 def refusal(path: Path) -> str:
     """What is said of a file, within a few seconds."""
     begun = time.monotonic()
@@ -177,6 +184,22 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path, written: Written) -> None
     os.mkfifo(tmp_path / "log" / "log.mcap")
     with pytest.raises(DataError, match=r"log\.mcap: expected a file, found a pipe"):
         read_log(tmp_path / "log", None, {})
+
+
+def test_packed_files_of_other_names_that_fill_the_disk(tmp_path: Path, written: Written) -> None:
+    """None of them is large alone."""
+    folder = written("folder packed", tmp_path) / "log"
+    zstd = pytest.importorskip("backports.zstd")
+    for name in ("a.db3", "b", "c.zstd"):
+        (folder / name).write_bytes(zstd.compress(bytes(30 << 20)))
+    assert "MB that unpack to" in str(refused_within(folder))
+
+
+def test_messages_beside_the_map_that_are_no_files(tmp_path: Path, written: Written) -> None:
+    (tmp_path / "msgs").mkdir()
+    os.mkfifo(tmp_path / "msgs" / "State.msg")
+    with pytest.raises(DataError, match=r"State\.msg: expected a file, found a pipe"):
+        read_log(written("mcap", tmp_path) / "log.mcap", None, {"msg_path": str(tmp_path / "msgs")})
 
 
 def test_a_packed_bag_leaves_nothing_behind(tmp_path: Path, written: Written) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pct.logs.readers.base import MOST_BYTES
 
 # Starting the packages takes 1 s of processor time, the slowest of usual logs (small messages) 0.5 s a MB.
-SECONDS, SECONDS_A_MB = 12.0, 4.0
+SECONDS, SECONDS_A_MB, MOST_SECONDS = 12.0, 4.0, 7200.0
 # On a loaded machine, or from a slow disk, a second of processor time takes several.
 PATIENCE, SLOW = 60.0, 5.0
 # The packages take 0.2 GB; a list of lists in JSON takes 30 times its text.
@@ -49,5 +49,6 @@ def limits(path: Path) -> Limits:
         OSError: its size cannot be told.
     """
     size = sum(file.stat().st_size for file in path.iterdir()) if path.is_dir() else os.stat(path).st_size
-    processor = SECONDS + SECONDS_A_MB * size / 1e6
+    # A file with holes is as long as it likes.
+    processor = min(SECONDS + SECONDS_A_MB * size / 1e6, MOST_SECONDS)
     return Limits(processor, PATIENCE + SLOW * processor, min(MEMORY + MEMORY_A_BYTE * size, MOST_BYTES))

@@ -6,6 +6,7 @@ else when the message was recorded. A quaternion also has the column ``.yaw``, i
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import stat
 from array import array
@@ -84,14 +85,17 @@ def read_here(path: Path, names: Sequence[str] | None, options: Mapping[str, str
 
 
 def _check_packed(path: Path) -> None:
-    """Refuse a bag of packed files that would fill the disk: they are unpacked as a whole."""
-    for file in path.glob("*.zstd"):
-        zstd = optional_package("rosbags.rosbag2.reader", "rosbag", f"{path}: a ROS bag").zstd
-        size = 0
-        with zstd.open(file, "rb") as content:
+    """Refuse packed files that would fill the disk, whatever their names: they are unpacked as a whole."""
+    zstd = optional_package("rosbags.rosbag2.reader", "rosbag", f"{path}: a ROS bag").zstd
+    size = packed = 0
+    for file in sorted(path.iterdir()) if path.is_dir() else []:
+        if file.is_dir():
+            continue
+        packed += file.stat().st_size
+        with zstd.open(file, "rb") as content, contextlib.suppress(zstd.ZstdError, EOFError):
             while block := content.read(1 << 20):
                 size += len(block)
-                check_size(file, size)
+                check_size(file, size, packed)
 
 
 def _read(path: Path, bag: Any, names: Sequence[str] | None) -> RawLog:
@@ -248,6 +252,7 @@ def _shipped_messages() -> Any:
 def _parse(typesys: Any, texts: Sequence[Path]) -> dict[str, Any]:
     types: dict[str, Any] = {}
     for path in texts:
+        check_regular(path)
         package = path.parent.parent.name if path.parent.name == "msg" else path.parent.name
         try:
             types |= typesys.get_types_from_msg(
