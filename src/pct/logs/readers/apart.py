@@ -15,11 +15,9 @@ import json
 import math
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +27,7 @@ import numpy as np
 
 from pct.children import end_with, environment, python_command
 from pct.errors import DataError
+from pct.files import TemporaryFolder
 from pct.logs.readers.base import AnyColumn, RawLog, check_count
 from pct.logs.readers.limits import Limits, limits
 
@@ -106,18 +105,14 @@ class _Child:
     def __init__(self) -> None:
         self.owner = os.getpid()
         self._late = False
-        self._folder = tempfile.mkdtemp(prefix="pct-")
-        try:
-            self.process = subprocess.Popen(
-                python_command(__name__, "serve", self.owner, self._folder),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**FEW_THREADS, **environment(), "TMPDIR": self._folder},
-            )
-        except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            raise
+        self.folder = TemporaryFolder()
+        self.process = subprocess.Popen(
+            python_command(__name__, "serve", self.owner, self.folder.path),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**FEW_THREADS, **environment(), "TMPDIR": str(self.folder.path)},
+        )
 
     def ask(
         self, request: dict[str, Any], path: Path, most: Limits
@@ -158,7 +153,7 @@ class _Child:
         # What it was not told any more is lost.
         with contextlib.suppress(BrokenPipeError), self.process as process:
             process.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self.folder.remove()
 
     def _give_up(self) -> None:
         self._late = True
@@ -171,9 +166,13 @@ _running: _Child | None = None
 
 def _child() -> _Child:
     global _running
-    if _running is not None and _running.process.poll() is not None:
+    if _running is not None and _running.owner == os.getpid() and _running.process.poll() is not None:
         _stop()
-    if _running is None or _running.owner != os.getpid():
+    if _running is not None and _running.owner != os.getpid():
+        # This process was forked: the folder is that of the other.
+        _running.folder.remove.detach()
+        _running = None
+    if _running is None:
         _running = _Child()
     return _running
 
