@@ -13,12 +13,14 @@ import math
 import os
 import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 
 from pct.errors import DataError
+from pct.within import Within
 
 # Far more than any of our files has.
 LARGEST = 256 << 20
@@ -29,17 +31,30 @@ SHOWN = 40
 
 Record = TypeVar("Record")
 
-# Numbers within what single precision holds.
-Finite: TypeAlias = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
+# Numbers within what single precision holds; null where a number was not finite.
+Number: TypeAlias = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
+Known: TypeAlias = Number | None
+# A number, or an array of up to three axes.
+Numbers: TypeAlias = Known | list[Known | list[Known | list[Known]]]
+# Text for tables: no control characters, and nothing that is no Unicode.
+Text: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"\A[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*\Z")]
 
 
-def read_json(path: Path, kind: type[Record], *, what: str, fix: str) -> Record:
+def in_range(within: Within) -> msgspec.Meta:
+    """A declared range as msgspec has it."""
+    sides: Any = {
+        "gt" if within.open_low else "ge": within.low,
+        "lt" if within.open_high else "le": within.high,
+    }
+    return msgspec.Meta(**sides)
+
+
+def read_json(path: Path, kind: Callable[..., Record], *, what: str, fix: str) -> Record:
     """The content of a JSON file as a declared type.
 
     Args:
         path: the file.
-        kind: what msgspec can check, e.g. a ``TypedDict``.
+        kind: a type that msgspec can check, e.g. a ``TypedDict`` or ``dict[str, float]``.
         what: the file in words, e.g. ``the settings of a run``.
         fix: what to do where it cannot be used.
 
@@ -76,15 +91,11 @@ def parse_json(content: bytes, kind: Any, *, what: str) -> Any:
             parse_float=_float,
             parse_int=_int,
         )
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        raise ValueError(_in_words(value, kind, str(error), what)) from None
+        return typed(value, kind, what=what)
     except RecursionError:
         found = "lists within lists without end"
     except UnicodeDecodeError as error:
         found = f"bytes that are no UTF-8 text from byte {error.start} on"
-    except UnicodeEncodeError:
-        found = "text in the place of a number"
     except json.JSONDecodeError as error:
         found = f"no JSON at line {error.lineno}, column {error.colno}"
     except _Twice as error:
@@ -92,17 +103,32 @@ def parse_json(content: bytes, kind: Any, *, what: str) -> Any:
     raise ValueError(f"expected {what}, found {found}")
 
 
-def read_whole(path: Path, *, what: str, fix: str, largest: int = LARGEST) -> bytes:
+def typed(value: Any, kind: Any, *, what: str) -> Any:
+    """What `json` read, as a declared type.
+
+    Raises:
+        ValueError: as of `parse_json`.
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(_in_words(value, kind, str(error), what)) from None
+    except UnicodeEncodeError:  # of text that is no Unicode, where none was expected
+        raise ValueError(f"expected {what}, found text in the place of a number") from None
+
+
+def read_whole(path: Path, *, what: str, fix: str, largest: int | None = None) -> bytes:
     """All bytes of a plain file.
 
     Args:
         path: the file.
         what, fix: as of `read_json`.
-        largest: most bytes that it may have.
+        largest: most bytes that it may have; `LARGEST` when left out.
 
     Raises:
         DataError: there is no such file, it is a folder or a pipe, it cannot be read, or is too large.
     """
+    largest = LARGEST if largest is None else largest
     try:
         with open(path, "rb", opener=_open_plain) as file:
             size = os.fstat(file.fileno()).st_size
@@ -176,6 +202,7 @@ def _in_words(value: Any, kind: Any, message: str, what: str) -> str:
     )
     expected = re.sub(r"Number out of range", "a number in range", expected)
     expected = re.sub(r"Invalid enum value .*", "a known name", expected)
+    expected = re.sub(r" matching regex .*", " that can be printed", expected, flags=re.DOTALL)
     for sign, words in ((">=", "of at least"), ("<=", "of at most"), (">", "above"), ("<", "below")):
         expected = expected.replace(sign, words)
     where = f"'{_key_path(keys)}': expected" if keys else f"expected {what},"

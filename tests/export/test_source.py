@@ -20,8 +20,18 @@ from pct.measurement import Measurement, with_measurement
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.network.mlp import ParameterMLP
 from pct.optimization.network.model import TrainedModel
+from pct.optimization.network.training import describe_parameters
 from pct.runs.directory import write_json
 from pct.runs.model_files import NETWORK, save_fit, save_network
+
+SETTINGS = {
+    "horizon": 4,
+    "history": 4,
+    "stride": 1,
+    "feature_mode": "context",
+    "history_fit": False,
+    "feature_names": ["a", "b"],
+}
 
 
 def measured() -> ModelSpec:
@@ -41,7 +51,7 @@ def fit(tmp_path: Path) -> Path:
         dt=0.04,
         integrator_name="heun",
         substeps=2,
-        settings={},
+        settings=SETTINGS,
         remaining_error={},
     )
     save_fit(tmp_path, fitted)
@@ -58,11 +68,12 @@ def write_network(run: Path, spec: ModelSpec) -> None:
         dt=0.05,
         integrator_name="rk4",
         substeps=2,
-        settings={"history": 4},
+        settings=SETTINGS,
     )
     save_network(run, trained)
     means = {name: np.asarray(spec.default_params[name]) + 0.01 for name in spec.param_keys}
-    write_json(run / PREDICTED, {name: {"mean": mean, "std": 0.0 * mean} for name, mean in means.items()})
+    summary = {name: {"mean": mean, "std": 0.0 * mean} for name, mean in means.items()}
+    write_json(run / PREDICTED, describe_parameters(spec, summary))
 
 
 def test_a_fit_gives_its_vehicle_and_says_what_is_left_out(fit: Path) -> None:
@@ -105,13 +116,13 @@ def test_what_cannot_be_exported_is_told(tmp_path: Path) -> None:
     predicted = json.loads((tmp_path / PREDICTED).read_text())
     predicted["alpha_accel"]["mean"] = None
     (tmp_path / PREDICTED).write_text(json.dumps(predicted))
-    with pytest.raises(DataError, match="alpha_accel: expected a finite value"):
+    with pytest.raises(DataError, match=r"'alpha_accel\.mean': expected numbers, found null"):
         from_run(tmp_path)
     (tmp_path / PREDICTED).unlink()
-    with pytest.raises(DataError, match="the parameters that the network predicts"):
+    with pytest.raises(DataError, match="found no alpha_psi_dot: training writes them"):
         from_run(tmp_path)
     (tmp_path / NETWORK).write_text("{}")
-    with pytest.raises(DataError, match="description of a trained network"):
+    with pytest.raises(DataError, match="'model': expected a value, found none: train again"):
         from_run(tmp_path)
 
 

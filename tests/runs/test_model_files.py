@@ -289,7 +289,7 @@ def edit(**changes: Any) -> Callable[[Path], None]:
         (lambda run: (run / "network.json").unlink(), "network.json: expected the description of a trained"),
         (cut, "network.json: expected the description"),
         (edit(model="bicycle"), "network.json: .*bicycle"),
-        (edit(param_bounds=3), "network.json: expected the description"),
+        (edit(param_bounds=3), "network.json: 'param_bounds': expected an object, found 3: train again"),
         (lambda run: (run / "network.json").write_text("[]"), "network.json: expected the description"),
         (edit(hidden_sizes=[5]), "best_params.msgpack: leaf .*: expected float32"),
         (lambda run: (run / BEST_PARAMS).write_bytes(b"\x80"), "best_params.msgpack"),
@@ -301,6 +301,65 @@ def test_a_damaged_folder_is_refused(tmp_path: Path, damage: Callable[[Path], An
     with pytest.raises(DataError, match=message) as error:
         load_network(run)
     assert len(str(error.value).splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dt": 0}, r"'dt': expected a number above 0\.0, found 0"),
+        ({"dt": 10**400}, "'dt': expected a number, found a number of 401 digits"),
+        ({"dt": float("nan")}, "'dt': expected a number, found NaN"),
+        ({"format": True}, "'format': expected a whole number, found true"),
+        ({"format": 99}, "expected format 3 or older, found 99"),
+        ({"substeps": -1}, "'substeps': expected a whole number of at least 1, found -1"),
+        ({"hidden_sizes": [10**9]}, r"'hidden_sizes\[0\]': expected a whole number of at most 65536"),
+        ({"members": 10**6}, "'members': expected a whole number of at most"),
+        ({"integrator": "leapfrog"}, "'integrator': expected a known name, found \"leapfrog\""),
+        ({"feature_std": [1.0]}, "'feature_std': expected 2 numbers as in feature_mean, found 1"),
+        ({"feature_std": [1.0, 0.0]}, r"'feature_std\[1\]': expected a number above 0\.0"),
+        ({"param_keys": ["alpha_accel", "mu"]}, "'param_keys': expected a parameter of unicycle, found 'mu'"),
+        ({"param_keys": []}, "'param_keys': expected each learned parameter once, found none"),
+        ({"param_bounds": {"alpha_accel": [2, 1]}}, "'param_bounds.alpha_accel': expected low < high"),
+        ({"param_bounds": {"mu": [0, 1]}}, "'param_bounds': expected a parameter of unicycle, found 'mu'"),
+        ({"param_shapes": {"alpha_accel": [65536, 65536]}}, "'param_shapes.alpha_accel': expected one like"),
+        (
+            {"default_params": {"alpha_accel": [1.0]}},
+            "'default_params.alpha_accel': expected a number, found",
+        ),
+        ({"measurement": {"lag": True}}, "'measurement.lag': expected names of channels, found True"),
+        ({"measurement": {"lag": ["w"]}}, "network.json: `lag`: unknown channel 'w'"),
+        ({"held": ["x"]}, "'held': expected a state whose rate is a control of unicycle, found 'x'"),
+        (
+            {"settings": {"horizon": -5}},
+            "'settings.horizon': expected a whole number of at least 1, found -5",
+        ),
+        ({"settings": []}, "'settings': expected an object, found a list of 0"),
+    ],
+    ids=str,
+)
+def test_values_that_cannot_be_are_refused_by_their_key(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    run = save(tmp_path / "run", make_trained())
+    edit(**changes)(run)
+    with pytest.raises(DataError, match=message) as error:
+        load_network(run)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    trained = make_trained(shift=float("nan"))
+    with pytest.raises(DataError, match=r"best_params\.msgpack: expected finite weights"):
+        load_network(save(tmp_path / "run", trained))
+
+
+def test_shapes_are_followed_through_the_equations(tmp_path: Path) -> None:
+    """Nothing of such a size is made."""
+    run = save(tmp_path / "run", make_trained(MODEL_SPECS["mlp-dynamics"], shift=0.1))
+    saved = json.loads((run / "network.json").read_text())
+    edit(param_shapes={**saved["param_shapes"], "W1": [9, 6]}, default_params={}, param_bounds={})(run)
+    with pytest.raises(DataError, match=r"equations of mlp-dynamics take, found W1 of \(9, 6\)"):
+        load_network(run)
 
 
 def test_windows_are_loaded_as_the_network_reads_them(tmp_path: Path) -> None:

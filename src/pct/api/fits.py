@@ -70,7 +70,7 @@ class Fit(Shown):
 
         if self.result is not None:
             return self.result.agreement
-        return None if self.run is None else load_agreement(self.run)
+        return None if self.run is None else load_agreement(self.run, self.model.spec)
 
     @property
     def training_windows(self) -> WindowSet | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pct.errors import DataError
 
@@ -37,8 +36,7 @@ def open(run: str | Path, *, model: str | Path | None = None) -> Fit | Network:
     from pct.api.networks import Network
     from pct.dynamics.registry import resolve_model
     from pct.optimization.constants.model import FittedModel
-    from pct.runs.directory import PREDICTED
-    from pct.runs.model_files import load_verdicts, open_run
+    from pct.runs.model_files import load_predicted, load_verdicts, open_run
 
     folder = Path(run)
     if model is not None:
@@ -46,7 +44,7 @@ def open(run: str | Path, *, model: str | Path | None = None) -> Fit | Network:
     opened = open_run(folder)
     if isinstance(opened, FittedModel):
         return Fit(opened, None, run=folder, stored_verdicts=load_verdicts(folder))
-    return Network(opened, _predicted(folder / PREDICTED), run=folder)
+    return Network(opened, load_predicted(folder, opened.spec), run=folder)
 
 
 def open_fit(run: str | Path, *, model: str | Path | None = None) -> Fit:
@@ -61,11 +59,3 @@ def open_fit(run: str | Path, *, model: str | Path | None = None) -> Fit:
     if not isinstance(opened, Fit):
         raise DataError(f"{run}: expected the run folder of a fit, found that of a network: fit first")
     return opened
-
-
-def _predicted(path: Path) -> dict[str, dict[str, Any]]:
-    """The table of predicted parameters; empty where a training did not come to its end."""
-    try:
-        return dict(json.loads(path.read_text())) if path.exists() else {}
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{path}: expected the predicted parameters of a training ({error})") from None

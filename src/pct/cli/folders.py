@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pct.errors import DataError
@@ -17,9 +18,9 @@ def resolve_folder(path: str, flag: str) -> Path:
     """
     tried = list(dict.fromkeys((REPO_ROOT / path, Path.cwd() / path)))
     for folder in tried:
-        if folder.is_dir():
+        if os.path.isdir(folder):
             return folder
-    what = "a file" if any(folder.exists() for folder in tried) else "nothing"
+    what = "a file" if any(map(os.path.exists, tried)) else "nothing"
     raise DataError(
         f"{flag} {path}: expected a folder, found {what} at {' or '.join(map(str, tried))}: "
         "check the path, or make a dataset with `pct simulate`"

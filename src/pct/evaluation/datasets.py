@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
+import msgspec
 import numpy as np
 
 from pct.dynamics.core import Channel
 from pct.errors import DataError
+from pct.json_files import in_range, read_json
 from pct.logs.signals import MAP
 from pct.optimization.model import Model
+from pct.optimization.settings import ROWS
 from pct.recordings.trajectory import MANIFEST, Trajectory
 from pct.runs.directory import CONFIG, data_of
 from pct.runs.overlap import Hashes, load_fingerprint, row_hashes
@@ -124,16 +127,21 @@ def training_data_of(
     return training_data_of_run(run, model)
 
 
+class DataTable(TypedDict):
+    """What ``config.json`` says of the training data."""
+
+    dataset: list[str]
+    samples: NotRequired[Annotated[int, in_range(ROWS)] | None]
+    val_split: NotRequired[Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] | None]
+
+
 def training_data_of_run(run: Path, model: Model) -> TrainingData:
     """Of a run folder, which names its training data."""
 
     def load() -> tuple[WindowStore, Rows]:
-        try:
-            config = json.loads((run / CONFIG).read_text())
-            folders = [Path(path) for path in config["dataset"]]
-        except (OSError, ValueError, KeyError, TypeError):
-            raise DataError(f"{run / CONFIG} does not name the training data") from None
-        if gone := [str(folder) for folder in folders if not folder.is_dir()]:
+        config = read_json(run / CONFIG, DataTable, what="the settings of a run", fix="train or fit again")
+        folders = [Path(path) for path in config["dataset"]]
+        if gone := [str(folder) for folder in folders if not os.path.isdir(folder)]:
             raise DataError(f"the training data is gone: {', '.join(gone)}")
         if not folders:
             raise DataError(f"{run / CONFIG} does not name the training data")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from pct.dynamics.vehicles import with_vehicle
 from pct.errors import DataError
 from pct.measurement.chain import effects_of
 from pct.runs.directory import PREDICTED
-from pct.runs.model_files import FIT, NETWORK, load_fit, network_without_weights
+from pct.runs.model_files import FIT, NETWORK, load_fit, load_predicted, network_without_weights
 
 if TYPE_CHECKING:
     from pct.optimization.constants.model import FittedModel
@@ -94,13 +94,20 @@ def from_run(run: Path) -> Source:
         DataError: there is no such folder, no model in it, or it is damaged.
     """
     name = run.resolve().name
-    if (run / NETWORK).is_file():
+    if os.path.isfile(run / NETWORK):
         network = network_without_weights(run)
         title = f"{name} of `pct train`: mean of the network's predictions on its training data"
-        return from_network(network, _mean_predictions(run / PREDICTED, network.spec), title)
-    if (run / FIT).is_file():
+        predicted = load_predicted(run, network.spec)
+        if absent := [key for key in network.spec.param_keys if key not in predicted]:
+            raise DataError(
+                f"{run / PREDICTED}: expected what the network predicts, found no {absent[0]}: "
+                "training writes them at its end; copy the file here if `output` put it elsewhere"
+            )
+        means = {key: np.asarray(row["mean"], float) for key, row in predicted.items()}
+        return from_network(network, means, title)
+    if os.path.isfile(run / FIT):
         return from_fit(load_fit(run), f"{name} of `pct fit`: constants fitted to driving logs")
-    what = f"a folder without {FIT} and {NETWORK}" if run.is_dir() else "no folder"
+    what = f"a folder without {FIT} and {NETWORK}" if os.path.isdir(run) else "no folder"
     raise DataError(
         f"{run}: expected the folder of a finished run, found {what}: "
         "give the folder that `pct fit` or `pct train` printed"
@@ -146,17 +153,6 @@ def _left_out(spec: ModelSpec, values: Mapping[str, Any]) -> tuple[str, ...]:
         for name in spec.held
     ]
     return (*lines, *held, *(effect.note for effect in effects_of(spec) if effect.note))
-
-
-def _mean_predictions(path: Path, spec: ModelSpec) -> dict[str, Any]:
-    try:
-        saved = json.loads(path.read_text())
-        return {name: np.asarray(saved[name]["mean"], float) for name in spec.param_keys}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path}: expected the parameters that the network predicts ({error}): training writes them at "
-            "its end; copy the file here if `output` put it elsewhere"
-        ) from None
 
 
 def _in_shape(spec: ModelSpec, name: str, value: Any) -> Any:

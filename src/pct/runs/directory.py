@@ -20,7 +20,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
@@ -147,7 +147,7 @@ def reopen(run: Path, *, command: Sequence[str], config: Mapping[str, Any], data
             log.warning("%s is %s, the run was started with %s", name, packages.get(name), version)
     again = {"resumed": _now(), "command": list(command), "packages": packages}
     resumed = [*provenance.get("resumed", ()), again]
-    everything = _read_provenance(run, dict)
+    everything = _read_provenance(run, dict[str, Any])
     write_json(run / PROVENANCE, {**everything, "data": data, "resumed": resumed})
     write_json(run / CONFIG, config)
     for old in (run / DONE, run / FAILED, *run.rglob(".*.tmp")):
@@ -291,7 +291,7 @@ class Provenance(TypedDict, total=False):
     resumed: list[Any]
 
 
-def _read_provenance(run: Path, kind: type[Record]) -> Record:
+def _read_provenance(run: Path, kind: Callable[..., Record]) -> Record:
     """The content of ``provenance.json``; empty where there is none."""
     path = run / PROVENANCE
     if not os.path.lexists(path):

@@ -8,7 +8,7 @@ caller. A description that has no ``format`` is of format 1, which opens as well
 from __future__ import annotations
 
 import dataclasses
-import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,17 +19,28 @@ import numpy as np
 from pct.dynamics.core import ModelSpec, flatten_bounds
 from pct.dynamics.registry import get_model
 from pct.errors import DataError, UsageError
-from pct.measurement import Measurement, with_measurement
-from pct.measurement.observer import GAINS
-from pct.optimization.constants.agreed import Agreement, agreement_from_table
+from pct.json_files import read_json
+from pct.optimization.constants.agreed import Agreement, AgreementTable, agreement_from_table
 from pct.optimization.constants.comparison import Solution
+from pct.optimization.constants.estimate import scalar_places
 from pct.optimization.constants.fitting import ConstantFit
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.model import Model
 from pct.optimization.network.mlp import Ensemble, ParameterMLP, network_settings
 from pct.optimization.network.model import TrainedModel
 from pct.runs.checkpoint import BEST_PARAMS, MODEL_PARAMS, load_params
-from pct.runs.directory import write_json
+from pct.runs.directory import PREDICTED, write_json
+from pct.runs.model_tables import (
+    FitTable,
+    Header,
+    ModelTable,
+    NetworkTable,
+    PredictedTable,
+    Verdict,
+    numbers,
+    spec_from_table,
+    spec_table,
+)
 from pct.windows.context import moving_channels
 
 NETWORK = "network.json"
@@ -37,6 +48,7 @@ FIT = "fit.json"
 AGREEMENT = "agreement.json"
 FORMAT = 3
 
+Table = TypeVar("Table")
 Value = TypeVar("Value")
 
 
@@ -46,11 +58,11 @@ def open_run(run: Path) -> TrainedModel | FittedModel:
     Raises:
         DataError: there is no such folder, no model in it, or it is damaged.
     """
-    if (run / NETWORK).is_file():
+    if os.path.isfile(run / NETWORK):
         return load_network(run)
-    if (run / FIT).is_file():
+    if os.path.isfile(run / FIT):
         return load_fit(run)
-    there = "a folder without it" if run.is_dir() else "no folder"
+    there = "a folder without it" if os.path.isdir(run) else "no folder"
     raise DataError(
         f"{run}: expected the folder of a finished run with {NETWORK} or {FIT}, found {there}: "
         "give the folder that pct train or pct fit printed as 'run folder'"
@@ -79,25 +91,33 @@ def network_without_weights(run: Path) -> TrainedModel:
         DataError: the file is missing, damaged or of a newer format.
     """
 
-    def rebuild(saved: Mapping[str, Any]) -> TrainedModel:
+    def rebuild(saved: NetworkTable) -> TrainedModel:
         spec = spec_from_table(saved)
         low, high = flatten_bounds(spec.param_keys, spec.param_bounds, spec.full_shapes)
-        settings = saved["settings"]
+        mean, std, hidden = saved["feature_mean"], saved["feature_std"], saved["hidden_sizes"]
+        if len(mean) != len(std):
+            raise ValueError(
+                f"'feature_std': expected {len(mean)} numbers as in feature_mean, found {len(std)}"
+            )
+        settings, channels = saved["settings"], len(moving_channels(spec))
+        rows = settings["history"] if settings.get("encoder") == "gru" else 0
+        if rows and (not hidden or rows * channels > len(mean)):
+            raise ValueError(f"'settings.history': expected rows among {len(mean)} features, found {rows}")
         one = ParameterMLP(
-            hidden_sizes=tuple(saved["hidden_sizes"]),
+            hidden_sizes=tuple(hidden),
             min_bounds=low,
             max_bounds=high,
-            feature_mean=np.asarray(saved["feature_mean"]),
-            feature_std=np.asarray(saved["feature_std"]),
-            rows=settings["history"] if settings.get("encoder") == "gru" else 0,
-            channels=len(moving_channels(spec)),
+            feature_mean=np.asarray(mean),
+            feature_std=np.asarray(std),
+            rows=rows,
+            channels=channels,
             **network_settings(spec),
         )
         members = saved["members"]
         network = one if members == 1 else Ensemble(one, members)
         return TrainedModel(network=network, params=None, **_common(saved, spec))
 
-    return _read(run / NETWORK, "a trained network", rebuild)
+    return _read(run / NETWORK, NetworkTable, "a trained network", rebuild)
 
 
 def load_network(run: Path) -> TrainedModel:
@@ -112,10 +132,11 @@ def load_network(run: Path) -> TrainedModel:
     one = trained.network.network if isinstance(trained.network, Ensemble) else trained.network
     features = jnp.zeros((1, one.feature_mean.size))
     template = jax.eval_shape(trained.network.init, jax.random.PRNGKey(0), features)
-    best = run / BEST_PARAMS
-    return dataclasses.replace(
-        trained, params=load_params(best if best.exists() else run / MODEL_PARAMS, template)
-    )
+    path = run / (BEST_PARAMS if os.path.lexists(run / BEST_PARAMS) else MODEL_PARAMS)
+    params = load_params(path, template)
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
+        raise DataError(f"{path}: expected finite weights, found some that are not: train again")
+    return dataclasses.replace(trained, params=params)
 
 
 def save_fit(run: Path, fit: ConstantFit | FittedModel, *, with_verdicts: bool = True) -> None:
@@ -155,25 +176,69 @@ def load_fit(run: Path) -> FittedModel:
     Raises:
         DataError: the file is missing, damaged or of a newer format.
     """
-    return _read(
-        run / FIT,
-        "a fit",
-        lambda saved: FittedModel(
-            **_common(saved, spec_from_table(saved)),
-            params={name: np.asarray(value) for name, value in saved["params"].items()},
-            deviations={name: np.asarray(value) for name, value in saved["deviations"].items()},
-            remaining_error=saved["remaining_error"],
-        ),
-    )
+
+    def rebuild(saved: FitTable) -> FittedModel:
+        spec = spec_from_table(saved)
+
+        def values(key: str, table: Mapping[str, Any], missing: float | None = None) -> dict[str, Any]:
+            if absent := [name for name in spec.param_keys if name not in table]:
+                raise ValueError(f"'{key}': expected a value of {absent[0]}, found none")
+            return {
+                name: np.asarray(numbers(f"{key}.{name}", table[name], shape, exact=True, missing=missing))
+                for name, shape in spec.full_shapes.items()
+            }
+
+        return FittedModel(
+            **_common(saved, spec),
+            params=values("params", saved["params"]),
+            deviations=values("deviations", saved["deviations"], missing=np.nan),
+            remaining_error={
+                name: np.inf if error is None else error for name, error in saved["remaining_error"].items()
+            },
+        )
+
+    return _read(run / FIT, FitTable, "a fit", rebuild)
 
 
-def load_verdicts(run: Path) -> dict[str, dict[str, Any]]:
+def load_verdicts(run: Path) -> dict[str, Verdict]:
     """Verdicts of a fit by parameter; empty where the run has none.
 
     Raises:
         DataError: the file is missing or damaged.
     """
-    return _read(run / FIT, "a fit", lambda saved: dict(saved.get("verdicts", {})))
+    return _read(run / FIT, FitTable, "a fit", lambda saved: dict(saved.get("verdicts", {})))
+
+
+def load_predicted(run: Path, spec: ModelSpec) -> dict[str, PredictedTable]:
+    """What a training found its network to predict, by parameter; empty where it did not come to its end.
+
+    Args:
+        run: the run folder.
+        spec: the model of its network.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    path = run / PREDICTED
+    if not os.path.lexists(path):
+        return {}
+    fix = "training writes them at its end; copy the file here if `output` put it elsewhere"
+    saved = read_json(
+        path, dict[str, PredictedTable], what="the parameters that the network predicts", fix=fix
+    )
+    try:
+        for name, row in saved.items():
+            if name not in spec.param_keys:
+                raise ValueError(f"expected learned parameters of {spec.name}, found '{name}'")
+            shape = spec.full_shapes[name]
+            for key in ("mean", "std"):
+                numbers(f"{name}.{key}", row[key], shape, exact=True)
+            for key, value in (("bounds", row["bounds"]), ("default", [row["default"]])):
+                for one in value:
+                    numbers(f"{name}.{key}", one, shape)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}: {fix}") from None
+    return saved
 
 
 def load_solution(run: Path) -> Solution | None:
@@ -183,34 +248,46 @@ def load_solution(run: Path) -> Solution | None:
         DataError: the file is missing or damaged.
     """
 
-    def rebuild(saved: Mapping[str, Any]) -> Solution | None:
+    def rebuild(saved: FitTable) -> Solution | None:
         estimate = saved.get("estimate")
         if estimate is None or "reached" not in saved:
             return None
-        matrix = [[np.nan if entry is None else entry for entry in row] for row in estimate["covariance"]]
+        size = spec_from_table(saved).vector_size
+        raw, covariance = estimate["raw"], estimate["covariance"]
+        matrix = numbers("estimate.covariance", covariance, (size, size), exact=True, missing=np.nan)
+        if np.any(np.diag(matrix) < 0):
+            raise ValueError("'estimate.covariance': expected variances of zero or more")
         return Solution(
-            np.asarray(estimate["raw"], float),
-            np.asarray(matrix, float),
+            np.asarray(numbers("estimate.raw", raw, (size,), exact=True)),
+            matrix,
             estimate["blocks"],
             saved["reached"],
         )
 
-    return _read(run / FIT, "a fit", rebuild)
+    return _read(run / FIT, FitTable, "a fit", rebuild)
 
 
-def load_agreement(run: Path) -> Agreement | None:
+def load_agreement(run: Path, spec: ModelSpec) -> Agreement | None:
     """The comparison of a fit's drives; None where the run has none.
+
+    Args:
+        run: the run folder.
+        spec: the model that was fitted.
 
     Raises:
         DataError: the file is damaged.
     """
     path = run / AGREEMENT
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
+    what, fix = "the comparison of a fit's drives", "fit again"
+    saved = read_json(path, AgreementTable, what=what, fix=fix)
     try:
-        return agreement_from_table(json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: expected the comparison of a fit's drives ({error}): fit again") from None
+        if absent := [name for name in scalar_places(spec) if name not in saved["parameters"]]:
+            raise ValueError(f"'parameters': expected all that were fitted, found no {absent[0]}")
+        return agreement_from_table(saved)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}: {fix}") from None
 
 
 def _description(model: Model) -> dict[str, Any]:
@@ -225,77 +302,36 @@ def _description(model: Model) -> dict[str, Any]:
     }
 
 
-def _common(saved: Mapping[str, Any], spec: ModelSpec) -> dict[str, Any]:
+def _common(saved: ModelTable, spec: ModelSpec) -> dict[str, Any]:
     """Attributes of `Model` from a description, by name."""
-    attributes = {name: saved[name] for name in ("dt", "substeps", "settings")}
-    return {**attributes, "spec": spec, "integrator_name": saved["integrator"]}
+    return {
+        "spec": spec,
+        "dt": saved["dt"],
+        "integrator_name": saved["integrator"],
+        "substeps": saved["substeps"],
+        "settings": {"history_fit": False, **saved["settings"]},
+    }
 
 
-def _read(path: Path, what: str, rebuild: Callable[[Mapping[str, Any]], Value]) -> Value:
+def _read(path: Path, kind: Callable[..., Table], what: str, rebuild: Callable[[Table], Value]) -> Value:
     """What a description says, rebuilt.
 
     Raises:
         DataError: the file is missing, damaged, of a newer format, or of a model that is not known.
     """
-    again = "fit again" if path.name == FIT else "train again"
+    said = {"what": f"the description of {what}", "fix": "fit again" if path.name == FIT else "train again"}
+    header = read_json(path, Header, **said)
+    if (version := header.get("format", 1)) > FORMAT:
+        raise DataError(
+            f"{path}: expected format {FORMAT} or older, found {version}: a newer version of PCT wrote "
+            "it; update PCT to open it"
+        )
     try:
-        saved = json.loads(path.read_text())
-        version, name = saved.get("format", 1), saved["model"]
-        if not isinstance(version, int) or version > FORMAT:
-            raise DataError(
-                f"{path}: expected format {FORMAT} or older, found {version}: a newer version of PCT wrote "
-                "it; update PCT to open it"
-            )
-        try:
-            get_model(name)
-        except UsageError as error:
-            raise DataError(f"{path}: {error}; give the file with its equations as `model`") from None
+        get_model(header["model"])
+    except UsageError as error:
+        raise DataError(f"{path}: {error}; give the file with its equations as `model`") from None
+    saved = read_json(path, kind, **said)
+    try:
         return rebuild(saved)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path}: expected the description of {what} ({error}): {again}") from None
-
-
-def spec_table(spec: ModelSpec) -> dict[str, Any]:
-    """What `spec_from_table` rebuilds the model from; plain values, lists and arrays."""
-    return {
-        "model": spec.name,
-        "measurement": dataclasses.asdict(spec.measurement) if spec.measurement else {},
-        "limited": spec.limited,
-        "held": spec.held,
-        "interpolated": spec.interpolated,
-        "param_keys": spec.param_keys,
-        "global_keys": spec.global_keys,
-        "param_shapes": spec.param_shapes,
-        "param_bounds": spec.param_bounds,
-        "default_params": spec.default_params,
-    }
-
-
-def spec_from_table(saved: Any) -> ModelSpec:
-    """The model of what `spec_table` gave, read back from JSON.
-
-    Raises:
-        KeyError, TypeError, ValueError, AttributeError: the table is damaged.
-    """
-    measurement = Measurement.of(**saved["measurement"])
-    # Earlier versions learned the gains of their observer.
-    former = GAINS in saved["param_bounds"]
-    # A run that says nothing of its inputs is of a time when limits acted on all and controls were held.
-    inputs: Any = {name: tuple(saved[name]) for name in ("limited", "held", "interpolated") if name in saved}
-    return dataclasses.replace(
-        with_measurement(get_model(saved["model"]), measurement, gains=former),
-        **inputs,
-        param_keys=tuple(saved["param_keys"]),
-        global_keys=tuple(saved["global_keys"]),
-        param_shapes={name: tuple(shape) for name, shape in saved["param_shapes"].items()},
-        param_bounds={
-            name: (_number(low), _number(high)) for name, (low, high) in saved["param_bounds"].items()
-        },
-        default_params={name: _number(value) for name, value in saved["default_params"].items()},
-    )
-
-
-def _number(value: Any) -> Any:
-    return np.asarray(value) if isinstance(value, list) else value
+    except ValueError as error:  # of what does not fit the model, also UsageError of its measurement
+        raise DataError(f"{path}: {error}: {said['fix']}") from None

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, NotRequired, TypedDict
 
+import msgspec
 import numpy as np
 
+from pct.json_files import Known, Text
 from pct.optimization.constants.curves import NORMAL_95
 from pct.optimization.constants.random_effects import CONFIDENCE, RandomEffects, combined_freedom
 from pct.types import Bool, Float
@@ -118,36 +120,87 @@ def agreement_table(agreement: Agreement) -> dict[str, Any]:
     }
 
 
-def agreement_from_table(saved: Mapping[str, Any]) -> Agreement:
+class EffectsTable(TypedDict):
+    """`RandomEffects` in a file; null where a number was not finite."""
+
+    mean: Known
+    error: Known
+    tau: Known
+    low: Known
+    high: Known
+    next_low: Known
+    next_high: Known
+    q: Known
+    p: Known
+    drives: Annotated[int, msgspec.Meta(ge=1)]
+    freedom: NotRequired[Known]
+
+
+class AgreedTable(TypedDict):
+    """`Agreed` in a file."""
+
+    unit: Text
+    values: list[Known]
+    errors: list[Known]
+    used: list[bool]
+    pooled: Known
+    effects: EffectsTable | None
+    error: Known
+    freedom: NotRequired[Known]
+    p: Known
+    p_holm: Known
+    halves_p: Known
+
+
+class AgreementTable(TypedDict):
+    """`Agreement` in a file."""
+
+    by: Text
+    names: list[str]
+    windows: list[int]
+    parameters: dict[str, AgreedTable]
+    curves: dict[str, AgreedTable]
+
+
+def agreement_from_table(saved: AgreementTable) -> Agreement:
     """The agreement of what `agreement_table` gave, read back from JSON.
 
     Raises:
-        KeyError, TypeError, ValueError: the table is damaged.
+        ValueError: lists do not have one entry a group; the message names the key.
     """
+    groups = len(saved["names"])
 
-    def number(value: Any) -> float:
-        return float("nan") if value is None else float(value)
+    def number(value: Any) -> Any:
+        return float("nan") if value is None else value
 
-    def item(row: Mapping[str, Any]) -> Agreed:
-        effects = row["effects"]
+    def item(key: str, row: AgreedTable) -> Agreed:
+        saved_effects: Any = row["effects"]
+        effects = saved_effects and {key: number(value) for key, value in saved_effects.items()}
+        lengths = [len(row["values"]), len(row["errors"]), len(row["used"])]
+        if lengths != 3 * [groups]:
+            raise ValueError(f"'{key}': expected {groups} values, errors and used, found {lengths}")
         return Agreed(
             row["unit"],
-            np.array([number(value) for value in row["values"]]),
-            np.array([number(value) for value in row["errors"]]),
+            np.array([number(value) for value in row["values"]], float),
+            np.array([number(value) for value in row["errors"]], float),
             np.array(row["used"], bool),
             number(row["pooled"]),
             None if effects is None else RandomEffects(**effects),
             number(row["error"]),
             number(row.get("freedom")),
-            *(number(row[key]) for key in ("p", "p_holm", "halves_p")),
+            number(row["p"]),
+            number(row["p_holm"]),
+            number(row["halves_p"]),
         )
 
+    if len(saved["windows"]) != groups:
+        raise ValueError(f"'windows': expected {groups} numbers, found {len(saved['windows'])}")
     return Agreement(
         saved["by"],
         tuple(saved["names"]),
         tuple(saved["windows"]),
-        {name: item(row) for name, row in saved["parameters"].items()},
-        {name: item(row) for name, row in saved["curves"].items()},
+        {name: item(f"parameters.{name}", row) for name, row in saved["parameters"].items()},
+        {name: item(f"curves.{name}", row) for name, row in saved["curves"].items()},
     )
 
 

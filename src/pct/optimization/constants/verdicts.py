@@ -275,7 +275,7 @@ def advice_lines(verdicts: Mapping[str, Mapping[str, Any]]) -> list[str]:
         >>> advice_lines({"C_f": {"advice": "Drive."}, "m": {"advice": None}, "E_f": {"advice": "Drive."}})
         ['C_f, E_f: Drive.']
     """
-    advised = {name: entry["advice"] for name, entry in verdicts.items() if entry["advice"]}
+    advised = {name: entry["advice"] for name, entry in verdicts.items() if entry.get("advice")}
     return [
         f"{', '.join(name for name in advised if advised[name] == advice)}: {advice}"
         for advice in dict.fromkeys(advised.values())
