@@ -6,9 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from pct.errors import DataError
+from pct.files import sha256
+from pct.logs.readers import base
 from pct.recordings.folder import read_folder
 from pct.recordings.trajectory import MANIFEST, Trajectory, read_dataset, resample, write_dataset
 
@@ -71,10 +74,16 @@ def edit(change: Callable[[dict], object]) -> Callable[[Path], object]:
     [
         (lambda folder: (folder / "part.parquet").unlink(), r"part\.parquet: expected this recording"),
         (lambda folder: (folder / "part.parquet").write_bytes(b"PAR1"), r"part\.parquet: the file changed"),
-        (lambda folder: (folder / MANIFEST).write_text('{"format"'), "expected JSON, found .*line 1 column"),
+        (
+            lambda folder: (folder / MANIFEST).write_text('{"format"'),
+            "a dataset, found no JSON at line 1, column",
+        ),
         (edit(lambda manifest: manifest.update(format=99)), "expected format 1, found 99"),
-        (edit(lambda manifest: manifest.pop("columns")), "bad or missing entry .*columns"),
-        (edit(lambda manifest: manifest["columns"]["v"].pop("unit")), "bad or missing entry .*unit"),
+        (edit(lambda manifest: manifest.pop("columns")), "'columns': expected a value, found none"),
+        (
+            edit(lambda manifest: manifest["columns"]["v"].pop("unit")),
+            "'columns.v.unit': expected a value",
+        ),
         (edit(lambda manifest: manifest["columns"].pop("v")), "found a difference in: v"),
         (edit(lambda manifest: manifest.update(recordings=[])), "at least one recording"),
         (edit(lambda manifest: manifest["recordings"][0].update(rows=5)), "expected 5 rows, found 101"),
@@ -162,3 +171,30 @@ def test_readings_of_what_a_rollout_holds_stay_about_their_rows() -> None:
     np.testing.assert_allclose(
         resample(command, 0.4, readings=True).channels["accel"], resample(drive, 0.4).channels["accel"]
     )
+
+
+def test_a_folder_whose_name_is_a_pattern_is_read(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "lap[1]", [drive()], vehicle="test car")
+    (tmp_path / "lap1").mkdir()
+    assert read_dataset(tmp_path / "lap[1]")[0].name == "drive"
+
+
+@pytest.mark.parametrize("column", ["fast", b"fast", [1.0]], ids=["text", "bytes", "list"])
+def test_columns_that_are_no_numbers_are_refused(dataset: Path, column: object) -> None:
+    path = dataset / "drive.parquet"
+    pl.read_parquet(path).with_columns(v=pl.lit(column)).write_parquet(path)
+    edit(lambda manifest: manifest["recordings"][0].update(sha256=sha256(path)))(dataset)
+    with pytest.raises(DataError, match=r"drive\.parquet: expected numbers in 'v', found"):
+        read_dataset(dataset)
+
+
+def test_rows_that_would_fill_the_memory_are_not_read(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal rows take next to nothing in a file."""
+    monkeypatch.setattr(base, "HARMLESS", 1 << 16)
+    path = dataset / "drive.parquet"
+    rows = 1_000_000
+    names = pl.read_parquet_schema(path)
+    pl.select(**{name: pl.zeros(rows, dtype=pl.Float32) for name in names}).write_parquet(path)
+    edit(lambda manifest: manifest["recordings"][0].update(sha256=sha256(path), rows=rows))(dataset)
+    with pytest.raises(DataError, match=r"drive\.parquet: expected a log, found .* that unpack to"):
+        read_dataset(dataset)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tomllib
 from collections import Counter
@@ -16,7 +15,7 @@ from pct.dynamics.channels import known_channels
 from pct.errors import DataError
 from pct.files import new_folder, write_atomic
 from pct.logs.signals import MAP, presets
-from pct.recordings.trajectory import MANIFEST, Trajectory, write_dataset
+from pct.recordings.trajectory import MANIFEST, Trajectory, read_manifest, write_dataset
 
 Examined = Sequence[tuple[Recording, Sequence[Finding]]]
 
@@ -90,7 +89,7 @@ def _write_raw(folder: Path, output: Path, lines: dict[str, Any], signals: str |
 
 
 def _write_dataset(folder: Path, output: Path, examined: Examined) -> list[str]:
-    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest = read_manifest(folder)
     repairs: list[str] = []
     trajectories = []
     units = {name: channel.unit for name, channel in known_channels().items()}
@@ -116,8 +115,9 @@ def _write_dataset(folder: Path, output: Path, examined: Examined) -> list[str]:
             )
     if repairs:
         notes = manifest.get("notes", {})
-        repaired = {**notes, "repairs": [*notes.get("repairs", []), *repairs]}
-        write_dataset(output, trajectories, vehicle=manifest["vehicle"], notes=repaired)
+        former = notes.get("repairs")
+        repaired = {**notes, "repairs": [*(former if isinstance(former, list) else []), *repairs]}
+        write_dataset(output, trajectories, vehicle=manifest.get("vehicle", ""), notes=repaired)
     return repairs
 
 

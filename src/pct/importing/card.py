@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from pct.logs.blocks import unwrap_if_needed
 from pct.recordings.derive import derive, local_parabola
 from pct.recordings.relations import STANDSTILL
 from pct.recordings.segments import distance
-from pct.recordings.trajectory import MANIFEST, Trajectory
+from pct.recordings.trajectory import Trajectory, read_manifest
 from pct.types import Column
 
 # As many rows are kept for figures and quantiles, and at least half of that.
@@ -117,7 +116,7 @@ def put_together(summaries: Iterable[Summary]) -> Drives:
 
 def stored_drives(folder: Path) -> Iterator[Trajectory]:
     """The recordings of a dataset folder that was just written, with the channels that a card shows."""
-    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest = read_manifest(folder)
     known = {name: row for name, row in manifest["columns"].items() if name in SHOWN}
     for row in manifest["recordings"]:
         table = pl.read_parquet(folder / row["file"], columns=["t", *known])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,7 +12,7 @@ from pct.importing.file import Imported
 from pct.importing.settings import ImportSettings
 from pct.plots import plot_card
 from pct.plots.page import bullets, figure, heading, page, table
-from pct.recordings.trajectory import MANIFEST
+from pct.recordings.trajectory import read_manifest
 
 PARTS = {"train": "Training", "val": "Validation", "test": "Test"}
 HASH = 12
@@ -85,19 +84,19 @@ def write_repaired_card(folder: Path) -> None:
     Args:
         folder: the mended dataset.
     """
-    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest = read_manifest(folder)
     drives = collect(stored_drives(folder))
     columns = [[name, row["unit"], row["origin"]] for name, row in manifest["columns"].items()]
     body = [
         _facts({"train": drives}),
         heading("Repairs by pct data check"),
-        bullets(manifest["notes"]["repairs"]),
+        bullets(map(str, manifest["notes"]["repairs"])),
         heading("Recordings"),
         *_figures(drives),
         heading("Channels"),
         table(["channel", "unit", "origin"], columns, texts=[2]),
     ]
-    write_output(folder / CARD, page(f"Dataset: {manifest['vehicle']}", body).encode())
+    write_output(folder / CARD, page(f"Dataset: {manifest.get('vehicle', '')}", body).encode())
 
 
 def _facts(drives: Mapping[str, Drives]) -> str:

@@ -13,14 +13,17 @@ import dataclasses
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Annotated, Any, BinaryIO, NotRequired, TypeAlias, TypedDict
 
+import msgspec
 import numpy as np
 import polars as pl
 
 from pct.dynamics.channels import grows, is_heading, is_held
 from pct.errors import DataError
 from pct.files import new_folder, sha256, wait_for_disk, write_atomic
+from pct.json_files import read_json
+from pct.logs.readers.base import check_size
 from pct.logs.spool import Spool
 from pct.types import Column, Float
 
@@ -90,25 +93,72 @@ def read_dataset(folder: Path) -> list[Trajectory]:
     Raises:
         DataError: a file is missing, unreadable or changed, or a column has no unit or origin.
     """
+    manifest = read_manifest(folder)
+    columns = {name: (row["unit"], row["origin"]) for name, row in manifest["columns"].items()}
+    return [
+        _read_recording(
+            folder / row["file"], row["sha256"], row["rows"], row["dt"], row["source"], columns=columns
+        )
+        for row in manifest["recordings"]
+    ]
+
+
+class Header(TypedDict):
+    """What says how to read the rest."""
+
+    format: int
+
+
+class ColumnRow(TypedDict):
+    """Of a channel in ``dataset.json``."""
+
+    unit: str
+    origin: str
+
+
+class RecordingRow(TypedDict):
+    """Of a recording in ``dataset.json``; ``dt`` in s."""
+
+    file: str
+    sha256: str
+    rows: Annotated[int, msgspec.Meta(ge=0)]
+    dt: Annotated[float, msgspec.Meta(gt=0.0, le=1e9)]
+    source: str
+
+
+class Manifest(TypedDict):
+    """``dataset.json``; notes are what anybody wrote."""
+
+    vehicle: NotRequired[str]
+    columns: dict[str, ColumnRow]
+    recordings: list[RecordingRow]
+    notes: NotRequired[dict[str, Any]]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The ``dataset.json`` of a folder.
+
+    Raises:
+        DataError: it is missing, damaged or of another format, or names files outside its folder.
+    """
     path = folder / MANIFEST
-    manifest = _read_manifest(path)
-    try:
-        columns = {name: (row["unit"], row["origin"]) for name, row in manifest["columns"].items()}
-        recordings = [
-            (folder / row["file"], row["sha256"], int(row["rows"]), float(row["dt"]), str(row["source"]))
-            for row in manifest["recordings"]
-        ]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    said = {"what": "the description of a dataset", "fix": "write the folder again"}
+    version = read_json(path, Header, **said)["format"]
+    if version != FORMAT:
         raise DataError(
-            f"{path}: expected 'columns' and 'recordings' as `pct simulate` writes them, "
-            f"found a bad or missing entry ({error}): write the folder again"
-        ) from None
-    strange = next((row[0] for row in recordings if row[0].parent != folder or row[0].name == ".."), None)
-    if strange is not None:
-        raise DataError(f"{path}: expected the names of files in its folder, found {strange}: write it again")
-    if not recordings:
-        raise DataError(f"{path}: expected at least one recording, found none: write the folder again")
-    return [_read_recording(*recording, columns=columns) for recording in recordings]
+            f"{path}: expected format {FORMAT}, found {version}: "
+            "write the folder again, or read it with the version of pct that wrote it"
+        )
+    manifest = read_json(path, Manifest, **said)
+    if not manifest["recordings"]:
+        raise DataError(f"{path}: expected at least one recording, found none: {said['fix']}")
+    for row in manifest["recordings"]:
+        name = row["file"]
+        if Path(name).name != name or name in ("", "..") or "\0" in name:
+            raise DataError(
+                f"{path}: expected the names of files in its folder, found {name!r}: write it again"
+            )
+    return manifest
 
 
 def resample(
@@ -278,22 +328,6 @@ def _sink(trajectory: Trajectory, file: BinaryIO) -> None:
     register_io_source(tables, schema=schema).sink_parquet(file, row_group_size=SINK_ROWS, **PACKED)
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(path.read_text())
-    except OSError as error:
-        raise DataError(f"{path}: cannot read it ({error.strerror}): is this a dataset folder?") from None
-    except ValueError as error:
-        raise DataError(f"{path}: expected JSON, found {error}: write the folder again") from None
-    version = manifest.get("format") if isinstance(manifest, dict) else None
-    if version != FORMAT:
-        raise DataError(
-            f"{path}: expected format {FORMAT}, found {version}: "
-            "write the folder again, or read it with the version of pct that wrote it"
-        )
-    return manifest
-
-
 def _read_recording(
     path: Path, digest: str, rows: int, dt: float, source: str, *, columns: Mapping[str, tuple[str, str]]
 ) -> Trajectory:
@@ -307,20 +341,30 @@ def _read_recording(
             "restore it or write the folder again"
         )
     try:
-        table = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        # A glob would take another file where the folder has brackets in its name.
+        scan = pl.scan_parquet(path.absolute(), glob=False)
+        schema = scan.collect_schema()
+        if set(columns) != set(schema) or "t" not in columns:
+            wrong = ", ".join(sorted(set(columns) ^ set(schema))) or "t"
+            raise DataError(
+                f"{path}: expected the columns of {MANIFEST}, found a difference in: {wrong}: "
+                "write the folder again"
+            )
+        if texts := [name for name, kind in schema.items() if not kind.is_numeric()]:
+            raise DataError(
+                f"{path}: expected numbers in '{texts[0]}', found {schema[texts[0]]}: write the folder again"
+            )
+        count = int(scan.select(pl.len()).collect().item())
+        if count != rows:
+            raise DataError(f"{path}: expected {rows} rows, found {count}: write the folder again")
+        # Rows of equal values take next to nothing in the file.
+        check_size(path, 8 * count * len(schema))
+        table = scan.collect()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        reason = (str(error).splitlines() or ["nothing"])[0]
         raise DataError(f"{path}: expected a parquet file, found {reason}: write the folder again") from None
-    names = [name for name in table.columns if name != "t"]
-    if set(columns) != set(table.columns) or "t" not in columns:
-        wrong = ", ".join(sorted(set(columns) ^ set(table.columns))) or "t"
-        raise DataError(
-            f"{path}: expected the columns of {MANIFEST}, found a difference in: {wrong}: "
-            "write the folder again"
-        )
-    if len(table) != rows:
-        raise DataError(f"{path}: expected {rows} rows, found {len(table)}: write the folder again")
     values = {name: table[name].cast(pl.Float64).to_numpy() for name in table.columns}
+    names = [name for name in table.columns if name != "t"]
     return Trajectory(
         name=path.stem,
         dt=dt,
