@@ -5,12 +5,14 @@ import os
 
 import jax
 import jax.numpy as jnp
+import msgpack
 import numpy as np
 import optax
 import pytest
 from flax import serialization
 
 from pct.errors import DataError
+from pct.runs import checkpoint
 from pct.runs.checkpoint import load_params, save_params
 
 
@@ -90,7 +92,7 @@ def test_another_tree_is_refused_by_the_path_of_its_leaf(tmp_path, saved, messag
 
 
 def test_a_missing_file_is_a_data_error(tmp_path):
-    with pytest.raises(DataError, match=r"p\.msgpack: cannot read the checkpoint \(No such file"):
+    with pytest.raises(DataError, match=r"p\.msgpack: expected a checkpoint, cannot read it \(No such file"):
         load_params(tmp_path / "p.msgpack", params())
 
 
@@ -122,3 +124,35 @@ def test_a_full_disk_keeps_the_former_checkpoint(tmp_path, monkeypatch):
         save_params(path, changed("Dense_0/kernel", jnp.zeros((3, 4))))
     assert_same(load_params(path, params()), params())
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"params": {"kernel": [[1.0], [1.0, 2.0]]}}, "expected a msgpack checkpoint"),
+        ({"params/Dense_0/kernel": 1.0}, "expected a leaf"),
+        ({"noise": b"0" * (2 << 20)}, "expected a checkpoint of .* bytes or a little more"),
+    ],
+)
+def test_what_is_no_tree_of_arrays_is_refused(tmp_path, state, message):
+    (tmp_path / "p.msgpack").write_bytes(serialization.msgpack_serialize(state))
+    with pytest.raises(DataError, match=message):
+        load_params(tmp_path / "p.msgpack", params())
+
+
+def test_a_shape_that_the_bytes_do_not_fill_allocates_nothing(tmp_path):
+    lying = msgpack.packb(((1 << 40, 4), "float32", b"0000"))
+    content = msgpack.packb({"params": {"kernel": msgpack.ExtType(1, lying)}})
+    (tmp_path / "p.msgpack").write_bytes(content)
+    with pytest.raises(DataError, match="expected a msgpack checkpoint"):
+        load_params(tmp_path / "p.msgpack", params())
+
+
+@pytest.mark.parametrize("content", [b"\x91" * 100_000, b"\x82\xa6sha256\xa1x\xa5state\xc0", b""])
+def test_a_damaged_state_gives_way_to_the_one_before(tmp_path, content):
+    checkpoint.save_state(tmp_path, params(), 1)
+    (tmp_path / "checkpoints" / "step_000000002.msgpack").write_bytes(content)
+    os.mkfifo(tmp_path / "checkpoints" / "step_000000003.msgpack")  # nobody writes to it
+    saved = checkpoint.newest_state(tmp_path)
+    assert saved is not None
+    assert saved.path.stem == "step_000000001"

@@ -130,3 +130,23 @@ def test_rows_of_a_fit_are_found_among_others_and_in_doubt_there_are_more() -> N
     tiny = row_hashes(store, POSE, store.recording == 2).size == 0
     assert seen[3990:].all() == tiny
     assert not rows_seen(store, POSE, np.zeros(0, np.uint64))[:3990].any()
+
+
+def test_a_fingerprint_is_no_archive_and_no_claim_of_rows(tmp_path: Path) -> None:
+    """`np.load` would make room for what a header says, and open archives."""
+    path = tmp_path / FINGERPRINT
+    np.save(path, np.arange(4, dtype=np.uint64))
+    whole = path.read_bytes()
+    assert load_fingerprint(tmp_path).tolist() == [0, 1, 2, 3]
+    np.savez(tmp_path / "archive.npz", np.arange(4, dtype=np.uint64))
+    for content in (
+        whole.replace(b"(4,)", b"(1" + b"0" * 12 + b",)"),
+        whole.replace(b"<u8", b"|O8"),
+        whole.replace(b"(4,)", b"(" * 60),
+        whole[:-1],
+        b"",
+        (tmp_path / "archive.npz").read_bytes(),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="expected the fingerprint of the training rows"):
+            load_fingerprint(tmp_path)

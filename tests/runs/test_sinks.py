@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pct.errors import DataError, UsageError
-from pct.runs.sinks import open_tracker
+from pct.runs.sinks import open_tracker, read_metrics
 from pct.runs.sinks.jsonl import JsonlTracker
 
 
@@ -56,6 +56,22 @@ def test_a_run_that_goes_on_keeps_its_lines(tmp_path):
         tracker.log({"train/loss": 1.0}, step=step)
         tracker.close()
     assert [row["step"] for row in rows(tmp_path)] == [0, 1]
+
+
+def test_lines_that_are_no_rows_are_left_out(tmp_path, caplog):
+    step = {
+        "epoch": 1,
+        "train/loss": 0.5,
+        "train/grad_norm": 1,
+        "train/learning_rate": 0.1,
+        "train/horizon": 3,
+    }
+    good = [{"step": 1, **step}, {"step": 1, "epoch": 1, "train/epoch_loss": None}]
+    bad = [[1, 2], 3, {"step": "2", **step}, {"step": 2, "train/loss": 0.5}, {"step": 0, **step}]
+    lines = [json.dumps(row) for row in (*good, *bad)] + ["[" * 100_000, "\x00", '{"step": 2']
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
+    assert read_metrics(tmp_path, step=9, epoch=9) == good
+    assert "left out 7 lines; line 3: expected a row of metrics, an object, found a list of 2" in caplog.text
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device /dev/full of Linux")

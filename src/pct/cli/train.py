@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.rollout.compiled import keep_compiled_code
     from pct.runs import checkpoint
     from pct.runs.directory import after_saving, create_run_directory
-    from pct.runs.trainings import TrainingFolder, write_training
+    from pct.runs.trainings import TrainingFolder, restore_training, write_training
     from pct.windows.loading import data_hashes
 
     if args.run.compile_cache:
@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         learner = make_learner(spec, windows, settings, engine)
         state = learner.start()
         if saved is not None:
-            state = checkpoint.restore_state(saved, state)
+            state = restore_training(saved, state, learner.epoch)
         if former is not None and former.settings.lr != settings.lr:
             state = learner.with_learning_rate(state, settings.lr)
 

@@ -11,11 +11,16 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypedDict, TypeVar
+
+import msgspec
+import numpy as np
 
 from pct.errors import DataError
 from pct.files import write_output
+from pct.json_files import read_whole
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +30,10 @@ BEST_PARAMS = "pct_best_params.msgpack"
 STATES = "checkpoints"
 # Checkpoints in a run folder: the newest, and the one before in case that is damaged.
 STORED = 2
+# Bytes of a file that we open.
+LARGEST = 4 << 30
+# Bytes that names and shapes take in a checkpoint, beside its values.
+ROOM = 1 << 20
 
 Tree = TypeVar("Tree")
 
@@ -87,6 +96,13 @@ def saved_states(run: Path) -> list[Path]:
     return sorted((run / STATES).glob("step_*.msgpack"), reverse=True)
 
 
+class StateFile(TypedDict):
+    """A checkpoint as it is stored: the hash of a state, and the state as `save_params` writes it."""
+
+    sha256: str
+    state: bytes
+
+
 class SavedState(NamedTuple):
     """An intact checkpoint that is not yet restored."""
 
@@ -100,14 +116,12 @@ def newest_state(run: Path) -> SavedState | None:
     Raises:
         DataError: there are checkpoints, but all are damaged.
     """
-    from flax import serialization
-
     paths = saved_states(run)
     for path in paths:
         try:
-            saved = serialization.msgpack_restore(_read(path))
+            saved = msgspec.msgpack.decode(_read(path), type=StateFile)
             intact = hashlib.sha256(saved["state"]).hexdigest() == saved["sha256"]
-        except Exception:  # damaged bytes fail anywhere inside msgpack
+        except (DataError, msgspec.MsgspecError, UnicodeError, RecursionError):
             intact = False
         if intact:
             return SavedState(path, saved["state"])
@@ -132,12 +146,7 @@ def restore_state(saved: SavedState, template: Tree) -> Tree:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot read the checkpoint ({error.strerror}): give the folder of a finished run"
-        ) from None
+    return read_whole(path, what="a checkpoint", fix="give the folder of a finished run", largest=LARGEST)
 
 
 def _restore(path: Path, content: bytes, template: Tree) -> Tree:
@@ -146,35 +155,46 @@ def _restore(path: Path, content: bytes, template: Tree) -> Tree:
     from flax import serialization
     from flax.traverse_util import flatten_dict
 
+    expected = flatten_dict(serialization.to_state_dict(template), sep="/")
+    # What is packed grows when it is read, to a size that a file of this size is known to fit.
+    size = sum(math.prod(np.shape(leaf)) * np.dtype(_dtype(leaf)).itemsize for leaf in expected.values())
+    fix = "the file is damaged or cut short, take another checkpoint of the run"
+    if len(content) > 2 * size + ROOM:
+        raise DataError(
+            f"{path}: expected a checkpoint of {size} bytes or a little more, found {len(content)}: {fix}"
+        )
     try:
         state = serialization.msgpack_restore(content)
         leaves = flatten_dict(state, sep="/")
+        kinds = {name: _kind(leaf) for name, leaf in leaves.items()}
     except Exception as error:  # damaged bytes fail anywhere inside msgpack, NumPy and flax
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
-            f"{path}: expected a msgpack checkpoint, found {len(content)} bytes that are none ({error}): "
-            "the file is damaged or cut short, take another checkpoint of the run"
+            f"{path}: expected a msgpack checkpoint, found {len(content)} other bytes ({reason}): {fix}"
         ) from None
-    _check_leaves(path, leaves, flatten_dict(serialization.to_state_dict(template), sep="/"))
-    return jax.tree.map(jnp.asarray, serialization.from_state_dict(template, state))
+    _check_leaves(path, kinds, {name: _kind(leaf) for name, leaf in expected.items()})
+    try:
+        return jax.tree.map(jnp.asarray, serialization.from_state_dict(template, state))
+    except ValueError:  # the same names, in another tree
+        raise DataError(f"{path}: expected the leaves of the network in its own tree: {fix}") from None
 
 
-def _check_leaves(path: Path, leaves: dict[str, Any], expected: dict[str, Any]) -> None:
+def _check_leaves(path: Path, kinds: dict[str, str], expected: dict[str, str]) -> None:
     """Raise DataError for the first leaf that is missing, not expected, or of another shape or dtype."""
     fix = "it belongs to another model, feature mode or `model_hidden`"
-    if missing := expected.keys() - leaves.keys():
+    if missing := expected.keys() - kinds.keys():
         raise DataError(f"{path}: expected a leaf '{min(missing)}', found none: {fix}")
-    if extra := leaves.keys() - expected.keys():
+    if extra := kinds.keys() - expected.keys():
         raise DataError(f"{path}: found a leaf '{min(extra)}' that is not expected: {fix}")
-    for leaf, template in expected.items():
-        if _kind(leaves[leaf]) != _kind(template):
-            raise DataError(
-                f"{path}: leaf '{leaf}': expected {_kind(template)}, found {_kind(leaves[leaf])}: {fix}"
-            )
+    for leaf, kind in expected.items():
+        if kinds[leaf] != kind:
+            raise DataError(f"{path}: leaf '{leaf}': expected {kind}, found {kinds[leaf]}: {fix}")
 
 
 def _kind(leaf: Any) -> str:
     """Dtype and shape in words, e.g. ``float32 (16, 64)``."""
-    import numpy as np
+    return f"{_dtype(leaf)} {tuple(np.shape(leaf))}"
 
-    leaf = leaf if hasattr(leaf, "dtype") else np.asarray(leaf)
-    return f"{leaf.dtype} {tuple(leaf.shape)}"
+
+def _dtype(leaf: Any) -> Any:
+    return leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype

@@ -14,6 +14,8 @@ References:
 
 from __future__ import annotations
 
+import io
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +23,7 @@ import numpy as np
 
 from pct.errors import DataError
 from pct.files import write_output
+from pct.json_files import read_whole
 from pct.types import Bool, Shaped
 from pct.windows.splits import rows_of_windows
 from pct.windows.store import WindowStore
@@ -28,6 +31,8 @@ from pct.windows.window_set import WindowSet
 
 FINGERPRINT = "training_rows.npy"
 ONE_IN = 16
+# Bytes of the hashes of far more rows than anybody has.
+LARGEST = 4 << 30
 # A log of rounded numbers may repeat a row of another drive by chance.
 TOLERATED = 0.01
 
@@ -136,15 +141,24 @@ def load_fingerprint(run: Path) -> Hashes | None:
         DataError: the file is damaged.
     """
     path = run / FINGERPRINT
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
+    what, fix = (
+        "the fingerprint of the training rows",
+        "delete it, and it is made anew from the training data",
+    )
+    content = io.BytesIO(read_whole(path, what=what, fix=fix, largest=LARGEST))
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path}: expected the fingerprint of the training rows, could not read it ({error}): "
-            "delete it, and it is made anew from the training data"
-        ) from None
+        # Not `np.load`: it takes archives, too, and makes room for what a header says before it looks.
+        np.lib.format.read_magic(content)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(content)
+        hashes = np.frombuffer(content.read(), np.uint64)
+        intact = dtype == np.uint64 and shape == hashes.shape
+    except Exception:  # a damaged header fails anywhere inside NumPy and Python's parser
+        intact = False
+    if not intact:
+        raise DataError(f"{path}: expected {what}, found something else: {fix}")
+    return hashes
 
 
 def _hash(words: Shaped[np.ndarray, "N W"]) -> Shaped[np.ndarray, " N"]:

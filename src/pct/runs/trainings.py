@@ -98,6 +98,28 @@ def epoch_metrics(report: EpochReport) -> dict[str, float]:
     return {"train/epoch_loss": report.train_loss, **val}
 
 
+def restore_training(saved: checkpoint.SavedState, start: TrainState, epoch: Epoch) -> TrainState:
+    """The state of training in a checkpoint.
+
+    Args:
+        saved: the checkpoint.
+        start: a state of the same training.
+        epoch: of that training.
+
+    Raises:
+        DataError: it is of another network, or its counts are none of a training.
+    """
+    state = checkpoint.restore_state(saved, start)
+    counts = {name: int(getattr(state, name)) for name in ("epoch", "step", "best_epoch", "position")}
+    if min(counts.values()) < 0 or counts["position"] >= epoch.steps:
+        found = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise DataError(
+            f"{saved.path}: expected counts from zero on and a position below {epoch.steps}, found {found}: "
+            "delete it, and training goes on from the checkpoint before it"
+        )
+    return state
+
+
 def reports_of(rows: Sequence[Mapping[str, Any]], state: TrainState, epoch: Epoch) -> TrainResult:
     """Reports of a run that was stopped, from the rows of its ``metrics.jsonl``."""
     result = TrainResult(state)
@@ -105,25 +127,31 @@ def reports_of(rows: Sequence[Mapping[str, Any]], state: TrainState, epoch: Epoc
     rate = math.nan
     for row in rows:
         if "train/loss" in row:
-            rate = row["train/learning_rate"]
+            rate = _number(row["train/learning_rate"])
             result.steps.append(
                 StepReport(
                     row["step"],
                     row["epoch"],
-                    row["train/loss"],
-                    row["train/grad_norm"],
+                    _number(row["train/loss"]),
+                    _number(row["train/grad_norm"]),
                     rate,
                     row["train/horizon"],
                     epoch.counted((row["step"] - 1) % epoch.steps),
                 )
             )
         elif "train/epoch_loss" in row:
-            loss, val_loss = row["train/epoch_loss"], row.get("val/loss")
+            loss, val_loss = _number(row["train/epoch_loss"]), row.get("val/loss")
+            val_loss = None if val_loss is None else float(val_loss)
             decisive = loss if val_loss is None else val_loss
             is_best = decisive < best and row["epoch"] <= int(state.best_epoch)
             result.epochs.append(EpochReport(row["epoch"], row["step"], loss, val_loss, rate, is_best))
             best = decisive if is_best else best
     return result
+
+
+def _number(value: Any) -> float:
+    """A number of ``metrics.jsonl``, which is null there where it is not finite."""
+    return math.nan if value is None else float(value)
 
 
 def rows_of(result: TrainResult) -> list[dict[str, Any]]:

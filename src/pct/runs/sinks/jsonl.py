@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Annotated, Any, NotRequired, TextIO, TypedDict
+
+import msgspec
 
 from pct.errors import DataError
 from pct.files import write_output
+from pct.json_files import Known, parse_json, read_whole, typed
 from pct.runs.directory import to_json
 
 METRICS = "metrics.jsonl"
+# Bytes of far more steps than anybody trains.
+LARGEST = 4 << 30
+
+log = logging.getLogger(__name__)
 
 
 class JsonlTracker:
@@ -70,24 +78,70 @@ def _open_own(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
+Index = Annotated[int, msgspec.Meta(ge=1)]
+StepRow = TypedDict(
+    "StepRow",
+    {
+        "step": Index,
+        "epoch": Index,
+        "train/loss": Known,
+        "train/grad_norm": Known,
+        "train/learning_rate": Known,
+        "train/horizon": Index,
+    },
+)
+EpochRow = TypedDict(
+    "EpochRow",
+    {"step": Index, "epoch": Index, "train/epoch_loss": Known, "val/loss": NotRequired[Known]},
+)
+
+
+class OtherRow(TypedDict, total=False):
+    """A row of other metrics, or the summary."""
+
+    step: int
+    epoch: int
+
+
 def read_metrics(run: Path, *, step: int, epoch: int) -> list[dict[str, Any]]:
-    """What a run had logged up to a checkpoint, without a line that was cut short.
+    """What a run had logged up to a checkpoint: rows of steps as `StepRow`, of epochs as `EpochRow`.
+
+    A last line that was cut short is left out, and so are lines that are no rows, with a warning.
 
     Args:
         run: the run folder.
         step, epoch: steps and whole epochs that the checkpoint holds.
+
+    Raises:
+        DataError: the file cannot be read.
     """
     path = run / METRICS
-    rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
+    if not os.path.lexists(path):
+        return []
+    lines = read_whole(path, what="metrics", fix="remove it", largest=LARGEST).splitlines()
+    rows, strange = [], []
+    for number, line in enumerate(lines, 1):
         try:
-            row = json.loads(line)
-        except ValueError:
+            row = _metrics_row(line)
+        except ValueError as error:
+            strange.append((number, error))
             continue
         whole_epoch = "train/loss" not in row
         if row.get("step", math.inf) <= step and (not whole_epoch or row.get("epoch", math.inf) <= epoch):
             rows.append(row)
+    if strange and strange[-1][0] == len(lines):
+        strange.pop()
+    if strange:
+        number, problem = strange[0]
+        log.warning("%s: left out %d lines; line %d: %s", path, len(strange), number, problem)
     return rows
+
+
+def _metrics_row(line: bytes) -> dict[str, Any]:
+    row: dict[str, Any] = parse_json(line, dict[str, Any], what="a row of metrics")
+    kind: Any = StepRow if "train/loss" in row else EpochRow if "train/epoch_loss" in row else OtherRow
+    typed(row, kind, what="a row of metrics")
+    return row
 
 
 def write_metrics(run: Path, rows: Sequence[Mapping[str, Any]]) -> None:
