@@ -203,13 +203,13 @@ def test_a_mode_that_the_logs_have_no_columns_for(
     refused(run, capsys, "no feature.* column", "context", code=2)
 
 
-def test_an_unreadable_cache(train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cache = tmp_path / "rows.npz"
-    cache.write_bytes(b"PK\x03\x04 cut short")
-    refused(train("--dataset-cache", cache), capsys, "rows.npz: expected a dataset cache", "write it anew")
-    assert cache.read_bytes() == b"PK\x03\x04 cut short"
-    code, _ = train("--dataset-cache", cache, "--refresh-cache")
-    assert code == 0
+def test_a_file_that_is_no_cache_is_not_written_over(
+    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "rows.npz"
+    archive.write_bytes(b"PK\x03\x04 of something else")
+    refused(train("--dataset-cache", archive), capsys, "rows.npz: expected a dataset cache", "another name")
+    assert archive.read_bytes() == b"PK\x03\x04 of something else"
 
 
 # The run folder.
@@ -237,16 +237,16 @@ def test_a_disk_that_fills_up(
     import errno
     import os
 
-    from pct import files
+    from pct.files import atomic
 
-    write = files.write_atomic
+    write = atomic.write_atomic
 
     def full(path: Path, content: Any) -> None:
         if path.suffix == ".msgpack":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         write(path, content)
 
-    monkeypatch.setattr(files, "write_atomic", full)
+    monkeypatch.setattr(atomic, "write_atomic", full)
     code, run = train()
     told = capsys.readouterr().err.splitlines()
     assert code == 3

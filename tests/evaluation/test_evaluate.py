@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from pct import simulation
 from pct.dynamics import MODEL_SPECS
 from pct.errors import DataError
 from pct.evaluation.datasets import TestData, TrainingData
@@ -17,6 +16,7 @@ from pct.evaluation.report import as_html, figures_of
 from pct.evaluation.text import verdicts
 from pct.optimization.constants.model import FittedModel
 from pct.recordings.trajectory import Trajectory
+from pct.simulation.drive import simulate
 
 PACEJKA = MODEL_SPECS["singletrack-pacejka"]
 
@@ -45,7 +45,7 @@ def fitted(**params: float) -> FittedModel:
 
 @pytest.fixture(scope="module")
 def drive() -> Trajectory:
-    (trajectory,) = simulation.simulate(PACEJKA, recordings=1, duration=4.0, dt=0.05, noise=0.1, seed=1)
+    (trajectory,) = simulate(PACEJKA, recordings=1, duration=4.0, dt=0.05, noise=0.1, seed=1)
     return trajectory
 
 

@@ -90,7 +90,7 @@ class TrainSettings:
     """Passes over the training windows [passes]."""
     batch_size: Annotated[int, Within(1, 1_000_000)] = 256
     """Windows in one optimiser step [windows]."""
-    lr: Annotated[float, Within(0, 10, open_low=True)] = 2e-3
+    lr: Annotated[float, Within(0, 1e38, open_low=True)] = 2e-3
     """Initial learning rate of AdamW [1]."""
     lr_patience: Annotated[int, Within(1, 1_000_000)] = 4
     """Epochs without a better validation loss before the rate drops [epochs]."""
