@@ -266,9 +266,19 @@ def work(inputs: str, folder: str, seed: int, names: Sequence[str]) -> None:
         one = seeds[name]
         with one.case(others, choose) as file:
             answer = _outcome(one, choose)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        answer = {**answer, "where": f"{file} {answer.get('where', '')}", "memory": peak}
+        answer = {**answer, "where": f"{file} {answer.get('where', '')}", "memory": _peak()}
         print(json.dumps({"number": number, **answer}), file=output, flush=True)
+
+
+def _peak() -> int:
+    """Most memory that this process has held, in MB.
+
+    `getrusage` counts what the process that started this one held, too.
+    """
+    (line,) = (
+        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")
+    )
+    return int(line.split()[1]) // 1024
 
 
 def _outcome(one: Seed, choose: random.Random) -> dict[str, Any]:
