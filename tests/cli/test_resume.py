@@ -22,8 +22,10 @@ import pytest
 from pct import plots
 from pct.cli import progress
 from pct.cli.main import main
+from pct.errors import DataError
 from pct.optimization.network import epoch
 from pct.runs import checkpoint
+from pct.runs.lock import RunLock, writing
 
 EPOCHS = 6
 STEPS = 5  # of an epoch
@@ -245,6 +247,19 @@ def test_without_space_the_run_ends_and_goes_on_when_there_is_some(
     assert_same(stopped, whole)
 
 
+def test_a_run_that_another_process_writes_is_refused_as_it_is(
+    stopped: Path, resume: Callable[..., tuple[int, str]]
+) -> None:
+    before, owner = content(stopped), RunLock()
+    owner.take(stopped)
+    code, told = resume(stopped)
+    owner.release()
+    assert code == 3
+    assert f"error: {stopped}: another process is writing to it: wait for that or choose" in told
+    assert len(told.splitlines()) == 1
+    assert content(stopped) == before
+
+
 def test_the_newest_intact_checkpoint_is_found(
     stopped: Path, whole: Path, resume: Callable[..., tuple[int, str]], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -280,6 +295,10 @@ def test_a_folder_that_is_removed_is_made_anew(
 
     def remove(self: Any, report: Any) -> None:
         on_step(self, report)
+        # Locked before, and as soon as it is there again.
+        if report.step in (STOP, STEPS * EPOCHS):
+            with pytest.raises(DataError, match="another process is writing to it"):
+                RunLock().take(stopped)
         if report.step == STOP:
             shutil.rmtree(stopped)
 
@@ -288,6 +307,8 @@ def test_a_folder_that_is_removed_is_made_anew(
     assert code == 0, told
     assert f"{stopped} was removed; it is made anew" in caplog.text
     assert_same(stopped, whole)
+    with writing(stopped):  # free again
+        pass
 
 
 def test_other_flags_and_data_are_refused_by_name_unless_forced(

@@ -197,12 +197,12 @@ class Fit(Shown):
 
         drives = self.drives or Drives(())
         settings = self._whole("save").settings
-        run = begin_run(Path(folder), settings=settings, paths=drives.paths, data=drives.hashes)
-        facts = self.write(run)
-        if report:
-            with after_saving("the report"):
-                self.write_report(run)
-        mark_done(run, facts)
+        with begin_run(Path(folder), settings=settings, paths=drives.paths, data=drives.hashes) as run:
+            facts = self.write(run)
+            if report:
+                with after_saving("the report"):
+                    self.write_report(run)
+            mark_done(run, facts)
         return run
 
     def write(self, run: Path) -> dict[str, Any]:

@@ -169,13 +169,15 @@ class Network(Shown):
         if self.learner is None or self.result is None:
             raise UsageError(f"save: an opened network lies in its run folder already: {self.run}")
         drives = self.drives or Drives(())
-        run = begin_run(Path(folder), settings=self.learner.settings, paths=drives.paths, data=drives.hashes)
-        write_training(run, self.learner, self.result, jax.device_get(self.result.state))
-        write_json(run / PREDICTED, self.summary)
-        with after_saving("the loss curves"):
-            save_loss_figure(run, self.result)
-        facts = {"best_epoch": self.result.best_epoch, "best_loss": self.result.best_loss}
-        mark_done(run, {**facts, **self.learner.facts(self.result.state)})
+        with begin_run(
+            Path(folder), settings=self.learner.settings, paths=drives.paths, data=drives.hashes
+        ) as run:
+            write_training(run, self.learner, self.result, jax.device_get(self.result.state))
+            write_json(run / PREDICTED, self.summary)
+            with after_saving("the loss curves"):
+                save_loss_figure(run, self.result)
+            facts = {"best_epoch": self.result.best_epoch, "best_loss": self.result.best_loss}
+            mark_done(run, {**facts, **self.learner.facts(self.result.state)})
         return run
 
     def export(self, target: str, path: str | Path) -> Path:

@@ -48,16 +48,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.rollout.compiled import keep_compiled_code
     from pct.runs import checkpoint
     from pct.runs.directory import after_saving, create_run_directory
+    from pct.runs.lock import RunLock
     from pct.runs.trainings import TrainingFolder, restore_training, write_training
     from pct.windows.loading import data_hashes
 
     if args.run.compile_cache:
         keep_compiled_code()
     run: TrainingFolder | None = None  # of the process that writes
+    lock = RunLock()  # on its folder
     group = processes.join(args.run, jax)
     first = jax.process_index() == 0
     try:
         group.agree_on_flags(shared_flags(args))
+        if args.run.resume is not None and first:
+            lock.take(args.run.resume)
 
         # 2) Dynamics spec: the model's tables, another vehicle, held parameters; or those of a fit.
         args, start = resolve_start(args)
@@ -86,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             results = args.run.results or default_results()
             resumed = args.run.resume and args.run.resume.resolve()
             path = resumed or create_run_directory(results, spec.name, settings.feature_mode)
-            run = TrainingFolder(path, config=flag_values(args), data=hashes)
+            run = TrainingFolder(path, config=flag_values(args), data=hashes, lock=lock)
             if resumed is None:
                 run.begin()
 
@@ -137,6 +141,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             end_failed(run, error, args)
         group.leave(error)
         raise
+    finally:
+        lock.release()
 
 
 def end_failed(run: TrainingFolder, error: BaseException, args: TrainConfig) -> None:

@@ -31,6 +31,7 @@ from pct.evaluation.text import (
 from pct.files import write_output
 from pct.plots.page import bullets, figure, page, table
 from pct.runs.directory import write_json
+from pct.runs.lock import writing_in_turn
 
 
 def save_evaluation(folder: Path, result: Evaluation, *, run: Path, paths: Sequence[Path]) -> Path:
@@ -40,7 +41,7 @@ def save_evaluation(folder: Path, result: Evaluation, *, run: Path, paths: Seque
         The HTML file.
 
     Raises:
-        DataError: the folder cannot be made or written.
+        DataError: the folder cannot be made or written, or another process does not end writing it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -49,9 +50,11 @@ def save_evaluation(folder: Path, result: Evaluation, *, run: Path, paths: Seque
             f"{folder}: cannot make the folder ({error.strerror}): choose another folder"
         ) from None
     page = as_html(result, run=run, paths=paths)
-    write_json(folder / "evaluation.json", as_json(result, run=run, paths=paths))
+    figures = as_json(result, run=run, paths=paths)
     report = folder / "report.html"
-    write_output(report, page.encode())
+    with writing_in_turn(folder):
+        write_json(folder / "evaluation.json", figures)
+        write_output(report, page.encode())
     return report
 
 

@@ -11,6 +11,7 @@ from pct.files.hashes import sha256 as sha256
 from pct.files.leftovers import sweep as sweep
 from pct.files.locks import Held as Held
 from pct.files.locks import Lock as Lock
+from pct.files.locks import in_turn as in_turn
 from pct.files.private import NoPrivateFolder as NoPrivateFolder
 from pct.files.private import cache_folder as cache_folder
 from pct.files.private import private_folder as private_folder

@@ -26,8 +26,9 @@ from typing import Any, TypedDict, TypeVar
 
 import pct
 from pct.errors import DataError, PctError
-from pct.files import write_output
+from pct.files import sweep, write_output
 from pct.json_files import read_json
+from pct.runs.lock import writing
 
 CONFIG = "config.json"
 PROVENANCE = "provenance.json"
@@ -45,6 +46,8 @@ PACKAGES = ("pct", "jax", "jaxlib", "flax", "optax", "numpy")
 def create_run_directory(root: Path, model: str, feature_mode: str, timestamp: str | None = None) -> Path:
     """Make a new, empty run folder; no other process gets the same one.
 
+    Files that killed processes were writing in the run folders beside it go.
+
     Args:
         root: folder of all results, made where it is missing.
         model: name of the model; its runs share a folder.
@@ -61,6 +64,7 @@ def create_run_directory(root: Path, model: str, feature_mode: str, timestamp: s
     base = root / model / f"run_{timestamp or time.strftime('%Y%m%d-%H%M%S')}{ablation}"
     try:
         base.parent.mkdir(parents=True, exist_ok=True)
+        _sweep_unfinished(base.parent)
         for suffix in itertools.chain([""], (f"_{n:02d}" for n in itertools.count(1))):
             run = base.with_name(base.name + suffix)
             try:
@@ -76,10 +80,13 @@ def create_run_directory(root: Path, model: str, feature_mode: str, timestamp: s
     raise AssertionError("the counter never ends")
 
 
+@contextlib.contextmanager
 def begin_run(
     run: Path, *, settings: Any, paths: Sequence[Path], data: Mapping[str, str] | None = None
-) -> Path:
+) -> Iterator[Path]:
     """Make a run folder of a given name, or take an empty one, and record what the run was made from.
+
+    Until the block ends no other process writes there. It gives the absolute path.
 
     Args:
         run: the folder.
@@ -88,19 +95,24 @@ def begin_run(
         data: hash of every input file by path.
 
     Raises:
-        DataError: there is something already, or the folder cannot be made.
+        DataError: there is something already, another process writes there, or the folder cannot be made.
     """
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        if any(run.iterdir()):
-            raise DataError(f"{run}: expected a new or empty folder, found files in it: choose another name")
-    except OSError as error:
-        raise DataError(
-            f"{run}: cannot make the run folder ({error.strerror}): choose another place"
-        ) from None
-    config = {"dataset": [str(path) for path in paths], **dataclasses.asdict(settings)}
-    write_provenance(run, config=config, command=sys.argv, data=data or {})
-    return run.resolve()
+    with contextlib.ExitStack() as stack:
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(writing(run))
+            sweep(run)
+            if any(run.iterdir()):
+                raise DataError(
+                    f"{run}: expected a new or empty folder, found files in it: choose another name"
+                )
+        except OSError as error:
+            raise DataError(
+                f"{run}: cannot make the run folder ({error.strerror}): choose another place"
+            ) from None
+        config = {"dataset": [str(path) for path in paths], **dataclasses.asdict(settings)}
+        write_provenance(run, config=config, command=sys.argv, data=data or {})
+        yield run.resolve()
 
 
 def write_provenance(
@@ -197,13 +209,20 @@ def mark_failed(run: Path, reason: str) -> None:
 
 @contextlib.contextmanager
 def recorded(run: Path, facts: Mapping[str, Any]) -> Iterator[None]:
-    """Leave ``DONE`` with the facts at the end of the block, or ``FAILED`` with what ended it."""
-    try:
-        yield
-        mark_done(run, facts)
-    except BaseException as error:
-        mark_failed(run, str(error) if isinstance(error, PctError) else repr(error))
-        raise
+    """Leave ``DONE`` with the facts at the end of the block, or ``FAILED`` with what ended it.
+
+    Until then no other process writes into the run.
+
+    Raises:
+        DataError: another process does.
+    """
+    with writing(run):
+        try:
+            yield
+            mark_done(run, facts)
+        except BaseException as error:
+            mark_failed(run, str(error) if isinstance(error, PctError) else repr(error))
+            raise
 
 
 @contextlib.contextmanager
@@ -268,6 +287,15 @@ def git_state(folder: Path) -> dict[str, Any] | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return {"commit": described.removesuffix("-dirty"), "dirty": described.endswith("-dirty")}
+
+
+def _sweep_unfinished(runs: Path) -> None:
+    """Remove what killed processes were writing in the runs of a folder, but for those that ended well."""
+    for run in runs.iterdir():
+        if run.is_dir() and not (run / DONE).exists():
+            for folder in (run, *run.iterdir()):
+                if folder.is_dir():
+                    sweep(folder)
 
 
 def _mark(run: Path, name: str, other: str, content: Mapping[str, Any]) -> None:

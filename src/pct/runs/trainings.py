@@ -17,6 +17,7 @@ from pct.optimization.network.model import TrainedModel
 from pct.optimization.network.training import Learner
 from pct.runs import checkpoint
 from pct.runs.directory import CONFIG, mark_done, mark_failed, reopen, write_json, write_provenance
+from pct.runs.lock import RunLock
 from pct.runs.model_files import save_network
 from pct.runs.overlap import save_fingerprint
 from pct.runs.sinks import METRICS, Tracker, open_tracker, read_metrics, write_metrics
@@ -170,20 +171,24 @@ class TrainingFolder:
         is_open: whether the folder is this run's to mark.
     """
 
-    def __init__(self, path: Path, *, config: Mapping[str, Any], data: Mapping[str, str]) -> None:
+    def __init__(
+        self, path: Path, *, config: Mapping[str, Any], data: Mapping[str, str], lock: RunLock
+    ) -> None:
         """Take a folder; nothing is written yet.
 
         Args:
             path: of a new run, or of one that is resumed.
             config: every setting with its value in force.
             data: hash of every input file by path.
+            lock: on the folder, free for a new run.
         """
-        self.path, self._config, self._data = path, config, data
+        self.path, self._config, self._data, self._lock = path, config, data, lock
         self.tracker: Tracker | None = None
         self.is_open = False
 
     def begin(self) -> None:
         """Record what a new run is started with."""
+        self._lock.take(self.path)
         self.is_open = True
         write_provenance(self.path, config=self._config, command=sys.argv, data=self._data)
 
