@@ -68,6 +68,26 @@ def test_contract_refuses(contract: str, file: str, line: str, tmp_path: Path) -
     assert f".{module}" in linted.stdout.replace("\n", "")
 
 
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ("print(1)", "T201"),
+        ("from rich.console import Console", "TID251"),
+        ("import sys\nsys.stdout.write('')", "TID251"),
+        ("import sys\nsys.stderr.write('')", "TID251"),
+        ("import logging\nlogging.basicConfig()", "TID251"),
+        ("import traceback\ntraceback.print_exc()", "TID251"),
+    ],
+)
+def test_only_the_console_prints(line: str, rule: str) -> None:
+    """Names reach a terminal through `pct.cli.console` alone."""
+    arguments = ["-m", "ruff", "check", "--select", rule, "--stdin-filename"]
+    for file, code in (("cli/fit.py", 1), ("runs/directory.py", 1), ("cli/console.py", 0)):
+        command = [sys.executable, *arguments, str(PACKAGE / file), "-"]
+        done = subprocess.run(command, input=f"{line}\n", capture_output=True, text=True, cwd=ROOT)
+        assert (done.returncode, rule in done.stdout) == (code, code == 1), done.stdout + done.stderr
+
+
 def test_every_contract_has_a_violation() -> None:
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())
     contracts = config["tool"]["importlinter"]["contracts"]

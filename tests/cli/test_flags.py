@@ -19,7 +19,7 @@ from pct.cli.flags import (
     parse,
     with_values,
 )
-from pct.cli.main import COMMANDS, choose, run
+from pct.cli.main import COMMANDS, choose, main
 from pct.errors import DataError, UsageError
 from pct.optimization.settings import FitSettings
 
@@ -106,12 +106,15 @@ def test_argument_names_become_flags(message: str, shown: str) -> None:
     assert as_flags(message, Config) == shown
 
 
-def test_an_error_of_the_library_speaks_of_flags(capsys: pytest.CaptureFixture[str]) -> None:
-    def command() -> None:
+def test_an_error_of_the_library_speaks_of_flags(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def command(argv: object) -> None:
         raise DataError("`dataset=a`: expected a folder, found nothing")
 
+    monkeypatch.setattr("pct.cli.fit.main", command)
     with pytest.raises(SystemExit) as stop:
-        run(command, Config)
+        main(["fit"])
     assert stop.value.code == 3
     assert capsys.readouterr().err == "error: --dataset a: expected a folder, found nothing\n"
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pct.cli.main import COMMANDS, main, run
+from pct.cli.edge import run
+from pct.cli.main import COMMANDS, main
 from pct.cli.stopping import Stopping
-from pct.cli.train_config import TrainConfig
 from pct.runs import checkpoint
 from pct.runs.model_files import load_network
 
@@ -172,5 +172,5 @@ def test_sigterm_is_an_interrupt(capsys: pytest.CaptureFixture[str], request: py
             cleared.append(True)
 
     with pytest.raises(SystemExit) as caught:
-        run(command, TrainConfig)
+        run(command)
     assert (caught.value.code, capsys.readouterr().err, cleared) == (130, "interrupted\n", [True])

@@ -281,7 +281,7 @@ def test_pedals_are_channels(tmp_path: Path) -> None:
 
 def test_a_unit_that_the_map_names_is_not_asked_for(tmp_path: Path) -> None:
     folder = raw_folder(tmp_path, csv(damaged(speed=(40, 5596.0))))
-    message = r"expected 'v' within 120 m/s, found 5596 m/s\.\nIs it km/h or mph or mm/s\?"
+    message = r"expected 'v' within 120 m/s, found 5596 m/s\. Is it km/h or mph or mm/s\?"
     with pytest.raises(DataError, match=message):
         read_folder(folder)
     text = MAP.replace('"speed"', '"speed"\nunit = "km/h"')

@@ -175,7 +175,7 @@ def import_logs(
                 progress(len(outcomes), len(sources), outcome.name)
         files = deal_out([outcomes[number] for number in range(len(sources))], chosen)
         if all(file.error for file in files):
-            others = f"\nNor could the other {len(files) - 1} files be used" if len(files) > 1 else ""
+            others = f". Nor could the other {len(files) - 1} files be used" if len(files) > 1 else ""
             raise DataError(files[0].error + others)
         notes: dict[str, Any] = {"imported_by": f"pct {version('pct')}", "settings": vars(chosen)}
         vehicle = sources[0].signals.vehicle or "unknown"

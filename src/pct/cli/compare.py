@@ -8,6 +8,7 @@ from pathlib import Path
 
 import tyro
 
+from pct.cli.console import print_table, say
 from pct.cli.flags import DebugFlags, parse
 from pct.errors import UsageError
 
@@ -48,16 +49,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse(CompareConfig, argv, prog="pct compare")
     import pct
     from pct.api.opening import open_fit
-    from pct.cli.tables import print_lines, print_table
 
     comparison = pct.compare([open_fit(run, model=args.model) for run in args.runs])
     head, rows = comparison.cells()
     texts = (0, len(head) - 2, len(head) - 1)
     print_table(f"{comparison.runs[0].spec.name}: the same or different?", head, rows, texts=texts)
-    print_lines(f"run {k}: {run}" for k, run in enumerate(args.runs, 1))
-    print_lines(comparison.facts)
+    say(*(f"run {k}: {run}" for k, run in enumerate(args.runs, 1)))
+    say(*comparison.facts)
     if args.json is not None:
-        print_lines([f"Numbers: {comparison.save(args.json)}"])
+        say(f"Numbers: {comparison.save(args.json)}")
     for path, kind in ((args.figure, "values"), (args.curves, "curves")):
         if path is not None:
-            print_lines([f"Figure: {comparison.save_figure(path, kind)}"])
+            say(f"Figure: {comparison.save_figure(path, kind)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from pct.cli.console import print_table, say, say_json
 from pct.cli.flags import DebugFlags, parse
 
 if TYPE_CHECKING:
@@ -56,48 +56,42 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     result = check(args.logs, map=args.map, model=args.model, figures=args.figures, fix=args.fix)
     if args.json:
-        print(json.dumps(result.to_dict()))
+        say_json(result.to_dict())
     else:
         _print(result)
     sys.exit(EXIT_CODES[result.worst])
 
 
 def _print(result: LogCheck) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     for recording, findings in result.recordings:
+        title = f"{recording.where}: {len(recording)} rows"
         if not findings:
-            console.print(f"{recording.where}: {len(recording)} rows, nothing found", soft_wrap=True)
+            say(f"{title}, nothing found")
             continue
-        table = Table(title=f"{recording.where}: {len(recording)} rows", title_justify="left")
-        for heading in ("severity", "check", "sure", "what", "where", "fix"):
-            table.add_column(heading, no_wrap=heading in ("severity", "sure"))
-        for finding in findings:
-            table.add_row(
-                f"[{COLOURS[finding.severity]}]{finding.severity}[/]",
+        rows = [
+            (
+                (finding.severity, COLOURS[finding.severity]),
                 finding.check.replace("_", " "),
                 f"{finding.confidence:.2f}",
-                escape(finding.message),
+                finding.message,
                 _place(recording, finding),
-                escape(finding.fix),
+                finding.fix,
             )
-        console.print(table)
+            for finding in findings
+        ]
+        head = ("severity", "check", "sure", "what", "where", "fix")
+        print_table(title, head, rows, texts=range(len(head)), unbroken=(0, 2))
     severities = [finding.severity for finding in result.findings]
     total = ", ".join(f"{severities.count(s)} of severity {s}" for s in COLOURS if s in severities)
     count = len(result.recordings)
-    console.print(f"{count} recording{'s' * (count != 1)}: {total or 'nothing found'}")
+    say(f"{count} recording{'s' * (count != 1)}: {total or 'nothing found'}")
     if result.figures:
-        console.print(f"Figures: {next(iter(result.figures.values())).parent}", soft_wrap=True)
+        say(f"Figures: {next(iter(result.figures.values())).parent}")
     for folder, lines in result.repairs.items():
         if not lines:
-            console.print("Nothing of this can be repaired safely; nothing was written")
+            say("Nothing of this can be repaired safely; nothing was written")
         else:
-            console.print(f"Wrote {folder}, repaired:", soft_wrap=True)
-        for line in lines:
-            console.print(f"  {escape(line)}", soft_wrap=True)
+            say(f"Wrote {folder}, repaired:", *(f"  {line}" for line in lines))
 
 
 def _place(recording: Recording, finding: Finding) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from pct.cli.console import command, print_table, progress_bar, say, say_json
 from pct.cli.flags import DebugFlags, parse
 from pct.importing.settings import PROCESSES, ImportSettings
 from pct.within import Within
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 # Files that the table on the screen names; all are in dataset.json.
 SHOWN = 40
+HEAD = (
+    *("file", "rows", "cut", "dropped", "bridged", "seams", "recordings", "laps", "min", "km"),
+    "response delay",
+)
 # Leaves with this where a file could not be used; the others are imported.
 SOME_FAILED = 3
 
@@ -78,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             **settings,
         )
     if args.json:
-        print(json.dumps(dataset.to_dict()))
+        say_json(dataset.to_dict())
     else:
         _print(dataset)
     if dataset.failed:
@@ -88,56 +92,37 @@ def main(argv: Sequence[str] | None = None) -> None:
 @contextmanager
 def _progress_bar() -> Iterator[Any]:
     """A bar on stderr, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("importing"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[last]}"),
-        TextColumn("left"),
-        TimeRemainingColumn(compact=True),
-        console=console,
-        disable=not console.is_terminal,
-    )
+    bar = progress_bar("importing", "{task.fields[count]}", "{task.fields[last]}")
     with bar:
-        task = bar.add_task("", total=None, last="")
-        yield lambda done, total, name: bar.update(task, completed=done, total=total, last=name)
+        task = bar.add_task("", total=None, count="", last="")
+
+        def progress(done: int, total: int, name: str) -> None:
+            bar.update(task, completed=done, total=total, count=f"{done}/{total}", last=name)
+
+        yield progress
 
 
 def _print(dataset: ImportedDataset) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    table = Table()
-    table.add_column("file", overflow="fold")
-    for heading in ("rows", "cut", "dropped", "bridged", "seams", "recordings", "laps", "min", "km"):
-        table.add_column(heading, justify="right")
-    table.add_column("response delay")
+    rows = []
     for file, row in zip(dataset.usable[:SHOWN], dataset.table().iter_rows(), strict=False):
         name, *counts, seconds, metres = row
         delays = ", ".join(f"{name} {delay.seconds:+.2f} s" for name, delay in file.delays.items())
         length = f"{seconds / 60:.1f}", f"{metres / 1000:.2f}"
-        table.add_row(escape(name), *(f"{count}" for count in counts), *length, delays)
-    console.print(table)
+        rows.append((name, *(f"{count}" for count in counts), *length, delays))
+    print_table("", HEAD, rows, texts=(0, len(HEAD) - 1), unbroken=())
     if len(dataset.usable) > SHOWN:
-        console.print(f"and {len(dataset.usable) - SHOWN} more files, see {dataset.card}")
+        say(f"and {len(dataset.usable) - SHOWN} more files, see {dataset.card}")
     for file in dataset.failed:
-        console.print(f"[red]not used[/] {escape(file.error)}", soft_wrap=True)
+        say(f"not used {file.error}")
     for part, place in dataset.parts.items():
         stored = dataset.stored(part)
         minutes = sum(s.seconds for s in stored) / 60
         kilometres = sum(s.metres for s in stored) / 1000
         count = f"{len(stored)} recording{'s' * (len(stored) != 1)}"
-        console.print(f"Wrote {place}: {count}, {minutes:.1f} min, {kilometres:.2f} km", soft_wrap=True)
-    console.print(f"Card: {dataset.card}", soft_wrap=True)
+        say(f"Wrote {place}: {count}, {minutes:.1f} min, {kilometres:.2f} km")
+    say(f"Card: {dataset.card}")
     if dataset.map:
-        console.print(f"The map was proposed: read {dataset.map} before you trust it", soft_wrap=True)
+        say(f"The map was proposed: read {dataset.map} before you trust it")
     parts = dataset.parts
-    console.print(f"Next: pct data check {' '.join(str(place) for place in parts.values())}", soft_wrap=True)
-    train = f"--dataset {parts['train']}" + (f" --val-dataset {parts['val']}" if "val" in parts else "")
-    console.print(f"Then: pct fit {train}", soft_wrap=True)
+    say(f"Next: {command('data check', *parts.values())}")
+    say(f"Then: {command('fit', '--dataset', parts['train'])}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import tyro
 
+from pct.cli.console import say
 from pct.cli.flags import DebugFlags, parse
 
 
@@ -42,6 +42,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.api.maps import propose_map
 
     proposal = propose_map(args.logs, args.output, msg_path=args.msg_path, force=args.force)
-    print(proposal.text, end="")
-    for path, outcome in proposal.outcomes.items():
-        print(f"{path.name}: {outcome}", file=sys.stderr)
+    say(*proposal.text.removesuffix("\n").split("\n"))
+    say(*(f"{path.name}: {outcome}" for path, outcome in proposal.outcomes.items()), error=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from pct.cli.console import print_table, say, say_error
 from pct.cli.flags import DataFlags, DebugFlags, parse
 from pct.optimization.settings import AT, ROWS
 
@@ -48,7 +48,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse(EvaluateConfig, argv, prog="pct evaluate")
     import pct
     from pct.cli.folders import resolve_folder
-    from pct.cli.tables import print_lines, print_table
     from pct.evaluation.text import bin_cells, facts, ladder_cells, number, run_cells, verdicts
     from pct.runs.directory import require_own
 
@@ -60,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         at=args.at,
         stride=args.stride,
         allow_overlap=args.allow_overlap,
-        progress=lambda name: print(f"judging: {name}", file=sys.stderr),
+        progress=lambda name: say_error(f"judging: {name}"),
     )
     output = args.output
     if output is None:
@@ -68,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         require_own(args.run, output)
     report = score.save(output, run=args.run)
     result = score.result
-    print_lines(facts(result))
+    say(*facts(result))
     for seconds in result.at:
         title = (
             f"Path RMSE by channel over {seconds:g} s, ADE and FDE of the position, and windows that explode"
@@ -80,5 +79,5 @@ def main(argv: Sequence[str] | None = None) -> None:
         title = f"Position path RMSE over {max(result.at):g} s in m, by {condition.name} [{condition.unit}]"
         head, rows = bin_cells(result, condition, number)
         print_table(title, ["", *head[1:]], rows)
-    print_lines(f"Left out: {name}: {reason}" for name, reason in result.missing.items())
-    print_lines([*verdicts(result), f"Report: {report}"])
+    say(*(f"Left out: {name}: {reason}" for name, reason in result.missing.items()))
+    say(*verdicts(result), f"Report: {report}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
+from pct.cli.console import quoted, say, say_error
 from pct.cli.flags import DebugFlags, parse
 from pct.errors import UsageError
 from pct.optimization.settings import SUBSTEPS
@@ -69,28 +69,24 @@ def main(argv: Sequence[str] | None = None) -> None:
             resolve_model(args.model)
         source = from_run(args.run)
     if source.is_mean:
-        _note("note: the file holds the mean of the network's predictions as constants, not the network")
+        say_error("note: the file holds the mean of the network's predictions as constants, not the network")
     if source.left_out:
         names = ", ".join(line.partition(" ")[0] for line in source.left_out)
-        _note(f"note: the file leaves out the measurement model: {names}")
+        say_error(f"note: the file leaves out the measurement model: {names}")
     path = args.output or (args.run or Path()) / f"{prefix_of(source.spec.name)}.c"
     file = export_c(source, path, integrator=args.integrator, substeps=args.substeps)
-    print(f"Wrote {path}: {file.text.count(chr(10))} lines, {len(file.text.encode()) / 1000:.0f} kB")
-    print(f"Values: {source.title}")
+    say(f"Wrote {path}: {file.text.count(chr(10))} lines, {len(file.text.encode()) / 1000:.0f} kB")
+    say(f"Values: {source.title}")
     differences, compiler = file.checked
     largest = max(differences, key=differences.__getitem__)
     by = f"compiled by {compiler}" if compiler else "computed in Python"
-    print(
+    say(
         f"Checked against JAX on random inputs, {by}: largest relative difference "
         f"{differences[largest]:.1e} ({largest})"
     )
     if compiler is None:
-        _note(
+        say_error(
             "no C compiler was found (CC, or cc, gcc, clang): the equations are checked, but the file was "
             "never compiled"
         )
-    print(f"Next: cc -std=c99 -O2 -c {path}, and link with -lm; its head says how to call it")
-
-
-def _note(text: str) -> None:
-    print(text, file=sys.stderr)
+    say(f"Next: cc -std=c99 -O2 -c {quoted(path)}, and link with -lm; its head says how to call it")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import tyro
 
+from pct.cli.console import command, print_table, say, say_error
 from pct.cli.flags import TIME_STEP, DataFlags, ModelFlags, RunFlags, as_flags, flag_values, parse
 from pct.measurement import Measurement
 from pct.optimization.settings import FitSettings
@@ -58,7 +58,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     import pct
     from pct.api.fits import observed
     from pct.cli.folders import default_results, resolve_folder
-    from pct.cli.tables import print_lines, print_table
     from pct.evaluation.fit_report import text_columns
     from pct.optimization.constants.agreement import ENOUGH
     from pct.optimization.constants.profile import require_scalar
@@ -83,9 +82,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = {**flag_values(args), "dataset": folders}
     write_provenance(run, config=config, command=sys.argv, data=drives.hashes)
     outcome: dict[str, Any] = {}
-    progress = functools.partial(print, file=sys.stderr, flush=True)
     with recorded(run, outcome):
-        print(f"run folder: {run}", file=sys.stderr)
+        say_error(f"run folder: {run}")
         for name in args.profile:
             require_scalar(car.spec, name)
         fit = pct.fit(
@@ -93,18 +91,18 @@ def main(argv: Sequence[str] | None = None) -> None:
             drives,
             dt=None if args.dt is None else args.dt / 100,
             by=args.by,
-            progress=progress,
+            progress=say_error,
             **dataclasses.asdict(args.settings),
         )
         if args.by is not None or len(drives) >= ENOUGH:
-            print(f"fitting each {args.by or 'recording'} alone", file=sys.stderr)
+            say_error(f"fitting each {args.by or 'recording'} alone")
         outcome |= fit.write(run)
         if args.profile:
             with after_saving("the profiles"):
-                fit = fit.profile(*args.profile, progress=progress)
+                fit = fit.profile(*args.profile, progress=say_error)
                 fit.write(run)
         for warning in fit.warnings:
-            print(f"warning: {as_flags(warning, FitConfig)}", file=sys.stderr)
+            say_error(f"warning: {as_flags(warning, FitConfig)}")
         with after_saving("the table of parameters"):
             head, rows = fit.cells()
             print_table(f"Parameters of {fit.model.spec.name}", head, rows, texts=text_columns(head))
@@ -112,15 +110,12 @@ def main(argv: Sequence[str] | None = None) -> None:
                 head, rows = fit.agreement_cells()
                 print_table(f"Each {args.by} fitted alone", head, rows, texts=(0, 7, 8))
             if fit.advice:
-                print_lines(["To identify the remaining parameters:", *(f"  {line}" for line in fit.advice)])
-        print_lines(as_flags(line, FitConfig) for line in fit.facts)
+                say("To identify the remaining parameters:", *(f"  {line}" for line in fit.advice))
+        say(*(as_flags(line, FitConfig) for line in fit.facts))
         if args.report:
             with after_saving("the report"):
-                print_lines(fit.write_report(run))
-        print_lines(
-            [
-                f"{outcome['iterations']} iterations, {outcome['seconds']:.1f} s. "
-                f"Parameters: {run / PREDICTED}",
-                f"Evaluate it on other drives: pct evaluate {run} --dataset ...",
-            ]
+                say(*fit.write_report(run))
+        say(
+            f"{outcome['iterations']} iterations, {outcome['seconds']:.1f} s. Parameters: {run / PREDICTED}",
+            f"Evaluate it on other drives: {command('evaluate', run)} --dataset ...",
         )

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 import tyro
 
+from pct.cli.console import visible
 from pct.errors import UsageError
 from pct.within import Within, check_ranges
 
@@ -124,9 +125,16 @@ def read(
 ) -> Config:
     """`parse` without the check of values."""
     arguments = merge_repeated(sys.argv[1:] if argv is None else argv, list_flags(config))
-    if default is None:
-        return tyro.cli(config, prog=prog, args=arguments)
-    return tyro.cli(config, prog=prog, args=arguments, default=default)
+    options = {} if default is None else {"default": default}
+    shown = [visible(argument) for argument in arguments]
+    if shown == arguments:
+        return tyro.cli(config, prog=prog, args=arguments, **options)
+    try:
+        return tyro.cli(config, prog=prog, args=arguments, console_outputs=False, **options)
+    except SystemExit:
+        # tyro prints what it cannot read as it is: have it refuse, or help with, what can be shown.
+        tyro.cli(config, prog=prog, args=shown, **options)
+        raise
 
 
 def validate(config: Any) -> None:
@@ -270,7 +278,10 @@ def as_flags(message: str, config: type) -> str:
 
 def _hundredths(seconds: str) -> str:
     """A time step as the flag has it: the library's is in seconds."""
-    return f"{100 * float(seconds):g}"
+    try:
+        return f"{100 * float(seconds):g}"
+    except ValueError:  # a name that looks like an argument
+        return seconds
 
 
 def _fields(config: type) -> Iterator[tuple[str, Any]]:

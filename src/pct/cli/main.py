@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import logging
-import os
-import signal
 import sys
-import threading
-import traceback
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from pct.cli import edge
+from pct.cli.console import say
 from pct.errors import PctError
-from pct.interpreter import collect_rarely
 
 # Each module has ``main(argv)`` and ``CONFIG``, the dataclass of its flags.
 COMMANDS = {
@@ -31,11 +26,29 @@ COMMANDS = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Entry point of `pct`; leaves with the exit code of the command."""
-    name, rest = choose(list(sys.argv[1:] if argv is None else argv))
+def main(argv: Sequence[str] | None = None, *, command: str = "") -> None:
+    """Entry point of `pct`; leaves with the exit code of the command.
+
+    Args:
+        argv: the arguments; those of this process, which is then ours, when left out.
+        command: the command that the arguments are for, where they do not begin with its name.
+    """
+    arguments = [*command.split(), *(sys.argv[1:] if argv is None else argv)]
+    start = edge.run_program if argv is None else edge.run
+    start(lambda: call(arguments), debug="--debug" in arguments)
+
+
+def call(arguments: Sequence[str]) -> None:
+    """Call the command that is asked for; arguments that an error of the library names become its flags."""
+    name, rest = choose(arguments)
     module = importlib.import_module(COMMANDS[name][0])
-    run(lambda: module.main(rest), module.CONFIG, debug="--debug" in rest)
+    try:
+        module.main(rest)
+    except PctError as error:
+        from pct.cli.flags import as_flags
+
+        error.args = (as_flags(str(error), module.CONFIG),)
+        raise
 
 
 def choose(arguments: Sequence[str]) -> tuple[str, list[str]]:
@@ -46,10 +59,10 @@ def choose(arguments: Sequence[str]) -> tuple[str, list[str]]:
     group = ""
     for number, argument in enumerate(arguments):
         if argument in ("-h", "--help"):
-            print(_help(group))
+            say(*_help(group))
             sys.exit(0)
         if argument == "--version" and not group:
-            print(f"pct {importlib.metadata.version('pct')}")
+            say(f"pct {importlib.metadata.version('pct')}")
             sys.exit(0)
         name = f"{group}{argument}"
         if name in COMMANDS:
@@ -57,44 +70,11 @@ def choose(arguments: Sequence[str]) -> tuple[str, list[str]]:
         if not any(known.startswith(f"{name} ") for known in COMMANDS):
             program = f"pct {group}".strip()
             known = ", ".join(dict.fromkeys(word.split()[0] for word in _below(group)))
-            print(f"{program}: unknown command '{argument}'. Commands: {known}", file=sys.stderr)
+            say(f"{program}: unknown command '{argument}'. Commands: {known}", error=True)
             sys.exit(2)
         group = f"{name} "
-    print(_help(group))
+    say(*_help(group))
     sys.exit(2)
-
-
-def run(command: Callable[[], None], config: type[Any], *, debug: bool = False) -> None:
-    """Run a command; errors become a line or two on stderr and the exit code that belongs to them.
-
-    Exit codes: 0 done, 2 usage, 3 bad data, 4 diverged, 130 interrupted.
-
-    Args:
-        command: what to run.
-        config: the dataclass of its flags: arguments that an error names become flags.
-        debug: show the traceback of an error.
-    """
-    collect_rarely()
-    logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr, level=logging.WARNING)
-    if threading.current_thread() is threading.main_thread():  # elsewhere Python takes no signals
-        # What Ctrl-C would clear away is cleared away.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        command()
-    except PctError as error:
-        from pct.cli.flags import as_flags
-
-        if debug:
-            traceback.print_exc()
-        print(f"error: {as_flags(str(error), config)}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader, `head` say, has seen enough; the flush at exit would fail once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
 
 
 def _below(group: str) -> list[str]:
@@ -102,21 +82,19 @@ def _below(group: str) -> list[str]:
     return [name.removeprefix(group) for name in COMMANDS if name.startswith(group)]
 
 
-def _help(group: str) -> str:
+def _help(group: str) -> list[str]:
     names = _below(group)
     width = max(map(len, names))
     commands = [f"  {name:<{width}}  {COMMANDS[group + name][1]}" for name in names]
     if group:
-        return "\n".join([f"usage: pct {group}<command> [flags]", "", *commands])
-    return "\n".join(
-        [
-            "usage: pct <command> [flags]",
-            "",
-            "Learns the physics of a vehicle from its driving logs.",
-            "",
-            *commands,
-            "",
-            "`pct <command> --help` shows a command's flags with units and an example.",
-            "Start: pct train --dataset datasets/surfaces/train --val-dataset datasets/surfaces/val",
-        ]
-    )
+        return [f"usage: pct {group}<command> [flags]", "", *commands]
+    return [
+        "usage: pct <command> [flags]",
+        "",
+        "Learns the physics of a vehicle from its driving logs.",
+        "",
+        *commands,
+        "",
+        "`pct <command> --help` shows a command's flags with units and an example.",
+        "Start: pct train --dataset datasets/surfaces/train --val-dataset datasets/surfaces/val",
+    ]

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 import tyro
-from rich.console import Console
-from rich.table import Table
 
+from pct.cli.console import print_table, say
 from pct.cli.flags import DebugFlags, parse
 from pct.dynamics import MODEL_SPECS, Channel, ModelSpec, resolve_model
 from pct.dynamics.registry import load_installed_models
 from pct.dynamics.vehicles import VEHICLES
 from pct.errors import UsageError
 
-WIDTH = 100
-"""Columns of the output where there is no terminal to ask."""
+HEAD = ("parameter", "unit", "low", "default", "high", "scope", "what it is")
+# Columns of it that are text, and those that stay on one line.
+TEXTS, UNBROKEN = (0, 1, 5, 6), range(6)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,9 +61,9 @@ def check(model: str | None) -> None:
         raise UsageError("`check`: expected the model to test: its name or a Python file that defines one")
     results = check_laws(resolve_model(model))
     for result in results:
-        print(f"{'ok    ' if result.passed else 'FAILED'}  {result.law}")
+        say(f"{'ok    ' if result.passed else 'FAILED'}  {result.law}")
         if not result.passed:
-            print(f"        {result.message}")
+            say(f"        {result.message}")
     if not all(result.passed for result in results):
         raise SystemExit(1)
 
@@ -76,26 +76,18 @@ def run(model: str | None = None, *, vehicles: bool = False) -> None:
     """
     load_installed_models()
     specs = [MODEL_SPECS[name] for name in sorted(MODEL_SPECS)] if model is None else [resolve_model(model)]
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
     for spec in [] if vehicles else specs:
-        _print_model(console, spec)
-    table = _table("vehicle", "what it is")
-    for name, vehicle in VEHICLES.items():
-        table.add_row(name, vehicle.doc)
-    console.print(table)
+        _print_model(spec)
+    rows = [(name, vehicle.doc) for name, vehicle in VEHICLES.items()]
+    print_table("", ("vehicle", "what it is"), rows, texts=(0, 1), boxed=False)
 
 
-def _print_model(console: Console, spec: ModelSpec) -> None:
-    console.print(f"[bold]{spec.name}[/bold]  ({spec.dynamics_module}, {spec.vector_size} learned numbers)")
-    channels = Table.grid(padding=(0, 2, 0, 0))
-    channels.add_row("  states", _channels(spec.states))
-    channels.add_row("  controls", _channels(spec.controls))
-    console.print(channels)
-    table = _table("parameter", "unit", "low", "default", "high", "scope", "what it is")
-    for row in spec.parameters:
-        table.add_row(
+def _print_model(spec: ModelSpec) -> None:
+    say(f"{spec.name}  ({spec.dynamics_module}, {spec.vector_size} learned numbers)")
+    channels = [("  states", _channels(spec.states)), ("  controls", _channels(spec.controls))]
+    print_table("", ("", ""), channels, texts=(0, 1), boxed=False)
+    rows = [
+        (
             f"{row.name} {row.shape}" if row.shape else row.name,
             row.unit,
             _value(row.low),
@@ -104,16 +96,10 @@ def _print_model(console: Console, spec: ModelSpec) -> None:
             row.scope,
             row.doc,
         )
-    console.print(table)
-    console.print()
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in columns:
-        is_number = column in ("low", "default", "high")
-        table.add_column(column, justify="right" if is_number else "left", no_wrap=column != "what it is")
-    return table
+        for row in spec.parameters
+    ]
+    print_table("", HEAD, rows, texts=TEXTS, unbroken=UNBROKEN, boxed=False)
+    say("")
 
 
 def _channels(channels: tuple[Channel, ...]) -> str:

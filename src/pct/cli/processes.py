@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from pct.cli import console
 from pct.cli.train_config import NUM_PROCESSES, PROCESS_ID, TrainRunFlags
 from pct.errors import DataError, PctError, UsageError
 from pct.within import Within
@@ -152,8 +153,7 @@ class Group:
         """All was said; and where the others still count on this process, let them notice at once."""
         watch.communicate(b".")
         if self._together:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            console.flush()
             if self._number == 0:
                 time.sleep(GRACE)
             os._exit(self._code)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
+from pct.cli.console import progress_bar, say
 from pct.optimization.network.loop import EpochReport, StepReport
 from pct.optimization.settings import TrainSettings
 from pct.runs.sinks import Tracker
@@ -25,17 +22,8 @@ class TrainingProgress:
         """Take over where a run with these steps was stopped."""
         self._tracker = tracker
         self._settings = settings
-        self._console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]:>4}/" + str(settings.epochs)),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[state]}"),
-            TextColumn("left"),
-            TimeRemainingColumn(compact=True),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
+        epochs = f"epoch {{task.fields[epoch]:>4}}/{settings.epochs}"
+        self._bar = progress_bar(epochs, "{task.percentage:>3.0f}%", "{task.fields[state]}")
         windows = settings.epochs * num_samples
         self._task = self._bar.add_task("", total=windows, epoch=1, state="compiling the first step")
         self._val = ""
@@ -70,13 +58,12 @@ class TrainingProgress:
         if report.val_loss is not None:
             self._val = f"  val {report.val_loss:.4g}"
         self._tracker.log(epoch_metrics(report), step=report.step, epoch=report.epoch)
-        if not self._console.is_terminal:
+        if self._bar.disable:
             best = "  best" if report.is_best else ""
-            print(
+            say(
                 f"epoch {report.epoch}/{self._settings.epochs}  loss {report.train_loss:.4g}{self._val}  "
                 f"rate {report.learning_rate:.1e}{self._speed}{best}",
-                file=sys.stderr,
-                flush=True,
+                error=True,
             )
 
 

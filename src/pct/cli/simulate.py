@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from pct.cli.console import command, say
 from pct.cli.flags import DebugFlags, parse
 from pct.errors import UsageError
 from pct.simulation.settings import (
@@ -117,7 +118,7 @@ def _print(args: SimulateConfig, spec: ModelSpec, recordings: Sequence[Trajector
     size = sum(file.stat().st_size for file in args.output.iterdir())
     frictions = [value for recording in recordings for value in recording.channels.get("truth.mu", ())]
     friction = f", friction {min(frictions):.2f} to {max(frictions):.2f}" if frictions else ""
-    print(
+    say(
         f"Wrote {args.output}: {len(recordings)} recordings, {rows} rows every {args.dt / 100:g} s, "
         f"{size / 1000:.0f} kB{friction}"
     )
@@ -128,9 +129,10 @@ def _print(args: SimulateConfig, spec: ModelSpec, recordings: Sequence[Trajector
         for name in spec.param_keys
         if frictions and spec.parameter(name).role == "stiffness" and name not in varied
     ]
-    vehicle = f" --vehicle {args.vehicle}" if args.vehicle else ""
-    fixed = f" --fixed {' '.join(held)}" if held else ""
-    print(f"Next: pct train --dataset {args.output} --model {args.model}{vehicle}{fixed}")
+    vehicle = ("--vehicle", args.vehicle) if args.vehicle else ()
+    fixed = ("--fixed", *held) if held else ()
+    next_one = command("train", "--dataset", args.output, "--model", args.model, *vehicle, *fixed)
+    say(f"Next: {next_one}")
 
 
 def _assignments(flag: str, texts: Sequence[str], count: int) -> dict[str, list[float]]:

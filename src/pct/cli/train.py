@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pct.cli.console import command, say
 from pct.cli.flags import flag_values, validate
 from pct.cli.train_config import TrainConfig, flags_to_repeat, parse_args, resume_facts, shared_flags
 from pct.cli.train_steps import (
@@ -70,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # 3) Datasets: windows are numbers of rows, and gathered where they are used. The engine.
         args = with_folders(args)
         if args.run.resume is not None and first:
-            print(*resume_facts(args), sep="\n", file=sys.stderr)
+            say(*resume_facts(args), error=True)
         hashes = data_hashes([Path(path) for path in (*args.data.dataset, *args.data.val_dataset)])
         former = None if args.run.resume is None else check_resumable(args, hashes)
         spec, store, val_store = load_stores(args, spec, fitted_dt)
@@ -149,8 +148,8 @@ def end_failed(run: TrainingFolder, error: BaseException, args: TrainConfig) -> 
     """Mark a run as failed, and say on stderr how to resume it."""
     run.failed(error)
     if run.holds_results:
-        print(f"What was learned until then is in {run.path}", file=sys.stderr)
+        say(f"What was learned until then is in {run.path}", error=True)
     if run.is_resumable:
-        lower = f" --lr {args.settings.lr / 10:g} --force" if isinstance(error, DivergedError) else ""
+        lower = ("--lr", f"{args.settings.lr / 10:g}", "--force") if isinstance(error, DivergedError) else ()
         again = "".join(f" {flag}" for flag in flags_to_repeat(flag_values(args)))
-        print(f"Resume with: pct train --resume {shlex.quote(str(run.path))}{again}{lower}", file=sys.stderr)
+        say(f"Resume with: {command('train', '--resume', run.path, *lower)}{again}", error=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypedDict, get_args, get_type_hints
 
 import tyro
 
+from pct.cli.console import quoted
 from pct.cli.flags import (
     TIME_STEP,
     DataFlags,
@@ -193,7 +193,7 @@ def flags_to_repeat(values: Mapping[str, Any]) -> list[str]:
 
     named = {name: values[name] for name in ELSEWHERE if values.get(name) is not None}
     model = {"model": values["model"]} if is_model_file(values.get("model", "")) else {}
-    return [f"{flag_name(name)} {shlex.quote(str(value))}" for name, value in {**model, **named}.items()]
+    return [f"{flag_name(name)} {quoted(value)}" for name, value in {**model, **named}.items()]
 
 
 def resume_facts(args: TrainConfig) -> list[str]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-from rich.console import Console
-from rich.table import Table
 
+from pct.cli.console import print_table, say
 from pct.dynamics.core import ModelSpec
 from pct.evaluation.scenarios import AgainstDefaults
 from pct.optimization.network.epoch import TrainState
@@ -26,17 +24,19 @@ def announce(learner: Learner, state: TrainState, folder: Path) -> None:
     counts = f"{len(windows.training)} training windows"
     if windows.validation is not None:
         counts += f", {len(windows.validation)} validation windows"
-    chosen = "" if windows.choice is None else "".join(f"\n{line}" for line in windows.choice.facts)
-    chosen += "".join(f"\n{line}" for line in learner.input_facts)
-    resumed = f"\nresuming after step {state.step}, epoch {state.epoch}" if state.step else ""
-    print(
+    chosen = () if windows.choice is None else windows.choice.facts
+    resumed = [f"resuming after step {state.step}, epoch {state.epoch}"] if state.step else []
+    say(
         f"{spec.name}: {counts} from {len(windows.training.store.recordings)} recordings, "
         f"{settings.horizon} steps of {learner.dt:g} s "
-        f"({settings.integrator}, {learner.substeps} substeps)\n"
+        f"({settings.integrator}, {learner.substeps} substeps)",
         f"network: {len(windows.training.feature_names)} features, {size} weights, "
-        f"predicts {', '.join(spec.param_keys)}\n"
-        f"run folder: {folder}{chosen}{resumed}",
-        file=sys.stderr,
+        f"predicts {', '.join(spec.param_keys)}",
+        f"run folder: {folder}",
+        *chosen,
+        *learner.input_facts,
+        *resumed,
+        error=True,
     )
 
 
@@ -49,9 +49,8 @@ def conclude(
     output: Path,
 ) -> None:
     """Print what was learned, what it beats and where to look next."""
-    console = Console(width=None if sys.stdout.isatty() else 100)
-    console.print(_learned_table(spec, summary))
-    console.print(_error_table(spec, comparison))
+    _print_learned(spec, summary)
+    _print_errors(spec, comparison)
     lines = [comparison.verdict, *comparison.warnings, *verdicts]
     if comparison.split == "training":
         lines.append(
@@ -64,48 +63,45 @@ def conclude(
         if plots.is_dir()
         else "Run with --analysis to see plots of the predictions."
     )
-    for line in lines:
-        console.print(line, highlight=False, soft_wrap=True)
+    say(*lines)
 
 
-def _learned_table(spec: ModelSpec, predicted: Mapping[str, Mapping[str, Any]]) -> Table:
-    table = Table(title=f"Learned parameters of {spec.name}", title_justify="left")
-    for heading in ("parameter", "mean", "spread", "default", "bounds", "unit"):
-        table.add_column(heading, justify="left" if heading in ("parameter", "unit") else "right")
+def _print_learned(spec: ModelSpec, predicted: Mapping[str, Mapping[str, Any]]) -> None:
+    rows = []
     for name, values in predicted.items():
         if spec.full_shapes[name]:
             shape = " x ".join(map(str, spec.full_shapes[name]))
-            table.add_row(name, f"({shape} entries)", "", "", "", values["unit"])
+            rows.append((name, f"({shape} entries)", "", "", "", values["unit"]))
             continue
         low, high = values["bounds"]
-        table.add_row(
-            name,
-            f"{values['mean']:.4g}",
-            f"{values['std']:.2g}",
-            f"{values['default']:.4g}",
-            f"{low:g} .. {high:g}",
-            values["unit"],
+        rows.append(
+            (
+                name,
+                f"{values['mean']:.4g}",
+                f"{values['std']:.2g}",
+                f"{values['default']:.4g}",
+                f"{low:g} .. {high:g}",
+                values["unit"],
+            )
         )
-    return table
+    head = ("parameter", "mean", "spread", "default", "bounds", "unit")
+    print_table(f"Learned parameters of {spec.name}", head, rows, texts=(0, 5))
 
 
-def _error_table(spec: ModelSpec, comparison: AgainstDefaults) -> Table:
-    title = f"Open-loop RMSE after {comparison.horizon:g} s on the {comparison.split} windows"
-    table = Table(title=title, title_justify="left")
-    for heading in ("state", "trained", comparison.rival, "the network has", "unit"):
-        table.add_column(heading, justify="left" if heading in ("state", "unit") else "right")
+def _print_errors(spec: ModelSpec, comparison: AgainstDefaults) -> None:
+    rows: list[tuple[str, ...]] = []
 
     def add(name: str, trained: float, default: float, unit: str) -> None:
         ratio = Interval(trained / default, math.nan, math.nan) if default > 0 else None
         words = "-" if ratio is None else difference(ratio)
-        table.add_row(name, f"{trained:.4g}", f"{default:.4g}", words, unit)
+        rows.append((name, f"{trained:.4g}", f"{default:.4g}", words, unit))
 
     add("position", comparison.distance["trained"], comparison.distance["default"], "m")
     for i, channel in enumerate(spec.states):
         if channel.name not in spec.pose[:2]:
             errors = comparison.errors
             add(channel.name, errors["trained"][i], errors["default"][i], channel.unit)
-    table.add_row(
-        "exploded", *(str(comparison.exploded[key]) for key in ("trained", "default")), "", "windows"
-    )
-    return table
+    exploded = (str(comparison.exploded[key]) for key in ("trained", "default"))
+    rows.append(("exploded", *exploded, "", "windows"))
+    title = f"Open-loop RMSE after {comparison.horizon:g} s on the {comparison.split} windows"
+    print_table(title, ("state", "trained", comparison.rival, "the network has", "unit"), rows, texts=(0, 4))

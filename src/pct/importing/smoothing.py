@@ -136,7 +136,7 @@ def find_sensors(trajectory: Trajectory) -> Sensors:
     if not {"x", "psi"} <= set(read) and not {"vx", "vy"} <= set(read):
         raise DataError(
             f"{trajectory.name}: expected x, y and a heading, or vx and vy, to smooth the motion; the log "
-            f"has: {', '.join(trajectory.channels)}.\nMap them, or take savgol for rts"
+            f"has: {', '.join(trajectory.channels)}. Map them, or take savgol for rts"
         )
     observed = {"vx", "vy"} | (set(read) & set(STATES)) | ({"psi_dot"} if "psi" in read else set())
     rough = _rough_states(read, dt)

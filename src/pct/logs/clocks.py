@@ -88,7 +88,7 @@ def on_one_clock(
             if not cut and not reading.faulty.any() and alone.any():
                 raise DataError(
                     f"{path}: expected '{name}' to go on in steps of about {_usual(ticks):g}, found a gap at "
-                    f"'{master}' = {time[alone][0]:.9g}.\nWrite faults = \"cut\" in the map to split it there"
+                    f"'{master}' = {time[alone][0]:.9g}. Write faults = \"cut\" in the map to split it there"
                 )
             columns[name] = column
     return dataclasses.replace(
@@ -110,7 +110,7 @@ def _one_length(path: Path, columns: Mapping[str, AnyColumn], clock: str) -> dic
         )
         raise DataError(
             f"{path}: expected columns of one length, found {lengths[name]} samples in '{name}' and "
-            f"{longest} in another: is it a signal of another rate?\n"
+            f"{longest} in another: is it a signal of another rate? "
             "Then name the column of its time: [channels.NAME] time"
         )
     return {name: column[:shortest] for name, column in columns.items()}

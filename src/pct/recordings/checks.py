@@ -158,7 +158,7 @@ def _compare(
         ]
     )
     fix = " or ".join(fixes) or f"look up the unit of {what}"
-    raise DataError(f"{evidence}: the {wrong} is wrong.\nFix in the map of the log: {fix}")
+    raise DataError(f"{evidence}: the {wrong} is wrong. Fix in the map of the log: {fix}")
 
 
 def _looks_like(name: str, ratio: float, declared: str, explained: tuple[float, float]) -> list[str]:
@@ -189,6 +189,6 @@ def _check_heading(trajectory: Trajectory, where: str) -> None:
     if median > 1.0:
         raise DataError(
             f"{where}: expected the heading 'psi' to point where the positions go, found {median:.2f} rad "
-            "between them (median of the moving rows): wrong unit, sign or zero.\n"
+            "between them (median of the moving rows): wrong unit, sign or zero. "
             'Fix: [channels.psi] unit = "deg"; for a heading from north, clockwise: sign = -1, offset = -90'
         )

@@ -196,7 +196,7 @@ def _missing(channel: Channel, trajectory: Trajectory) -> str:
     return (
         f"{trajectory.name}: expected channel '{channel.name}' in {channel.unit}"
         f"{f', or {ways} to derive it from' if ways else ''}; the log has: "
-        f"{', '.join(trajectory.channels)}{_from(trajectory)}.\n"
+        f"{', '.join(trajectory.channels)}{_from(trajectory)}. "
         f'Map it in signals.toml, e.g. [channels.{channel.name}] column = "...", unit = "{channel.unit}"'
     )
 

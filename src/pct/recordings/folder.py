@@ -45,7 +45,7 @@ def read_folder(folder: Path) -> list[Trajectory]:
         )
     content = f"{len(entries)} entries such as '{entries[0]}'" if entries else "an empty folder"
     raise DataError(
-        f"{folder}: expected {MANIFEST}, or log files and {MAP}, found {content}.\n"
+        f"{folder}: expected {MANIFEST}, or log files and {MAP}, found {content}. "
         f'For logs, write {MAP} there (docs/data.md), e.g. preset = "{presets()[0]}". '
         f"Known presets: {', '.join(presets())}"
     )

@@ -310,7 +310,7 @@ def _cut(source: _Source, faulty: Bool[np.ndarray, " N"], jumps: Rows) -> Pieces
         what = "go on" if time[after] <= time[before] else f"go on in steps of about {pieces.step:g} s"
         raise DataError(
             f"{source.path}: expected time ('{signals.time}') to {what}, found {time[before]:.9g} s and "
-            f"then {time[after]:.9g} s in {raw.place} {raw.rows[after]}.\n"
+            f"then {time[after]:.9g} s in {raw.place} {raw.rows[after]}. "
             f'Cut the file there, or write faults = "cut" in {MAP} to split the recording at such places'
         )
     # A piece between two cuts may be shorter than the delays.
@@ -436,7 +436,7 @@ def _refuse(source: _Source, name: str, column: Column, wrong: Bool[np.ndarray, 
     where = f"{path}: column '{raw_name}', {raw.place} {raw.rows[row]}"
     if not math.isfinite(column[row]):
         raise DataError(
-            f"{where}: expected a number, found {raw.columns[raw_name][row]}.\n"
+            f"{where}: expected a number, found {raw.columns[raw_name][row]}. "
             f'Cut the row, or write faults = "cut" in {MAP} to split the recording at such rows'
         )
     assert signal is not None
@@ -446,7 +446,7 @@ def _refuse(source: _Source, name: str, column: Column, wrong: Bool[np.ndarray, 
     )
     hint = unit_hint(name, signal.si, unit)
     raise DataError(
-        f"{where}: expected '{name}' within {_limit(name):g} {signal.si}, found {value}.\n"
+        f"{where}: expected '{name}' within {_limit(name):g} {signal.si}, found {value}. "
         f"{hint}{'Else it' if hint else 'It'} is a glitch: "
         f'cut the row, or write faults = "cut" in {MAP}'
     )

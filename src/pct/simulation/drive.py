@@ -152,7 +152,7 @@ def _check_model(spec: ModelSpec) -> None:
     if not spec.pose_invariant:
         known = ", ".join(name for name, other in MODEL_SPECS.items() if other.pose_invariant)
         raise UsageError(
-            f"Model '{spec.name}' cannot be simulated: its equations hold in the frame of a window alone.\n"
+            f"Model '{spec.name}' cannot be simulated: its equations hold in the frame of a window alone. "
             f"Models that can: {known}"
         )
 

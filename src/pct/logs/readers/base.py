@@ -94,7 +94,7 @@ def missing_column(path: Path, name: str, names: Sequence[str], most: int = 30) 
         f" and {len(names) - most} more" if len(names) > most else ""
     )
     return DataError(
-        f"{path}: expected column '{name[:LONGEST_SHOWN]}', found: {listed or 'none'}.\n"
+        f"{path}: expected column '{name[:LONGEST_SHOWN]}', found: {listed or 'none'}. "
         "Correct the column in signals.toml, or leave the channel out if it can be derived"
     )
 

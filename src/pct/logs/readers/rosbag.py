@@ -138,7 +138,7 @@ def _read_topic(
     kind = connections[0].msgtype
     if kind not in bag.typestore.fielddefs:
         raise DataError(
-            f"{path}: expected a known type of message on '{topic}', found {kind}.\n"
+            f"{path}: expected a known type of message on '{topic}', found {kind}. "
             'Put its text into msgs/PACKAGE/msg/NAME.msg beside the map and write [format] msg_path = "msgs"'
         )
     known = _fields(bag.typestore, kind)

@@ -1,0 +1,122 @@
+"""Whatever happens in a command ends in one or two lines and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pct.cli.edge import describe, run
+from pct.errors import DataError, DivergedError, PctError, UsageError
+
+PCT = [sys.executable, "-m", "pct"]
+
+
+def refusal(number: int, *names: object) -> OSError:
+    return OSError(number, os.strerror(number), *names)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "parts"),
+    [
+        (UsageError("expected x"), 2, ["expected x"]),
+        (DataError("expected x"), 3, ["expected x"]),
+        (DivergedError("expected x"), 4, ["expected x"]),
+        (PctError("expected x"), 1, ["expected x"]),
+        (refusal(errno.ENOSPC, "a b"), 3, ["cannot write a b (No space left on device): free some space"]),
+        (refusal(errno.ENOSPC), 3, ["refuses (No space left on device): free", "TMPDIR"]),
+        (refusal(errno.EDQUOT, "f"), 3, ["cannot write f", "quota"]),
+        (refusal(errno.EROFS, b"f\xff"), 3, ["cannot write f\udcff (Read-only file system): choose"]),
+        (refusal(errno.EACCES, "f"), 3, ["cannot use f (Permission denied): choose a place where you may"]),
+        (refusal(errno.ENAMETOOLONG, "f"), 3, ["choose a shorter name"]),
+        (refusal(errno.EMFILE, "f"), 3, ["Too many open files", "ulimit -n"]),
+        (refusal(errno.EXDEV, "f", None, "g"), 3, ["cannot use f and g (Invalid cross-device link)"]),
+        (refusal(errno.ENOENT, "f"), 3, ["cannot use f (No such file or directory): check the path"]),
+        (OSError("odd"), 3, ["the system refuses (odd)"]),
+        (MemoryError(), 3, ["not enough memory: close other programs, or use less data"]),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"), 3, ["not enough memory"]),
+        (ImportError("x.so: Too many open files"), 3, ["ulimit -n"]),
+        (RecursionError("maximum recursion depth exceeded"), 3, ["nested too deeply"]),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), 3, ["expected text in UTF-8"]),
+        (ModuleNotFoundError("No module named 'numpy'"), 1, ["not installed completely", "numpy"]),
+        (KeyError("x"), 1, ["KeyError: 'x'; this is a fault of PCT, please report it", "--debug"]),
+        (ValueError("a" * 9999), 1, ["..."]),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_an_error_says_what_is_wrong_and_what_helps(error: Exception, code: int, parts: list[str]) -> None:
+    found, message = describe(error)
+    assert found == code
+    assert "\n" not in message
+    assert len(message) < 500
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_fault_names_its_place(capsys: pytest.CaptureFixture[str], debug: bool) -> None:
+    with pytest.raises(SystemExit) as stop:
+        run(lambda: describe(None.x), debug=debug)  # type: ignore[attr-defined]
+    assert stop.value.code == 1
+    told = capsys.readouterr().err
+    assert ("Traceback" in told) == debug
+    assert (
+        "error: AttributeError: 'NoneType' object has no attribute 'x' in pct.cli.edge.run (pct/cli/edge.py:"
+        in told
+    )
+
+
+def test_an_escape_in_a_traceback_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run(lambda: int("\x1b[31m"), debug=True)
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_a_deleted_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(FileNotFoundError) as caught:
+        Path.cwd()
+    assert describe(caught.value)[1].endswith("the working directory was deleted: change to another one")
+
+
+# Standard output that cannot be written, in a process of our own.
+
+
+def shell(line: str) -> subprocess.CompletedProcess[str]:
+    program = " ".join(PCT)
+    return subprocess.run(["sh", "-c", line.format(pct=program)], capture_output=True, text=True)
+
+
+def test_output_that_cannot_be_written_is_an_error() -> None:
+    done = shell("{pct} --help > /dev/full; echo $?; {pct} --version >&-; echo $?")
+    assert done.stdout == "3\n3\n"
+    full, closed = done.stderr.splitlines()
+    assert full.startswith("error: the system refuses (No space left on device): free some space")
+    assert closed == (
+        "error: the system refuses (Bad file descriptor): give standard output a place that can be written"
+    )
+
+
+def test_where_nothing_can_be_told_the_code_tells() -> None:
+    done = shell("{pct} drive 2>/dev/full; echo $?; {pct} drive 2>&-; echo $?; {pct} --version <&-")
+    assert done.stdout.startswith("2\n2\npct ")
+    assert done.stderr == ""
+
+
+def test_a_reader_that_has_seen_enough_ends_it() -> None:
+    done = shell("({pct} models; echo $? >&2) | head -1")
+    assert (done.stdout.count("\n"), done.stderr) == (1, "1\n")
+
+
+def test_a_terminal_without_unicode_is_shown_escapes() -> None:
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    done = subprocess.run([*PCT, "models", "μ\udcff\x1b"], capture_output=True, env=ascii_only)
+    assert done.returncode == 2
+    assert rb"unknown model '\u03bc\xff\x1b'" in done.stderr
