@@ -125,7 +125,7 @@ def read(
 ) -> Config:
     """`parse` without the check of values."""
     arguments = merge_repeated(sys.argv[1:] if argv is None else argv, list_flags(config))
-    options = {} if default is None else {"default": default}
+    options: dict[str, Any] = {} if default is None else {"default": default}
     shown = [visible(argument) for argument in arguments]
     if shown == arguments:
         return tyro.cli(config, prog=prog, args=arguments, **options)
