@@ -98,10 +98,8 @@ def test_output_that_cannot_be_written_is_an_error() -> None:
     done = shell("{pct} --help > /dev/full; echo $?; {pct} --version >&-; echo $?")
     assert done.stdout == "3\n3\n"
     full, closed = done.stderr.splitlines()
-    assert full.startswith("error: the system refuses (No space left on device): free some space")
-    assert closed == (
-        "error: the system refuses (Bad file descriptor): give standard output a place that can be written"
-    )
+    assert full.startswith("error: cannot write standard output (No space left on device): free some space")
+    assert closed == "error: cannot write standard output (Bad file descriptor): open it"
 
 
 def test_where_nothing_can_be_told_the_code_tells() -> None:

@@ -16,7 +16,7 @@ import re
 import shlex
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +64,8 @@ def say(*lines: str, error: bool = False) -> None:
     if error:
         _Quiet(sys.stderr).write(text)
     else:
-        sys.stdout.write(text)
+        with _named():
+            sys.stdout.write(text)
 
 
 def quoted(value: object) -> str:
@@ -135,7 +136,8 @@ def print_table(
         )
     for row in rows:
         table.add_row(*map(_text, row))
-    _console(sys.stdout, WIDTH if boxed else PLAIN_WIDTH).print(table)
+    with _named():
+        _console(sys.stdout, WIDTH if boxed else PLAIN_WIDTH).print(table)
 
 
 def progress_bar(before: str, *after: str) -> Progress:
@@ -203,7 +205,18 @@ def flush() -> None:
         OSError: standard output cannot be written.
     """
     _Quiet(sys.stderr).flush()
-    sys.stdout.flush()
+    with _named():
+        sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _named() -> Iterator[None]:
+    """Name standard output in what the system says of it."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = "standard output"
+        raise
 
 
 def report_records() -> None:

@@ -49,6 +49,7 @@ HELP = {
     errno.ENOENT: "check the path",
     errno.ELOOP: "check the links of the path",
     errno.EIO: "check the disk",
+    errno.EBADF: "open it",
 }
 # How libraries word the same.
 WORDS = {
@@ -58,7 +59,7 @@ WORDS = {
     "failed to map segment": errno.ENOMEM,
     "RESOURCE_EXHAUSTED": errno.ENOMEM,
 }
-WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EBADF)
 
 # A signal has come: what it interrupts may make another error of it.
 _heard = False
@@ -176,8 +177,6 @@ def _help(number: int | None, files: str) -> str:
         return "the working directory was deleted: change to another one"
     if not files and number == errno.ENOENT:
         return "set TMPDIR to a folder that can be written"  # what tempfile says of itself
-    if not files and number == errno.EBADF:
-        return "give standard output a place that can be written"
     if not files and number in (errno.ENOSPC, errno.EDQUOT):
         return f"{HELP[number]}; the temporary folder counts, too (TMPDIR)"
     return HELP.get(number or 0, "see what the system says of it")
