@@ -286,7 +286,7 @@ def test_a_unit_that_the_map_names_is_not_asked_for(tmp_path: Path) -> None:
         read_folder(folder)
     text = MAP.replace('"speed"', '"speed"\nunit = "km/h"')
     (folder / "signals.toml").write_text(text)
-    with pytest.raises(DataError, match=r"found 5596 km/h = 1554\.44 m/s\.\nIs it mph or mm/s\?"):
+    with pytest.raises(DataError, match=r"found 5596 km/h = 1554\.44 m/s\. Is it mph or mm/s\?"):
         read_folder(folder)
 
 

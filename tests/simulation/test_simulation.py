@@ -48,7 +48,7 @@ def test_log_obeys_the_model(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(MODEL_SPECS) - set(DRIVABLE)))
 def test_a_model_that_cannot_be_driven_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match=r"cannot be simulated.*\n.*singletrack"):
+    with pytest.raises(UsageError, match=r"cannot be simulated.*singletrack"):
         drive(MODEL_SPECS[name])
 
 
