@@ -16,6 +16,8 @@ SHARED_NOISE = 0.9
 EXACT = 1e-6
 # How much later than its inputs a computed yaw rate may be logged, in s.
 LATEST = 0.1
+# Rows that are tried: at 10 kHz all of that time.
+MOST_LATE = 1000
 
 
 def circular_yaw_rate(recording: Recording) -> list[Finding]:
@@ -27,7 +29,7 @@ def circular_yaw_rate(recording: Recording) -> list[Finding]:
     if not recording.has("psi_dot", "delta") or not (recording.has("v") or recording.has("vx")):
         return []
     best: tuple[float, float, int] | None = None
-    for k in range(max(2, round(LATEST / recording.dt)) + 1):
+    for k in range(min(recording.rows_of(LATEST, least=2), MOST_LATE) + 1):
         whole, fast = _formula(recording, k)
         if best is None or fast > best[1]:
             best = (whole, fast, k)

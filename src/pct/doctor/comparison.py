@@ -17,6 +17,7 @@ from pct.doctor.raw_recording import Piece, Recording
 from pct.doctor.statistics import FINEST_LAG, Agreement, Column, Pair, agreement
 from pct.recordings import relations
 from pct.recordings.relations import RELATIONS, Reading, Relation
+from pct.recordings.time_steps import rows_of
 
 # Channels that are compared with the pose.
 VELOCITIES = ("v", "vx", "psi_dot")
@@ -24,6 +25,8 @@ VELOCITIES = ("v", "vx", "psi_dot")
 COHERENT = 0.8
 # Rates are compared over this time in s: long against noise, short against a turn.
 SPAN = 0.3
+# In no more rows than these to either side, more than any log of that rate has pieces for.
+LONGEST_SPAN = 1_000_000
 
 # Steering is compared with the yaw rate, which tells a wheelbase but no unit; see `pct.doctor.steering`.
 STEERING = next(row for row in RELATIONS if row.name == "delta")
@@ -32,7 +35,7 @@ COMPARED = tuple(row for row in RELATIONS if row.means)
 
 def span_rows(dt: float) -> int:
     """Rows to either side of a span."""
-    return max(1, round(0.5 * SPAN / dt))
+    return rows_of(0.5 * SPAN, dt, most=LONGEST_SPAN)
 
 
 def is_long_enough(piece: Piece) -> bool:

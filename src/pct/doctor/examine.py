@@ -23,6 +23,7 @@ from pct.doctor import (
     sensor_range,
     steering,
     time_stamps,
+    time_unit,
     units_and_signs,
     values,
 )
@@ -33,6 +34,7 @@ Check = Callable[[Recording], list[Finding]]
 
 # Causes before effects.
 CHECKS: tuple[Check, ...] = (
+    time_unit.time_unit,
     time_stamps.time_resets,
     time_stamps.time_repeats,
     time_stamps.time_gaps,

@@ -102,9 +102,10 @@ def excitation(recording: Recording, model: str = "singletrack") -> list[Finding
     moving = speed > 0.3 * np.quantile(speed, 0.95)
     if moving.sum() < 30 or np.quantile(speed, 0.95) < WALK:
         return []
-    lateral = np.abs(_smoothed(turn, recording.dt) * speed)[moving]
+    rows = recording.rows_of(SMOOTHED)
+    lateral = np.abs(_smoothed(turn, rows) * speed)[moving]
     # Of a gyro at high speed the noise alone looks like an acceleration; it adds in squares.
-    noise = noise_of(turn) / math.sqrt(_rows(recording.dt)) * float(np.median(speed[moving]))
+    noise = noise_of(turn) / math.sqrt(rows) * float(np.median(speed[moving]))
     high = math.sqrt(max(float(np.quantile(lateral, 0.95)) ** 2 - (2.0 * noise) ** 2, 0.0))
     low, middle, top = np.quantile(speed[moving], [0.05, 0.5, 0.95])
     speeds = float((top - low) / max(middle, 1e-9))
@@ -181,13 +182,11 @@ def _speed(recording: Recording) -> Column | None:
     return None
 
 
-def _rows(dt: float) -> int:
-    return max(1, round(SMOOTHED / dt))
-
-
-def _smoothed(values: Column, dt: float) -> Column:
-    rows = _rows(dt)
-    return np.convolve(values, np.ones(rows) / rows, mode="same")
+def _smoothed(values: Column, rows: int) -> Column:
+    """Mean over so many rows about each; what lies beyond the ends counts as zero."""
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    last = np.arange(len(values)) + (rows + 1) // 2
+    return (total[np.minimum(last, len(values))] - total[np.maximum(last - rows, 0)]) / rows
 
 
 def _histogram(label: str, values: Column) -> Panel:

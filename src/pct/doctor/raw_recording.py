@@ -18,6 +18,7 @@ from pct.doctor.statistics import Column
 from pct.dynamics.channels import is_heading
 from pct.recordings.derive import derive
 from pct.recordings.gaps import usual_step
+from pct.recordings.time_steps import LEAST, rows_of
 from pct.types import Bool, Int
 
 # A longer step than this many usual ones ends a piece.
@@ -94,12 +95,12 @@ class Recording:
 
     @cached_property
     def dt(self) -> float:
-        """Usual time step in s: the mean of those near the median one."""
+        """Usual time step in s: the mean of those near the median one; a nanosecond where it is less."""
         steps = np.diff(self.time)
         steps = steps[np.isfinite(steps) & (steps > 0)]
         if not len(steps):
             return 1.0
-        return usual_step(steps, self.gap)
+        return max(usual_step(steps, self.gap), LEAST)
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
@@ -123,6 +124,10 @@ class Recording:
             known = unwrapped(column[good]) if is_heading(name) else column[good]
             columns[name] = np.interp(grid + self.delays.get(name, 0.0), time[good], known)
         return Piece(self.dt, float(time[0]), columns) if columns and len(grid) >= ROWS else None
+
+    def rows_of(self, seconds: float, *, least: int = 1) -> int:
+        """How many of its rows a time in s takes, no more than there are."""
+        return rows_of(seconds, self.dt, most=max(len(self), 1), least=least)
 
     def has(self, *names: str) -> bool:
         """Whether all these channels are logged."""

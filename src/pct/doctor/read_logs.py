@@ -11,7 +11,8 @@ import numpy as np
 from pct.doctor.raw_recording import Recording
 from pct.logs.signals import SignalMap
 from pct.mapping.log_files import find_logs
-from pct.recordings.mend import read_columns
+from pct.recordings.checks import without_absurd
+from pct.recordings.mend import read_columns, seconds_of
 from pct.recordings.trajectory import MANIFEST, read_dataset
 
 
@@ -38,9 +39,10 @@ def _raw(path: Path, table: SignalMap) -> Recording:
     return Recording(
         name=path.stem,
         where=str(path),
-        time=raw.columns[table.time] * table.time_factor,
+        time=seconds_of(raw, table),
         channels={
-            name: signal.convert(raw.columns[signal.column]) for name, signal in table.channels.items()
+            name: without_absurd(signal.convert(raw.columns[signal.column]))
+            for name, signal in table.channels.items()
         },
         origins={name: signal.origin for name, signal in table.channels.items()},
         sources={name: (signal.column, signal.unit) for name, signal in table.channels.items()},
@@ -59,7 +61,7 @@ def _stored(folder: Path) -> list[Recording]:
     for trajectory in read_dataset(folder):
         path = folder / f"{trajectory.name}.parquet"
         # The reader takes the time to be uniform; the doctor looks.
-        time = pl.read_parquet(path, columns=["t"])["t"].cast(pl.Float64).to_numpy()
+        time = without_absurd(pl.read_parquet(path, columns=["t"])["t"].cast(pl.Float64).to_numpy())
         channels: Mapping[str, np.ndarray] = trajectory.channels
         recordings.append(
             Recording(

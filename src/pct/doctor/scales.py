@@ -30,6 +30,7 @@ from pct.doctor.statistics import (
 from pct.doctor.units_and_signs import ROWS, both_sides
 from pct.dynamics.channels import known_channels
 from pct.recordings.relations import Relation
+from pct.recordings.time_steps import rows_of
 
 # Readings of one speed or rate agree within this factor by calibration.
 SCALE = 1.06
@@ -106,7 +107,7 @@ def _scales(recording: Recording) -> dict[str, Agreement]:
 def _level(recording: Recording, agreed: Agreement, pairs: list[Pair]) -> Agreement:
     """The gain over longer means of both sides, which leave a scale as it is and the noise behind."""
     dt = pair_step(recording) * recording.dt
-    rows = max(1, round(LEVEL_SECONDS / dt))
+    rows = rows_of(LEVEL_SECONDS, dt, most=max(len(recording) // 3, 1))
     window = np.ones(rows) / rows
     means = [
         (np.convolve(a, window, mode="valid"), np.convolve(b, window, mode="valid"))

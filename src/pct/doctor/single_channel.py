@@ -30,7 +30,7 @@ def moving_rows(recording: Recording) -> Bool[np.ndarray, " _"]:
             np.isfinite(column), column, np.nanmedian(column) if np.isfinite(column).any() else 0.0
         )
         if grows(name):
-            step = max(2, round(0.25 / recording.dt))
+            step = recording.rows_of(0.25, least=2)
             change = np.zeros(len(column))
             change[step:] = np.abs(column[step:] - column[:-step])
         else:

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from pct.recordings.outliers import MAD as MAD
+from pct.recordings.time_steps import rows_of
 from pct.types import Float
 
 # Twice the log-likelihood that a better hypothesis must gain: beyond 1e-6 by chance, for one parameter.
@@ -104,9 +105,9 @@ def agreement(pairs: Sequence[Pair], dt: float) -> Agreement | None:
         None where a signal does not move.
     """
     shortest = min(len(a) for a, _ in pairs)
-    most = min(round(LONGEST_LAG / dt), shortest // 3)
+    most = rows_of(LONGEST_LAG, dt, most=shortest // 3, least=0)
     # What a span has smoothed changes little from one lag to the next: a coarse search, then a fine one.
-    coarse = max(1, round(COARSE_LAG / dt))
+    coarse = rows_of(COARSE_LAG, dt, most=max(most, 1))
     lags = np.union1d(np.arange(-most, most + 1, coarse), [0]) if most > 0 else np.array([0])
     keep = [np.ones(len(a), bool) for a, _ in pairs]
     best = None

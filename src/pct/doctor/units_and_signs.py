@@ -167,7 +167,7 @@ def both_sides(
 ) -> tuple[Panel, ...]:
     """Channel and reference against time, and against each other."""
     a, b = pairs[int(np.argmax([len(a) for a, _ in pairs]))]
-    near = _busiest(b, round(15.0 / recording.dt / pair_step(recording)))
+    near = _busiest(b, max(1, recording.rows_of(15.0) // pair_step(recording)))
     seconds = np.arange(len(a))[near] * recording.dt * pair_step(recording)
     label = f"{relation.name} [{unit}]" if unit else relation.name
     curves = {"logged": (seconds, a[near]), relation.means: (seconds, b[near])}

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from pct.logs.blocks import unwrap_if_needed
 from pct.recordings.derive import derive, local_parabola
 from pct.recordings.relations import STANDSTILL
 from pct.recordings.segments import distance
+from pct.recordings.time_steps import rows_of
 from pct.recordings.trajectory import Trajectory, read_manifest
 from pct.types import Column
 
@@ -132,7 +134,7 @@ def stored_drives(folder: Path) -> Iterator[Trajectory]:
 
 def _coarse(trajectory: Trajectory) -> Trajectory:
     """The drive with every so many rows."""
-    step = max(1, min(int(FINEST / trajectory.dt + 1e-6), len(trajectory) // FEWEST))
+    step = max(1, min(math.floor(FINEST / trajectory.dt + 1e-6), len(trajectory) // FEWEST))
     if step == 1:
         return trajectory
     columns = {
@@ -169,7 +171,7 @@ def _parabola(column: Column, dt: float, derivative: int) -> Column:
     """Value or slope of the local least-squares parabola over `SPAN`."""
     if np.isnan(column).any():
         return column
-    rows = min(max(5, round(SPAN / dt) // 2 * 2 + 1), (len(column) - 1) // 2 * 2 + 1)
+    rows = min(max(5, rows_of(SPAN, dt, most=len(column)) // 2 * 2 + 1), (len(column) - 1) // 2 * 2 + 1)
     if rows < 5:
         return np.gradient(column, dt) if derivative and len(column) > 1 else column
     return local_parabola(column, rows, derivative=derivative) / dt**derivative

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pct.doctor.comparison import STEERING, change, mean_rate, over_span, span_rows
 from pct.doctor.statistics import FINEST_LAG, Pair, agreement
 from pct.recordings.derive import derive
+from pct.recordings.time_steps import rows_of
 from pct.recordings.trajectory import Trajectory
 
 # A command and its answer must agree this well, and the delay be known to this many s.
@@ -47,7 +48,7 @@ def response_delays(trajectories: Sequence[Trajectory]) -> dict[str, Delay]:
         if not commanded:
             continue
         dt = commanded[0].dt
-        step = max(1, round(FINEST_LAG / dt))
+        step = rows_of(FINEST_LAG, dt, most=ROWS)
         pairs: list[Pair] = []
         for trajectory in commanded:
             pair = _pair(name, trajectory) if sum(len(a) for a, _ in pairs) * step < ROWS else None

@@ -26,6 +26,7 @@ from pct.recordings.segments import (
     split_blocks,
     split_laps,
 )
+from pct.recordings.time_steps import rows_of
 from pct.recordings.trajectory import Trajectory, recording_row, resample, write_recording
 
 if TYPE_CHECKING:
@@ -258,7 +259,7 @@ def _prepared(drive: Trajectory, settings: ImportSettings) -> Trajectory:
 
 def _split(drive: Trajectory, crossings: Callable[[], list[int]], settings: ImportSettings) -> list[Segment]:
     """Parts of a drive: all of it where whole recordings are held out."""
-    gap = round(settings.split_gap / drive.dt)
+    gap = rows_of(settings.split_gap, drive.dt, most=len(drive), least=0)
     shares = {"val": settings.val_split, "test": settings.test_split}
     if settings.split == "lap" and len(crossings()) > 2:
         return split_laps(crossings(), len(drive), gap=gap, **shares)

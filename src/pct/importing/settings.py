@@ -7,13 +7,12 @@ import math
 from typing import Annotated, Literal
 
 from pct.errors import UsageError
+from pct.recordings.time_steps import STEP
 from pct.within import Within
 
 SECONDS = Within(0, 1e6, "s")
 SHARE = Within(0, 1, open_high=True)
 PROCESSES = Within(1, 1024, whole=True)
-STEP = Within(1e-6, 3600, "s")
-"""The time step of a dataset."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,11 +7,13 @@ or come from rows where much happens, so that glitches and standstill do not dec
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 from jaxtyping import Complex
 
 from pct.recordings.relations import Reading
+from pct.recordings.time_steps import LEAST, rows_of
 from pct.types import Bool, Column, Float
 
 SPAN = 0.4
@@ -64,8 +66,8 @@ class Windows:
     def __init__(self, time: Column) -> None:
         steps = np.diff(time)
         going = steps[steps > 0]
-        self.step = float(np.median(going)) if len(going) else 1.0
-        self.rows = max(1, round(SPAN / self.step))
+        self.step = max(float(np.median(going)), LEAST) if len(going) else 1.0
+        self.rows = rows_of(SPAN, self.step, most=len(time))
         sound = np.concatenate([[0], np.cumsum(~((steps > 0) & (steps < 1.5 * self.step)))])
         self.whole: Bool[np.ndarray, " W"] = sound[self.rows :] == sound[: -self.rows]
         self.steady = not sound[-1]
@@ -136,7 +138,7 @@ class Windows:
             return None
         best, at, still = 0.0, 0, 0.0
         # A fast log holds many windows that are nearly the same.
-        every = max(1, int(FINEST_LAG / self.step + 1e-6))
+        every = max(1, math.floor(FINEST_LAG / self.step + 1e-6))
         column, reference, used, usable = (c[::every] for c in (column, reference, used, usable))
         if usable.sum() < WINDOWS:
             return None
@@ -144,7 +146,7 @@ class Windows:
         clipped = [np.clip(c, *np.quantile(c[usable], [0.01, 0.99])) for c in (column, reference)]
         figures = []
         step = every * self.step
-        reach = min(round(LONGEST_LAG / step), len(column) // 4)
+        reach = rows_of(LONGEST_LAG, step, most=len(column) // 4, least=0)
         thinned = max(1, len(column) // MOST_PAIRS)
         for lag in range(-reach, reach + 1):
             a, b, keep = _shifted(clipped[0], clipped[1], used, lag, thinned)
@@ -207,7 +209,7 @@ def without_spikes(column: Column, step: float) -> Column:
     if known.all() or not known.any():
         return column
     last = np.maximum.accumulate(np.where(known, rows, -1))
-    near = (last >= 0) & (rows - last <= max(1, round(HELD / step)))
+    near = (last >= 0) & (rows - last <= rows_of(HELD, step, most=len(column)))
     return np.where(near, column[np.maximum(last, 0)], np.nan)
 
 

@@ -11,11 +11,11 @@ from pct.mapping.evidence import Windows, without_spikes
 from pct.mapping.names import NAMES, from_unity, means
 from pct.mapping.proposal import Line, factor
 from pct.recordings.relations import arc_over_chord
+from pct.recordings.time_steps import TIME_UNITS
 from pct.types import Column
 
 # Columns that are tried for a channel where no name helps.
 MOST_NAMELESS = 24
-TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
 class Log:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,15 +11,19 @@ import numpy as np
 from pct.errors import DataError
 from pct.logs.readers.base import RawLog
 from pct.mapping.actuators import find_drives, find_steering, find_wheels
-from pct.mapping.log_motion import TIME_UNITS, Log
+from pct.mapping.log_motion import Log
 from pct.mapping.motion import find_accelerations, find_side_speed, find_speed, find_yaw_rate
 from pct.mapping.names import means
 from pct.mapping.pose import find_pose, with_course, with_length
 from pct.mapping.proposal import Line, Proposal
 from pct.mapping.relate import called_so, is_wild, unless, written
+from pct.recordings.checks import without_absurd
+from pct.recordings.time_steps import RECORDERS, TIME_UNITS
 
-# Steps of recorders in s.
-STEPS = (1e-4, 2.0)
+# Units of clocks, the likeliest first.
+CLOCKS = ("s", "ms", "us", "ns")
+# No column has larger values in its own unit, not even a clock in ns.
+LARGEST = 1e30
 
 
 def propose(path: Path, raw: RawLog) -> Proposal:
@@ -31,6 +36,8 @@ def propose(path: Path, raw: RawLog) -> Proposal:
     Raises:
         DataError: no column can be the time, or none the positions.
     """
+    sound = {name: without_absurd(column, limit=LARGEST) for name, column in raw.columns.items()}
+    raw = dataclasses.replace(raw, columns=sound)
     time = _time(path, raw)
     log = Log(raw, time)
     pose = find_pose(path, log)
@@ -89,7 +96,7 @@ def _time(path: Path, raw: RawLog) -> Line:
         )
     called, even, name, usual = max(candidates, key=lambda row: row[:2])
     stated = raw.units.get(name, "")
-    fitting = [unit for unit, scale in TIME_UNITS.items() if STEPS[0] <= usual * scale <= STEPS[1]]
+    fitting = [unit for unit in CLOCKS if RECORDERS[0] <= usual * TIME_UNITS[unit] <= RECORDERS[1]]
     unit = stated if stated in fitting else (fitting or ["s"])[0]
     sure = "high" if called and unit in fitting else "medium" if called or unit in fitting else "low"
     reason = f"{called_so(called)}; increases in steps of about {usual * TIME_UNITS[unit]:.4g} s"

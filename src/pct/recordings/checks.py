@@ -19,9 +19,12 @@ from pct.logs.blocks import blocks
 from pct.logs.units import USUAL_UNITS
 from pct.recordings.derive import derive
 from pct.recordings.relations import RELATIONS, WALK, Reading, Relation, Values
+from pct.recordings.time_steps import rows_of
 from pct.recordings.trajectory import Trajectory
 from pct.types import Column
 
+# No time or other value of a log is larger in SI units; squares of it are finite still.
+LARGEST = 1e15
 # A check speaks only where the middle half of the ratios lies within this factor.
 AGREEMENT = 2.0
 # On how many rows at least.
@@ -81,6 +84,20 @@ def check_agreement(
             _compare(trajectory, relation, where, columns or {})
 
 
+def without_absurd(column: Column, factor: float = 1.0, *, limit: float = LARGEST) -> Column:
+    """A column in SI units, not a number where no log has such a value: nothing can be computed with it.
+
+    Args:
+        column: raw values.
+        factor: how many SI units one of theirs is.
+        limit: the largest value, in SI units.
+    """
+    with np.errstate(over="ignore"):
+        scaled = column * factor
+    scaled[~(np.abs(scaled) <= limit)] = np.nan
+    return scaled
+
+
 def all_within(column: Column, limit: float) -> bool:
     """Whether all values are finite and within a limit to either side."""
     least = min(limit, sys.float_info.max)
@@ -109,7 +126,7 @@ def _over_span(dt: float) -> Reading:
 
 
 def _span(dt: float) -> int:
-    return max(1, round(SPAN / dt))
+    return rows_of(SPAN, dt, most=COMPARED_ROWS)
 
 
 def _compare(

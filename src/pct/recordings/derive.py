@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Container, Mapping
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,7 @@ from pct.dynamics.channels import is_held
 from pct.dynamics.core import Channel
 from pct.errors import DataError
 from pct.recordings.relations import Reading, derivations_of
+from pct.recordings.time_steps import rows_of
 from pct.recordings.trajectory import Trajectory
 from pct.types import Array, Column, Float
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 # Span of a smoothed derivative, in s, and the least number of rows.
 DERIVATIVE_SPAN = 0.2
 DERIVATIVE_ROWS = 5
+# From so many rows on a window is long.
+LONG_WINDOW = 500
 
 
 def model_columns(trajectory: Trajectory, spec: ModelSpec) -> tuple[Float[Array, "N S"], Float[Array, "N C"]]:
@@ -156,7 +159,7 @@ def smooth_derivative(column: Column, dt: float) -> Column:
         A. Savitzky, M. Golay, "Smoothing and differentiation of data by simplified least squares
         procedures", Anal. Chem. 36 (1964).
     """
-    rows = max(DERIVATIVE_ROWS, round(DERIVATIVE_SPAN / dt) // 2 * 2 + 1)
+    rows = max(DERIVATIVE_ROWS, rows_of(DERIVATIVE_SPAN, dt, most=len(column)) // 2 * 2 + 1)
     if len(column) < DERIVATIVE_ROWS:
         return np.gradient(column, dt) if len(column) > 1 else np.zeros_like(column)
     return local_parabola(column, min(rows, (len(column) - 1) // 2 * 2 + 1), derivative=1) / dt
@@ -177,14 +180,24 @@ def local_parabola(column: Column, rows: int, *, derivative: int) -> Column:
     half = rows // 2
     at, fit = _window(rows)
     values = np.empty(len(column))
-    values[half : len(column) - half] = np.correlate(column, fit[derivative], "valid")
+    values[half : len(column) - half] = _correlated(column, fit[derivative])
     powers = np.stack([0 * at, 0 * at + 1, 2 * at] if derivative else [0 * at + 1, at, at * at], axis=-1)
     values[:half] = (powers @ (fit @ column[:rows]))[:half]
     values[len(column) - half :] = (powers @ (fit @ column[-rows:]))[half + 1 :]
     return values
 
 
-@cache
+def _correlated(column: Column, weights: Float[np.ndarray, " W"]) -> Float[np.ndarray, " _"]:
+    """Correlation where the weights lie within the column; by blocks in the time of a transform if long."""
+    if len(weights) < LONG_WINDOW:
+        return np.correlate(column, weights, "valid")
+    from scipy.signal import oaconvolve
+
+    middle = column.mean()
+    return oaconvolve(column - middle, weights[::-1], "valid") + middle * weights.sum()
+
+
+@lru_cache(maxsize=16)
 def _window(rows: int) -> tuple[Float[np.ndarray, " W"], Float[np.ndarray, "3 W"]]:
     """The rows of a window from its middle, and what gives value, slope and half the curvature there."""
     at = np.arange(-(rows // 2), rows // 2 + 1.0)

@@ -24,12 +24,20 @@ from pct.logs.clocks import Reading, on_one_clock
 from pct.logs.readers import RawLog, read_log
 from pct.logs.signals import MAP, SignalMap, with_units
 from pct.logs.spool import Spool
-from pct.recordings.checks import all_within, check_agreement, check_values, unit_hint
+from pct.recordings.checks import (
+    LARGEST,
+    all_within,
+    check_agreement,
+    check_values,
+    unit_hint,
+    without_absurd,
+)
 from pct.recordings.derive import derive
 from pct.recordings.gaps import Pieces, Sampled, Sampler, bridge, find_pieces, make_grid, make_sampler
 from pct.recordings.outliers import find_spikes
 from pct.recordings.position_jumps import find_seams
 from pct.recordings.relations import Values
+from pct.recordings.time_steps import STEP, unit_line
 from pct.recordings.trajectory import Trajectory
 from pct.types import Bool, Column, Rows
 
@@ -39,10 +47,10 @@ T = TypeVar("T")
 GLITCHES = 0.05
 # A channel that has a value in less than half of the rows does not belong to these.
 MOST_MISSING = 0.5
-# No time or other value of a log is larger in SI units; squares of it are finite still.
-LARGEST = 1e15
 # Channels of a long file that are worked on at once; each takes some 200 MB.
 THREADS = 2
+# A uniform grid has at most so many times the rows of the file, where it has more than these.
+MOST_FILLED, FEW_ROWS = 10, 100_000
 
 
 class Repairs(NamedTuple):
@@ -132,10 +140,11 @@ def mend(path: Path, raw: RawLog, signals: SignalMap, repairs: Repairs) -> Conte
     Raises:
         DataError: a value cannot be used; names the column and the row.
     """
-    source = _Source(path, signals, raw, repairs, _seconds(raw, signals))
+    source = _Source(path, signals, raw, repairs, seconds_of(raw, signals))
     jumps, fillings = _find_jumps(source)
     faulty = _find_faults(source, jumps, fillings)
     pieces = _cut(source, faulty, jumps)
+    _check_length(source, pieces)
     grids = [_grid(source, rows, pieces.step) for rows in pieces.rows]
     parts = _on_grids(source, pieces, grids, fillings)
     trajectories = []
@@ -186,11 +195,9 @@ def _with_one_clock(path: Path, signals: SignalMap, raw: RawLog) -> RawLog:
     return on_one_clock(path, raw, signals.time, readings, gap=signals.gap, cut=signals.faults == "cut")
 
 
-def _seconds(raw: RawLog, signals: SignalMap) -> Column:
-    time = raw.columns[signals.time] * signals.time_factor
-    # So that differences of it are numbers, or none.
-    time[~(np.abs(time) <= LARGEST)] = np.nan
-    return time
+def seconds_of(raw: RawLog, signals: SignalMap) -> Column:
+    """The time of a log in s; not a number where it is larger than any."""
+    return without_absurd(raw.columns[signals.time], signals.time_factor)
 
 
 def _find_jumps(source: _Source) -> tuple[Rows, dict[str, _Filling]]:
@@ -321,6 +328,29 @@ def _cut(source: _Source, faulty: Bool[np.ndarray, " N"], jumps: Rows) -> Pieces
             f"{len(_grid(source, pieces.rows[0], pieces.step))}: leave the file out"
         )
     return pieces._replace(rows=rows)
+
+
+def _check_length(source: _Source, pieces: Pieces) -> None:
+    """Refuse a step that no recording has, and grids of far more rows than the file.
+
+    Raises:
+        DataError: says the step and the unit that explains it.
+    """
+    expected = f"{source.path}: expected time ('{source.signals.time}') to go on"
+    if pieces.step not in STEP:
+        raise DataError(
+            f"{expected} in steps {str(STEP).removeprefix('a number ')}, found steps of about "
+            f"{pieces.step:.4g} s: {unit_line(pieces.step)}"
+        )
+    rows = len(source.raw.rows)
+    ends = [source.time[piece][[0, -1]] for piece in pieces.rows]
+    seconds = float(sum(last - first for first, last in ends))
+    if seconds / pieces.step > max(MOST_FILLED * rows, FEW_ROWS):
+        raise DataError(
+            f"{expected} in steps of about {pieces.step:.4g} s, found {seconds:.4g} s in {rows} "
+            "rows: most of it is missing.\nLower the `gap` that is bridged (time.gap in the map), or look up "
+            "the unit of the time"
+        )
 
 
 def _grid(source: _Source, rows: slice | Rows, step: float) -> Column:

@@ -9,6 +9,7 @@ import numpy as np
 
 from pct.recordings.derive import derive
 from pct.recordings.relations import STANDSTILL
+from pct.recordings.time_steps import rows_of
 from pct.recordings.trajectory import Trajectory
 from pct.types import Bool
 
@@ -49,7 +50,7 @@ def moving_stretches(trajectory: Trajectory, longest: float) -> list[tuple[int, 
     if still is None or not math.isfinite(longest):
         return [(0, rows)]
     edges = np.flatnonzero(np.diff(np.concatenate([[False], still, [False]]).astype(np.int8)))
-    margin = round(min(MARGIN, longest / 2) / trajectory.dt)
+    margin = rows_of(min(MARGIN, longest / 2), trajectory.dt, most=rows, least=0)
     stretches, start = [], 0
     for first, after in edges.reshape(-1, 2):
         if (after - first) * trajectory.dt <= longest:
@@ -65,7 +66,7 @@ def moving_stretches(trajectory: Trajectory, longest: float) -> list[tuple[int, 
 
 def _still(trajectory: Trajectory) -> Bool[np.ndarray, " N"] | None:
     columns, dt = trajectory.channels, trajectory.dt
-    span = max(1, round(SPAN / dt))
+    span = rows_of(SPAN, dt, most=len(trajectory))
     if len(trajectory) <= span:
         return None
     if "x" in columns and "y" in columns:
@@ -98,7 +99,7 @@ def find_laps(trajectory: Trajectory) -> list[int]:
     if "x" not in columns or "y" not in columns:
         return []
     x, y = columns["x"], columns["y"]
-    span = max(1, round(SPAN / trajectory.dt))
+    span = rows_of(SPAN, trajectory.dt, most=len(x))
     if len(x) <= 2 * span:
         return []
     dx, dy = x[span:] - x[:-span], y[span:] - y[:-span]
@@ -186,7 +187,7 @@ def distance(trajectory: Trajectory) -> float:
     columns, dt = trajectory.channels, trajectory.dt
     if "x" in columns and "y" in columns:
         # From second to second: the noise of the positions must not add up.
-        step = max(1, round(SPAN / dt))
+        step = rows_of(SPAN, dt, most=len(trajectory))
         return float(np.sum(np.hypot(np.diff(columns["x"][::step]), np.diff(columns["y"][::step]))))
     v = derive("v", columns, dt)
     return 0.0 if v is None else float(np.sum(np.abs(v)) * dt)

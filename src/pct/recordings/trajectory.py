@@ -25,7 +25,9 @@ from pct.files import new_folder, sha256, wait_for_disk, write_atomic
 from pct.json_files import read_json
 from pct.logs.readers.base import check_size
 from pct.logs.spool import Spool
+from pct.recordings.time_steps import STEP, unit_line
 from pct.types import Column, Float
+from pct.within import shown
 
 FORMAT = 1
 MANIFEST = "dataset.json"
@@ -52,6 +54,9 @@ class Trajectory:
         origins: ``measured``, ``derived`` or ``command`` (``truth`` where simulated) by channel name.
         source: what it came from, e.g. the path of the raw file.
         start: time of the first row in s.
+
+    Raises:
+        DataError: a time step that no recording has.
     """
 
     name: str
@@ -61,6 +66,13 @@ class Trajectory:
     origins: Mapping[str, str]
     source: str = ""
     start: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.dt not in STEP:
+            raise DataError(
+                f"{self.source or self.name}: expected a time step as {STEP}, found {shown(self.dt)} s: "
+                f"{unit_line(self.dt)}"
+            )
 
     def __len__(self) -> int:
         if isinstance(self.channels, Spool):
