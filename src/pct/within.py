@@ -55,6 +55,8 @@ class Within:
 
     def __str__(self) -> str:
         noun = "a whole number" if self.whole else "a number"
+        if (self.low, self.high) == (-sys.float_info.max, sys.float_info.max):
+            return f"{noun} {self.unit}".rstrip()
         high = _limit(self.high)
         if not self.open_low and not self.open_high:
             span = f"from {_limit(self.low)} to {high}"
@@ -76,6 +78,10 @@ class Declared(NamedTuple):
     name: str
     within: Within | None
     optional: bool
+
+
+FINITE = Within(-sys.float_info.max, sys.float_info.max)
+"""Any number, for a value that is compared with bounds of its own."""
 
 
 def check_ranges(settings: Any) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from pct.doctor.raw_recording import Recording
 from pct.logs.signals import SignalMap
 from pct.mapping.log_files import find_logs
-from pct.recordings.checks import without_absurd
+from pct.recordings.checks import LATEST, without_absurd
 from pct.recordings.mend import read_columns, seconds_of
 from pct.recordings.trajectory import MANIFEST, read_dataset
 
@@ -61,7 +61,8 @@ def _stored(folder: Path) -> list[Recording]:
     for trajectory in read_dataset(folder):
         path = folder / f"{trajectory.name}.parquet"
         # The reader takes the time to be uniform; the doctor looks.
-        time = without_absurd(pl.read_parquet(path, columns=["t"])["t"].cast(pl.Float64).to_numpy())
+        stamps = pl.read_parquet(path, columns=["t"])["t"].cast(pl.Float64).to_numpy()
+        time = without_absurd(stamps, limit=LATEST)
         channels: Mapping[str, np.ndarray] = trajectory.channels
         recordings.append(
             Recording(

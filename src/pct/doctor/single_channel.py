@@ -117,7 +117,8 @@ def cut(recording: Recording, name: str, wrong: Bool[np.ndarray, " _"]) -> Recor
 
 def around(recording: Recording, name: str, rows: np.ndarray) -> tuple[Panel, ...]:
     """The whole channel, and the surroundings of the first fault."""
-    column, time = recording.channels[name], recording.time - np.nanmin(recording.time)
+    column, stamps = recording.channels[name], recording.time
+    time = stamps - np.min(stamps, where=np.isfinite(stamps), initial=np.inf)
     label = f"{name} [{unit_of(name)}]" if unit_of(name) else name
     curves = {name: (time, column)}
     if len(rows):

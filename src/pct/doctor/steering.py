@@ -20,7 +20,10 @@ def steering_unit(recording: Recording) -> list[Finding]:
     if not recording.has("delta"):
         return []
     column = recording.channels["delta"]
-    usual = float(np.nanquantile(np.abs(column), 0.9))
+    known = np.abs(column[np.isfinite(column)])
+    if not len(known):
+        return []
+    usual = float(np.quantile(known, 0.9))
     length = wheelbase(recording)
     steep = usual > STEEPEST
     odd = length is not None and not WHEELBASES[0] <= abs(length) <= WHEELBASES[1]

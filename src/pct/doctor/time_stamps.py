@@ -70,7 +70,7 @@ def time_gaps(recording: Recording) -> list[Finding]:
     rows = np.flatnonzero(steps > limit) + 1
     if not len(rows):
         return []
-    longest = float(steps.max())
+    longest = float(np.nanmax(steps))
     return [
         Finding(
             check="time_gap",

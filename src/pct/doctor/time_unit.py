@@ -18,6 +18,8 @@ from pct.types import Bool
 NEAR = 1.5
 # Rows over which they are compared, so that noise hides, and how many of these must say the same.
 SPAN, LEAST_ROWS = 10, 50
+# A smaller or larger ratio than this and its inverse is none of two units.
+LEAST = 1e-15
 
 
 class Told(NamedTuple):
@@ -128,4 +130,4 @@ def _ratio(expected: Column, passed: Column) -> float:
     if much.sum() < LEAST_ROWS:
         return float("nan")
     low, ratio, high = np.quantile(expected[much] / passed[much], [0.25, 0.5, 0.75])
-    return float(ratio) if high < NEAR**2 * low else float("nan")
+    return float(ratio) if high < NEAR**2 * low and LEAST < ratio < 1 / LEAST else float("nan")

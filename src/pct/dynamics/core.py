@@ -21,6 +21,7 @@ import numpy as np
 from pct.dynamics.losses import yaw_normalized_loss
 from pct.errors import UsageError
 from pct.types import Array
+from pct.within import FINITE, check_number
 
 Shape = tuple[int, ...]
 Range = tuple[Any, Any]
@@ -104,9 +105,10 @@ class Parameter:
 
     def __post_init__(self) -> None:
         low, high, default = (np.broadcast_to(v, self.shape) for v in self.range)
-        if not (np.all(low < high) and np.all(low <= default) and np.all(default <= high)):
+        finite = np.isfinite(low).all() and np.isfinite(high).all()
+        if not (finite and np.all(low < high) and np.all(low <= default) and np.all(default <= high)):
             raise ValueError(
-                f"Parameter {self.name}: expected low < high and low <= default <= high, "
+                f"Parameter {self.name}: expected finite low < high and low <= default <= high, "
                 f"got low={self.low}, default={self.default}, high={self.high}"
             )
         if self.log and not np.all(low > 0):
@@ -550,6 +552,7 @@ def with_fixed(spec: ModelSpec, fixed: Mapping[str, float | None]) -> ModelSpec:
         row = spec.parameter(name)
         if value is None:
             continue
+        check_number(f"fixed={name}", value, FINITE)
         low, high = spec.param_bounds[name]
         if not (np.all(np.asarray(low) <= value) and np.all(value <= np.asarray(high))):
             raise UsageError(f"`fixed={name}={value}`: expected a value within [{low}, {high}] {row.unit}")

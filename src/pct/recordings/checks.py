@@ -23,8 +23,9 @@ from pct.recordings.time_steps import rows_of
 from pct.recordings.trajectory import Trajectory
 from pct.types import Column
 
-# No time or other value of a log is larger in SI units; squares of it are finite still.
-LARGEST = 1e15
+# No value of a log is larger in SI units, and no time; squares are finite still. A time since 1970 in ns that
+# is taken for s is less.
+LARGEST, LATEST = 1e15, 1e20
 # A check speaks only where the middle half of the ratios lies within this factor.
 AGREEMENT = 2.0
 # On how many rows at least.

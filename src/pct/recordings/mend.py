@@ -26,6 +26,7 @@ from pct.logs.signals import MAP, SignalMap, with_units
 from pct.logs.spool import Spool
 from pct.recordings.checks import (
     LARGEST,
+    LATEST,
     all_within,
     check_agreement,
     check_values,
@@ -144,7 +145,6 @@ def mend(path: Path, raw: RawLog, signals: SignalMap, repairs: Repairs) -> Conte
     jumps, fillings = _find_jumps(source)
     faulty = _find_faults(source, jumps, fillings)
     pieces = _cut(source, faulty, jumps)
-    _check_length(source, pieces)
     grids = [_grid(source, rows, pieces.step) for rows in pieces.rows]
     parts = _on_grids(source, pieces, grids, fillings)
     trajectories = []
@@ -196,8 +196,8 @@ def _with_one_clock(path: Path, signals: SignalMap, raw: RawLog) -> RawLog:
 
 
 def seconds_of(raw: RawLog, signals: SignalMap) -> Column:
-    """The time of a log in s; not a number where it is larger than any."""
-    return without_absurd(raw.columns[signals.time], signals.time_factor)
+    """The time of a log in s; not a number where it is larger than any, in a wrong unit, too."""
+    return without_absurd(raw.columns[signals.time], signals.time_factor, limit=LATEST)
 
 
 def _find_jumps(source: _Source) -> tuple[Rows, dict[str, _Filling]]:
@@ -320,6 +320,7 @@ def _cut(source: _Source, faulty: Bool[np.ndarray, " N"], jumps: Rows) -> Pieces
             f"then {time[after]:.9g} s in {raw.place} {raw.rows[after]}. "
             f'Cut the file there, or write faults = "cut" in {MAP} to split the recording at such places'
         )
+    _check_length(source, pieces)
     # A piece between two cuts may be shorter than the delays.
     rows = [rows for rows in pieces.rows if len(_grid(source, rows, pieces.step)) >= 2]
     if not rows:

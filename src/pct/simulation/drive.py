@@ -24,7 +24,7 @@ from pct.simulation.roads import draw_roads
 from pct.simulation.sensors import commanded, features, known_truth, readings
 from pct.simulation.settings import SimulationSettings
 from pct.types import Float
-from pct.within import check_ranges
+from pct.within import FINITE, check_numbers, check_ranges
 
 
 def simulate(
@@ -137,7 +137,8 @@ def _draw_params(
         if name == "mu" or row.shape:
             hint = "friction has its own option" if name == "mu" else "arrays keep their defaults"
             raise UsageError(f"Parameter '{name}' cannot be set here: {hint}")
-        if min(ends) < low or max(ends) > high or ends[0] > ends[-1]:
+        check_numbers(name, ends, FINITE)
+        if not low <= ends[0] <= ends[-1] <= high:
             values = ":".join(str(end) for end in ends)
             raise UsageError(
                 f"Parameter {name}={values}: expected within [{low}, {high}] {row.unit}, low first"

@@ -15,6 +15,7 @@ import numpy as np
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError
 from pct.recordings.derive import model_columns
+from pct.recordings.time_steps import unit_line
 from pct.recordings.trajectory import Trajectory, resample
 from pct.types import Int, Rows
 from pct.windows.inputs import Inputs, as_they_act, origins_of, with_inputs
@@ -169,6 +170,11 @@ def _common_step(recordings: Sequence[tuple[str, Trajectory]], dt: float | None,
     """The one time step in s; refuses mixed rates and steps finer than the log."""
     by_step = {round(trajectory.dt, 6): name for name, trajectory in recordings}
     coarsest = max(by_step)
+    if coarsest > TIME_STEP.high:
+        raise DataError(
+            f"{label} data: '{by_step[coarsest]}' has a step of {coarsest:g} s, too long for a rollout: "
+            f"{unit_line(coarsest)}, and import it again"
+        )
     if dt is None:
         if len(by_step) > 1:
             steps = ", ".join(f"{step:g} s ('{name}')" for step, name in sorted(by_step.items()))
@@ -176,10 +182,10 @@ def _common_step(recordings: Sequence[tuple[str, Trajectory]], dt: float | None,
                 f"{label} data: expected one time step, found {steps}: "
                 f"pass `dt={max(1, round(100 * coarsest)) / 100:g}` to resample all"
             )
-        if abs(100 * coarsest - round(100 * coarsest)) > 1e-3:
+        if coarsest < TIME_STEP.low or abs(100 * coarsest - round(100 * coarsest)) > 1e-3:
             raise DataError(
                 f"{label} data: '{by_step[coarsest]}' has a step of {coarsest:g} s, which is no whole "
-                f"number of hundredths: pass `dt={np.ceil(100 * coarsest) / 100:g}` to resample"
+                f"number of hundredths: pass `dt={max(np.ceil(100 * coarsest), 1) / 100:g}` to resample"
             )
         return round(100 * coarsest) / 100
     check_number("dt", dt, TIME_STEP)

@@ -31,6 +31,7 @@ from pct.windows.at_limits import limit_lines
 from pct.windows.inputs import inputs_line, told_by_controls
 from pct.windows.store import WindowStore, spread, window_starts
 from pct.windows.window_set import WindowSet, make_window_set
+from pct.within import FINITE, check_numbers
 
 # Independent blocks of driving below which their spread says little.
 FEW_BLOCKS = 6
@@ -264,6 +265,9 @@ def fit(
         DivergedError: the rollouts at the start of the search are not finite.
     """
     settings = settings or FitSettings()
+    for name, value in (start or {}).items():
+        spec.parameter(name)
+        check_numbers(f"start={name}", np.ravel(value), FINITE)
     for name in profiles:
         require_scalar(spec, name)
     if by is not None and len(found := group_windows(windows, by, files).names) < 2:
