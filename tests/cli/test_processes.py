@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -15,6 +16,10 @@ import jax
 import numpy as np
 import pytest
 from flax import serialization
+
+from pct.cli.processes import join
+from pct.cli.train_config import TrainRunFlags
+from pct.errors import UsageError
 
 FLAGS = [
     *("--model", "unicycle", "--model-hidden", "8", "--horizon", "3", "--history", "4"),
@@ -80,6 +85,22 @@ def test_two_processes_train_as_one(start: Start, tmp_path: Path) -> None:
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+# 127.0.0.1 as Linux shows it (that of IPv6 ends with it), and the state of a socket that listens.
+LOOPBACK, LISTENS = "0100007F", "0A"
+
+
+def listening(process: subprocess.Popen[str]) -> set[str]:
+    """Addresses, in hexadecimal, at which a process can be reached."""
+    links = [os.readlink(link) for link in Path(f"/proc/{process.pid}/fd").iterdir()]
+    sockets = {link.removeprefix("socket:[").removesuffix("]") for link in links}
+    rows = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/{process.pid}/net/{table}").read_text().splitlines()[1:]
+    ]
+    return {row[1].rpartition(":")[0] for row in rows if row[3] == LISTENS and row[9] in sockets}
+
+
 # The same watcher sees either; to lose process 0, which the others meet at, is the harder case.
 @pytest.mark.parametrize("killed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_other_says_that_one_ended_and_the_run_goes_on(start: Start, tmp_path: Path, killed: int) -> None:
@@ -88,6 +109,9 @@ def test_the_other_says_that_one_ended_and_the_run_goes_on(start: Start, tmp_pat
     while not list(tmp_path.glob("unicycle/*/checkpoints/*")) and time.monotonic() < deadline:
         assert [process.poll() for process in both] == [None, None]
         time.sleep(0.1)
+    addresses = {address for process in both for address in listening(process)}
+    assert addresses
+    assert all(address.endswith(LOOPBACK) for address in addresses)
     both[killed].send_signal(signal.SIGKILL)
     since = time.monotonic()
     code, told = ended(both[1 - killed])
@@ -119,6 +143,23 @@ def test_other_flags_are_refused(start: Start, tmp_path: Path) -> None:
         assert code == 2
         assert "--lr differs between the processes" in told.splitlines()[-1]
     assert not (tmp_path / "unicycle").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("127.0.0.1:{taken}", "in use"),
+        ("192.0.2.1:23456", "assign"),
+        ("no.invalid:23456", ""),
+    ],
+)
+def test_an_address_where_nobody_can_listen(address: str, reason: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        args = TrainRunFlags(
+            coordinator=address.format(taken=server.getsockname()[1]), num_processes=2, process_id=0
+        )
+        with pytest.raises(UsageError, match=f"process 0 cannot listen there.*{reason}.*free port"):
+            join(args, jax)
 
 
 @pytest.mark.slow

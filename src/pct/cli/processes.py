@@ -2,7 +2,8 @@
 
 Where another process does not come, ends or falls silent, JAX either raises an error from the sum that both
 take part in, which becomes a message here, or aborts this process with a stack trace. A small program
-watches for the latter and says what to do.
+watches for the latter and says what to do. The processes do not authenticate each other: on trusted networks
+only.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import atexit
 import contextlib
 import hashlib
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -72,7 +74,15 @@ class Group:
         self._code = 1
 
     def meet(self, address: str) -> None:
-        """Wait until all processes are there; JAX aborts where they are not in time."""
+        """Wait until all processes are there; JAX aborts where they are not in time.
+
+        Process 0 listens at this address and no other one.
+
+        Raises:
+            UsageError: it is no address of this machine, or taken.
+        """
+        if self._number == 0:
+            _require_free(address)
         watch = subprocess.Popen(
             [sys.executable, "-Ic", WATCH, f"error: {self._farewell('see above')}"],
             stdin=subprocess.PIPE,
@@ -87,6 +97,7 @@ class Group:
             address,
             self._count,
             self._number,
+            coordinator_bind_address=address if self._number == 0 else None,
             initialization_timeout=MEETING,
             heartbeat_timeout_seconds=SILENCE,
         )
@@ -157,6 +168,23 @@ class Group:
             if self._number == 0:
                 time.sleep(GRACE)
             os._exit(self._code)
+
+
+def _require_free(address: str) -> None:
+    """Refuse an address at which this process cannot listen; of JAX the process would die without a word."""
+    host, _, port = address.rpartition(":")
+    name = host.removeprefix("[").removesuffix("]")
+    try:
+        family, kind, _, _, place = socket.getaddrinfo(name, int(port), type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+            probe.listen()
+    except OSError as error:
+        raise UsageError(
+            f"--coordinator {address}: process 0 cannot listen there ({error.strerror}): "
+            "give an address of the machine of process 0, and a free port"
+        ) from None
 
 
 def _digest(value: object) -> np.ndarray:

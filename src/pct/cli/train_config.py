@@ -96,7 +96,8 @@ class TrainRunFlags(RunFlags):
     force: bool = False
     """Resume even though flags or data differ from those that the run was started with."""
     coordinator: str | None = None
-    """HOST:PORT of process 0 where several processes train together; also PCT_COORDINATOR."""
+    """HOST:PORT of process 0 where several processes train together; also PCT_COORDINATOR. They do not
+    authenticate each other: on trusted networks only."""
     num_processes: Annotated[int, NUM_PROCESSES] | None = None
     """Processes that train together; also PCT_NUM_PROCESSES."""
     process_id: Annotated[int, PROCESS_ID] | None = None
