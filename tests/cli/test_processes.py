@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -31,10 +31,11 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def start(data: Path, environment: dict[str, str]) -> Start:
+def start(data: Path, environment: dict[str, str]) -> Iterator[Start]:
     """``start(results, number, *flags)``: `pct train` as one of two processes; None: on its own."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
+    started = []
 
     def run(results: Path, number: int | None, *flags: object) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", PROGRAM, "train", "--dataset", data / "train", *FLAGS]
@@ -43,15 +44,21 @@ def start(data: Path, environment: dict[str, str]) -> Start:
         if number is not None:
             shared = {"PCT_COORDINATOR": f"127.0.0.1:{port}", "PCT_NUM_PROCESSES": "2"}
             shared["PCT_PROCESS_ID"] = str(number)
-        return subprocess.Popen(
-            [*map(str, command)],
-            env=environment | shared,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
+        started.append(
+            subprocess.Popen(
+                [*map(str, command)],
+                env=environment | shared,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
         )
+        return started[-1]
 
-    return run
+    yield run
+    for process in started:
+        with process:
+            process.kill()
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
