@@ -641,3 +641,9 @@ def test_a_vehicle_that_stands_is_drawn(tmp_path):
     samples = {name: 0 * column + (name == "seconds") for name, column in card_samples().items()}
     samples["beta"][3:] = np.nan
     assert len(plots.plot_card(tmp_path, samples)) == 5
+
+
+@pytest.mark.parametrize("name", [r"$\frac$", "$5", "a\x1b[31m", "two\nlines", "[1] %s {} <b>"])
+def test_a_name_in_a_title_is_text(tmp_path, name):
+    assert scenario(title=name).get_suptitle().replace(r"\$", "$") == name.replace("\x1b", r"\x1b")
+    plots.to_png(tmp_path / "name.png", scenario, title=name)

@@ -61,7 +61,7 @@ def _stored(folder: Path) -> list[Recording]:
     for trajectory in read_dataset(folder):
         path = folder / f"{trajectory.name}.parquet"
         # The reader takes the time to be uniform; the doctor looks.
-        stamps = pl.read_parquet(path, columns=["t"])["t"].cast(pl.Float64).to_numpy()
+        stamps = pl.read_parquet(path, columns=["t"], glob=False)["t"].cast(pl.Float64).to_numpy()
         time = without_absurd(stamps, limit=LATEST)
         channels: Mapping[str, np.ndarray] = trajectory.channels
         recordings.append(

@@ -121,7 +121,7 @@ def stored_drives(folder: Path) -> Iterator[Trajectory]:
     manifest = read_manifest(folder)
     known = {name: row for name, row in manifest["columns"].items() if name in SHOWN}
     for row in manifest["recordings"]:
-        table = pl.read_parquet(folder / row["file"], columns=["t", *known])
+        table = pl.read_parquet(folder / row["file"], columns=["t", *known], glob=False)
         yield Trajectory(
             name=Path(row["file"]).stem,
             dt=row["dt"],

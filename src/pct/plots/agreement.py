@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, label_of
+from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, label_of, plain
 from pct.types import Bool, Float
 
 # Panels side by side, and the most rows that carry a name.
@@ -56,7 +56,7 @@ def draw_agreement(
     columns = min(COLUMNS, len(forests)) or 1
     rows = max(1, math.ceil(len(forests) / columns))
     figure = Figure(figsize=(12, 1.1 + rows * (0.9 + 0.17 * len(names))), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(plain(title), x=0.01, ha="left")
     axes = figure.subplots(rows, columns, squeeze=False)
     places = np.arange(len(names))
     for ax, forest in zip(axes.flat, forests, strict=False):
@@ -91,7 +91,7 @@ def draw_agreement(
         ax.set_yticklabels([])
     for ax in axes[:, 0]:
         if len(names) <= NAMED:
-            ax.set_yticklabels([name[-28:] for name in names], fontsize=7)
+            ax.set_yticklabels([plain(name[-28:]) for name in names], fontsize=7)
     for ax in axes.flat[len(forests) :]:
         ax.remove()
     handles = {

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
-from pct.plots.style import PREDICTED, ROUND, TRUTH, to_png
+from pct.plots.style import PREDICTED, ROUND, TRUTH, plain, to_png
 from pct.types import Column, Float
 
 SIZE = (6.7, 4.8)  # 800 pixels wide
@@ -142,7 +142,7 @@ def _start(title: str, xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
     # Laid out by matplotlib, each is drawn twice.
     figure = Figure(figsize=SIZE)
     figure.subplots_adjust(left=0.12, right=0.94, bottom=0.12, top=0.88)
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(plain(title), x=0.01, ha="left")
     ax = figure.add_subplot()
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)

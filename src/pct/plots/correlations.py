@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from pct.plots.style import plain
 from pct.types import Float
 
 # From this size on a correlation is written into its cell.
@@ -24,7 +25,7 @@ def draw_correlations(*, names: Sequence[str], correlation: Float[np.ndarray, "N
     count = len(names)
     side = 2.2 + 0.34 * count
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(plain(title), x=0.01, ha="left")
     ax = figure.subplots()
     image = ax.imshow(correlation, cmap="PuOr", vmin=-1, vmax=1)
     figure.colorbar(image, ax=ax, label="correlation of the errors [–]", shrink=0.7)

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, unit_of
+from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, plain, unit_of
 from pct.types import Float
 
 COLORS = (PREDICTED, BASELINE, CONTROL)
@@ -56,7 +56,7 @@ def draw_curves(*, panels: list[Panel], title: str) -> Figure:
     """
     rows = math.ceil(len(panels) / 2)
     figure = Figure(figsize=(12, 1.0 + 3.4 * rows), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(plain(title), x=0.01, ha="left")
     axes = list(figure.subplots(rows, 2, squeeze=False).flat)
     for ax, panel in zip(axes, panels, strict=False):
         _draw_panel(ax, panel)

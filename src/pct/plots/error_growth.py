@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pct.dynamics.core import ModelSpec
-from pct.plots.style import BASELINE, CONTROL, PREDICTED, label_of
+from pct.plots.style import BASELINE, CONTROL, PREDICTED, label_of, plain
 from pct.types import Shaped
 
 
@@ -27,7 +27,7 @@ def draw_error_growth(
     columns = min(4, len(spec.states))
     rows = math.ceil(len(spec.states) / columns)
     figure = Figure(figsize=(12, 1.0 + 2.6 * rows), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(plain(title), x=0.01, ha="left")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     styles = [(PREDICTED, "-"), (BASELINE, "--"), (CONTROL, "-."), ("#CC79A7", ":"), ("#E69F00", "-")]
     for i, (ax, channel) in enumerate(zip(axes, spec.states, strict=False)):

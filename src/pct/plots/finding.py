@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from pct.plots.style import BASELINE, CONTROL, PREDICTED, TRUTH, finite
+from pct.plots.style import BASELINE, CONTROL, PREDICTED, TRUTH, finite, plain
 
 # Columns of a panel: labels of both axes, abscissa and ordinate by label, whether to draw points.
 Panel = tuple[str, str, Mapping[str, tuple[np.ndarray, np.ndarray]], bool]
@@ -23,7 +23,9 @@ def draw_finding(*, title: str, message: str, panels: Sequence[Panel]) -> Figure
         panels: at least one; a curve called ``fault`` is drawn as marks.
     """
     figure = Figure(figsize=(6.0 * len(panels), 4.2), layout="constrained")
-    figure.suptitle(f"{title}\n{_wrapped(message, 75 * len(panels))}", x=0.01, ha="left", fontsize=9)
+    figure.suptitle(
+        f"{plain(title)}\n{plain(_wrapped(message, 75 * len(panels)))}", x=0.01, ha="left", fontsize=9
+    )
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for ax, (xlabel, ylabel, curves, points) in zip(axes, panels, strict=True):
         for (label, (x, y)), color in zip(

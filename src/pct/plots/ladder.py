@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pct.dynamics.core import Channel
-from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, finite, label_of, set_log, unit_of
+from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, finite, label_of, plain, set_log, unit_of
 from pct.types import Shaped
 
 
@@ -34,7 +34,7 @@ def draw_growth_bands(
     """
     rows, columns = panels(len(channels))
     figure = Figure(figsize=(12, 1.0 + 2.6 * rows), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(plain(title), x=0.01, ha="left")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     styles = styles_of(errors)
     for i, (ax, channel) in enumerate(zip(axes, channels, strict=False)):
@@ -75,7 +75,7 @@ def draw_ladder(
     """
     rows, columns = panels(len(channels))
     figure = Figure(figsize=(12, 0.9 + (0.6 + 0.24 * len(errors)) * rows), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(plain(title), x=0.01, ha="left")
     axes = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flat)
     styles = styles_of(errors)
     for ax, channel in zip(axes, channels, strict=False):
@@ -119,7 +119,7 @@ def draw_bins(
         title: names the error.
     """
     figure = Figure(figsize=(12, 4.2), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(plain(title), x=0.01, ha="left")
     axes = figure.subplots(1, len(conditions), squeeze=False, sharey=True)[0]
     styles = styles_of(errors[0])
     for ax, (name, unit, edges), by_label in zip(axes, conditions, errors, strict=True):

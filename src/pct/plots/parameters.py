@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pct.dynamics.core import ModelSpec
-from pct.plots.style import BASELINE, MUTED, PREDICTED, TRUTH, label_of
+from pct.plots.style import BASELINE, MUTED, PREDICTED, TRUTH, label_of, plain
 from pct.types import Bool, Shaped
 
 
@@ -41,7 +41,7 @@ def draw_parameters(
     columns = 2 if arrays else min(3, cells)
     rows = math.ceil(cells / columns)
     figure = Figure(figsize=(12, 0.9 + max(2.1 * rows, 3)), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(plain(title), x=0.01, ha="left")
     order, drive, starts = _along_drive(times, recording)
     axes = iter(figure.subplots(rows, columns, squeeze=False).flat)
     for name in arrays:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, label_of
+from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, label_of, plain
 from pct.types import Float
 
 
@@ -33,7 +33,7 @@ def draw_profile(
         title: names parameter and fit.
     """
     figure = Figure(figsize=(7, 4.2), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(plain(title), x=0.01, ha="left")
     ax = figure.subplots()
     ax.plot(values, excess, "o-", color=PREDICTED, label="profile, all others refitted")
     ax.axhline(limit, color=MUTED, linestyle="--", label="95 % limit")

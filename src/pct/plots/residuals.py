@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pct.dynamics.core import Channel
-from pct.plots.style import BASELINE, MUTED, PREDICTED, finite, label_of
+from pct.plots.style import BASELINE, MUTED, PREDICTED, finite, label_of, plain
 from pct.types import Bool, Float
 
 
@@ -32,7 +32,7 @@ def draw_residuals(
         title: names the fit.
     """
     figure = Figure(figsize=(12, 1.0 + 1.3 * len(channels)), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(plain(title), x=0.01, ha="left")
     axes = list(figure.subplots(len(channels), 1, squeeze=False, sharex=True)[:, 0])
     for ax, channel, column in zip(axes, channels, finite(errors).T, strict=True):
         ax.axhline(0.0, color=MUTED, linewidth=0.8)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pct.dynamics.core import Channel, ModelSpec
-from pct.plots.style import BASELINE, CONTROL, PREDICTED, ROUND, TRUTH, finite, label_of
+from pct.plots.style import BASELINE, CONTROL, PREDICTED, ROUND, TRUTH, finite, label_of, plain
 from pct.types import Float
 
 
@@ -47,7 +47,7 @@ def draw_scenario(
     panels = len(spec.states) + len(spec.controls)
     rows, columns = 3, math.ceil(panels / 3)
     figure = Figure(figsize=(4.6 + 3 * columns, 7.4), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(plain(title), x=0.01, ha="left")
     grid = figure.add_gridspec(rows, 1 + columns, width_ratios=[1.7] + [1] * columns)
     path = figure.add_subplot(grid[:, 0])
     _draw_path(path, spec, true_states, curves)

@@ -80,6 +80,17 @@ def label_of(symbol: str, unit: str) -> str:
     return f"${symbol}$ [{unit_of(unit)}]"
 
 
+def plain(text: str) -> str:
+    """Text from elsewhere, such as a name of a file: no formula, and its control characters visible.
+
+    Examples:
+        >>> print(plain("costs $5 or $6"))
+        costs \\$5 or \\$6
+    """
+    shown = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    return shown.replace("$", r"\$")
+
+
 def unit_of(unit: str) -> str:
     """A unit with its powers raised."""
     return "–" if unit == "1" else re.sub(r"\^(-?[0-9]+)", r"$^{\1}$", unit)
