@@ -118,3 +118,12 @@ def test_a_terminal_without_unicode_is_shown_escapes() -> None:
     done = subprocess.run([*PCT, "models", "μ\udcff\x1b"], capture_output=True, env=ascii_only)
     assert done.returncode == 2
     assert rb"unknown model '\u03bc\xff\x1b'" in done.stderr
+
+
+def test_too_little_memory_is_refused_before_a_library_waits_for_it() -> None:
+    done = shell("ulimit -v 600000; {pct} models")
+    assert done.returncode == 3
+    said = (
+        "error: this process may take 585 MB of memory, expected 2048 MB or more: raise the limit (ulimit -v)"
+    )
+    assert done.stderr == f"error: {said}\n"

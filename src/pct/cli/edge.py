@@ -17,6 +17,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
 from pct.cli import console
 from pct.cli.console import say
 from pct.errors import DataError, PctError
@@ -27,6 +32,8 @@ REFUSED = DataError.exit_code
 INTERRUPTED = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PACKAGE = Path(__file__).parents[1]
+# Bytes of addresses that libraries reserve as they start, and some data.
+LEAST_MEMORY = 2 << 30
 # Characters of an error that we know nothing of.
 LONGEST = 300
 
@@ -108,11 +115,32 @@ def run_program(command: Callable[[], None], *, debug: bool = False) -> None:
         # What a library's clean-up runs into is no matter of the user.
         sys.unraisablehook = lambda _: None
         threading.excepthook = lambda failed: _of_thread(failed.exc_value)
+
+    def checked() -> None:
+        _require_memory()
+        command()
+
     try:
-        run(command, debug=debug)
+        run(checked, debug=debug)
     finally:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)  # all is done and said
+
+
+def _require_memory() -> None:
+    """Refuse a limit of memory that libraries do not bear: some wait for ever where they get none.
+
+    Raises:
+        DataError: the process may take too little.
+    """
+    if resource is None:
+        return
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if most != resource.RLIM_INFINITY and most < LEAST_MEMORY:
+        raise DataError(
+            f"this process may take {most >> 20} MB of memory, expected {LEAST_MEMORY >> 20} MB or more: "
+            "raise the limit (ulimit -v)"
+        )
 
 
 def _of_thread(error: BaseException | None) -> None:
