@@ -24,7 +24,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+# In the place of this file's folder, where `faults` is this file.
+sys.path[0] = str(Path(__file__).parents[1] / "tests")
 
 from faults.fuzzing import Outcomes, fuzz
 from faults.kills import Tally, kill_all

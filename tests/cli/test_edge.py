@@ -123,7 +123,5 @@ def test_a_terminal_without_unicode_is_shown_escapes() -> None:
 def test_too_little_memory_is_refused_before_a_library_waits_for_it() -> None:
     done = shell("ulimit -v 600000; {pct} models")
     assert done.returncode == 3
-    said = (
-        "error: this process may take 585 MB of memory, expected 2048 MB or more: raise the limit (ulimit -v)"
-    )
+    said = "this process may take 585 MB of memory, expected 2048 MB or more: raise the limit (ulimit -v)"
     assert done.stderr == f"error: {said}\n"
