@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 # In the place of this file's folder, where `faults` is this file.
-sys.path[0] = str(Path(__file__).parents[1] / "tests")
+sys.path.pop(0)
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from faults.fuzzing import Outcomes, fuzz
 from faults.kills import Tally, kill_all
