@@ -15,11 +15,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from faults.commands import COMMANDS, Command, Inputs, anonymous, contents
 from faults.processes import Ended, Place, Started, run
 from faults.wholeness import broken
 from pct.files import sha256
+from pct.runs.sinks import METRICS
 
 # Most stops before a command may end.
 CHAIN = 4
@@ -189,11 +191,16 @@ class Killing:
             named = anonymous(str(path.relative_to(self.place.work)))
             if not path.is_file() or "/." in f"/{named}":
                 continue
-            if path.name == "metrics.jsonl":
-                rows = [json.loads(line) for line in path.read_text().splitlines()]
-                found[named] = json.dumps([{**row, "time": 0} for row in rows])
+            if path.name == METRICS:
+                found[named] = json.dumps(metrics_of(path.parent))
             elif re.fullmatch(self.command.varies, path.name):
                 found[named] = ""
             else:
                 found[named] = sha256(path)
         return found
+
+
+def metrics_of(run: Path) -> list[dict[str, Any]]:
+    """All that a training logged, but when."""
+    rows = [json.loads(line) for line in (run / METRICS).read_text().splitlines()]
+    return [{**row, "time": 0} for row in rows]
