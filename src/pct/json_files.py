@@ -132,12 +132,12 @@ def read_whole(path: Path, *, what: str, fix: str, largest: int | None = None) -
     try:
         with open(path, "rb", opener=_open_plain) as file:
             size = os.fstat(file.fileno()).st_size
-            content = file.read(largest + 1) if size <= largest else b""
+            content = file.read(size) if size <= largest else b""
     except OSError as error:
         raise DataError(f"{path}: expected {what}, cannot read it ({error.strerror}): {fix}") from None
     except ValueError:
         raise DataError(f"{str(path)!r}: expected the name of a file: {fix}") from None
-    if max(size, len(content)) > largest:
+    if size > largest:
         raise DataError(f"{path}: expected {what}, found more than {largest >> 20} MiB: {fix}")
     return content
 

@@ -194,6 +194,7 @@ def _read_rows(folder: Path, choose: random.Random) -> object:
 
 
 def _read_features(folder: Path, choose: random.Random) -> object:
+    from pct.files import Cache
     from pct.optimization.network.feature_cache import CachedFeatures
 
     class Mean:
@@ -203,7 +204,8 @@ def _read_features(folder: Path, choose: random.Random) -> object:
             return np.asarray(states, np.float32).mean(axis=1)[:, :1]
 
     spec = pct.model("unicycle").spec
-    cached = CachedFeatures(Mean(), spec, {"one": 1}, folder / "features")
+    (folder / "features").mkdir(mode=0o700, exist_ok=True)
+    cached = CachedFeatures(Mean(), spec, {"one": 1}, Cache(folder / "features", 2**20))
     return cached(np.ones((5, 4, 4), np.float32), np.ones((5, 3, 2), np.float32), 0.05).tolist()
 
 
