@@ -3,10 +3,8 @@
 Every message is one or two lines: what was expected, what was found and where, the likely fix.
 """
 
-import re
-
-# Characters beyond which a word of a message, such as a name in a file, is shown by its beginning.
-LONGEST_WORD = 1000
+# Characters that are shown of a line: of names and lists in a file, some may be without end.
+LONGEST = 1200
 
 
 class PctError(Exception):
@@ -15,8 +13,15 @@ class PctError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        """The message, with the beginnings of words that nobody would read to their end."""
-        return re.sub(rf"\S{{{LONGEST_WORD + 1},}}", _beginning, super().__str__())
+        """The message, in which lines that nobody would read to their end lack their middle."""
+        return "\n".join(map(_ends, super().__str__().split("\n")))
+
+
+def _ends(line: str) -> str:
+    if len(line) <= LONGEST:
+        return line
+    begins, ends = line[: 2 * LONGEST // 3], line[-LONGEST // 3 :]
+    return f"{begins} … {len(line) - LONGEST:,} characters … {ends}"
 
 
 class UsageError(PctError, ValueError):
@@ -35,7 +40,3 @@ class DivergedError(PctError, ArithmeticError):
     """A loss, state or parameter that stopped being finite."""
 
     exit_code = 4
-
-
-def _beginning(word: re.Match[str]) -> str:
-    return f"{word[0][:40]}… ({len(word[0]):,} characters)"

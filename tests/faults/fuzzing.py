@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import faulthandler
 import json
 import os
 import queue
@@ -172,7 +173,8 @@ class Worker:
         try:
             line = self.answers.get(timeout=LIMIT)
         except queue.Empty:
-            return {**base, "kind": "hang", "seconds": LIMIT, "said": f"nothing for {LIMIT} s"}
+            said = f"nothing for {LIMIT} s: {self._stderr()[-1500:]}"
+            return {**base, "kind": "hang", "seconds": LIMIT, "said": said}
         seconds = time.monotonic() - begun
         if not line:
             said = f"exit code {self.process.wait()}: {self._stderr()[-500:]}"
@@ -264,8 +266,10 @@ def work(inputs: str, folder: str, seed: int, names: Sequence[str]) -> None:
         number = int(line)
         name, choose = chosen(seed, number, names)
         one = seeds[name]
+        faulthandler.dump_traceback_later(0.9 * LIMIT)  # for the line about a hang
         with one.case(others, choose) as file:
             answer = _outcome(one, choose)
+        faulthandler.cancel_dump_traceback_later()
         answer = {**answer, "where": f"{file} {answer.get('where', '')}", "memory": _peak()}
         print(json.dumps({"number": number, **answer}), file=output, flush=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import re
@@ -157,12 +158,12 @@ def _line(data: bytearray, choose: random.Random) -> None:
     if what == 0:
         del lines[at]
     elif what == 1:
-        lines[at:at] = [lines[at]] * choose.choice((1, 1, 100))
+        lines[at:at] = [lines[at]] * (1 if len(lines[at]) * 100 > LARGEST else choose.choice((1, 1, 100)))
     elif what == 2:
         other = choose.randrange(len(lines))
         lines[at], lines[other] = lines[other], lines[at]
     else:
-        lines[at] = lines[at] * choose.choice((2, 1000))
+        lines[at] = lines[at] * (2 if len(lines[at]) * 1000 > LARGEST else choose.choice((2, 1000)))
     data[:] = b"\n".join(lines)
 
 
@@ -205,7 +206,7 @@ def _mutate_json(root: Any, choose: random.Random) -> bytes:
         inside, key = choose.choice(places)
         what = choose.random()
         if what < 0.6:
-            inside[key] = choose.choice(VALUES)
+            inside[key] = copy.deepcopy(choose.choice(VALUES))
         elif what < 0.7:
             inside[key] = choose.choice(TEXTS)
         elif what < 0.8:

@@ -418,6 +418,14 @@ def test_signals_of_another_rate_are_refused(tmp_path: Path) -> None:
         ('faults = "ignore"\n' + MAP, "faults to be one of refuse, cut, found 'ignore'"),
         ("reference_ahead = true\n" + MAP, "reference_ahead to be a number from -1000 to 1000 m, found True"),
         (MAP.replace('column = "t"', ""), "time.column to be the raw column of the time, found nothing"),
+        (
+            MAP.replace('column = "t"', 'column = ""'),
+            "time.column to be the raw column of the time, found nothing",
+        ),
+        (
+            MAP.replace('column = "speed"', 'column = ""'),
+            "channels.v.column to be the name of a raw column, found nothing",
+        ),
         (MAP.replace('column = "t"', 'column = "t"\ngap = 0.5'), "time.gap to be a number above 1 and up to"),
         ('[time]\ncolumn = "t"', "expected channels, found none"),
         ("channels = 3\n[time]\ncolumn = 't'", "channels to be a table, found 3"),

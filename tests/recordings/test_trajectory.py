@@ -114,6 +114,14 @@ def test_files_outside_the_folder_are_refused(dataset: Path, name: str) -> None:
         read_dataset(dataset)
 
 
+def test_a_name_that_no_disk_takes_is_refused(dataset: Path) -> None:
+    manifest = json.loads((dataset / MANIFEST).read_text())
+    manifest["recordings"][0]["file"] = "x" * 5000
+    (dataset / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match=r"expected this recording, .* found no such file"):
+        read_dataset(dataset)
+
+
 def test_values_of_a_dataset_are_checked(tmp_path: Path) -> None:
     bad = drive()
     bad.channels["v"][5] = np.nan  # type: ignore[index]

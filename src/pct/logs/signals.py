@@ -157,7 +157,7 @@ def _make_map(path: Path, content: dict[str, Any]) -> SignalMap:
             raise DataError(f"{path}: expected {key} to stay in the folder of the map, found {place!r}")
     if "msg_path" in options:
         options = {**options, "msg_path": str(path.parent / options["msg_path"])}
-    _expect(path, "time.column", time.get("column"), str, "the raw column of the time")
+    _expect(path, "time.column", time.get("column") or None, str, "the raw column of the time")
     _expect(path, "time.unit", time.get("unit", "s"), str, "a text")
     gap = time.get("gap", 1.5)
     _expect_within(path, "time.gap", gap, GAP)
@@ -266,7 +266,7 @@ def _read_signal(path: Path, name: str, table: Any, side: int) -> Signal:
     where = f"channels.{name}"
     _expect(path, where, table, dict, "a table")
     _known_keys(path, table, [field.name for field in dataclasses.fields(Signal)][:-2], f"{where}.")
-    _expect(path, f"{where}.column", table.get("column"), str, "the name of a raw column")
+    _expect(path, f"{where}.column", table.get("column") or None, str, "the name of a raw column")
     for key in ("unit", "time"):
         _expect(path, f"{where}.{key}", table.get(key, ""), str, "a text")
     for key, within in (("offset", OFFSET), ("delay", DELAY)):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, NotRequired, TypeAlias, TypedDict
@@ -343,7 +344,7 @@ def _sink(trajectory: Trajectory, file: BinaryIO) -> None:
 def _read_recording(
     path: Path, digest: str, rows: int, dt: float, source: str, *, columns: Mapping[str, tuple[str, str]]
 ) -> Trajectory:
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike `Path.is_file`, of any name
         raise DataError(
             f"{path}: expected this recording, named in {MANIFEST}, found no such file: restore it"
         )
