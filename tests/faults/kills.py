@@ -116,7 +116,7 @@ class Killing:
                 raise AssertionError(f"{command.name}: {faults}")
         self._given = contents(inputs.folder)
         self.seconds = ended.seconds
-        self.result = self._result()
+        self.result = results_of(command, place)
 
     def chain(self, choose: random.Random, tally: Tally, most: int = CHAIN) -> None:
         """Stop the command some times, then let it end."""
@@ -132,7 +132,7 @@ class Killing:
             tally.add("lost", f"{name}: half-written: {line}")
         if contents(self.inputs.folder) != self._given:
             tally.add("lost", f"{name}: its inputs changed")
-        result = self._result()
+        result = results_of(self.command, place)
         if result != self.result:
             differ = sorted(
                 path for path in {*result, *self.result} if result.get(path) != self.result.get(path)
@@ -184,20 +184,21 @@ class Killing:
                 if not path.name.startswith("."):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
-    def _result(self) -> dict[str, str]:
-        """Hash of each file that is the same at every start; the others by their names."""
-        found = {}
-        for path in self.place.work.rglob("*"):
-            named = anonymous(str(path.relative_to(self.place.work)))
-            if not path.is_file() or "/." in f"/{named}":
-                continue
-            if path.name == METRICS:
-                found[named] = json.dumps(metrics_of(path.parent))
-            elif re.fullmatch(self.command.varies, path.name):
-                found[named] = ""
-            else:
-                found[named] = sha256(path)
-        return found
+
+def results_of(command: Command, place: Place) -> dict[str, str]:
+    """Hash of each file that is the same at every start; the others by their names."""
+    found = {}
+    for path in place.work.rglob("*"):
+        named = anonymous(str(path.relative_to(place.work)))
+        if not path.is_file() or "/." in f"/{named}":
+            continue
+        if path.name == METRICS:
+            found[named] = json.dumps(metrics_of(path.parent))
+        elif re.fullmatch(command.varies, path.name):
+            found[named] = ""
+        else:
+            found[named] = sha256(path)
+    return found
 
 
 def metrics_of(run: Path) -> list[dict[str, Any]]:
