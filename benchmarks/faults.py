@@ -21,6 +21,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def main() -> None:
             show = Progress(args.kills, "kills")
             tally = kill_all(
                 *(folder / "kills", args.kills),
-                progress=lambda tally: show(tally.kills, len(tally.lines)),
+                progress=lambda tally: show(tally.kills, tally.lines),
                 deadline=time.monotonic() + 60 * args.minutes,
                 **options,
             )
@@ -63,7 +64,7 @@ def main() -> None:
             outcomes = fuzz(
                 *(folder / "inputs", range(args.mutations)),
                 names=[target.name for target in TARGETS],
-                progress=lambda outcomes: show_cases(outcomes.cases, outcomes.faults.total()),
+                progress=lambda outcomes: show_cases(outcomes.cases, [*outcomes.lines.values()]),
                 deadline=time.monotonic() + 60 * args.minutes,
                 **options,
             )
@@ -72,21 +73,25 @@ def main() -> None:
 
 
 class Progress:
-    """Counts and time left on stderr, every few seconds."""
+    """Counts and time left on stderr, every few seconds, and what goes wrong as soon as it does."""
 
     def __init__(self, wanted: int, what: str) -> None:
         """Of so many things in all."""
         self._wanted, self._what = wanted, what
         self._begun = self._shown = time.monotonic()
+        self._said = 0
 
-    def __call__(self, count: int, faults: int) -> None:
-        """So many are done."""
+    def __call__(self, count: int, faults: Sequence[str]) -> None:
+        """So many are done, with these faults."""
         now = time.monotonic()
+        for line in faults[self._said :]:
+            print(line, file=sys.stderr)
+        self._said = len(faults)
         if now - self._shown > 10 and count:
             self._shown = now
             left = (now - self._begun) / count * max(0, self._wanted - count)
             print(
-                f"{count} of {self._wanted} {self._what}, {faults} faults, {left / 60:.0f} min left",
+                f"{count} of {self._wanted} {self._what}, {len(faults)} faults, {left / 60:.0f} min left",
                 file=sys.stderr,
             )
 
