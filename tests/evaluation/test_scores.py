@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pct.dynamics import MODEL_SPECS
-from pct.evaluation.scores import compare, errors_of, growth, score, score_bin
+from pct.evaluation.scores import compare, errors_of, growth, score, score_bins
 from pct.windows.bootstrap import make_blocks
 
 SPEC = MODEL_SPECS["unicycle"]  # x, y, psi, v
@@ -67,7 +67,7 @@ def test_ratio_bins_and_growth() -> None:
     whole = errors_of(predicted, true, SPEC)
     assert compare(half, whole, 3, BLOCKS)["position"].value == pytest.approx(0.5)
     inside = np.array([False, False, False, True])
-    assert score_bin(whole, 3, BLOCKS, inside)["v"].value == pytest.approx(4 * math.sqrt(2 / 3))
+    assert score_bins(whole, 3, BLOCKS, [inside])[0]["v"].value == pytest.approx(4 * math.sqrt(2 / 3))
     assert [e.value for e in growth(whole, BLOCKS)["position"]] == pytest.approx([5.0, 5.0, 3.0])
 
 
@@ -86,5 +86,5 @@ def test_some_windows_that_diverge_leave_the_others_their_figures(share: float) 
     assert compare(fine, errors, 3, blocks)["v"].value == 0.0
     assert math.isinf(compare(errors, fine, 3, blocks)["v"].value)
     assert math.isnan(compare(errors, errors, 3, blocks)["v"].value)
-    assert score_bin(errors, 3, blocks, ~diverging)["v"].value == pytest.approx(0.1)
+    assert score_bins(errors, 3, blocks, [~diverging])[0]["v"].value == pytest.approx(0.1)
     assert growth(errors, blocks)["v"][0].value == pytest.approx(0.1)

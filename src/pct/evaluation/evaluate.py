@@ -15,7 +15,7 @@ from pct.evaluation.conditions import Condition, conditions
 from pct.evaluation.datasets import TestData, TrainingData
 from pct.evaluation.explosions import Explosion, find_exploded, name_explosions
 from pct.evaluation.ladder import ladder
-from pct.evaluation.scores import Errors, Score, compare, errors_of, growth, score, score_bin
+from pct.evaluation.scores import Errors, Score, compare, errors_of, growth, score, score_bins
 from pct.evaluation.windows import all_windows
 from pct.optimization.model import Model
 from pct.optimization.settings import AT, HORIZON, ROWS
@@ -287,9 +287,6 @@ class _Judge:
             ),
             scores={at: score(errors, count, blocks) for at, count in steps.items()},
             ratios={at: compare(self.run, errors, count, blocks) for at, count in steps.items()},
-            bins={
-                c.name: [score_bin(errors, longest, blocks, inside) for inside in c.inside]
-                for c in self.conditions
-            },
+            bins={c.name: score_bins(errors, longest, blocks, c.inside) for c in self.conditions},
             growth=growth(errors, blocks),
         )

@@ -5,6 +5,7 @@ Beside the state channels stands ``position``, the distance between predicted an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -75,42 +76,41 @@ def errors_of(predicted: States, targets: States, spec: ModelSpec) -> Errors:
 
 def score(errors: Errors, steps: int, blocks: Blocks) -> dict[str, Score]:
     """Errors of each channel up to a horizon of so many steps."""
-    scores = {}
-    for i, name in enumerate(errors.names):
-        size = np.abs(errors.values[:, :steps, i])
-        path, final = np.mean(size**2, axis=1), size[:, -1]
-        scores[name] = Score(
-            final_rmse=blocks.root_mean(final**2),
-            path_rmse=blocks.root_mean(path),
-            median_path_rmse=blocks.median(np.sqrt(path)),
-            mean_path=blocks.mean(size.mean(axis=1)),
-            mean_final=blocks.mean(final),
-            max=float(size.max()),
-        )
-    return scores
+    size = np.abs(errors.values[:, :steps])
+    path, final = _path(errors, steps), size[:, -1]
+    columns = zip(
+        blocks.root_means(final**2),
+        blocks.root_means(path),
+        map(blocks.median, np.sqrt(path).T),
+        blocks.means(size.mean(axis=1)),
+        blocks.means(final),
+        map(float, size.max(axis=(0, 1))),
+        strict=True,
+    )
+    return {name: Score(*column) for name, column in zip(errors.names, columns, strict=True)}
 
 
 def compare(run: Errors, baseline: Errors, steps: int, blocks: Blocks) -> dict[str, Interval]:
     """Path RMSE of the run over the baseline's by channel, from the same draws; below one the run wins."""
-    ratios = {}
-    for name in baseline.names:
-        pair = (errors.values[:, :steps, errors.names.index(name)] for errors in (run, baseline))
-        ratios[name] = blocks.root_mean_ratio(*(np.mean(values**2, axis=1) for values in pair))
-    return ratios
+    own = _path(run, steps)[:, [run.names.index(name) for name in baseline.names]]
+    ratios = blocks.root_mean_ratios(own, _path(baseline, steps))
+    return dict(zip(baseline.names, ratios, strict=True))
 
 
-def score_bin(
-    errors: Errors, steps: int, blocks: Blocks, inside: Bool[np.ndarray, " B"]
-) -> dict[str, Interval]:
-    """Path RMSE of each channel over the windows inside a bin."""
-    path = np.mean(errors.values[:, :steps] ** 2, axis=1)
-    return {name: blocks.root_mean(path[:, i], inside) for i, name in enumerate(errors.names)}
+def score_bins(
+    errors: Errors, steps: int, blocks: Blocks, bins: Sequence[Bool[np.ndarray, " B"]]
+) -> list[dict[str, Interval]]:
+    """Path RMSE of each channel over the windows inside each bin."""
+    path = _path(errors, steps)
+    return [dict(zip(errors.names, blocks.root_means(path, inside), strict=True)) for inside in bins]
 
 
 def growth(errors: Errors, blocks: Blocks) -> dict[str, list[Interval]]:
     """RMSE after each step by channel."""
-    steps = range(errors.values.shape[1])
-    return {
-        name: [blocks.root_mean(errors.values[:, k, i] ** 2) for k in steps]
-        for i, name in enumerate(errors.names)
-    }
+    squares = errors.values**2
+    return {name: blocks.root_means(squares[..., i]) for i, name in enumerate(errors.names)}
+
+
+def _path(errors: Errors, steps: int) -> Float[np.ndarray, "B Q"]:
+    """Mean square of each window up to a horizon by channel."""
+    return np.mean(errors.values[:, :steps] ** 2, axis=1)

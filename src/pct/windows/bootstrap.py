@@ -24,6 +24,8 @@ ROUNDING = 5e-4
 SAME = "the same error"
 
 Values = Float[np.ndarray, " B"]
+Columns = Float[np.ndarray, "B C"]
+Inside = Bool[np.ndarray, " B"]
 
 
 class Interval(NamedTuple):
@@ -99,49 +101,73 @@ class Blocks:
 
     def mean(self, values: Values) -> Interval:
         """Mean over the windows."""
-        return self._interval(values.mean(), self._means(values))
+        return self.means(values[:, None])[0]
 
-    def root_mean(self, squares: Values, inside: Bool[np.ndarray, " B"] | None = None) -> Interval:
+    def means(self, values: Columns) -> list[Interval]:
+        """Mean of each column over the windows."""
+        return self._intervals(values.mean(axis=0), self._drawn_means(values))
+
+    def root_mean(self, squares: Values, inside: Inside | None = None) -> Interval:
         """Root of the mean over the windows, or over those inside a part of them."""
-        value = squares.mean() if inside is None else squares[inside].mean()
-        return self._interval(np.sqrt(value), np.sqrt(self._means(squares, inside)))
+        return self.root_means(squares[:, None], inside)[0]
+
+    def root_means(self, squares: Columns, inside: Inside | None = None) -> list[Interval]:
+        """Root of the mean of each column, from the same draws."""
+        values = (squares if inside is None else squares[inside]).mean(axis=0)
+        return self._intervals(np.sqrt(values), np.sqrt(self._drawn_means(squares, inside)))
 
     def root_mean_ratio(self, squares: Values, others: Values) -> Interval:
         """Root of the ratio of two means over the windows, both from the same draws."""
+        return self.root_mean_ratios(squares[:, None], others[:, None])[0]
+
+    def root_mean_ratios(self, squares: Columns, others: Columns) -> list[Interval]:
+        """The same of each two columns."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            value = np.sqrt(squares.mean() / others.mean())
-            return self._interval(value, np.sqrt(self._means(squares) / self._means(others)))
+            values = np.sqrt(squares.mean(axis=0) / others.mean(axis=0))
+            ratios = np.sqrt(self._drawn_means(squares) / self._drawn_means(others))
+        return self._intervals(values, ratios)
 
     def median(self, values: Values) -> Interval:
         """Median over the windows."""
         order = np.argsort(values)
         ranks = np.unique(np.linspace(0, values.size - 1, RANKS).round().astype(int))
-        # Windows of each block from each rank to the next, (K, ranks).
-        between = np.stack(
-            [np.bincount(self.block[part], minlength=len(self)) for part in np.split(order, ranks[1:])],
-            axis=1,
-        ).astype(float)
-        drawn = np.cumsum(self._drawn @ between, axis=1)
-        middle = np.argmax(drawn >= 0.5 * drawn[:, -1:], axis=1)
-        return self._interval(np.median(values), values[order[ranks[middle]]])
+        # Windows of each block below each rank, (ranks, K).
+        between = [np.bincount(self.block[part], minlength=len(self)) for part in np.split(order, ranks[1:])]
+        below = np.cumsum(between, axis=0, dtype=float)
+        half = 0.5 * (self._drawn @ below[-1])
+        # The first rank with half of a replicate's windows below it lies from `low` to `high`.
+        low, high = np.zeros(len(half), int), np.full(len(half), len(ranks) - 1)
+        while (low < high).any():
+            middle = (low + high) // 2
+            enough = np.einsum("rk,rk->r", self._drawn, below[middle]) >= half
+            low, high = np.where(enough, low, middle + 1), np.where(enough, middle, high)
+        return self._intervals(np.median(values)[None], values[order[ranks[low]]][:, None])[0]
 
-    def _means(self, values: Values, inside: Bool[np.ndarray, " B"] | None = None) -> Float[np.ndarray, " R"]:
-        """The mean over the windows in each replicate; NaN where it has none of them."""
-        counted = np.ones(values.size) if inside is None else inside.astype(float)
+    def _drawn_means(self, values: Columns, inside: Inside | None = None) -> Float[np.ndarray, "R C"]:
+        """The mean of each column over the windows in each replicate; NaN where it has none of them."""
         firsts = np.flatnonzero(np.diff(self.block, prepend=-1))
+        if inside is None:
+            inside = np.ones(len(values), bool)
+        else:
+            values = np.where(inside[:, None], values, 0.0)
+        counts = self._drawn @ np.add.reduceat(inside.astype(float), firsts)
+        sums = np.ascontiguousarray(np.add.reduceat(values, firsts).T)
         with np.errstate(divide="ignore", invalid="ignore"):
-            sums = np.add.reduceat(np.where(counted > 0, values, 0.0), firsts)
-            return (self._drawn @ sums) / (self._drawn @ np.add.reduceat(counted, firsts))
+            # Column by column: BLAS shares a product of two tables among threads that wait for each other.
+            return np.stack([self._drawn @ column / counts for column in sums], axis=-1)
 
-    def _interval(self, value: float, replicates: Float[np.ndarray, " R"]) -> Interval:
-        """With the percentiles of the replicates as interval; none from a single block."""
-        drawn = replicates[~np.isnan(replicates)]
-        if len(self) == 1 or not np.isfinite(value) or not drawn.size:
-            return Interval(float(value), np.nan, np.nan)
-        # Order statistics, since an infinite one cannot be interpolated.
-        ends = np.round(np.array([0.025, 0.975]) * (drawn.size - 1)).astype(int)
-        low, high = np.sort(drawn)[ends]
-        return Interval(float(value), float(low), float(high))
+    def _intervals(
+        self, values: Float[np.ndarray, " C"], replicates: Float[np.ndarray, "R C"]
+    ) -> list[Interval]:
+        """With the percentiles of the replicates as intervals; none from a single block."""
+        # Those that are not known come last. Order statistics, since an infinite one cannot be interpolated.
+        drawn = np.sort(replicates.T, axis=1)
+        last = np.count_nonzero(~np.isnan(drawn), axis=1) - 1
+        ends = np.round(np.multiply.outer([0.025, 0.975], last)).astype(int)
+        lows, highs = drawn[np.arange(len(drawn)), ends]
+        shown = (len(self) > 1) & np.isfinite(values) & (last >= 0)
+        bounds = (np.where(shown, column, np.nan) for column in (lows, highs))
+        return [Interval(*map(float, row)) for row in zip(values, *bounds, strict=True)]
 
 
 def make_blocks(starts: Rows, recording: Rows, *, rows: int, seed: int = 0) -> Blocks:
