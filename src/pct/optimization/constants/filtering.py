@@ -16,8 +16,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.stats import t
 
 from pct.measurement.filter import Noise, noise_values, read_states
 from pct.optimization.constants.descent import CLIPPED, Path, Problem, descend
@@ -98,6 +96,9 @@ def estimate_noise(
         sigma: errors that weigh one, (C,), which are the unit of the noise.
         begin: where to begin the search.
     """
+    # Imported here: few fits have a filter, and this takes longer to import than a short fit to run.
+    from scipy.optimize import minimize
+
     spec = errors.spec
     names = [spec.state_names[i] for i in errors.channels]
     scale = [
@@ -156,5 +157,7 @@ def _wins(gains: np.ndarray) -> bool:
     """Whether the mean gain of the blocks is above zero beyond luck."""
     if len(gains) < 2 or not np.isfinite(gains).all():
         return False
+    from scipy.stats import t
+
     error = gains.std(ddof=1) / math.sqrt(len(gains))
     return bool(gains.mean() > t.ppf(1 - LUCK, len(gains) - 1) * error)
