@@ -7,9 +7,7 @@ import numpy as np
 from pct.doctor.finding import Finding, Panel, confidence, evidence
 from pct.doctor.raw_recording import Piece, Recording
 from pct.doctor.single_channel import NOISE_NEIGHBOURS
-from pct.doctor.statistics import (
-    Pair,
-)
+from pct.doctor.statistics import Pair, inner
 
 # How well a formula explains what two sensors cannot share: their noise.
 SHARED_NOISE = 0.9
@@ -41,7 +39,7 @@ def circular_yaw_rate(recording: Recording) -> list[Finding]:
         return []
     sides = [row for piece in recording.pieces if (row := _formula_sides(piece)) is not None]
     computed, psi_dot = (np.concatenate(column) for column in zip(*sides, strict=True))
-    wheelbase = float(computed @ computed / max(abs(computed @ psi_dot), 1e-12))
+    wheelbase = inner(computed, computed) / max(abs(inner(computed, psi_dot)), 1e-12)
     return [
         Finding(
             check="circular_yaw_rate",
@@ -103,5 +101,5 @@ def _likeness(pairs: list[Pair]) -> float:
         return 0.0
     a, b = (np.concatenate(side) for side in zip(*pairs, strict=True))
     a, b = a - a.mean(), b - b.mean()
-    size = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / size if size > 1e-12 else 0.0
+    size = float(np.sqrt(inner(a, a) * inner(b, b)))
+    return inner(a, b) / size if size > 1e-12 else 0.0

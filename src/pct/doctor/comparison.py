@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 
@@ -107,10 +107,16 @@ def comparisons(
             yield relation, *compared
 
 
-# The checks ask the same of the same recording.
-@lru_cache(maxsize=64)
 def compare(recording: Recording, relation: Relation) -> tuple[Agreement, list[Pair]] | None:
     """How a channel agrees with what it is compared with; None where the log does not tell."""
+    known = recording.remembered
+    if relation not in known:
+        known[relation] = _compare(recording, relation)
+    found: tuple[Agreement, list[Pair]] | None = known[relation]
+    return found
+
+
+def _compare(recording: Recording, relation: Relation) -> tuple[Agreement, list[Pair]] | None:
     if not recording.measured(relation.name):
         return None
     pairs, dt = pairs_of(recording, relation)

@@ -90,4 +90,6 @@ def examine_all(
     """Each recording of several folders, and what they share that they should not."""
     recordings = [recording for folder in folders for recording in folder]
     shared = leaks.leaks(folders)
-    return [(r, shared.get(id(r), []) + examine(r, model)) for r in recordings]
+    # What the checks work out about a recording goes with the copy that they look at.
+    copies = map(dataclasses.replace, recordings)
+    return [(r, shared.get(id(r), []) + examine(c, model)) for r, c in zip(recordings, copies, strict=True)]

@@ -25,6 +25,7 @@ from pct.doctor.statistics import (
     Column,
     effective_rows,
     improvement,
+    inner,
     noise_of,
 )
 
@@ -380,7 +381,7 @@ def _beside(value: Column, reference: Column, turn: Column, *, free: bool = True
     rest = value - reference
     if free:
         strong = np.abs(rest - np.median(rest)) < 10 * MAD * np.median(np.abs(rest - np.median(rest))) + 1e-12
-        rest = rest - (rest[strong] @ turn[strong]) / max(turn[strong] @ turn[strong], 1e-12) * turn
+        rest = rest - inner(rest[strong], turn[strong]) / max(inner(turn[strong], turn[strong]), 1e-12) * turn
     return float((MAD * np.median(np.abs(rest))) ** 2) + 1e-12
 
 

@@ -88,11 +88,11 @@ def _windows(recording: Recording) -> np.ndarray:
     )
     if not names or len(recording) < 2 * WINDOW:
         return np.zeros(0, np.uint64)
-    table = np.stack([np.float32(recording.channels[name]) for name in names], axis=-1)
-    table = np.ascontiguousarray(np.nan_to_num(table) + np.float32(0.0))
-    bits = table.view(np.uint32).astype(np.uint64)
     factors = np.random.default_rng(0).integers(1, 2**63, len(names), dtype=np.uint64) | np.uint64(1)
-    rows = (bits * factors).sum(axis=1, dtype=np.uint64)
+    rows = np.zeros(len(recording), np.uint64)
+    for name, factor in zip(names, factors, strict=True):
+        column = np.nan_to_num(np.float32(recording.channels[name])) + np.float32(0.0)
+        rows += column.view(np.uint32) * factor
     rows ^= rows >> np.uint64(29)
     powers = np.random.default_rng(1).integers(1, 2**63, WINDOW, dtype=np.uint64) | np.uint64(1)
     count = len(rows) - WINDOW + 1

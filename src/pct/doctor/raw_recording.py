@@ -8,14 +8,15 @@ next check does not trip over it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pct.doctor.statistics import Column
 from pct.dynamics.channels import is_heading
+from pct.logs.blocks import unwrap_if_needed
 from pct.recordings.derive import derive
 from pct.recordings.gaps import usual_step
 from pct.recordings.time_steps import LEAST, rows_of
@@ -25,6 +26,8 @@ from pct.types import Bool, Int
 GAP = 3.0
 # Shorter pieces, in rows, are not compared.
 ROWS = 30
+# Stamps this near to a uniform grid, in steps, lie on it.
+ON_GRID = 1e-6
 # A heading in radians that jumps by full turns stays within these.
 WRAPPED = 2 * np.pi + 0.1
 
@@ -53,7 +56,7 @@ class Piece(NamedTuple):
 def unwrapped(heading: Column) -> Column:
     """A heading without its jumps of a full turn, also where it may be in degrees; no value missing, (N,)."""
     if np.abs(heading).max(initial=0.0) <= WRAPPED:
-        return np.unwrap(heading)
+        return unwrap_if_needed(heading)
     # It is unwrapped already, or no radians: then a fast turn must not be taken for a jump.
     return np.unwrap(heading, period=360.0)
 
@@ -103,6 +106,11 @@ class Recording:
         return max(usual_step(steps, self.gap), LEAST)
 
     @cached_property
+    def remembered(self) -> dict[Hashable, Any]:
+        """What checks have worked out about it and will ask for again."""
+        return {}
+
+    @cached_property
     def pieces(self) -> tuple[Piece, ...]:
         """The recording between its gaps, resets and breaks, each part on a uniform grid."""
         stamped = np.flatnonzero(np.isfinite(self.time))
@@ -113,16 +121,25 @@ class Recording:
         return tuple(piece for piece in pieces if piece is not None)
 
     def _piece(self, rows: Int[np.ndarray, " _"]) -> Piece | None:
-        time = self.time[rows]
+        # Nothing is copied where all rows of a stretch have a stamp.
+        whole = rows[-1] - rows[0] == len(rows) - 1
+        inside = slice(rows[0], rows[-1] + 1) if whole else rows
+        time = self.time[inside]
         grid = time[0] + self.dt * np.arange(int((time[-1] - time[0]) / self.dt + 0.02) + 1)
+        on_grid = len(grid) == len(time) and np.abs(grid - time).max() < ON_GRID * self.dt
         columns = {}
         for name, values in self.channels.items():
-            column = values[rows]
+            column = values[inside]
             good = np.isfinite(column)
             if good.mean() < 0.5:
                 continue
-            known = unwrapped(column[good]) if is_heading(name) else column[good]
-            columns[name] = np.interp(grid + self.delays.get(name, 0.0), time[good], known)
+            known = column if good.all() else column[good]
+            known = unwrapped(known) if is_heading(name) else known
+            delay = self.delays.get(name, 0.0)
+            if len(known) == len(grid) and on_grid and not delay:
+                columns[name] = known
+            else:
+                columns[name] = np.interp(grid + delay, time[good], known)
         return Piece(self.dt, float(time[0]), columns) if columns and len(grid) >= ROWS else None
 
     def rows_of(self, seconds: float, *, least: int = 1) -> int:

@@ -19,6 +19,8 @@ from pct.doctor.statistics import (
     MAD,
     Column,
     effective_rows,
+    inner,
+    reduced,
 )
 from pct.doctor.steering import wheelbase
 
@@ -45,24 +47,28 @@ def reference_point(recording: Recording) -> list[Finding]:
     if np.std(turn) < 1e-9 or np.std(speed) + abs(np.mean(speed)) < 1e-9:
         return []
     difference = vy - across
-    columns = np.stack([turn, speed * turn, speed, np.ones_like(turn), rate], axis=-1)
+    columns = [turn, speed * turn, speed, np.ones_like(turn), rate]
     keep = np.ones(len(difference), bool)
     for _ in range(3):
-        solution, *_ = np.linalg.lstsq(columns[keep], difference[keep], rcond=None)
-        residual = difference - columns @ solution
+        known, shown = reduced(columns, difference, keep)
+        solution, *_ = np.linalg.lstsq(known, shown, rcond=len(difference) * np.finfo(float).eps)
+        residual = difference.copy()
+        for column, factor in zip(columns, solution, strict=True):
+            residual -= factor * column
         scale = MAD * float(np.median(np.abs(residual[keep] - np.median(residual[keep]))))
         keep = np.abs(residual) < 4.0 * scale + 1e-9
     repeats = keep.sum() / max(4.0, effective_rows(residual[keep]))
     noise = repeats * float(np.var(residual[keep])) + 1e-18
     # Least squares with the delays, second and last, as observations of zero.
     late = np.diag([0.0, LEFT_LATE**-2, 0.0, 0.0, LEFT_LATE**-2])
-    covariance = np.linalg.pinv(columns[keep].T @ columns[keep] / noise + late)
-    arm = float((covariance @ (columns[keep].T @ difference[keep]))[0]) / noise
+    known, shown = reduced(columns, difference, keep)
+    covariance = np.linalg.pinv(known.T @ known / noise + late)
+    arm = float((covariance @ (known.T @ shown))[0]) / noise
     error = float(np.sqrt(covariance[0, 0]))
     length = wheelbase(recording)
     least = max(ARM_SHARE * abs(length) if length is not None else 0.0, ARM_DEVIATIONS * error)
     # What several causes could share must not be given to this one alone: it must show by itself as well.
-    alone = float(turn[keep] @ difference[keep] / (turn[keep] @ turn[keep]))
+    alone = inner(turn[keep], difference[keep]) / inner(turn[keep], turn[keep])
     if abs(arm) < least or not 0.5 < alone / arm < 2.0:
         return []
     side = "ahead of" if arm > 0 else "behind"

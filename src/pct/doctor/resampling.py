@@ -117,11 +117,13 @@ def interpolated(recording: Recording) -> list[Finding]:
             for twice in (1, 2)
             for cycles in (frequency, 1.0 - frequency)
         ]
-        long = (rows for rows in lengths if rows > SHORTEST)
-        candidates = (pieces for rows in long if (pieces := _pieces(column, busy, rows)) is not None)
-        step = lattice(column[np.isfinite(column)])
-        straight = [pieces for pieces in candidates if pieces.ratio() < STRAIGHT and pieces.elsewhere > step]
-        closer = (_closer(column, busy, pieces) for pieces in straight)
+        blocks = _blocks(column, busy) if lengths else None
+        if blocks is None:
+            continue
+        candidates = (_pieces(blocks, rows) for rows in lengths if rows > SHORTEST)
+        likely = [pieces for pieces in candidates if pieces.ratio() < STRAIGHT]
+        step = lattice(column[np.isfinite(column)]) if likely else 0.0
+        closer = (_closer(blocks, pieces) for pieces in likely if pieces.elsewhere > step)
         fitting = [pieces for pieces in closer if pieces.explain(step)]
         if not fitting:
             continue
@@ -212,51 +214,75 @@ class Pieces(NamedTuple):
         return self.misfit < ROUNDING * free**0.5 * step and free * self.elsewhere > CLEAR * step
 
 
-def _pieces(column: Column, busy: Bool[np.ndarray, " _"], length: float) -> Pieces | None:
-    """Straight pieces of a length in rows, fitted by block: medians over blocks; None without a block."""
-    blocks = _blocks(column, busy)
-    if blocks is None:
+def _blocks(column: Column, busy: Bool[np.ndarray, " _"]) -> Float[np.ndarray, "R B"] | None:
+    """Some blocks of rows that go on, less their means; None where there is none."""
+    whole = len(column) // BLOCK * BLOCK
+    good = np.isfinite(column[:whole]) & busy[:whole]
+    starts = np.flatnonzero(good.reshape(-1, BLOCK).all(axis=1))
+    if not len(starts):
         return None
+    blocks = column[:whole].reshape(-1, BLOCK)[starts[:: max(1, len(starts) // 8)]].T
+    return blocks - blocks.mean(axis=0)
+
+
+def _pieces(blocks: Float[np.ndarray, "R B"], length: float) -> Pieces:
+    """Straight pieces of a length in rows, fitted by block: medians over blocks."""
     shares = np.linspace(0.0, 1.0, TIMES, endpoint=False)
-    errors = np.array([_misfit(blocks, length, share) for share in shares])
+    errors = misfits(blocks, np.full(TIMES, length), shares)
     best, usual = np.min(errors, axis=0), np.median(errors, axis=0)
     return Pieces(length, float(np.median(best)), float(np.median(usual)), shares[np.argmin(errors, axis=0)])
 
 
-def _closer(column: Column, busy: Bool[np.ndarray, " _"], pieces: Pieces) -> Pieces:
+def _closer(blocks: Float[np.ndarray, "R B"], pieces: Pieces) -> Pieces:
     """The same with the best length and times near those found; ``misfit`` holds in four of five blocks."""
-    blocks = _blocks(column, busy)
-    assert blocks is not None
+    lengthen, move = (steps.ravel() for steps in np.meshgrid([-1, 0, 1], [-1, 0, 1], indexing="ij"))
     errors, lengths = [], []
     for block, share in zip(blocks.T, pieces.shares, strict=True):
-        best = float(_misfit(block[:, None], pieces.length, share)[0]), pieces.length, float(share)
+        length, error = pieces.length, np.inf
         # Over a block the pieces may drift by half a step of the times.
-        longer, later = 0.5 * pieces.length**2 / BLOCK / TIMES, 0.5 / TIMES
+        longer, later = 0.5 * length**2 / BLOCK / TIMES, 0.5 / TIMES
         for _ in range(CLOSER):
-            candidates = [(best[1] + a * longer, best[2] + b * later) for a in (-1, 0, 1) for b in (-1, 0, 1)]
-            best = min([best, *((float(_misfit(block[:, None], *one)[0]), *one) for one in candidates)])
+            tried = length + lengthen * longer, share + move * later
+            found = misfits(block[:, None], *tried)[:, 0]
+            k = int(np.argmin(found))
+            if found[k] < error:
+                error, length, share = (float(values[k]) for values in (found, *tried))
             longer, later = 0.65 * longer, 0.65 * later
-        errors.append(best[0])
-        lengths.append(best[1])
+        errors.append(error)
+        lengths.append(length)
     return pieces._replace(misfit=float(np.quantile(errors, 0.8)), length=float(np.median(lengths)))
 
 
-def _blocks(column: Column, busy: Bool[np.ndarray, " _"]) -> Float[np.ndarray, "R B"] | None:
-    """Some blocks of rows that go on, less their means; None where there is none."""
-    good = np.isfinite(column) & busy
-    starts = [k for k in range(0, len(column) - BLOCK + 1, BLOCK) if good[k : k + BLOCK].all()]
-    if not starts:
-        return None
-    blocks = np.stack([column[k : k + BLOCK] for k in starts[:: max(1, len(starts) // 8)]], axis=1)
-    return blocks - blocks.mean(axis=0)
+def misfits(blocks: Float[np.ndarray, "R B"], lengths: Column, shares: Column) -> Float[np.ndarray, "S B"]:
+    """What straight pieces leave of blocks of rows by least squares, root mean square.
 
+    Args:
+        blocks: values, a column each, (R, B).
+        lengths: of a piece in rows, (S,).
+        shares: part of the first piece that lies before a block, (S,).
+    """
+    rows, count = len(blocks), len(lengths)
+    place = (np.arange(rows) + (lengths * (shares % 1.0))[:, None]) / lengths[:, None]
+    # Each row lies between two knots; what it takes of the later one is its part.
+    before = np.floor(place).astype(int)
+    part = place - before
+    knots = int(before.max()) + 2
+    at = (knots * np.arange(count)[:, None] + before).ravel()
 
-def _misfit(blocks: Float[np.ndarray, "R B"], length: float, share: float) -> Float[np.ndarray, " B"]:
-    """Root mean square of what straight pieces leave of each block."""
-    rows = np.arange(float(BLOCK))
-    knots = np.arange(-length * (share % 1.0), BLOCK + length, length)
-    hats = np.maximum(1.0 - np.abs(rows[:, None] - knots) / length, 0.0)
-    # A knot that hardly any row sees must not upset the others.
-    normal = hats.T @ hats + 1e-9 * np.eye(len(knots))
-    straight = hats @ np.linalg.solve(normal, hats.T @ blocks)
-    return np.sqrt(np.mean((blocks - straight) ** 2, axis=0))
+    def summed(values: Float[np.ndarray, "S R"], later: int = 0) -> Float[np.ndarray, "K S"]:
+        return np.bincount(at + later, values.ravel(), knots * count).reshape(count, knots).T
+
+    # The normal equations have three diagonals. A knot that hardly any row sees must not upset the others.
+    diagonal = summed((1 - part) ** 2) + summed(part**2, 1) + 1e-9
+    beside = summed(part * (1 - part))
+    values = np.stack([summed((1 - part) * y) + summed(part * y, 1) for y in blocks.T], axis=-1)
+    for k in range(1, knots):
+        factor = beside[k - 1] / diagonal[k - 1]
+        diagonal[k] -= factor * beside[k - 1]
+        values[k] -= factor[:, None] * values[k - 1]
+    values[-1] /= diagonal[-1][:, None]
+    for k in reversed(range(knots - 1)):
+        values[k] = (values[k] - beside[k][:, None] * values[k + 1]) / diagonal[k][:, None]
+    of = np.arange(count)[:, None]
+    straight = (1 - part)[..., None] * values[before, of] + part[..., None] * values[before + 1, of]
+    return np.sqrt(np.mean((blocks - straight) ** 2, axis=1))

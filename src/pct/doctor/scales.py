@@ -25,6 +25,7 @@ from pct.doctor.statistics import (
     Pair,
     agreement,
     effective_rows,
+    inner,
     noise_of,
 )
 from pct.doctor.units_and_signs import ROWS, both_sides
@@ -126,18 +127,18 @@ def _through_zero(agreed: Agreement, pairs: list[Pair]) -> Agreement:
     a, b = (np.concatenate(side) for side in zip(*pairs, strict=True))
     if abs(float(b.mean())) < float(b.std()):
         return agreed
-    slope = float(a @ b) / float(b @ b)
+    slope = inner(a, b) / inner(b, b)
     residual = a - slope * b
     keep = np.abs(residual) < TRIM * MAD * float(np.median(np.abs(residual))) + 1e-12
     a, b = a[keep], b[keep]
-    low, high = float(a @ b) / float(b @ b), float(a @ a) / float(a @ b)
+    low, high = inner(a, b) / inner(b, b), inner(a, a) / inner(a, b)
     residual = a - low * b
     size = abs(low) * float(np.sqrt(np.mean(b * b))) * np.sqrt(max(4.0, effective_rows(residual)))
     return agreed._replace(
         gain=float(np.sign(low) * np.sqrt(abs(low * high))),
         low=low,
         high=high,
-        correlation=float(a @ b / np.sqrt((a @ a) * (b @ b))),
+        correlation=float(inner(a, b) / np.sqrt(inner(a, a) * inner(b, b))),
         gain_error=float(np.std(residual)) / size,
     )
 

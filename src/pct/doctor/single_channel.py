@@ -6,7 +6,7 @@ import numpy as np
 
 from pct.doctor.finding import Panel
 from pct.doctor.raw_recording import Recording, unwrapped
-from pct.doctor.statistics import LEAST_ROWS, Column, noise_of
+from pct.doctor.statistics import LEAST_ROWS, Column, inner, noise_of
 from pct.dynamics.channels import grows, is_heading, known_channels
 from pct.types import Bool
 
@@ -71,8 +71,8 @@ def is_noisy(values: Column) -> bool:
     bends = np.diff(values, 2)
     if len(bends) < LEAST_ROWS or noise_of(values) <= lattice(values):
         return False
-    size = float(bends[1:] @ bends[1:])
-    return size > 0 and float(bends[1:] @ bends[:-1]) < NOISE_NEIGHBOURS * size
+    size = inner(bends[1:], bends[1:])
+    return size > 0 and inner(bends[1:], bends[:-1]) < NOISE_NEIGHBOURS * size
 
 
 def resolution(values: Column) -> float:

@@ -1,5 +1,8 @@
 """Statistics of the checks: noise, effective sample size, and how two signals agree.
 
+Their cost is that of a few passes over the rows, and none of them asks BLAS for a sum over rows: it shares
+even short columns among threads, which on a busy machine wait for each other far longer than they add.
+
 No check compares with a number that was found on one log. Noise is estimated from the signal itself, and
 rows that resemble their neighbours are not counted as so many independent ones.
 """
@@ -14,7 +17,7 @@ import numpy as np
 
 from pct.recordings.outliers import MAD as MAD
 from pct.recordings.time_steps import rows_of
-from pct.types import Float
+from pct.types import Bool, Float, Int
 
 # Twice the log-likelihood that a better hypothesis must gain: beyond 1e-6 by chance, for one parameter.
 DECISIVE = 24.0
@@ -26,6 +29,12 @@ TRIM = 6.0
 LONGEST_LAG = 2.5
 FINEST_LAG = 0.02
 COARSE_LAG = 0.08
+# Autocorrelations that are tried first, and by how much more each time.
+SHORT, LONGER = 1024, 8
+# Rows of a QR factorisation that BLAS leaves to one thread.
+QR_ROWS = 1024
+# A smaller part of a sum of squares is what rounding leaves of it.
+ROUNDING = 1e-12
 # Fewer rows than these have no spread.
 LEAST_ROWS = 10
 
@@ -45,6 +54,32 @@ def noise_of(values: Column) -> float:
     return float(MAD * np.median(np.abs(differences)) / np.sqrt(20.0)) if len(differences) else 0.0
 
 
+def inner(a: Column, b: Column) -> float:
+    """Sum of the products of two columns."""
+    return float(np.einsum("i,i->", a, b))
+
+
+def reduced(
+    columns: Sequence[Column], values: Column, keep: Bool[np.ndarray, " N"]
+) -> tuple[Float[np.ndarray, "R C"], Column]:
+    """As few equations as there are unknowns and one, with the same least-squares solution.
+
+    Args:
+        columns: what the unknowns are multiplied by, (N,) each.
+        values: what the products should add up to, (N,).
+        keep: rows that count, (N,).
+
+    Returns:
+        Columns and values of the triangle of a QR factorisation, by blocks of rows.
+    """
+    triangle = np.zeros((0, len(columns) + 1))
+    for start in range(0, len(values), QR_ROWS):
+        inside = slice(start, start + QR_ROWS)
+        rows = np.stack([column[inside] for column in (*columns, values)], axis=-1)[keep[inside]]
+        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows]), mode="r"))
+    return triangle[:, :-1], triangle[:, -1]
+
+
 def effective_rows(residuals: Column) -> float:
     """How many independent rows a residual is worth.
 
@@ -56,14 +91,31 @@ def effective_rows(residuals: Column) -> float:
     """
     rows = len(residuals)
     centred = residuals - residuals.mean()
-    spectrum = np.abs(np.fft.rfft(centred, 2 * rows)) ** 2
-    correlation = np.fft.irfft(spectrum)[:rows]
-    if correlation[0] <= 0:
-        return float(rows)
-    correlation = correlation / correlation[0]
-    end = np.flatnonzero(correlation <= 0.0)
-    stop = int(end[0]) if len(end) else rows
-    return rows / (1.0 + 2.0 * float(correlation[1:stop].sum()))
+    lags, known = SHORT, 0
+    # Most residuals forget within a few rows.
+    while known < rows:
+        known = min(lags, rows)
+        correlation = _autocorrelation(centred, known)
+        if correlation[0] <= 0:
+            return float(rows)
+        end = np.flatnonzero(correlation <= 0.0)
+        if len(end):
+            known = int(end[0])
+            break
+        lags *= LONGER
+    return rows / (1.0 + 2.0 * float(correlation[1:known].sum() / correlation[0]))
+
+
+def _autocorrelation(values: Column, lags: int) -> Column:
+    """Sums of products of rows 0, 1, ... lags - 1 apart: by blocks and their FFTs, (lags,)."""
+    block = min(7 * lags, len(values))
+    size = 1 << (block + lags - 2).bit_length()
+    spectrum = np.zeros(size // 2 + 1, complex)
+    for start in range(0, len(values), block):
+        first = np.fft.rfft(values[start : start + block], size)
+        second = np.fft.rfft(values[start : start + block + lags - 1], size)
+        spectrum += first.conj() * second
+    return np.fft.irfft(spectrum, size)[:lags]
 
 
 class Agreement(NamedTuple):
@@ -112,7 +164,7 @@ def agreement(pairs: Sequence[Pair], dt: float) -> Agreement | None:
     keep = [np.ones(len(a), bool) for a, _ in pairs]
     best = None
     for _ in range(3):
-        correlations = np.array([_correlation(pairs, keep, int(k)) for k in lags])
+        correlations = correlations_at(pairs, keep, lags)
         if not np.isfinite(correlations).any():
             return None
         lag_rows = int(lags[int(np.nanargmax(np.abs(correlations)))])
@@ -134,8 +186,8 @@ def agreement(pairs: Sequence[Pair], dt: float) -> Agreement | None:
     a, b = _shifted(pairs, keep, lag_rows)
     if len(a) < LEAST_ROWS:
         return None
-    before, correlation, after = (_correlation(pairs, keep, lag_rows + k) for k in (-1, 0, 1))
-    now = _correlation(pairs, keep, 0)
+    around = lag_rows + np.array([-1, 0, 1])
+    before, correlation, after, now = map(float, correlations_at(pairs, keep, np.append(around, 0)))
     rest = np.concatenate([r[np.isfinite(r)] for r in residuals])
     rows = min(effective_rows(rest), float(len(a)))
     # A parabola through the three best lags places the peak between them.
@@ -171,24 +223,51 @@ def _mean_and_spread(pairs: Sequence[Pair]) -> tuple[float, float]:
     return float(a.mean()), float(a.std())
 
 
+def _slices(rows: int, k: int) -> tuple[slice, slice]:
+    """Rows of a channel and of its reference, the channel k rows later."""
+    stop = rows - abs(k)
+    return slice(max(k, 0), max(k, 0) + stop), slice(max(-k, 0), max(-k, 0) + stop)
+
+
 def _shifted(pairs: Sequence[Pair], keep: Sequence[np.ndarray], k: int) -> Pair:
     """Channel k rows after the reference, pieces joined."""
     values, references = [], []
     for (a, b), good in zip(pairs, keep, strict=True):
-        stop = len(a) - abs(k)
-        late, early = slice(max(k, 0), max(k, 0) + stop), slice(max(-k, 0), max(-k, 0) + stop)
+        late, early = _slices(len(a), k)
         values.append(a[late][good[late]])
         references.append(b[early][good[late]])
     return np.concatenate(values), np.concatenate(references)
 
 
-def _correlation(pairs: Sequence[Pair], keep: Sequence[np.ndarray], k: int) -> float:
-    a, b = _shifted(pairs, keep, k)
-    if len(a) < 3:
-        return np.nan
-    a, b = a - a.mean(), b - b.mean()
-    size = np.sqrt((a @ a) * (b @ b))
-    return float(a @ b / size) if size > 1e-20 else np.nan
+def correlations_at(pairs: Sequence[Pair], keep: Sequence[np.ndarray], lags: Int[np.ndarray, " K"]) -> Column:
+    """Correlation of channel and reference at each lag; NaN where a side does not move, (K,).
+
+    Args:
+        pairs: channel and reference of each piece, (N,) each.
+        keep: rows of the channel that count, (N,) for each piece.
+        lags: rows by which the channel is late.
+    """
+    # About their own means the sums lose no digits.
+    middle, reference = (
+        sum(float(side[good].sum()) for side, good in zip(sides, keep, strict=True))
+        / max(sum(map(np.count_nonzero, keep)), 1)
+        for sides in zip(*pairs, strict=True)
+    )
+    moments = np.zeros((6, len(lags)))
+    for (a, b), good in zip(pairs, keep, strict=True):
+        weight = good.astype(float)
+        a, b = np.where(good, a - middle, 0.0), b - reference
+        for i, k in enumerate(lags):
+            late, early = _slices(len(a), int(k))
+            x, y, w = a[late], b[early], weight[late]
+            wy = w * y
+            moments[:, i] += w.sum(), x.sum(), wy.sum(), inner(x, x), inner(wy, y), inner(x, y)
+    rows, x, y, xx, yy, xy = moments
+    with np.errstate(divide="ignore", invalid="ignore"):
+        of_x, of_y = xx - x * x / rows, yy - y * y / rows
+        moving = (rows >= 3) & (of_x > ROUNDING * xx) & (of_y > ROUNDING * yy)
+        size = np.sqrt(np.maximum(of_x, 0.0) * np.maximum(of_y, 0.0))
+        return np.where(moving & (size > 1e-20), np.clip((xy - x * y / rows) / size, -1.0, 1.0), np.nan)
 
 
 def _fit(
@@ -197,10 +276,10 @@ def _fit(
     """Slope, offset, and residuals of every row; NaN where the shift leaves a row without a reference."""
     a, b = _shifted(pairs, keep, k)
     centred = b - b.mean()
-    size = float(centred @ centred)
+    size = inner(centred, centred)
     if size <= 1e-20:
         return None
-    slope = float((a - a.mean()) @ centred) / size
+    slope = inner(a - a.mean(), centred) / size
     offset = float(a.mean() - slope * b.mean())
     residuals = []
     for value, reference in pairs:
@@ -228,7 +307,7 @@ def time_constant(pairs: Sequence[Pair], dt: float, agreed: Agreement, decisive:
     for constant in np.geomspace(0.5 * dt, LONGEST_LAG, 40):
         pole = np.exp(-dt / constant)
         filtered = [(a, lfilter([1 - pole], [1, -pole], b - b[0])) for a, b in pairs]
-        likeness = abs(_correlation(filtered, keep, 0))
+        likeness = abs(float(correlations_at(filtered, keep, np.array([0]))[0]))
         if likeness > best:
             best, best_constant = likeness, float(constant)
     gained = improvement(1 - correlation**2, 1 - best**2, rows)
