@@ -125,6 +125,18 @@ def test_a_profile_is_told_and_kept(fit: FitCommand, capsys: pytest.CaptureFixtu
     assert f"alpha_psi_dot: profile {kept['verdict']}" in told.out.replace("\n", " ")
 
 
+def test_several_starts_are_told_and_kept(fit: FitCommand, capsys: pytest.CaptureFixture[str]) -> None:
+    code, run = fit("--starts", "3", "--seed", "5", "--no-report")
+    told = capsys.readouterr()
+    assert code == 0, told.err
+    assert run is not None
+    assert re.search(r"starts: 3; apart after single steps: \d; fits of them: \d", told.err)
+    kept = json.loads((run / "fit.json").read_text())["starts"]
+    assert kept["count"] == 3
+    assert f"{kept['agreed']} of 3 starts ended in the same optimum." in told.out
+    assert json.loads((run / "config.json").read_text())["seed"] == 5
+
+
 @pytest.mark.parametrize(
     ("broken", "flags", "missing"),
     [

@@ -277,12 +277,13 @@ def fit(
         car: from `pct.model`; begun by the observer unless ``car.measured(observer=False)``.
         drives: from `pct.load`, or what that reads.
         dt: time step of the rollout in s; that of the drives when left out.
-        start: values that the search begins at, by name; the defaults when left out.
+        start: values that the search begins at, by name; the defaults when left out. They are improved on
+            single steps first where that predicts better.
         profiles: parameters whose likelihood is profiled afterwards.
         by: ``recording``, ``file`` or ``lap``: each is fitted alone, too, and compared with the others, from
             two on; by recording, from four on, when left out.
         progress: called with the progress of each iteration, e.g. ``print``.
-        settings: of `pct.optimization.settings.FitSettings`: ``horizon``, ``history``, ``prior``, ...
+        settings: of `pct.optimization.settings.FitSettings`: ``horizon``, ``prior``, ``starts``, ...
 
     Raises:
         UsageError: an unknown setting, state or parameter, or a value that cannot be used.

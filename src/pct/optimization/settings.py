@@ -53,6 +53,11 @@ class FitSettings:
     """Error, in units of its channel's typical error, above which it counts linearly, not squared [1]."""
     iterations: Annotated[int, Within(1, 100_000)] = 50
     """Most iterations of Levenberg-Marquardt [1]."""
+    starts: Annotated[int, Within(1, 10_000)] = 1
+    """Points to begin at [points]: the defaults, and others that are drawn within the bounds. The best of
+    all is the fit, which says how many led there."""
+    seed: Annotated[int, Within(0, 2**32 - 1)] = 0
+    """Seed of the starts."""
     inputs: Literal["auto", "held", "ramped"] = "auto"
     """How controls and the steering angle act between logged rows: held over each step, or ramped along
     straight lines. auto goes by their origin: commands are held, measured ones ramped."""

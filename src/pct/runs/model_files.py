@@ -163,6 +163,8 @@ def save_fit(run: Path, fit: ConstantFit | FittedModel, *, with_verdicts: bool =
             "blocks": estimate.blocks,
             "sound": estimate.sound,
         }
+        if fit.starts is not None:
+            table["starts"] = dataclasses.asdict(fit.starts)
         if with_verdicts:
             names, matrix = fit.correlations
             table |= {"verdicts": fit.verdicts, "correlations": {"names": names, "matrix": matrix}}

@@ -19,11 +19,12 @@ from pct.optimization.constants.agreement import ENOUGH, agreement_of, with_agre
 from pct.optimization.constants.agreement_text import agreement_facts
 from pct.optimization.constants.clipped import share_without_clipped
 from pct.optimization.constants.curves import has_curves, reached_slips
-from pct.optimization.constants.estimate import Estimate, fit_errors, scalar_places
+from pct.optimization.constants.estimate import Estimate
 from pct.optimization.constants.groups import group_windows
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.constants.profile import ROUNDING, Profile, make_profile, require_scalar
 from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors, part_size
+from pct.optimization.constants.starts import Starts, fit_from_start, fit_from_starts
 from pct.optimization.constants.verdicts import correlations, make_verdicts, with_profile
 from pct.optimization.settings import FitSettings
 from pct.rollout.integration import choose_substeps
@@ -37,8 +38,6 @@ from pct.within import FINITE, check_numbers
 FEW_BLOCKS = 6
 # Windows that tell which slip angles were reached.
 SHOWN = 1000
-# Parameters of this role stay near their defaults for the first iterations: their prior is so much narrower.
-CURVATURE, STIFF, FIRST_ITERATIONS = "curvature", 0.03, 10
 
 
 class FitProgress(NamedTuple):
@@ -91,6 +90,7 @@ class ConstantFit:
         profiles: profile likelihoods, where they were asked for.
         by: by what the drives were asked to be compared; None: by recording, where there are enough.
         files: the file that each recording is of, for a comparison by file.
+        starts: what became of the starts, where there were several.
     """
 
     model: FittedModel
@@ -102,6 +102,7 @@ class ConstantFit:
     profiles: tuple[Profile, ...] = ()
     by: str | None = None
     files: tuple[str, ...] = ()
+    starts: Starts | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -169,6 +170,7 @@ class ConstantFit:
             f"{describe_windows(self.windows)}; {int((~self.estimate.accepted).sum())} windows rejected; "
             f"{self.estimate.blocks} independent blocks.",
             f"Typical error over the horizon: {errors}.",
+            *([f"{self.starts}."] if self.starts else []),
             *agreement_facts(self.agreement, len(self.windows.store.recordings)),
         ]
         left_out = [name for name in self.spec.state_names if name not in self.compared]
@@ -205,6 +207,10 @@ class ConstantFit:
             lines.append(
                 f"standard errors rest on {self.estimate.blocks} independent blocks of driving, too few to "
                 "trust them: drive longer, or shorten `horizon` and `history`"
+            )
+        if self.starts is not None and 2 * self.starts.agreed < self.starts.count:
+            lines.append(
+                f"{self.starts}: there may be a better one; ask for more `starts`, or give narrower bounds"
             )
         if not self.estimate.sound:
             lines.append(
@@ -253,7 +259,8 @@ def fit(
         spec: the model with its measurement and held parameters.
         windows: from `fit_windows`.
         settings: of the fit.
-        start: values that the search begins at, by name; the defaults when left out.
+        start: values that the search begins at, by name; the defaults when left out. They are improved on
+            single steps first where that predicts better.
         profiles: parameters whose likelihood is profiled afterwards; each takes some ten fits.
         by: by what drives are compared, from two on; by recording, from four on, when left out.
         files: the file that each recording is of, for ``by="file"``.
@@ -288,18 +295,24 @@ def fit(
             f"substeps), {spec.vector_size} unknowns"
         )
 
-    def fit_to(compare: Sequence[str], start: Mapping[str, Any] | None) -> tuple[RolloutErrors, Estimate]:
-        compared = {**options, "compare": compare}
-        errors = make_rollout_errors(spec, spec.base_params(dt), windows.history, **compared)
-        return errors, _estimate(errors, windows, settings, start, report)
+    def errors_of(**own: Any) -> RolloutErrors:
+        return make_rollout_errors(spec, spec.base_params(dt), windows.history, **{**options, **own})
 
-    errors, estimate = fit_to(options["compare"], start)
+    errors, starts = errors_of(), None
+    if settings.starts > 1 or start is not None:
+        single = errors_of(integrator="euler", substeps=1, free_start=False)
+        estimate, starts = fit_from_starts(
+            errors, single, windows, settings, start, report, progress or (lambda line: None)
+        )
+    else:
+        estimate = fit_from_start(errors, windows, settings, None, report)
     compared = [spec.state_names[i] for i in errors.channels]
     exact = exact_channels(spec, dict(zip(compared, estimate.sigma, strict=True)))
     if exact and not settings.compare:
         # What no table foresaw: an error of rounding would weigh as much as real ones.
         compared = [name for name in compared if name not in exact]
-        errors, estimate = fit_to(compared, estimate.params(spec))
+        errors = errors_of(compare=compared)
+        estimate = fit_from_start(errors, windows, settings, estimate.params(spec), report)
     share = share_without_clipped(errors, windows, estimate, settings.huber)
     estimate = dataclasses.replace(estimate, clipped_share=share)
     if estimate.noise is not None:
@@ -323,33 +336,17 @@ def fit(
         remaining_error=dict(zip(compared, estimate.sigma.tolist(), strict=True)),
     )
     result = ConstantFit(
-        model, estimate, windows, settings, time.perf_counter() - begin, errors, by=by, files=tuple(files)
+        model,
+        estimate,
+        windows,
+        settings,
+        time.perf_counter() - begin,
+        errors,
+        by=by,
+        files=tuple(files),
+        starts=starts if settings.starts > 1 else None,
     )
     return with_profiles(result, profiles, progress) if profiles else result
-
-
-def _estimate(
-    errors: RolloutErrors,
-    windows: WindowSet,
-    settings: FitSettings,
-    start: Mapping[str, Any] | None,
-    report: Callable[[int, float], None],
-) -> Estimate:
-    """The fit to all windows; where no start is given, in two steps for a model with curvature factors.
-
-    With a wrong stiffness the curvature of a tyre goes to a bound, where it stays: stiffness comes first.
-    """
-    spec = errors.spec
-    every = np.arange(len(windows))
-    options: Any = {"huber": settings.huber, "report": report}
-    curved = [n for name, n in scalar_places(spec).items() if spec.parameter(name).role == CURVATURE]
-    if start is None and curved:
-        prior = np.full(spec.vector_size, settings.prior)
-        prior[curved] *= STIFF
-        most = min(FIRST_ITERATIONS, settings.iterations)
-        start = fit_errors(errors, windows, every, prior=prior, iterations=most, **options).params(spec)
-    more: Any = {"prior": settings.prior, "iterations": settings.iterations}
-    return fit_errors(errors, windows, every, start=start, **more, **options)
 
 
 def with_profiles(
