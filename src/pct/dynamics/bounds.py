@@ -65,6 +65,22 @@ class Bounds:
         # Rounding may step over a bound by one unit in the last place.
         return jnp.clip(value, low, high)
 
+    def on_host(
+        self, raw: Float[np.ndarray, " P"]
+    ) -> tuple[Float[np.ndarray, " P"], Float[np.ndarray, " P"]]:
+        """Values as of `to` and their change with the real numbers, both in double precision, without JAX."""
+        share = np.exp(-np.logaddexp(0.0, -np.asarray(raw, np.float64)))
+        low, high = np.asarray(self.low, np.float64), np.asarray(self.high, np.float64)
+        value, slope = low + (high - low) * share, high - low
+        if self._bends:
+            safe_low, ratio = self._logarithmic(low, high)
+            bent = safe_low * ratio**share
+            value, slope = (
+                np.where(np.asarray(self.log), *pair)
+                for pair in ((bent, value), (bent * np.log(ratio), slope))
+            )
+        return np.clip(value, low, high), slope * share * (1 - share)
+
     def slope(self, value: Float[Array, "... P"]) -> Float[Array, "... P"]:
         """Change of a value as its share of the range, logarithmic where bounded so, goes from 0 to 1."""
         import jax.numpy as jnp

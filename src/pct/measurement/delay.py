@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from pct.dynamics.core import Parameter
 from pct.measurement.base import Effect, Layer, Values, constant
-from pct.types import Array
+from pct.types import Array, Float
 
 ADVICE = "Command sharp steps and hold each for a second: the time to the answer is the delay."
 
@@ -33,10 +35,31 @@ class Delay(Effect):
         import jax.numpy as jnp
 
         def shift(column: Array, delay: Array) -> Array:
-            last = column.shape[0] - 1
-            at = jnp.clip(jnp.arange(last + 1) - delay / dt, 0, last)
-            before = jnp.clip(jnp.floor(at).astype(int), 0, last - 1)
-            share = (at - before).astype(column.dtype)[:, None]
+            before, share = taps(delay, column.shape[0], dt, jnp)
+            share = share.astype(column.dtype)[:, None]
             return column[before] * (1 - share) + column[before + 1] * share
 
         return {name: shift(controls[name], params[f"delay_{name}"]) for name in self.channels}
+
+
+def taps(delay: Array, rows: int, dt: float, xp: Any) -> tuple[Array, Array]:
+    """Which logged rows act in each row of a column: the row before the time that acts, and the share of the
+    next one, (rows,) each; the nearest row beyond the ends.
+
+    Args:
+        delay: in s.
+        rows: of the column.
+        dt: time step in s.
+        xp: array namespace.
+    """
+    last, delay = rows - 1, xp.asarray(delay)
+    at = xp.clip(xp.arange(rows).astype(delay.dtype) - delay / dt, 0, last)
+    before = xp.clip(xp.floor(at).astype(int), 0, last - 1)
+    return before, at - before
+
+
+def share_slopes(delay: Array, rows: int, dt: float) -> Float[np.ndarray, " rows"]:
+    """Change of the shares of `taps` with the delay, 1/s; half of it where a time stands at an end."""
+    at = np.arange(rows) - delay / dt
+    inside = 0.5 * ((at > 0) + 0.0 + (at >= 0)) * 0.5 * ((at < rows - 1) + 0.0 + (at <= rows - 1))
+    return -inside / dt

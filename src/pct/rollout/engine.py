@@ -83,17 +83,13 @@ def make_engine(
 
     problem = spec, base_params, integrator_name, substeps
     try:
-        if jax.default_backend() != "cpu":
-            raise NoCompiler(f"native code is for CPUs, not for '{jax.default_backend()}'")
+        require_cpu()
         fast = native_rollout(*problem)
         train_loss = native_loss(*problem, spec.train_loss_kwargs)
         eval_loss = native_loss(*problem, spec.eval_loss_kwargs)
         prepare()
     except (NoCompiler, NotSupported) as error:
-        reason = f"model '{spec.name}' uses {error}" if isinstance(error, NotSupported) else str(error)
-        if name == "native":
-            raise UsageError(f"`engine=native`: {reason}: use `engine=auto`") from None
-        return slow._replace(fallback=reason if jax.default_backend() == "cpu" else "")
+        return slow._replace(fallback=fallback_reason(name, spec, error))
 
     def rollout(initial_states: InitialStates, controls: Controls, learned: dict[str, Array]) -> States:
         arrays = jax.tree.leaves((initial_states, controls, learned))
@@ -114,6 +110,32 @@ def make_engine(
         bounded_layers,
         state_context,
     )
+
+
+def require_cpu() -> None:
+    """Native code is for CPUs.
+
+    Raises:
+        NoCompiler: JAX computes elsewhere.
+    """
+    from pct.rollout.native.compiler import NoCompiler
+
+    if jax.default_backend() != "cpu":
+        raise NoCompiler(f"native code is for CPUs, not for '{jax.default_backend()}'")
+
+
+def fallback_reason(name: EngineName, spec: ModelSpec, error: Exception) -> str:
+    """Why native code of a model is not used; empty where nobody expects it.
+
+    Raises:
+        UsageError: it was asked for.
+    """
+    from pct.rollout.native.graph import NotSupported
+
+    reason = f"model '{spec.name}' uses {error}" if isinstance(error, NotSupported) else str(error)
+    if name == "native":
+        raise UsageError(f"`engine=native`: {reason}: use `engine=auto`") from None
+    return reason if jax.default_backend() == "cpu" else ""
 
 
 def rollout_loss(spec: ModelSpec, rollout: RolloutFn, loss_kwargs: Mapping[str, Any]) -> BatchLossFn:

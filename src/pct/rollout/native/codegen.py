@@ -69,19 +69,19 @@ def generate(equations: Equations, options: Options) -> str:
     through = _through_step(equations, adjoints, options.tableau, points)
 
     # Faster functions first: they tell which values of slower ones they read.
-    write = _Functions()
-    write.function("advance(const V* w, const V* c, const V* x, V* y)", Level.SUBSTEP, _places("y", after))
+    write = Functions()
+    write.function("advance(const V* w, const V* c, const V* x, V* y)", Level.SUBSTEP, places("y", after))
     write.function(
         "advance_kept(const V* w, const V* c, const V* x, V* y, V* kept)",
         Level.SUBSTEP,
-        [*_places("kept", stored_of_step), *_places("y", after)],
+        [*places("kept", stored_of_step), *places("y", after)],
     )
     place = {node: i for i, node in enumerate(adjoints.owed)}
     write.function(
         "advance_reverse(const V* w, const V* c, const V* kept, V* xbar, V* cbar, V* wbar)",
         Level.SUBSTEP,
         [
-            *_places("xbar", through.x),
+            *places("xbar", through.x),
             *((f"cbar[{i}] += {{}}", value) for i, value in enumerate(through.step)),
             *(
                 (f"wbar[{place[node]}] += {{}}", value)
@@ -92,7 +92,7 @@ def generate(equations: Equations, options: Options) -> str:
         "kept",
     )
     step_values = list(write.read[Level.STEP])
-    write.function("step_values(const V* w, const V* u, V* c)", Level.STEP, _places("c", step_values))
+    write.function("step_values(const V* w, const V* u, V* c)", Level.STEP, places("c", step_values))
     write.function(
         "step_reverse(const V* w, const V* u, const V* c, const V* cbar, V* wbar, V* ubar)",
         Level.STEP,
@@ -104,7 +104,7 @@ def generate(equations: Equations, options: Options) -> str:
         "c",
     )
     window_values = list(write.read[Level.WINDOW])
-    write.function("window_values(const V* p, V* w)", Level.WINDOW, _places("w", window_values))
+    write.function("window_values(const V* p, V* w)", Level.WINDOW, places("w", window_values))
     position = {entry: i for i, entry in enumerate(options.learned)}
     write.function(
         "window_reverse(const V* p, const V* w, const V* wbar, V* pbar)",
@@ -135,7 +135,7 @@ def generate(equations: Equations, options: Options) -> str:
     return "\n".join(
         [
             *(f"constexpr int {name} = {value};" for name, value in constants.items()),
-            *(_table(name, values) for name, values in tables.items()),
+            *(table(name, values) for name, values in tables.items()),
             "",
             *write.functions,
         ]
@@ -259,7 +259,7 @@ def _stored(equations: Equations, adjoints: _Adjoints) -> list[Node]:
     return [node for node in still_read if node.index in stored]
 
 
-class _Functions:
+class Functions:
     """The functions of a model, and the slower values that they read, ``c`` of a step and ``w`` of a window.
 
     Attributes:
@@ -267,9 +267,10 @@ class _Functions:
         read: values by their level, with their place.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, double: bool = False) -> None:
         self.functions: list[str] = []
         self.read: dict[Level, dict[Node, int]] = {Level.WINDOW: {}, Level.STEP: {}}
+        self._double = double
 
     def function(
         self, head: str, level: Level, sinks: Sinks, given: Sequence[Node] = (), array: str = ""
@@ -296,19 +297,22 @@ class _Functions:
             return f"{'w' if node.level == Level.WINDOW else 'c'}[{known.setdefault(node, len(known))}]"
 
         arguments = head.replace("V* ", "V* __restrict ")
-        self.functions.append(f"FUNCTION void {arguments} {{\n{_statements(sinks, load)}}}\n")
+        body = _statements(sinks, load, _double if self._double else _single)
+        self.functions.append(f"FUNCTION void {arguments} {{\n{body}}}\n")
 
 
-def _places(array: str, nodes: Iterable[Node]) -> list[tuple[str, Node]]:
+def places(array: str, nodes: Iterable[Node]) -> list[tuple[str, Node]]:
+    """Each node at its place in an array of C++, for `Functions.function`."""
     return [(f"{array}[{i}] = {{}}", node) for i, node in enumerate(nodes)]
 
 
-def _table(name: str, values: Sequence[int]) -> str:
+def table(name: str, values: Sequence[int]) -> str:
+    """An array of constants of C++, and its size."""
     entries = ", ".join(map(str, values or [0]))  # no array of C++ is empty
     return f"constexpr int {name}_SIZE = {len(values)};\nconstexpr int {name}[] = {{{entries}}};"
 
 
-def _statements(sinks: Sinks, load: Callable[[Node], str | None]) -> str:
+def _statements(sinks: Sinks, load: Callable[[Node], str | None], literal: Callable[[float], str]) -> str:
     """Statements that compute the sinks, each value once."""
     loaded: dict[Node, str] = {}
 
@@ -325,7 +329,7 @@ def _statements(sinks: Sinks, load: Callable[[Node], str | None]) -> str:
     names: dict[Node, str] = {}
     for node in in_order(forms, arguments):
         if node.op == "constant":
-            names[node] = f"splat({_literal(node.key)})"
+            names[node] = f"splat({literal(node.key)})"
         else:
             names[node] = f"t{node.index}"
             kind = "M" if node.is_mask else "V"
@@ -352,8 +356,13 @@ def _expression(node: Node, names: dict[Node, str]) -> str:
     return f"v{node.op}({', '.join(args)})"
 
 
-def _literal(value: float) -> str:
-    number = float(np.float32(value))
-    if math.isfinite(number):
-        return f"{number.hex()}f"
-    return '__builtin_nanf("")' if math.isnan(number) else f"{'-' if number < 0 else ''}__builtin_inff()"
+def _single(value: float) -> str:
+    return _double(float(np.float32(value)), "f")
+
+
+def _double(value: float, suffix: str = "") -> str:
+    if math.isfinite(value):
+        return f"{value.hex()}{suffix}"
+    if math.isnan(value):
+        return f'__builtin_nan{suffix}("")'
+    return f"{'-' if value < 0 else ''}__builtin_inf{suffix}()"

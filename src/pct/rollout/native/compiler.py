@@ -56,13 +56,16 @@ class CompilerHangs(NoCompiler):
 _hanging: set[tuple[str, ...]] = set()
 
 
-def load_library(key: str, make_source: Callable[[], str], include: str | None) -> ctypes.CDLL:
+def load_library(
+    key: str, make_source: Callable[[], str], include: str | None, flags: tuple[str, ...] = ()
+) -> ctypes.CDLL:
     """Compiled code, from the cache or fresh.
 
     Args:
         key: of the source, the same for the same source only.
         make_source: makes the C++17.
         include: folder of the headers that it names, where it names any.
+        flags: behind the usual ones.
 
     Raises:
         NoCompiler: there is none, it fails, or there is no safe folder for its results.
@@ -72,12 +75,12 @@ def load_library(key: str, make_source: Callable[[], str], include: str | None) 
         cache = Cache(private_folder(FOLDER), MOST)
     except NoPrivateFolder as error:
         raise NoCompiler(str(error)) from None
-    facts = "\0".join((key, *GCC_FLAGS, *FLAGS, *_compiler_facts(command), processor()))
+    facts = "\0".join((key, *GCC_FLAGS, *FLAGS, *flags, *_compiler_facts(command), processor()))
     name = f"{hashlib.sha256(facts.encode(errors='surrogateescape')).hexdigest()}.so"
     if cache.get(name) is not None:
         with contextlib.suppress(OSError):  # it needs what the machine does not have any more
             return ctypes.CDLL(str(cache.folder / name))
-    code = _compile(command, make_source(), include)
+    code = _compile(command, make_source(), include, flags)
     try:
         return ctypes.CDLL(str(cache.put(name, code)))
     except OSError as error:
@@ -185,13 +188,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.stderr.close()
 
 
-def _compile(command: list[str], source: str, include: str | None) -> bytes:
+def _compile(command: list[str], source: str, include: str | None, flags: tuple[str, ...]) -> bytes:
     try:
         with temporary_folder() as folder:
             unit, library = folder / "model.cpp", folder / "model.so"
             unit.write_text(source, encoding="utf-8")
             headers = ["-I", include] if include else []
-            rest = [*FLAGS, *headers, "-o", str(library), str(unit)]
+            rest = [*FLAGS, *flags, *headers, "-o", str(library), str(unit)]
             try:
                 run_compiler([*command, *GCC_FLAGS, *rest], folder)
             except CompilerHangs:

@@ -37,7 +37,7 @@ def pull_back(
         if stop(node):
             ends[node] = adjoint
             continue
-        for arg, part in _partials(graph, node, adjoint):
+        for arg, part in partials(graph, node, adjoint):
             if arg.index in active:
                 parts.setdefault(arg.index, []).append(part())
     return ends
@@ -62,7 +62,7 @@ def _sum(graph: Graph, parts: list[Node]) -> Node:
     return heap[0][-1]
 
 
-def _partials(graph: Graph, node: Node, adjoint: Node) -> list[tuple[Node, Callable[[], Node]]]:
+def partials(graph: Graph, node: Node, adjoint: Node) -> list[tuple[Node, Callable[[], Node]]]:
     """Each argument of a node with what it adds to the argument's adjoint, made on demand."""
     g, one = graph, graph.constant(1.0)
     op, args = node.op, node.args

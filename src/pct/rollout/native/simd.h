@@ -19,6 +19,7 @@
 #define FUNCTION static __attribute__((noinline))
 #define EXPORTED __attribute__((visibility("default")))
 
+typedef float S;
 typedef float V __attribute__((vector_size(4 * LANES)));
 typedef int32_t M __attribute__((vector_size(4 * LANES)));  // all bits of a lane, or none; also integers
 
