@@ -65,6 +65,9 @@ class FitSettings:
     """Integration method of the rollout."""
     substeps: Annotated[int, SUBSTEPS] | None = None
     """Integration steps per time step [1]; when left out, enough for steps of 0.025 s or less."""
+    engine: Literal["auto", "jax", "native"] = "auto"
+    """What computes rollouts and their derivatives: C++ that is generated from the model's equations and
+    compiled once (native), or JAX alone. auto: native where a C++ compiler is and the model allows it."""
 
 
 @dataclasses.dataclass(frozen=True)

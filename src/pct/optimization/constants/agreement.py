@@ -441,8 +441,7 @@ def _reached(fit: ConstantFit, groups: Groups) -> list[dict[str, float]]:
         return [{} for _ in groups.names]
     params, result = fit.estimate.params(fit.spec), []
     chosen = [spread(numbers, SHOWN) for numbers in groups.numbers]
-    dataset = fit.model.prepare(fit.windows.select(np.concatenate(chosen))).batch
-    states = fit.model.predict_states(dataset)
+    states = fit.model.predict_windows(fit.windows.select(np.concatenate(chosen)))
     ends = np.cumsum([len(numbers) for numbers in chosen])[:-1]
     for rows, numbers in zip(np.split(states, ends), chosen, strict=True):
         result.append(reached_slips(fit.spec, params, rows[fit.estimate.accepted[numbers]]))

@@ -11,7 +11,7 @@ from pct.dynamics.core import ModelSpec
 from pct.measurement.filter import noise_values
 from pct.optimization.constants.descent import without_starts
 from pct.optimization.constants.estimate import Estimate
-from pct.optimization.constants.rollout_errors import AllWindows, RolloutErrors
+from pct.optimization.constants.rollout_errors import RolloutErrors, all_windows
 from pct.types import Bool, Float
 from pct.windows.at_limits import at_limits
 from pct.windows.window_set import WindowSet
@@ -45,7 +45,7 @@ def share_without_clipped(
         return np.ones(raw.size)
     if not free.any():
         return np.zeros(raw.size)
-    every = AllWindows(errors, windows, np.arange(len(windows)))
+    every = all_windows(errors, windows, np.arange(len(windows)))
     if estimate.noise is not None:
         every.refresh(raw, noise_values(spec, estimate.noise))
     still = np.zeros((errors.free, len(windows)))

@@ -17,12 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pct.optimization.constants.covariance import solve_positive
-from pct.optimization.constants.rollout_errors import (
-    AllWindows,
-    NormalEquations,
-    RolloutErrors,
-    sums_by_group,
-)
+from pct.optimization.constants.normal_equations import NormalEquations, sums_by_group
+from pct.optimization.constants.rollout_errors import RolloutErrors, all_windows
 from pct.windows.window_set import WindowSet
 
 # An error below this share of the channel's scale counts as zero.
@@ -82,7 +78,7 @@ class Problem:
     ) -> None:
         self.centre, self.prior, self._huber = centre, prior, huber
         self._count = len(numbers)
-        self._all = AllWindows(errors, windows, numbers)
+        self._all = all_windows(errors, windows, numbers)
         self.refresh = self._all.refresh
         self._free = errors.free
         self._least = FLOOR * errors.spec.scales[list(errors.channels)]
@@ -105,7 +101,7 @@ class Problem:
 
     def typical(self, path: Path, clipped: float) -> np.ndarray:
         """Root mean square error by channel, clipped at so many times the median error."""
-        size = np.abs(path.point.error[..., path.accepted])
+        size = np.abs(_accepted(path))
         most = clipped * np.median(size, axis=(1, 2), keepdims=True)
         return np.maximum(np.sqrt(np.mean(np.minimum(size, most) ** 2, axis=(1, 2))), self._least)
 
@@ -125,7 +121,7 @@ class Problem:
 
     def losses(self, path: Path, sigma: np.ndarray) -> np.ndarray:
         """Half the weighted sum of squares (linear for large errors) of each accepted window."""
-        size = np.abs(path.point.error[..., path.accepted]) / sigma[:, None, None]
+        size = np.abs(_accepted(path)) / sigma[:, None, None]
         huber = self._huber
         data = np.where(size > huber, huber * size - huber**2 / 2, size**2 / 2)
         return np.asarray(data.sum(axis=(0, 1)) / self.overlap)
@@ -147,6 +143,12 @@ class Problem:
         return path._replace(
             point=self.at(path.point.raw + share * step, path.point.offsets + share * offsets)
         )
+
+
+def _accepted(path: Path) -> np.ndarray:
+    """Errors of the accepted windows, (C, T, A); no copy where all are."""
+    error = path.point.error
+    return error if path.accepted.all() else error[..., path.accepted]
 
 
 def best_start(

@@ -46,7 +46,9 @@ from pct.optimization.constants.filtering import (
     starts_as_logged,
     weigh_as_logged,
 )
-from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors, sums_by_group
+from pct.optimization.constants.normal_equations import sums_by_group
+from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors
+from pct.rollout.engine import EngineName
 from pct.windows.store import spread
 from pct.windows.window_set import WindowSet
 
@@ -106,6 +108,7 @@ def fit_parameters(
     substeps: int = 1,
     compare: Sequence[str] = (),
     free_start: bool = False,
+    engine: EngineName = "auto",
     **options: Any,
 ) -> Estimate:
     """Fit one value of each learned parameter to all windows, within the bounds.
@@ -113,7 +116,7 @@ def fit_parameters(
     Args:
         windows: of the logs.
         numbers: which of them, in their order along the drives.
-        spec, base_params, integrator, substeps, compare, free_start: see
+        spec, base_params, integrator, substeps, compare, free_start, engine: see
             `pct.optimization.constants.rollout_errors.make_rollout_errors`.
         options: see `fit_errors`.
 
@@ -129,6 +132,8 @@ def fit_parameters(
         substeps=substeps,
         compare=compare,
         free_start=free_start,
+        engine=engine,
+        dtype=windows.store.states.dtype,
     )
     return fit_errors(errors, windows, numbers, **options)
 

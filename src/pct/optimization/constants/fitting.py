@@ -131,7 +131,7 @@ class ConstantFit:
         numbers = spread(np.flatnonzero(self.estimate.accepted), SHOWN)
         if not has_curves(self.spec) or not numbers.size:
             return {}
-        states = self.model.predict_states(self.model.prepare(self.windows.select(numbers)).batch)
+        states = self.model.predict_windows(self.windows.select(numbers))
         return reached_slips(self.spec, self.estimate.params(self.spec), states)
 
     @cached_property
@@ -223,6 +223,8 @@ class ConstantFit:
                 f"{', '.join(exact)} is predicted to rounding, as the controls determine it: its errors "
                 f"weigh as much as real ones. Fit again with `compare` {' '.join(others)}"
             )
+        if reason := self.errors.fallback:
+            lines.append(f"native code is not used: {reason}; pure JAX is slower, the results are the same")
         return lines
 
 
@@ -334,6 +336,7 @@ def fit(
             "feature_names": windows.feature_names,
         },
         remaining_error=dict(zip(compared, estimate.sigma.tolist(), strict=True)),
+        engine=settings.engine,
     )
     result = ConstantFit(
         model,
@@ -422,4 +425,6 @@ def _rollout_options(spec: ModelSpec, store: WindowStore, settings: FitSettings)
         "substeps": choose_substeps(store.dt, settings.substeps),
         "compare": settings.compare or others,
         "free_start": settings.free_start,
+        "engine": settings.engine,
+        "dtype": store.states.dtype,
     }

@@ -1,7 +1,8 @@
 """Errors of rollouts over windows and their derivatives, compiled once for a model and any data.
 
 `make_rollout_errors` fixes the model, the integration and what is compared; data come as arguments, so that
-one compilation serves all logs, starts and seeds of the same shape. `AllWindows` evaluates them over a log.
+one compilation serves all logs, starts and seeds of the same shape. `all_windows` evaluates them over a log:
+by native code where there is some for the log's precision, else by JAX, which is the reference.
 """
 
 from __future__ import annotations
@@ -21,31 +22,20 @@ from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, unflatten_params
 from pct.errors import UsageError
 from pct.measurement.observer import observes
+from pct.optimization.constants.native_windows import (
+    NativeErrors,
+    NativeWindows,
+    native_errors,
+    native_windows,
+)
+from pct.optimization.constants.normal_equations import NormalEquations, sums_by_group
+from pct.rollout.engine import EngineName
 from pct.rollout.history import make_history_rollout
 from pct.types import Array, Float, Int, WholeWindows
 from pct.windows.window_set import WindowSet
 
 # Windows whose derivatives are in memory at once, and the multiple that vector units need.
 CHUNK, LANES = 256, 32
-
-
-class NormalEquations(NamedTuple):
-    """Sums of weighted products of derivatives; K counts the free states of a window's start.
-
-    Attributes:
-        matrix: of the parameters by window, (P, P, B); of all windows of each group, (P, P, G), from
-            `AllWindows.normal`.
-        gradient: of the parameters by window, (P, B).
-        cross: of the parameters with each window's start, (P, K, B).
-        block: of each window's start, (K, K, B).
-        start_gradient: of each window's start, (K, B).
-    """
-
-    matrix: Float[Array, "P P _"]
-    gradient: Float[Array, "P B"]
-    cross: Float[Array, "P K B"]
-    block: Float[Array, "K K B"]
-    start_gradient: Float[Array, "K B"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,6 +56,8 @@ class RolloutErrors:
             ``noise`` holds the filter's parameters by name.
         part: windows that are computed at once, so that logs of unlike length need one compilation; chosen by
             their number where it is None.
+        native: the same in native code; None where JAX computes all.
+        fallback: why native code is not used, where somebody may expect it.
     """
 
     spec: ModelSpec
@@ -75,6 +67,8 @@ class RolloutErrors:
     normal: Callable[..., NormalEquations]
     gains: Callable[..., Array] | None = None
     part: int | None = None
+    native: NativeErrors | None = None
+    fallback: str = ""
 
 
 class Correction(NamedTuple):
@@ -98,6 +92,8 @@ def make_rollout_errors(
     substeps: int = 1,
     compare: Sequence[str] = (),
     free_start: bool = False,
+    engine: EngineName = "auto",
+    dtype: Any = np.float32,
 ) -> RolloutErrors:
     """Errors of a model's rollouts.
 
@@ -108,9 +104,12 @@ def make_rollout_errors(
         integrator, substeps: how a time step is integrated.
         compare: names of the states whose errors count; all when left out.
         free_start: whether the compared states are fitted at each window's start, too.
+        engine: ``native``, ``jax``, or ``auto``: native code where the model and the machine allow it.
+        dtype: precision of the logs that native code is for; others go to JAX.
 
     Raises:
-        UsageError: ``compare`` names no state, or free starts with an observer, which estimates them itself.
+        UsageError: ``compare`` names no state, free starts with an observer, which estimates them itself, or
+            native code is asked for and cannot be had.
     """
     if unknown := set(compare) - set(spec.state_names):
         raise UsageError(f"`compare={unknown.pop()}`: expected some of {', '.join(spec.state_names)}")
@@ -191,21 +190,23 @@ def make_rollout_errors(
         assert roll.gains is not None
         return roll.gains({**unflatten_params(bounds.to(raw), keys, shapes), **noise}, windows)
 
-    return RolloutErrors(spec, channels, len(free), errors, normal, gains if observes(spec) else None)
+    options: Any = {"integrator": integrator, "substeps": substeps, "channels": channels, "free": free}
+    dtype = jax.dtypes.canonicalize_dtype(dtype)
+    native, fallback = native_errors(engine, spec, base_params, **options, dtype=dtype)
+    own_gains = gains if observes(spec) else None
+    return RolloutErrors(
+        spec, channels, len(free), errors, normal, own_gains, native=native, fallback=fallback
+    )
 
 
-def sums_by_group(
-    values: Float[np.ndarray, "... W"], groups: Int[np.ndarray, " W"]
-) -> tuple[Int[np.ndarray, " G"], Float[np.ndarray, "... G"]]:
-    """Numbers of the groups that there are, and the sum of each over its windows.
-
-    Examples:
-        >>> sums_by_group(np.array([1.0, 2.0, 3.0]), np.array([7, 4, 7]))
-        (array([4, 7]), array([2., 4.]))
-    """
-    order = np.argsort(groups, kind="stable")
-    numbers, firsts = np.unique(groups[order], return_index=True)
-    return numbers, np.add.reduceat(values[..., order], firsts, axis=-1)
+def all_windows(
+    errors: RolloutErrors, windows: WindowSet, numbers: Int[np.ndarray, " W"]
+) -> AllWindows | NativeWindows:
+    """Errors of the windows of these numbers, in their order along the drives."""
+    dtype = jax.dtypes.canonicalize_dtype(windows.store.states.dtype)
+    if errors.native is not None and errors.native.code.dtype == dtype:
+        return native_windows(errors.native, windows, numbers)
+    return AllWindows(errors, windows, numbers)
 
 
 def part_size(count: int) -> int:
@@ -214,7 +215,7 @@ def part_size(count: int) -> int:
 
 
 class AllWindows:
-    """Errors of all windows of a fit, in parts of equal size; what goes in and comes out is on the host.
+    """Errors of all windows of a fit by JAX, in parts of equal size; arguments and results are on the host.
 
     Windows of a model with an observer have their corrections from `refresh`.
     """
