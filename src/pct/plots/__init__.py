@@ -27,6 +27,7 @@ from pct.plots.style import MUTED as MUTED
 from pct.plots.style import PREDICTED as PREDICTED
 from pct.plots.style import TRUTH as TRUTH
 from pct.plots.style import Drawing as Drawing
+from pct.plots.style import as_png as as_png
 from pct.plots.style import in_style as in_style
 from pct.plots.style import to_png as to_png
 from pct.plots.style import to_svg as to_svg

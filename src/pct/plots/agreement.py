@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, label_of, plain
+from pct.plots.layout import BELOW, add_legend, add_panels, legend_height, make_figure, width_of
+from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, ROUND, label_of, plain
 from pct.types import Bool, Float
 
 # Panels side by side, and the most rows that carry a name.
@@ -55,11 +57,20 @@ def draw_agreement(
     """
     columns = min(COLUMNS, len(forests)) or 1
     rows = max(1, math.ceil(len(forests) / columns))
-    figure = Figure(figsize=(12, 1.1 + rows * (0.9 + 0.17 * len(names))), layout="constrained")
-    figure.suptitle(plain(title), x=0.01, ha="left")
-    axes = figure.subplots(rows, columns, squeeze=False)
+    shown = [plain(name[-28:]) for name in names] if len(names) <= NAMED else []
+    figure = make_figure(title, 12.0, 1.1 + rows * (0.9 + 0.17 * len(names)))
+    axes = add_panels(
+        figure,
+        rows,
+        columns,
+        foot=legend_height(5, 5),
+        begin=width_of(shown, 7.0),
+        left=0.15,
+        inner=BELOW,
+        between=0.35,
+    )
     places = np.arange(len(names))
-    for ax, forest in zip(axes.flat, forests, strict=False):
+    for ax, forest in zip(axes, forests, strict=False):
         if forest.next is not None:
             ax.axvspan(*forest.next, color=MUTED, alpha=0.18, linewidth=0, label="next drive, 95 %")
         if forest.mean is not None:
@@ -70,12 +81,12 @@ def draw_agreement(
             (forest.used, PREDICTED, f"{what}, 95 %"),
             (~forest.used, MUTED, "says too little"),
         ):
-            shown = use & np.isfinite(forest.values) & np.isfinite(forest.errors)
-            if shown.any():
+            known = use & np.isfinite(forest.values) & np.isfinite(forest.errors)
+            if known.any():
                 ax.errorbar(
-                    forest.values[shown],
-                    places[shown],
-                    xerr=1.96 * forest.errors[shown],
+                    forest.values[known],
+                    places[known],
+                    xerr=1.96 * forest.errors[known],
                     fmt="o",
                     markersize=4,
                     color=color,
@@ -86,20 +97,20 @@ def draw_agreement(
         )
         ax.set_xlabel(label_of(forest.symbol, forest.unit))
         _limit(ax, forest)
+        ax.xaxis.set_major_locator(MaxNLocator(4, steps=ROUND))
         ax.set_ylim(len(names) - 0.4, -0.6)
-        ax.set_yticks(places if len(names) <= NAMED else [])
+        ax.set_yticks(places if shown else [])
         ax.set_yticklabels([])
-    for ax in axes[:, 0]:
-        if len(names) <= NAMED:
-            ax.set_yticklabels([plain(name[-28:]) for name in names], fontsize=7)
-    for ax in axes.flat[len(forests) :]:
+    for ax in axes[::columns] if shown else []:
+        ax.set_yticklabels(shown, fontsize=7)
+    for ax in axes[len(forests) :]:
         ax.remove()
     handles = {
         label: handle
-        for ax in axes.flat
+        for ax in axes[: len(forests)]
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=5, fontsize=8)
+    add_legend(figure, handles.values(), handles.keys(), columns=5)
     return figure
 
 

@@ -14,9 +14,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from matplotlib.ticker import MaxNLocator
 
-from pct.plots.style import PREDICTED, ROUND, TRUTH, plain, to_png
+from pct.plots.layout import make_figure, place_labels
+from pct.plots.style import PREDICTED, ROUND, TRUTH, to_png
 from pct.types import Column, Float
 
 SIZE = (6.7, 4.8)  # 800 pixels wide
@@ -89,7 +90,7 @@ def draw_driven_path(*, samples: Samples, title: str) -> Figure:
     ax.add_collection(drawn)
     ax.autoscale_view()
     ax.set_aspect("equal", adjustable="datalim")
-    figure.colorbar(ScalarMappable(norm, COLORS), ax=ax, label="speed $v$ [m/s]", format=_plain_numbers())
+    figure.colorbar(ScalarMappable(norm, COLORS), ax=ax, label="speed $v$ [m/s]")
     return figure
 
 
@@ -133,22 +134,15 @@ def draw_by_speed(*, samples: Samples, name: str, title: str) -> Figure:
     return figure
 
 
-def _plain_numbers() -> ScalarFormatter:
-    """Tick labels as plain text: set as formulas they take a third of a figure's time."""
-    return ScalarFormatter(useMathText=False)
-
-
 def _start(title: str, xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
-    # Laid out by matplotlib, each is drawn twice.
-    figure = Figure(figsize=SIZE)
-    figure.subplots_adjust(left=0.12, right=0.94, bottom=0.12, top=0.88)
-    figure.suptitle(plain(title), x=0.01, ha="left")
+    figure = make_figure(title, *SIZE)
+    figure.subplots_adjust(left=0.14, right=0.94, bottom=0.12, top=0.88)
     ax = figure.add_subplot()
+    place_labels(ax)
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(8, steps=ROUND))
-        axis.set_major_formatter(_plain_numbers())
     return figure, ax
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, plain, unit_of
+from pct.plots.layout import BELOW, add_legend, add_panels, legend_height, make_figure
+from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, unit_of
 from pct.types import Float
 
 COLORS = (PREDICTED, BASELINE, CONTROL)
@@ -55,19 +56,18 @@ def draw_curves(*, panels: list[Panel], title: str) -> Figure:
         title: names the fit.
     """
     rows = math.ceil(len(panels) / 2)
-    figure = Figure(figsize=(12, 1.0 + 3.4 * rows), layout="constrained")
-    figure.suptitle(plain(title), x=0.01, ha="left")
-    axes = list(figure.subplots(rows, 2, squeeze=False).flat)
+    figure = make_figure(title, 12.0, 1.0 + 3.4 * rows)
+    axes = add_panels(figure, rows, 2, foot=legend_height(3, 3), inner=BELOW)
     for ax, panel in zip(axes, panels, strict=False):
         _draw_panel(ax, panel)
     for ax in axes[len(panels) :]:
         ax.remove()
     first = axes[0]
-    figure.legend(
+    add_legend(
+        figure,
         [first.lines[0], first.collections[0], first.patches[0]],
         ["fit", "95 % band", "not reached by the drive"],
-        loc="outside lower left",
-        ncols=3,
+        columns=3,
     )
     return figure
 

@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pct.dynamics.core import ModelSpec
-from pct.plots.style import BASELINE, CONTROL, PREDICTED, label_of, plain
+from pct.plots.layout import add_legend, add_panels, legend_height, make_figure
+from pct.plots.style import BASELINE, CONTROL, PREDICTED, label_of
 from pct.types import Shaped
 
 
@@ -26,9 +27,8 @@ def draw_error_growth(
     """
     columns = min(4, len(spec.states))
     rows = math.ceil(len(spec.states) / columns)
-    figure = Figure(figsize=(12, 1.0 + 2.6 * rows), layout="constrained")
-    figure.suptitle(plain(title), x=0.01, ha="left")
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    figure = make_figure(title, 12.0, 1.0 + 2.6 * rows)
+    axes = add_panels(figure, rows, columns, foot=legend_height(len(errors), 5), above=0.14)
     styles = [(PREDICTED, "-"), (BASELINE, "--"), (CONTROL, "-."), ("#CC79A7", ":"), ("#E69F00", "-")]
     for i, (ax, channel) in enumerate(zip(axes, spec.states, strict=False)):
         for (label, values), (color, line) in zip(errors.items(), styles, strict=False):
@@ -44,5 +44,5 @@ def draw_error_growth(
             ax.set_xlabel("horizon [s]")
     for ax in axes[len(spec.states) :]:
         ax.remove()
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=5)
+    add_legend(figure, *axes[0].get_legend_handles_labels(), columns=5)
     return figure

@@ -12,8 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pct.dynamics.core import Channel
-from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, finite, label_of, plain, set_log, unit_of
+from pct.plots.layout import BELOW, add_legend, add_panels, legend_height, make_figure, width_of
+from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, finite, label_of, set_log, unit_of
 from pct.types import Shaped
+
+# Entries of a legend side by side.
+LEGEND = 7
 
 
 def draw_growth_bands(
@@ -33,10 +37,9 @@ def draw_growth_bands(
         title: names the data.
     """
     rows, columns = panels(len(channels))
-    figure = Figure(figsize=(12, 1.0 + 2.6 * rows), layout="constrained")
-    figure.suptitle(plain(title), x=0.01, ha="left")
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    figure = make_figure(title, 12.0, 1.0 + 2.6 * rows)
     styles = styles_of(errors)
+    axes = add_panels(figure, rows, columns, foot=legend_height(len(styles), LEGEND), above=0.14)
     for i, (ax, channel) in enumerate(zip(axes, channels, strict=False)):
         drawn: list[np.ndarray] = []
         for label, by_channel in errors.items():
@@ -74,9 +77,11 @@ def draw_ladder(
         title: names the error.
     """
     rows, columns = panels(len(channels))
-    figure = Figure(figsize=(12, 0.9 + (0.6 + 0.24 * len(errors)) * rows), layout="constrained")
-    figure.suptitle(plain(title), x=0.01, ha="left")
-    axes = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flat)
+    figure = make_figure(title, 12.0, 0.9 + (0.6 + 0.24 * len(errors)) * rows)
+    begin, inner = width_of(list(errors), 9.0), BELOW
+    axes = add_panels(
+        figure, rows, columns, begin=begin, left=0.16, above=0.04, inner=inner, between=0.3, sharey=True
+    )
     styles = styles_of(errors)
     for ax, channel in zip(axes, channels, strict=False):
         for place, (label, by_channel) in enumerate(errors.items()):
@@ -118,10 +123,10 @@ def draw_bins(
         errors: of each condition, value, low and high of each bin by label, (K, 3); the run first.
         title: names the error.
     """
-    figure = Figure(figsize=(12, 4.2), layout="constrained")
-    figure.suptitle(plain(title), x=0.01, ha="left")
-    axes = figure.subplots(1, len(conditions), squeeze=False, sharey=True)[0]
+    figure = make_figure(title, 12.0, 4.2)
     styles = styles_of(errors[0])
+    foot = legend_height(len(styles), LEGEND)
+    axes = add_panels(figure, 1, len(conditions), foot=foot, above=0.1, between=0.3, sharey=True)
     for ax, (name, unit, edges), by_label in zip(axes, conditions, errors, strict=True):
         middle, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
         for place, (label, values) in enumerate(by_label.items()):
@@ -163,4 +168,4 @@ def styles_of(labels: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def legend_below(figure: Figure, styles: Mapping[str, dict[str, Any]]) -> None:
     """One legend for all panels, below them."""
     handles = [Line2D([], [], **style) for style in styles.values()]
-    figure.legend(handles, list(styles), loc="outside lower left", ncols=7)
+    add_legend(figure, handles, styles, LEGEND)

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from pct.plots.layout import NOTHING, add_legend, add_panels, legend_height, make_figure
 from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, ROUND, TRUTH, set_log
 from pct.types import Shaped
 
@@ -35,10 +36,17 @@ def draw_losses(
         for label, values in (("learning rate", learning_rate), ("horizon [steps]", horizon))
         if values is not None
     ]
-    figure = Figure(figsize=(12, 5 + 1.2 * len(extra)), layout="constrained")
-    axes = figure.subplots(
-        1 + len(extra), 1, sharex=True, squeeze=False, height_ratios=[4.5] + [1] * len(extra)
-    )[:, 0]
+    figure = make_figure("Loss of the network", 12.0, 5.0 + 1.2 * len(extra))
+    axes = add_panels(
+        figure,
+        1 + len(extra),
+        1,
+        foot=legend_height(6, 6),
+        above=0.1,
+        inner=NOTHING,
+        sharex=True,
+        height_ratios=[4.5] + [1] * len(extra),
+    )
     main = axes[0]
     many = len(train_loss) >= 10
     main.plot(
@@ -56,7 +64,7 @@ def draw_losses(
         main.plot(centres, medians, color=PREDICTED, linewidth=2.2, label="training, running median")
     if val_steps is not None and val_loss is not None and len(val_steps):
         main.plot(val_steps, val_loss, "o-", color=BASELINE, markersize=4, label="validation")
-        if best_step in val_steps:
+        if best_step is not None and best_step in val_steps:
             best = val_loss[list(val_steps).index(best_step)]
             main.plot(
                 best_step,
@@ -68,7 +76,6 @@ def draw_losses(
             )
     set_log(main, np.concatenate([train_loss, [] if val_loss is None else val_loss]))
     main.set_ylabel("loss [–]")
-    main.set_title("Loss of the network", loc="left", fontsize=12, fontweight="bold")
     for ax, (label, values) in zip(axes[1:], extra, strict=True):
         ax.plot(train_steps, values, ".-", color=CONTROL, markersize=2, drawstyle="steps-post")
         ax.set_ylabel(label)
@@ -89,8 +96,7 @@ def draw_losses(
     main.set_xlim(train_steps[0] - margin, train_steps[-1] + margin)
     axes[-1].set_xlabel("training step")
     axes[-1].xaxis.set_major_locator(MaxNLocator(10, integer=True, steps=ROUND))
-    figure.legend(*main.get_legend_handles_labels(), loc="outside lower left", ncols=6)
-    figure.align_ylabels()
+    add_legend(figure, *main.get_legend_handles_labels(), columns=6)
     return figure
 
 

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pct.dynamics.core import ModelSpec
-from pct.plots.style import BASELINE, MUTED, PREDICTED, TRUTH, label_of, plain
+from pct.plots.layout import add_legend, add_panels, legend_height, make_figure
+from pct.plots.style import BASELINE, MUTED, PREDICTED, TRUTH, label_of
 from pct.types import Bool, Shaped
 
 
@@ -40,10 +41,9 @@ def draw_parameters(
     cells = 2 * len(arrays) + len(scalars)
     columns = 2 if arrays else min(3, cells)
     rows = math.ceil(cells / columns)
-    figure = Figure(figsize=(12, 0.9 + max(2.1 * rows, 3)), layout="constrained")
-    figure.suptitle(plain(title), x=0.01, ha="left")
+    figure = make_figure(title, 12.0, 0.9 + max(2.1 * rows, 3))
     order, drive, starts = _along_drive(times, recording)
-    axes = iter(figure.subplots(rows, columns, squeeze=False).flat)
+    axes = iter(add_panels(figure, rows, columns, foot=legend_height(4, 4) if scalars else 0.0))
     for name in arrays:
         _draw_entries(figure, next(axes), next(axes), spec, name, values[name])
     along = [next(axes) for _ in scalars]
@@ -55,11 +55,10 @@ def draw_parameters(
     for ax in along[-columns:]:
         ax.set_xlabel("time [s]" if recording is None else "driving time, recordings side by side [s]")
     if along:
-        figure.align_ylabels(along)
         handles = {
             label: line for ax in along for line, label in zip(*ax.get_legend_handles_labels(), strict=True)
         }
-        figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=4)
+        add_legend(figure, handles.values(), handles.keys(), columns=4)
     return figure
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, label_of, plain
+from pct.plots.layout import add_legend, add_panels, legend_height, make_figure
+from pct.plots.style import BASELINE, CONTROL, MUTED, PREDICTED, label_of
 from pct.types import Float
 
 
@@ -32,9 +33,8 @@ def draw_profile(
         best, default: value of the fit, and before it.
         title: names parameter and fit.
     """
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    figure.suptitle(plain(title), x=0.01, ha="left")
-    ax = figure.subplots()
+    figure = make_figure(title, 7.0, 4.2)
+    (ax,) = add_panels(figure, 1, 1, foot=legend_height(5, 5), above=0.1)
     ax.plot(values, excess, "o-", color=PREDICTED, label="profile, all others refitted")
     ax.axhline(limit, color=MUTED, linestyle="--", label="95 % limit")
     ax.axvline(best, color=CONTROL, label="fit")
@@ -45,5 +45,5 @@ def draw_profile(
     ax.set_ylim(-0.3, max(2.5 * limit, min(1.1 * float(excess.max()), 6 * limit)))
     ax.set_xlabel(label_of(symbol, unit))
     ax.set_ylabel("twice the log likelihood lost [–]")
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower left", ncols=5, fontsize=8)
+    add_legend(figure, *ax.get_legend_handles_labels(), columns=5)
     return figure

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from pct.dynamics.core import Channel
-from pct.plots.style import BASELINE, MUTED, PREDICTED, finite, label_of, plain
+from pct.plots.layout import NOTHING, add_legend, add_panels, legend_height, make_figure
+from pct.plots.style import BASELINE, MUTED, PREDICTED, finite, label_of
 from pct.types import Bool, Float
 
 
@@ -31,12 +33,12 @@ def draw_residuals(
         breaks: times at which another recording begins.
         title: names the fit.
     """
-    figure = Figure(figsize=(12, 1.0 + 1.3 * len(channels)), layout="constrained")
-    figure.suptitle(plain(title), x=0.01, ha="left")
-    axes = list(figure.subplots(len(channels), 1, squeeze=False, sharex=True)[:, 0])
+    foot = legend_height(1, 2)
+    figure = make_figure(title, 12.0, 1.0 + 1.3 * len(channels))
+    axes = add_panels(figure, len(channels), 1, foot=foot, above=0.18, inner=NOTHING, sharex=True)
     for ax, channel, column in zip(axes, channels, finite(errors).T, strict=True):
         ax.axhline(0.0, color=MUTED, linewidth=0.8)
-        style = {"linestyle": "none", "marker": ".", "color": PREDICTED, "markersize": 3}
+        style: dict[str, Any] = {"linestyle": "none", "marker": ".", "color": PREDICTED, "markersize": 3}
         ax.plot(times[accepted], column[accepted], **style, label="error at the horizon")
         if not accepted.all():
             style |= {"marker": "x", "color": BASELINE, "markersize": 5}
@@ -49,6 +51,5 @@ def draw_residuals(
         ax.set_ylim(-most, most)
         ax.set_ylabel(label_of(channel.symbol, channel.unit))
     axes[-1].set_xlabel("driving time [s]")
-    figure.align_ylabels(axes)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=2)
+    add_legend(figure, *axes[0].get_legend_handles_labels(), columns=2)
     return figure

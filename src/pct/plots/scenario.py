@@ -12,8 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pct.dynamics.core import Channel, ModelSpec
-from pct.plots.style import BASELINE, CONTROL, PREDICTED, ROUND, TRUTH, finite, label_of, plain
+from pct.plots.layout import RIGHT, add_legend, add_panels, legend_height, make_figure
+from pct.plots.style import BASELINE, CONTROL, PREDICTED, ROUND, TRUTH, finite, label_of
 from pct.types import Float
+
+# Width of the path with its labels in inches.
+PATH = 4.6
 
 
 def draw_scenario(
@@ -46,12 +50,14 @@ def draw_scenario(
         curves.append((finite(baseline_states), BASELINE, "--", baseline_label or "baseline"))
     panels = len(spec.states) + len(spec.controls)
     rows, columns = 3, math.ceil(panels / 3)
-    figure = Figure(figsize=(4.6 + 3 * columns, 7.4), layout="constrained")
-    figure.suptitle(plain(title), x=0.01, ha="left")
-    grid = figure.add_gridspec(rows, 1 + columns, width_ratios=[1.7] + [1] * columns)
-    path = figure.add_subplot(grid[:, 0])
+    figure = make_figure(title, PATH + 3.0 * columns, 7.4)
+    foot = legend_height(4, 4)
+    (path,) = add_panels(figure, 1, 1, foot=foot, right=RIGHT + 3 * columns)
     _draw_path(path, spec, true_states, curves)
-    axes = [figure.add_subplot(grid[i // columns, 1 + i % columns]) for i in range(panels)]
+    axes = add_panels(figure, rows, columns, foot=foot, begin=PATH, above=0.2 + 0.14 * len(curves))
+    for ax in axes[panels:]:
+        ax.remove()
+    axes = axes[:panels]
     for i, (ax, channel) in enumerate(zip(axes, spec.states, strict=False)):
         _draw_state(ax, channel, times, true_states[:, i], [(c[0][:, i], *c[1:3]) for c in curves])
     for i, (ax, channel) in enumerate(zip(axes[len(spec.states) :], spec.controls, strict=True)):
@@ -62,8 +68,7 @@ def draw_scenario(
         ax.set_xlim(times[0], times[-1])
         if i + columns >= panels:
             ax.set_xlabel("time [s]")
-    figure.align_ylabels(axes)
-    figure.legend(*path.get_legend_handles_labels(), loc="outside lower left", ncols=4)
+    add_legend(figure, *path.get_legend_handles_labels(), columns=4)
     return figure
 
 
