@@ -28,7 +28,8 @@ from pct.optimization.constants.model import FittedModel
 from pct.optimization.constants.random_effects import RandomEffects
 from pct.optimization.network.epoch import Epoch, TrainState
 from pct.optimization.network.loop import EpochReport, StepReport, TrainResult
-from pct.optimization.network.training import describe_parameters, make_learner, training_windows
+from pct.optimization.network.training import make_learner, training_windows
+from pct.optimization.parameter_files import describe_parameters
 from pct.recordings.trajectory import write_dataset
 from pct.runs import checkpoint
 from pct.runs.directory import CONFIG, PREDICTED, PROVENANCE, data_of, write_json, write_provenance

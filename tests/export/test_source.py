@@ -20,7 +20,7 @@ from pct.measurement import Measurement, with_measurement
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.network.mlp import ParameterMLP
 from pct.optimization.network.model import TrainedModel
-from pct.optimization.network.training import describe_parameters
+from pct.optimization.parameter_files import describe_parameters
 from pct.runs.directory import write_json
 from pct.runs.model_files import NETWORK, save_fit, save_network
 

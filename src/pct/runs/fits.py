@@ -8,7 +8,7 @@ from typing import Any
 from pct.optimization.constants.agreed import agreement_table
 from pct.optimization.constants.fitting import ConstantFit
 from pct.optimization.constants.profile import profile_table
-from pct.optimization.network.training import describe_parameters
+from pct.optimization.parameter_files import describe_parameters
 from pct.runs.directory import PREDICTED, after_saving, write_json
 from pct.runs.model_files import AGREEMENT, save_fit
 from pct.runs.overlap import save_fingerprint

@@ -11,7 +11,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -26,8 +26,6 @@ from pct.optimization.constants.estimate import scalar_places
 from pct.optimization.constants.fitting import ConstantFit
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.model import Model
-from pct.optimization.network.mlp import Ensemble, ParameterMLP, network_settings
-from pct.optimization.network.model import TrainedModel
 from pct.runs.checkpoint import BEST_PARAMS, MODEL_PARAMS, load_params
 from pct.runs.directory import PREDICTED, write_json
 from pct.runs.model_tables import (
@@ -42,6 +40,9 @@ from pct.runs.model_tables import (
     spec_table,
 )
 from pct.windows.context import moving_channels
+
+if TYPE_CHECKING:
+    from pct.optimization.network.model import TrainedModel  # imports Flax, which a fit does not wait for
 
 NETWORK = "network.json"
 FIT = "fit.json"
@@ -71,6 +72,8 @@ def open_run(run: Path) -> TrainedModel | FittedModel:
 
 def save_network(run: Path, trained: TrainedModel) -> None:
     """Write ``network.json``: everything but the weights that rebuilds the network and its model."""
+    from pct.optimization.network.mlp import Ensemble
+
     network = trained.network.network if isinstance(trained.network, Ensemble) else trained.network
     write_json(
         run / NETWORK,
@@ -90,6 +93,8 @@ def network_without_weights(run: Path) -> TrainedModel:
     Raises:
         DataError: the file is missing, damaged or of a newer format.
     """
+    from pct.optimization.network.mlp import Ensemble, ParameterMLP, network_settings
+    from pct.optimization.network.model import TrainedModel
 
     def rebuild(saved: NetworkTable) -> TrainedModel:
         spec = spec_from_table(saved)
@@ -127,6 +132,8 @@ def load_network(run: Path) -> TrainedModel:
         DataError: a file is missing, damaged or of a newer format.
     """
     import jax
+
+    from pct.optimization.network.mlp import Ensemble
 
     trained = network_without_weights(run)
     one = trained.network.network if isinstance(trained.network, Ensemble) else trained.network

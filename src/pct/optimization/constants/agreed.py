@@ -67,13 +67,13 @@ class Agreed(NamedTuple):
 
         Only tau rests on the number of drives; the error itself rests on all their blocks.
         """
-        from scipy.stats import t
+        from scipy.special import stdtrit
 
         freedom = self.freedom
         if self.effects is not None:
             variances = [self.error**2, self.effects.tau**2]
             freedom = combined_freedom(variances, [freedom, self.effects.drives - 1.0])
-        return float(t.ppf((1 + CONFIDENCE) / 2, freedom)) / NORMAL_95
+        return float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) / NORMAL_95
 
     @property
     def range(self) -> tuple[float, float]:

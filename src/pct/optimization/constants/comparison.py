@@ -256,7 +256,7 @@ def _with_spread(errors: np.ndarray, taus: np.ndarray) -> np.ndarray:
 
 def _tested(row: Compared, freedom: np.ndarray) -> Compared:
     """The row with its difference and test."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     known = row.known & np.isfinite(row.values) & np.isfinite(row.errors) & (row.errors > 0)
     row = row._replace(known=known)
@@ -269,7 +269,7 @@ def _tested(row: Compared, freedom: np.ndarray) -> Compared:
     variances = errors**2
     error = float(np.sqrt(variances.sum()))
     welch = variances.sum() ** 2 / np.sum(variances**2 / free)
-    reach = float(t.ppf((1 + CONFIDENCE) / 2, welch)) * error
+    reach = float(stdtrit(welch, (1 + CONFIDENCE) / 2)) * error
     difference = float(values[1] - values[0])
     return row._replace(
         difference=difference, low=difference - reach, high=difference + reach, z=difference / error

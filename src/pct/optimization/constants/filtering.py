@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from scipy.special import stdtrit
 
 from pct.measurement.filter import Noise, noise_values, read_states
 from pct.optimization.constants.descent import CLIPPED, Path, Problem, descend
@@ -157,7 +158,5 @@ def _wins(gains: np.ndarray) -> bool:
     """Whether the mean gain of the blocks is above zero beyond luck."""
     if len(gains) < 2 or not np.isfinite(gains).all():
         return False
-    from scipy.stats import t
-
     error = gains.std(ddof=1) / math.sqrt(len(gains))
-    return bool(gains.mean() > t.ppf(1 - LUCK, len(gains) - 1) * error)
+    return bool(gains.mean() > stdtrit(len(gains) - 1, 1 - LUCK) * error)

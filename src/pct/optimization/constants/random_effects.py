@@ -80,7 +80,7 @@ def random_effects(
         >>> round(apart.mean, 2), round(apart.tau, 3), apart.p < 1e-9
         (0.8, 0.258, True)
     """
-    from scipy.stats import chi2, t
+    from scipy.special import chdtrc, stdtrit
 
     values, variances = np.asarray(values, float), np.asarray(errors, float) ** 2
     count = len(values)
@@ -89,8 +89,8 @@ def random_effects(
     weights = 1 / (variances + tau**2)
     error = float(np.sqrt(1 / weights.sum()))
     q = _weighted(values, variances)[1]
-    p = float(chi2.sf(q, count - 1)) if freedom is None else _welch(values, variances, freedom)
-    reach = float(t.ppf((1 + CONFIDENCE) / 2, count - 1))
+    p = float(chdtrc(count - 1, q)) if freedom is None else _welch(values, variances, freedom)
+    reach = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2))
     room = float(np.sqrt(tau**2 + error**2 + np.mean(variances)))
     shares = (weights / weights.sum()) ** 2
     known = np.full(count, np.inf) if freedom is None else freedom
@@ -166,11 +166,11 @@ def _spread(values: np.ndarray, variances: np.ndarray) -> float:
 
 def _welch(values: np.ndarray, variances: np.ndarray, freedom: np.ndarray) -> float:
     """Probability by Welch's test [4]; that of Q where all degrees of freedom are unlimited."""
-    from scipy.stats import f
+    from scipy.special import fdtrc
 
     count = len(values)
     weights = 1 / variances
     lacking = float(np.sum((1 - weights / weights.sum()) ** 2 / np.maximum(freedom, 1e-9)))
     squares = _weighted(values, variances)[1] / (count - 1)
     statistic = squares / (1 + 2 * (count - 2) / (count**2 - 1) * lacking)
-    return float(f.sf(statistic, count - 1, min((count**2 - 1) / (3 * max(lacking, 1e-12)), 1e9)))
+    return float(fdtrc(count - 1, min((count**2 - 1) / (3 * max(lacking, 1e-12)), 1e9), statistic))

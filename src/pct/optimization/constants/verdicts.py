@@ -186,7 +186,7 @@ def facts_of(
     estimate: Estimate, spec: ModelSpec, prior: float, agreement: Agreement | None = None
 ) -> dict[str, Facts]:
     """What is known of each scalar parameter by name; arguments as of `make_verdicts`."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     spread = np.sqrt(np.diag(estimate.covariance))
     correlation = estimate.covariance / np.outer(spread, spread)
@@ -195,7 +195,7 @@ def facts_of(
     centre = raw_values(spec, spec.default_params)
     places = scalar_places(spec)
     # Errors made by hand have no blocks.
-    blocks = t.ppf(0.975, max(estimate.blocks - 1, 1)) / NORMAL_95 if estimate.blocks else 1.0
+    blocks = stdtrit(max(estimate.blocks - 1, 1), 0.975) / NORMAL_95 if estimate.blocks else 1.0
     facts = {}
     for key, n in places.items():
         low, high = (float(end) for end in spec.param_bounds[key])

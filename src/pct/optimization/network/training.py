@@ -37,6 +37,7 @@ from pct.optimization.network.mlp import (
 from pct.optimization.network.model import TrainedModel
 from pct.optimization.network.starts import observe
 from pct.optimization.network.validation import Choice, Seen, choose_windows
+from pct.optimization.parameter_files import describe_parameters
 from pct.optimization.settings import TrainSettings
 from pct.rollout.engine import Engine, make_engine
 from pct.rollout.integration import Integrator, choose_substeps, make_integrator
@@ -444,22 +445,6 @@ def make_learner(
             settings.lr, settings.max_grad_norm, settings.weight_decay, members=settings.ensemble
         ),
     )
-
-
-def describe_parameters(spec: ModelSpec, summary: Any) -> dict[str, dict[str, Any]]:
-    """Figures of each parameter with its symbol, unit, bounds and default beside them."""
-    described = {}
-    for name, values in summary.items():
-        row = spec.parameter(name)
-        low, high = spec.param_bounds[name]
-        described[name] = {
-            **values,
-            "unit": row.unit,
-            "symbol": row.symbol,
-            "bounds": [low, high],
-            "default": spec.default_params[name],
-        }
-    return described
 
 
 def _check_same_features(training: WindowSet, validation: WindowSet) -> None:
