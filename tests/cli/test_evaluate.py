@@ -91,6 +91,26 @@ def evaluation(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "evaluation.json").read_text())
 
 
+def test_a_stop_while_figures_are_drawn_loses_no_result(
+    run: Path,
+    unseen: Path,
+    quick: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    folder = run / "evaluation" / "test"
+    folder.mkdir(parents=True)
+    (folder / "report.html").write_text("of other numbers")
+    monkeypatch.setattr(plots, "to_svg", stop)
+    assert run_pct("evaluate", run, "--dataset", unseen, "--at", 0.2) == 130
+    assert {path.name for path in folder.iterdir()} == {"evaluation.json"}
+    assert list(evaluation(folder)["rows"]) == ["this run", *BASELINES]
+    assert "Over 0.2 s this run beats hold last value: position" in capsys.readouterr().out
+
+
 def test_a_run_is_judged_beside_its_baselines(
     run: Path, unseen: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pct import plots
 from pct.cli.main import main
 from pct.dynamics import MODEL_SPECS
 from pct.optimization.constants.fitting import exact_channels
@@ -69,7 +70,7 @@ def test_it_leaves_a_run_folder_that_rebuilds_the_model(
     }
     assert {path.name for path in (run / "analysis").iterdir()} == {"correlations.png", "residuals.png"}
     page = (run / "report.html").read_text()
-    assert page.count("data:image/svg+xml;base64,") == 2
+    assert page.count("data:image/png;base64,") == 2
     assert re.findall(r"(?:src|href)=[\"'](?!data:)", page) == []
     assert all(f"<td>{name}</td>" in page for name in ("alpha_psi_dot", "fade_v_bias"))
     fitted = load_fit(run)
@@ -96,6 +97,25 @@ def test_it_leaves_a_run_folder_that_rebuilds_the_model(
     assert "alpha_psi_dot" in told.out
     assert "warning: standard errors rest on 2 independent blocks of driving, too few" in told.err
     assert f"pct evaluate {run}" in told.out.replace("\n", " ")
+
+
+def test_a_stop_while_figures_are_drawn_loses_no_result(
+    fit: FitCommand, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plots, "as_png", stop)
+    code, run = fit("--samples", "2")
+    told = capsys.readouterr()
+    assert code == 130
+    assert run is not None
+    saved = json.loads((run / "fit.json").read_text())["verdicts"]
+    assert all(f"│ {name} " in told.out for name in saved)
+    assert f"Parameters: {run / 'pct_predicted_params.json'}" in told.out
+    assert "correlat" in told.out
+    assert not (run / "DONE").exists()
+    assert load_fit(run).params.keys() >= saved.keys()
 
 
 def test_recordings_are_compared_where_that_is_asked_for(
@@ -140,7 +160,7 @@ def test_several_starts_are_told_and_kept(fit: FitCommand, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("broken", "flags", "missing"),
     [
-        ("make_verdicts", [], ["the verdicts", "the table of parameters", "the report"]),
+        ("make_verdicts", [], ["the verdicts", "the table of parameters", "the curves", "the report"]),
         ("make_profile", ["--profile", "alpha_psi_dot", "--no-report"], ["the profiles"]),
     ],
 )

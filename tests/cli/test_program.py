@@ -46,6 +46,19 @@ def test_help_loads_nothing_slow(arguments: list[str]) -> None:
     assert "usage: pct" in done.stdout
 
 
+def test_nothing_waits_for_what_draws_before_there_is_a_result() -> None:
+    code = (
+        "import sys\n"
+        "slow = {'matplotlib', 'PIL', 'flax', 'optax', 'orbax', 'scipy.stats', 'scipy.optimize'}\n"
+        "import pct.cli.fit, pct.api.fits, pct.runs.fits, pct.evaluation.fit_report\n"
+        "print('fit:', *slow & set(sys.modules))\n"
+        "import pct.cli.train_tables, pct.evaluation.scenarios, pct.evaluation.report, pct.api.scores\n"
+        "print('others:', *{'matplotlib', 'PIL', 'orbax'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["fit:", "others:"]
+
+
 def test_the_documented_entry_point_is_the_command() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "bin" / "optimize_network.py", "--help"],

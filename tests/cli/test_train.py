@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from flax import serialization
 
+from pct import plots
 from pct.cli.flags import flag_values
 from pct.cli.train import main
 from pct.cli.train_config import parse_args
@@ -192,6 +193,28 @@ def test_a_run_leaves_every_file(train: Train, data: Path, kept: list[TrainedMod
         np.testing.assert_array_equal(loaded.predict_parameters(windows)[name], values)
     eval_loss_fn = make_eval_loss_fn(loaded.network, loaded.base_params, loaded.spec, loaded.integrator)
     assert eval_loss_fn(loaded.params, windows) == pytest.approx(facts["best_val_loss"], rel=1e-5)
+
+
+def test_a_stop_while_figures_are_drawn_loses_no_result(
+    train: Train, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(plots, "to_png", stop)
+        code, run = train("--analysis")
+    told = capsys.readouterr()
+    assert code == 130
+    drawn = {"pct_network_loss.png", "DONE"}
+    assert files(run) == ALWAYS - drawn | {"FAILED"}
+    assert "The network " in told.out
+    assert f"Predicted parameters: {run / 'pct_predicted_params.json'}" in told.out
+    # The run goes on at its end, and says the same.
+    code, again = train("--resume", run)
+    assert (code, again) == (0, None)
+    assert files(run) >= ALWAYS
+    assert capsys.readouterr().out.startswith(told.out)
 
 
 def test_the_answer_names_unit_bounds_and_default(

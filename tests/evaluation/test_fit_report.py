@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 from pathlib import Path
@@ -11,7 +12,14 @@ import pytest
 
 from pct import plots
 from pct.dynamics import MODEL_SPECS
-from pct.evaluation.fit_report import FitReport, curve_facts, fit_page, report_facts, save_fit_report
+from pct.evaluation.fit_report import (
+    FitReport,
+    curve_facts,
+    figures_of,
+    fit_page,
+    report_facts,
+    save_fit_report,
+)
 from pct.optimization.constants.curves import Curve, Curves
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.constants.profile import Profile
@@ -81,18 +89,25 @@ def test_windows_that_explode_are_told() -> None:
     line = "2 of 9 windows EXPLODE with the fit: 'a' from 2.00 s (v after 0.35 s) and 1 more."
     told = report(explosions=[line])
     assert report_facts(told)[0] == line
-    assert "2 of 9 windows EXPLODE" in fit_page(told, "run_1")
+    assert "2 of 9 windows EXPLODE" in fit_page(told, "run_1", dict.fromkeys(figures_of(told), b""))
 
 
-def test_the_page_holds_all_figures_and_escapes_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_holds_all_figures_drawn_once_and_escapes_texts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     drawn: list[str] = []
-    monkeypatch.setattr(plots, "to_svg", lambda draw, **_: drawn.append(draw.func.__name__) or b"<svg/>")
+    monkeypatch.setattr(
+        plots, "as_png", lambda draw, **_: drawn.append(draw.func.__name__) or draw.func.__name__.encode()
+    )
     profile = Profile("D_f", np.arange(3.0), np.array([9.0, 0.0, 1.0]), (0.4, None), 0.5)
-    page = fit_page(report(profiles=[profile]), "run_1")
+    page = save_fit_report(tmp_path, report(profiles=[profile])).read_text()
     assert drawn == ["draw_curves", "draw_profile", "draw_correlations", "draw_residuals"]
+    for name, content in zip(("curves", "profile_D_f", "correlations", "residuals"), drawn, strict=True):
+        assert (tmp_path / "analysis" / f"{name}.png").read_text() == content
+        assert f'src="data:image/png;base64,{base64.b64encode(content.encode()).decode()}"' in page
     assert "D_f: Corner &lt;fast&gt;." in page
     assert "95 % interval 0.4 to open N" in page
-    assert page.count("data:image/svg+xml;base64,") == 4
+    assert page.count("data:image/") == 4
 
 
 def test_figures_and_numbers_are_kept(tmp_path: Path) -> None:

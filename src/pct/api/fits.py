@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure
 
+    from pct.evaluation.fit_report import FitReport
     from pct.optimization.constants.agreed import Agreement
     from pct.optimization.constants.fitting import ConstantFit
     from pct.optimization.constants.groups import By
@@ -92,6 +93,17 @@ class Fit(Shown):
         units = {item.name: self.model.spec.parameter(item.name).unit for item in self.result.profiles}
         return [*self.result.facts, *(profile_fact(item, units[item.name]) for item in self.result.profiles)]
 
+    @functools.cached_property
+    def report(self) -> FitReport:
+        """Curves, correlations and residuals, as its figures and ``report.html`` show them.
+
+        Raises:
+            UsageError: it was opened from a run folder.
+        """
+        from pct.evaluation.fit_report import make_fit_report
+
+        return make_fit_report(self._whole("report"))
+
     @property
     def warnings(self) -> list[str]:
         """What a reader must know before trusting the figures; empty where it was opened."""
@@ -151,10 +163,10 @@ class Fit(Shown):
         Raises:
             UsageError: there is no such figure of this fit.
         """
-        from pct.evaluation.fit_report import figures_of, make_fit_report
+        from pct.evaluation.fit_report import figures_of
         from pct.plots import in_style
 
-        figures = figures_of(make_fit_report(self._whole("plot")))
+        figures = figures_of(self.report)
         if kind not in figures:
             raise UsageError(f"`kind={kind}`: expected one of {', '.join(figures)}")
         return in_style(figures[kind])
@@ -223,10 +235,9 @@ class Fit(Shown):
 
     def write_report(self, run: Path) -> list[str]:
         """Write figures and ``report.html`` into a run folder; what they add to the table, in sentences."""
-        from pct.evaluation.fit_report import make_fit_report, report_facts, save_fit_report
+        from pct.evaluation.fit_report import report_facts, save_fit_report
 
-        report = make_fit_report(self._whole("write_report"))
-        return [*report_facts(report), f"Report: {save_fit_report(run, report)}"]
+        return [*report_facts(self.report), f"Report: {save_fit_report(run, self.report)}"]
 
     def export(self, target: str, path: str | Path) -> Path:
         """Write the model with its fitted parameters as code for another program.

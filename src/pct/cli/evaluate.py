@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from pct.cli.console import print_table, say, say_error
+from pct.cli.console import flush, print_table, say, say_error
 from pct.cli.flags import DataFlags, DebugFlags, parse
 from pct.optimization.settings import AT, ROWS
 
@@ -48,8 +48,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse(EvaluateConfig, argv, prog="pct evaluate")
     import pct
     from pct.cli.folders import resolve_folder
+    from pct.evaluation.report import save_numbers
     from pct.evaluation.text import bin_cells, facts, ladder_cells, number, run_cells, verdicts
-    from pct.runs.directory import require_own
+    from pct.runs.directory import after_saving, require_own
 
     pct.keep_compiled_code()
     folders = [resolve_folder(path, "--dataset") for path in args.data.dataset]
@@ -65,8 +66,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if output is None:
         output = args.run / "evaluation" / "+".join(path.name for path in folders)
         require_own(args.run, output)
-    report = score.save(output, run=args.run)
     result = score.result
+    save_numbers(output, result, run=args.run, paths=score.drives.paths)
     say(*facts(result))
     for seconds in result.at:
         title = (
@@ -80,4 +81,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         head, rows = bin_cells(result, condition, number)
         print_table(title, ["", *head[1:]], rows)
     say(*(f"Left out: {name}: {reason}" for name, reason in result.missing.items()))
-    say(*verdicts(result), f"Report: {report}")
+    say(*verdicts(result))
+    flush()  # nobody waits for the figures to read the results
+    with after_saving("the report"):
+        say(f"Report: {score.save(output, run=args.run)}")

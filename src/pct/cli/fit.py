@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from pct.cli.console import command, print_table, say, say_error
+from pct.cli.console import command, flush, print_table, say, say_error
 from pct.cli.flags import TIME_STEP, DataFlags, ModelFlags, RunFlags, as_flags, flag_values, parse
 from pct.measurement import Measurement
 from pct.optimization.settings import FitSettings
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     import pct
     from pct.api.fits import observed
     from pct.cli.folders import default_results, resolve_folder
-    from pct.evaluation.fit_report import text_columns
+    from pct.evaluation.fit_report import draw_fit_report, report_facts, save_curves, text_columns
     from pct.optimization.constants.agreement import ENOUGH
     from pct.optimization.constants.profile import require_scalar
     from pct.runs.directory import (
@@ -113,9 +113,14 @@ def main(argv: Sequence[str] | None = None) -> None:
                 say("To identify the remaining parameters:", *(f"  {line}" for line in fit.advice))
         say(*(as_flags(line, FitConfig) for line in fit.facts))
         if args.report:
-            with after_saving("the report"):
-                say(*fit.write_report(run))
+            with after_saving("the curves"):
+                save_curves(run, fit.report)
+                say(*report_facts(fit.report))
         say(
             f"{outcome['iterations']} iterations, {outcome['seconds']:.1f} s. Parameters: {run / PREDICTED}",
             f"Evaluate it on other drives: {command('evaluate', run)} --dataset ...",
         )
+        if args.report:
+            flush()  # nobody waits for the figures to read the results
+            with after_saving("the report"):
+                say(f"Report: {draw_fit_report(run, fit.report)}")

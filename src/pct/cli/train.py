@@ -130,11 +130,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         # 8) Checkpoints first, so that nothing learned is lost; then summaries and artifacts.
         run.save(result.state, result)
         trained = write_training(run.path, learner, result, jax.device_get(result.state))
+        facts = result.facts
+        if result.failure is None:
+            facts |= summarize(args, learner, trained, run.path, result.state)
         with after_saving("the loss curves"):
             save_loss_figure(run.path, result)
         if result.failure is not None:
             raise result.failure
-        run.done({**result.facts, **summarize(args, learner, trained, run.path, result.state)})
+        run.done(facts)
     except BaseException as error:
         if run is not None and run.is_open:
             end_failed(run, error, args)

@@ -106,8 +106,8 @@ class TrainRunFlags(RunFlags):
     """Weights & Biases project to log to; needs the wandb package. Default: not used."""
     analysis: bool = True
     """Draw the analysis plots under analysis/."""
-    analysis_scenarios: Annotated[int, Within(0, 1000)] = 3
-    """Windows of each data split that are drawn [windows]."""
+    analysis_scenarios: Annotated[int, Within(0, 1000)] = 1
+    """Windows of each data split that are drawn, at evenly spaced ranks of their error [windows]."""
 
     def validate(self) -> None:
         """Raise UsageError where the output has no folder."""

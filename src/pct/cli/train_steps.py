@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pct.cli.console import flush, say
 from pct.cli.flags import flag_name
 from pct.cli.folders import resolve_folder
 from pct.cli.train_config import TrainConfig, TrainModelFlags, changed_flags, saved_config
@@ -151,8 +152,9 @@ def check_resumable(args: TrainConfig, hashes: dict[str, str]) -> TrainConfig:
 def summarize(
     args: TrainConfig, learner: Learner, trained: TrainedModel, folder: Path, state: TrainState
 ) -> dict[str, Any]:
-    """Write and print what was learned, draw it, and compare it with the defaults and the fit below; the
-    facts of that.
+    """Write and print what was learned and compare it with the defaults and the fit below; the facts of that.
+
+    The figures come last: nobody waits for them to read the results.
     """
     from pct.cli.train_tables import conclude
     from pct.evaluation.scenarios import against_defaults, generate_analysis_artifacts
@@ -168,7 +170,10 @@ def summarize(
     if learner.windows.validation is not None:
         label, dataset = "validation", learner.windows.validation.sample(SHOWN)
         splits[label] = dataset
+    comparison = against_defaults(trained, dataset, label, chunk_size=chunk_size)
+    conclude(learner.spec, summary, comparison, learner.verdicts(state), output)
     if args.run.analysis:
+        flush()
         with after_saving("all plots under analysis/"):
             for split, windows in splits.items():
                 generate_analysis_artifacts(
@@ -179,6 +184,7 @@ def summarize(
                     scenarios=args.run.analysis_scenarios,
                     chunk_size=chunk_size,
                 )
-    comparison = against_defaults(trained, dataset, label, chunk_size=chunk_size)
-    conclude(learner.spec, summary, comparison, learner.verdicts(state), folder, output)
+            say(f"Look next at {folder / 'analysis'}: {label}_parameters.png, {label}_error_growth.png.")
+    else:
+        say("Run with --analysis to see plots of the predictions.")
     return {**comparison.facts, **learner.facts(state)}

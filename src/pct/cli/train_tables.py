@@ -45,10 +45,9 @@ def conclude(
     summary: Mapping[str, Mapping[str, Any]],
     comparison: AgainstDefaults,
     verdicts: Sequence[str],
-    folder: Path,
     output: Path,
 ) -> None:
-    """Print what was learned, what it beats and where to look next."""
+    """Print what was learned and what it beats."""
     _print_learned(spec, summary)
     _print_errors(spec, comparison)
     lines = [comparison.verdict, *comparison.warnings, *verdicts]
@@ -57,12 +56,6 @@ def conclude(
             "No validation data: these windows were trained on. Pass --val-dataset or --val-split to check."
         )
     lines.append(f"Predicted parameters: {output}")
-    plots = folder / "analysis"
-    lines.append(
-        f"Look next at {plots}: {comparison.split}_parameters.png, {comparison.split}_error_growth.png."
-        if plots.is_dir()
-        else "Run with --analysis to see plots of the predictions."
-    )
     say(*lines)
 
 

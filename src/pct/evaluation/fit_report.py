@@ -6,11 +6,10 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pct import plots
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError
 from pct.evaluation.baselines.constant_parameters import diverged_as_infinite
@@ -24,10 +23,12 @@ from pct.optimization.constants.fitting import ConstantFit
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.constants.profile import LIMIT, Profile, profile_fact
 from pct.optimization.constants.verdicts import advice_lines, strongest_pairs
-from pct.plots.page import bullets, figure, page, table
 from pct.runs.directory import write_json
 from pct.windows.store import spread
 from pct.windows.window_set import WindowSet
+
+if TYPE_CHECKING:
+    from pct import plots  # imports Matplotlib, which a fit does not wait for
 
 FIGURES = "analysis"
 # Windows that the figures show; more are too many to see.
@@ -116,24 +117,57 @@ def save_fit_report(run: Path, report: FitReport) -> Path:
     Raises:
         DataError: the folder cannot be written.
     """
+    save_curves(run, report)
+    return draw_fit_report(run, report)
+
+
+def save_curves(run: Path, report: FitReport) -> None:
+    """Write ``curves.json`` of a model with tyres.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    if report.curves is not None:
+        write_json(run / "curves.json", curves_table(report.curves))
+
+
+def draw_fit_report(run: Path, report: FitReport) -> Path:
+    """Write the figures under ``analysis/`` and ``report.html``; each figure is drawn once.
+
+    Returns:
+        The HTML file.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    from pct import plots
+
     folder = run / FIGURES
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise DataError(f"{folder}: cannot make the folder ({error.strerror}): free some space") from None
-    if report.curves is not None:
-        write_json(run / "curves.json", curves_table(report.curves))
+    images = {}
     for name, draw in figures_of(report).items():
-        plots.to_png(folder / f"{name}.png", draw)
+        images[name] = plots.as_png(draw)
+        write_output(folder / f"{name}.png", images[name])
     path = run / "report.html"
-    write_output(path, fit_page(report, run.name).encode())
+    write_output(path, fit_page(report, run.name, images).encode())
     return path
 
 
-def fit_page(report: FitReport, name: str) -> str:
-    """The report as one HTML document."""
+def fit_page(report: FitReport, name: str, images: Mapping[str, bytes]) -> str:
+    """The report as one HTML document.
+
+    Args:
+        report: its contents.
+        name: of the run.
+        images: PNG of each of `figures_of`, by name.
+    """
+    from pct.plots.page import bullets, figure, page, table
+
     drawn = {
-        key: figure(plots.to_svg(draw), draw.keywords["title"]) for key, draw in figures_of(report).items()
+        key: figure(images[key], draw.keywords["title"], "png") for key, draw in figures_of(report).items()
     }
     spec = report.spec
     body = [bullets([*report.facts, *report.explosions]), "<h2>Parameters</h2>"]
@@ -210,6 +244,8 @@ def curve_facts(curves: Curves) -> list[str]:
 
 def figures_of(report: FitReport) -> dict[str, plots.Drawing]:
     """What draws each figure, by name."""
+    from pct import plots
+
     spec = report.spec
     title = f"Fit of {spec.name}"
     figures: dict[str, plots.Drawing] = {}
@@ -259,6 +295,8 @@ def figures_of(report: FitReport) -> dict[str, plots.Drawing]:
 
 def agreement_forests(agreement: Agreement, spec: ModelSpec) -> list[plots.Forest]:
     """Panels of the parameters that were compared, and of the side forces at the largest slip angles."""
+    from pct import plots
+
     compared = {name: item for name, item in agreement.parameters.items() if item.effects is not None}
     symbols = {name: spec.parameter(name).symbol for name in compared}
     for axle in AXLES:
@@ -289,6 +327,8 @@ def agreement_forests(agreement: Agreement, spec: ModelSpec) -> list[plots.Fores
 
 
 def _panels(curves: Curves) -> list[plots.Panel]:
+    from pct import plots
+
     what = "side force" if curves.force_unit == "N" else "side force over static load"
     panels = [
         plots.Panel(
@@ -312,6 +352,8 @@ def _panels(curves: Curves) -> list[plots.Panel]:
 
 
 def _band(curve: Curve) -> plots.Band:
+    from pct import plots
+
     room = NORMAL_95 * curve.std
     return plots.Band(curve.x, curve.value, curve.value - room, curve.value + room, curve.reached)
 

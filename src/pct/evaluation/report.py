@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pct import plots
 from pct.errors import DataError
 from pct.evaluation.evaluate import RUN, Evaluation
 from pct.evaluation.scores import POSITION
@@ -29,9 +29,27 @@ from pct.evaluation.text import (
     with_interval,
 )
 from pct.files import write_output
-from pct.plots.page import bullets, figure, page, table
 from pct.runs.directory import write_json
 from pct.runs.lock import writing_in_turn
+
+if TYPE_CHECKING:
+    from pct import plots  # imports Matplotlib, which an evaluation does not wait for
+
+
+NUMBERS, REPORT = "evaluation.json", "report.html"
+
+
+def save_numbers(folder: Path, result: Evaluation, *, run: Path, paths: Sequence[Path]) -> None:
+    """Write ``evaluation.json`` alone, which takes no time; the report of another evaluation goes.
+
+    Raises:
+        DataError: the folder cannot be made or written, or another process does not end writing it.
+    """
+    _make(folder)
+    with writing_in_turn(folder):
+        write_json(folder / NUMBERS, as_json(result, run=run, paths=paths))
+        with contextlib.suppress(OSError):  # then it stays until the new one is drawn
+            (folder / REPORT).unlink(missing_ok=True)
 
 
 def save_evaluation(folder: Path, result: Evaluation, *, run: Path, paths: Sequence[Path]) -> Path:
@@ -43,19 +61,22 @@ def save_evaluation(folder: Path, result: Evaluation, *, run: Path, paths: Seque
     Raises:
         DataError: the folder cannot be made or written, or another process does not end writing it.
     """
+    _make(folder)
+    page = as_html(result, run=run, paths=paths)
+    figures = as_json(result, run=run, paths=paths)
+    with writing_in_turn(folder):
+        write_json(folder / NUMBERS, figures)
+        write_output(folder / REPORT, page.encode())
+    return folder / REPORT
+
+
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(
             f"{folder}: cannot make the folder ({error.strerror}): choose another folder"
         ) from None
-    page = as_html(result, run=run, paths=paths)
-    figures = as_json(result, run=run, paths=paths)
-    report = folder / "report.html"
-    with writing_in_turn(folder):
-        write_json(folder / "evaluation.json", figures)
-        write_output(report, page.encode())
-    return report
 
 
 def as_json(result: Evaluation, *, run: Path, paths: Sequence[Path]) -> dict[str, Any]:
@@ -92,6 +113,9 @@ def as_json(result: Evaluation, *, run: Path, paths: Sequence[Path]) -> dict[str
 
 def as_html(result: Evaluation, *, run: Path, paths: Sequence[Path]) -> str:
     """The report: facts, tables and figures in one file."""
+    from pct import plots
+    from pct.plots.page import bullets, figure, page, table
+
     longest = max(result.at)
     title = f"{run.resolve().name} on {', '.join(path.name for path in paths)}"
     drawn = {
@@ -127,6 +151,8 @@ def as_html(result: Evaluation, *, run: Path, paths: Sequence[Path]) -> str:
 
 def figures_of(result: Evaluation) -> dict[str, plots.Drawing]:
     """What draws each figure: ``ladder_<s>``, ``growth``, ``conditions``."""
+    from pct import plots
+
     channels, longest = channels_of(result), max(result.at)
     apart = [label(result, name) for name, row in result.rows.items() if not row.comparable]
     figures: dict[str, plots.Drawing] = {}
