@@ -15,6 +15,7 @@ PUBLIC = {
     **dict.fromkeys(("Network", "train"), "pct.api.networks"),
     **dict.fromkeys(("Score", "evaluate"), "pct.api.scores"),
     **dict.fromkeys(("Comparison", "compare"), "pct.api.comparisons"),
+    **dict.fromkeys(("Outcome", "run"), "pct.api.running"),
     "Prediction": "pct.api.predictions",
     "open": "pct.api.opening",
     **dict.fromkeys(("Channel", "Parameter", "define_model"), "pct.dynamics.core"),

@@ -88,8 +88,8 @@ def test_an_unknown_command_lists_the_known(capsys: pytest.CaptureFixture[str]) 
     leaves_with(2, "drive")
     told = capsys.readouterr().err.strip()
     assert told == (
-        "pct: unknown command 'drive'. Commands: fit, train, evaluate, data, simulate, compare, export, "
-        "models"
+        "pct: unknown command 'drive'. Commands: run, fit, train, evaluate, data, simulate, compare, "
+        "export, models"
     )
 
 

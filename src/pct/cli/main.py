@@ -13,6 +13,7 @@ from pct.errors import PctError
 
 # Each module has ``main(argv)`` and ``CONFIG``, the dataclass of its flags.
 COMMANDS = {
+    "run": ("pct.cli.run", "from logs to parameters: map, check, choose, fit, judge, in one command"),
     "fit": ("pct.cli.fit", "fit one value of each parameter to driving logs, in seconds"),
     "train": ("pct.cli.train", "learn a vehicle's parameters from driving logs"),
     "evaluate": ("pct.cli.evaluate", "measure a run's errors on drives that it was not trained on"),

@@ -1,0 +1,337 @@
+"""`run`: from logs to parameters in one call, each choice with its reason."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pct.api.cars import Car, model
+from pct.api.drives import Drives, load
+from pct.api.fits import Fit, fit, observed
+from pct.api.imports import ImportedDataset, import_logs
+from pct.api.log_checks import LogCheck, check
+from pct.api.scores import Score, evaluate
+from pct.choices.car import measure, nearest_vehicle, to_scale
+from pct.choices.judging import unlikelihood
+from pct.choices.plan import KEYS, Plan, read_plan
+from pct.dynamics.core import unknown_name
+from pct.errors import DataError, DivergedError, UsageError
+from pct.files import write_output
+from pct.logs.signals import MAP
+from pct.mapping.log_files import AUTO
+from pct.recordings.derive import follows_from
+
+PLAN = "run.toml"
+# The models that a log may feed, the richest first.
+MODELS = ("singletrack-pacejka", "singletrack", "kinematic-singletrack", "unicycle")
+# What driving does not tell of each, so that it is held: forces show over mass only.
+HELD = {"singletrack-pacejka": ("C_b",), "singletrack": ("m",)}
+# Seconds of a time step at least, of a horizon and of the history before it.
+STEP, SECONDS = 0.04, 1.0
+# Windows of a fit that only serves a choice, and by how much its errors must be smaller.
+SOME, BETTER = 300, 0.02
+# Effects of sensors and actuators that are tried, one after the other.
+EFFECTS: Mapping[str, Any] = {"misaligned": True, "steering": True, "actuator_lag": ["delta"]}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+    """All that `run` has made.
+
+    Attributes:
+        folder: holds ``run.toml``, the dataset, the run folder ``fit`` and the ``evaluation``.
+        dataset: what was imported.
+        checked: what the doctor says of it.
+        fit: the parameters, saved.
+        score: on the part that was held out; None where it is too short.
+        choices: value and reason by key, as in ``run.toml``.
+        doubts: what was not certain on the way: low confidence of the map, findings of the doctor, files that
+            could not be used.
+    """
+
+    folder: Path
+    dataset: ImportedDataset
+    checked: LogCheck
+    fit: Fit
+    score: Score | None
+    choices: Mapping[str, tuple[Any, str]]
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def trusted(self) -> list[str]:
+        """Names of the parameters that the drives identify."""
+        return [name for name, entry in self.fit.verdicts.items() if entry["verdict"] == "identified"]
+
+    @property
+    def doubtful(self) -> dict[str, str]:
+        """The others, each with its verdict."""
+        named = self.fit.verdicts.items()
+        return {name: str(entry["verdict"]) for name, entry in named if entry["verdict"] != "identified"}
+
+
+def run(
+    logs: str | Path | Sequence[str | Path],
+    output: str | Path,
+    *,
+    progress: Callable[[Any], None] = lambda line: None,
+    report: bool = True,
+    **given: Any,
+) -> Outcome:
+    """Parameters of a car from its logs: map, import, check, choose, fit, judge on a part that is held out.
+
+    Args:
+        logs: files or folders of any readable format; or a ``run.toml`` of an earlier run.
+        output: the new folder of all that is made.
+        progress: called with a line for each choice and step.
+        report: whether figures and pages are made.
+        given: choices that are made already, by the last part of their key in ``run.toml``: ``vehicle``,
+            ``model``, ``dt``, ...
+
+    Raises:
+        DataError: no log can be used, the log feeds no model, or the output exists.
+        UsageError: a choice that cannot be used.
+        DivergedError: no model can be rolled out.
+
+    Examples:
+        >>> import tempfile, pct
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     drive = pct.simulate(pct.model("singletrack"), duration=20.0, mu=(0.7,), noise=0.0)[0]
+        ...     drive.table().select("t", "x", "y", "psi", "v", "delta").write_csv(f"{folder}/log.csv")
+        ...     made = pct.run(f"{folder}/log.csv", f"{folder}/run", model="unicycle", report=False)
+        ...     made.fit.model.spec.name, made.choices["car.vehicle"][0]
+        ('unicycle', 'f1tenth')
+    """
+    places = [Path(logs)] if isinstance(logs, str | Path) else [Path(place) for place in logs]
+    choices: dict[str, Any] = {}
+    if len(places) == 1 and places[0].suffix == ".toml":
+        choices = read_plan(places[0])
+        places = [Path(place) for place in choices.get("data.logs", ())]
+        if not places:
+            raise DataError(f"{logs}: expected logs under [data], found none: add data.logs")
+    folder = Path(output)
+    if folder.exists() and any(folder.iterdir()):
+        raise DataError(f"{folder}: expected a new folder, found one with files: choose another output")
+    plan = Plan({**choices, **_keys(given)}, progress)
+    plan.choose("data.logs", _answer([str(place.absolute()) for place in places], "as asked"))
+    dataset = _import(plan, places, folder, progress)
+    train = load(dataset.parts["train"])
+    held_out = load(dataset.parts["val"]) if "val" in dataset.parts else None
+    checked = check(list(dataset.parts.values()))
+    progress(f"check: {len(checked.findings)} findings, worst: {checked.worst or 'none'}")
+    car, settings = _choose(plan, train, held_out, progress)
+    write_output(folder / PLAN, plan.to_toml().encode())
+    progress("fitting")
+    fitted = fit(car, train, progress=progress, **settings)
+    fitted.save(folder / "fit", report=report)
+    score = None
+    if held_out is not None:
+        try:
+            score = evaluate(fitted, held_out, progress=lambda name: progress(f"judging: {name}"))
+            if report:
+                score.save(folder / "evaluation", run=folder / "fit")
+        except DataError as error:
+            progress(f"not judged: {error}")
+    doubts = (
+        *(f"not used: {file.error}" for file in dataset.failed),
+        *(f"map: {line}" for line in _doubts(dataset.proposed_map)),
+        *(
+            f"{finding.where}: {finding.message}"
+            for finding in checked.findings
+            if finding.severity == "error"
+        ),
+    )
+    return Outcome(folder, dataset, checked, fitted, score, plan.chosen, doubts)
+
+
+def _keys(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Choices by key, from the last part of each."""
+    full = {key.rpartition(".")[2]: key for key in KEYS}
+    if unknown := sorted(set(given) - set(full)):
+        raise unknown_name("choice", unknown[0], list(full))
+    return {full[name]: value for name, value in given.items() if value is not None}
+
+
+def _import(plan: Plan, places: list[Path], folder: Path, progress: Callable[[Any], None]) -> ImportedDataset:
+    """The dataset of the logs, a part of it held out."""
+
+    def which_map() -> tuple[str, str]:
+        beside = [
+            place / MAP if place.is_dir() else place.parent / MAP
+            for place in places
+            if ((place if place.is_dir() else place.parent) / MAP).is_file()
+        ]
+        if beside:
+            return str(beside[0].absolute()), "it lies beside the logs"
+        return AUTO, "none lies beside the logs, so it is proposed from the columns"
+
+    mapped = plan.choose("data.map", which_map)
+    split = plan.choose(
+        "data.hold_out", lambda: ("block", "the end of each recording is kept for the judgement")
+    )
+    return import_logs(
+        places,
+        folder / "dataset",
+        map=mapped,
+        split=split,
+        val_split=0.25,
+        progress=lambda done, total, name: progress(f"imported {done} of {total}: {name}"),
+    )
+
+
+def _doubts(proposed: str) -> list[str]:
+    """What a proposed map is not sure of: table and reason."""
+    lines = proposed.splitlines()
+    return [
+        f"{table.strip('[]')} is {comment.removeprefix('# ')}"
+        for comment, table in itertools.pairwise(lines)
+        if comment.startswith(("# low", "# medium")) and table.startswith("[")
+    ]
+
+
+def _choose(
+    plan: Plan, train: Drives, held_out: Drives | None, progress: Callable[[Any], None]
+) -> tuple[Car, dict[str, Any]]:
+    """The car and the settings of its fit."""
+    recordings = [trajectory for _, trajectory in train.recordings]
+    size = measure(recordings)
+    base = model("kinematic-singletrack").base
+    vehicle = plan.choose("car.vehicle", lambda: nearest_vehicle(size, base))
+    length: float | None = size.wheelbase
+    if length is not None or "car.wheelbase" in plan.given:
+        length = plan.choose(
+            "car.wheelbase", _answer(length, "steering, speed and yaw rate at low acceleration")
+        )
+    step = max(recording.dt for recording in recordings)
+    dt = plan.choose(
+        "fit.dt", lambda: (step * math.ceil(STEP / step - 1e-9), f"a multiple of the {step:g} s of the logs")
+    )
+    steps = max(2, round(SECONDS / dt))
+    settings: dict[str, Any] = {"dt": dt}
+    for name in ("horizon", "history"):
+        settings[name] = plan.choose(f"fit.{name}", lambda: (steps, f"{steps * dt:g} s"))
+    feeds = [name for name in MODELS if _feeds(name, train)]
+    if not feeds and "car.model" not in plan.given:
+        raise DataError(
+            f"{train[0].name}: expected the channels of a model (position, heading, speed at least), found "
+            f"{', '.join(train[0].channels)}: see `pct models`"
+        )
+
+    def car_of(name: str) -> Car:
+        car = model(name, vehicle=vehicle)
+        if length is not None and "lf" in car.base.default_params:
+            car = dataclasses.replace(car, base=to_scale(car.base, length))
+        return car
+
+    def which_model() -> tuple[str, str]:
+        tried = feeds[:2]
+        if held_out is None or len(tried) == 1:
+            return tried[0], "the richest that the channels feed"
+        found = {}
+        for name in tried:
+            progress(f"trying {name}")
+            car = observed(_with_held(car_of(name), _held(name)))
+            found[name] = _tried(car, train, held_out, settings)
+        best = min(found, key=found.__getitem__)
+        other = next(name for name in tried if name != best)
+        return (
+            best,
+            f"its errors on the part held out are {_less(found[best], found[other])} than those of {other}",
+        )
+
+    name = plan.choose("car.model", which_model)
+    fixed = plan.choose(
+        "car.fixed",
+        lambda: (
+            (_held(name), "driving does not tell them: weigh and measure")
+            if _held(name)
+            else ([], "all can be learned")
+        ),
+    )
+    car = observed(_with_held(car_of(name), fixed))
+    return _with_effects(plan, car, train, held_out, settings, progress), settings
+
+
+def _with_effects(
+    plan: Plan,
+    car: Car,
+    train: Drives,
+    held_out: Drives | None,
+    settings: Mapping[str, Any],
+    progress: Callable[[Any], None],
+) -> Car:
+    """The car with the effects of sensors and actuators that make it predict better."""
+    best: float | None = None
+    for effect, value in EFFECTS.items():
+        key = f"measurement.{effect}"
+        nothing: Any = [] if isinstance(value, list) else False
+        try:
+            more = car.measured(**{effect: plan.given.get(key, value)})
+        except UsageError:
+            if key in plan.given:
+                raise
+            continue  # the model has no such channel
+        if key in plan.given:
+            plan.choose(key, _answer(nothing, ""))
+            car = more
+        elif held_out is None:
+            plan.choose(key, _answer(nothing, "nothing is held out to try it on"))
+        else:
+            best = _tried(car, train, held_out, settings) if best is None else best
+            progress(f"trying {effect}")
+            found = _tried(more, train, held_out, settings)
+            reason = f"with it, errors on the part held out are {_less(found, best)}"
+            if found < best - BETTER:
+                car, best, kept = more, found, value
+            else:
+                kept = nothing
+            plan.choose(key, _answer(kept, reason))
+    return car
+
+
+def _answer(value: Any, reason: str) -> Callable[[], tuple[Any, str]]:
+    return lambda: (value, reason)
+
+
+def _feeds(name: str, drives: Drives) -> bool:
+    """Whether the channels of all drives feed a model."""
+    spec = model(name).spec
+    return all(
+        channel.name in drive.channels or follows_from(channel.name, drive.channels) is not None
+        for drive in drives
+        for channel in (*spec.states, *spec.controls)
+    )
+
+
+def _held(name: str) -> list[str]:
+    return list(HELD.get(name, ()))
+
+
+def _with_held(car: Car, fixed: Sequence[str]) -> Car:
+    values = dict(item.partition("=")[::2] for item in fixed)
+    return (
+        car.hold_all({name: float(value) if value else None for name, value in values.items()})
+        if fixed
+        else car
+    )
+
+
+def _tried(car: Car, train: Drives, held_out: Drives, settings: Mapping[str, Any]) -> float:
+    """What a short fit leaves on the part that is held out; infinite where it cannot be fitted."""
+    try:
+        found = fit(car, train, samples=SOME, iterations=15, **settings)
+        return unlikelihood(found.model, held_out.recordings)
+    except (DivergedError, DataError):
+        return math.inf
+
+
+def _less(one: float, other: float) -> str:
+    share = math.expm1(one - other)
+    return (
+        "not known"
+        if not math.isfinite(share)
+        else f"{abs(share):.0%} {'smaller' if share < 0 else 'larger'}"
+    )

@@ -1,0 +1,58 @@
+"""From logs to parameters in one call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import pct
+from pct.errors import DataError, UsageError
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("logs") / "log.csv"
+    drive = pct.simulate(pct.model("singletrack"), duration=40.0, mu=(0.7,), noise=0.05)[0]
+    drive.table().select("t", "x", "y", "psi", "v", "delta").write_csv(path)
+    return path
+
+
+def test_a_csv_becomes_parameters_that_hold(log: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    made = pct.run(
+        *(log, tmp_path / "run"),
+        report=False,
+        progress=lambda line: lines.append(str(line)),
+        steering=False,
+        actuator_lag=[],
+    )
+    assert made.choices["car.vehicle"][0] == "f1tenth"
+    assert made.choices["car.model"][0] == "singletrack"
+    truth = pct.model("singletrack").base.default_params
+    for name in made.trusted:
+        expected = 0.7 if name == "mu" else float(truth[name])
+        assert abs(made.fit.params[name] - expected) < max(4 * made.fit.deviations[name], 0.03 * expected)
+    assert {*made.trusted, *made.doubtful} == {*made.fit.params}
+    assert made.score is not None
+    assert any(line.startswith("model: singletrack (its errors on the part held out") for line in lines)
+    # The choices run again, one of them edited.
+    plan = tmp_path / "run" / "run.toml"
+    plan.write_text(plan.read_text().replace('model = "singletrack"', 'model = "kinematic-singletrack"')
+                    .replace('fixed = ["m"]', "fixed = []"))  # fmt: skip
+    again = pct.run(plan, tmp_path / "again", report=False)
+    assert again.fit.model.spec.name == "kinematic-singletrack"
+    assert again.choices["car.vehicle"] == ("f1tenth", "given")
+
+
+def test_what_cannot_be_run_is_refused(log: Path, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    with pytest.raises(DataError, match="expected a new folder, found one with files"):
+        pct.run(log, tmp_path / "full")
+    with pytest.raises(UsageError, match="unknown choice 'modle': did you mean 'model'"):
+        pct.run(log, tmp_path / "new", modle="singletrack")
+    (tmp_path / "run.toml").write_text("[fit]\ndt = 0.05\n")
+    with pytest.raises(DataError, match="expected logs under"):
+        pct.run(tmp_path / "run.toml", tmp_path / "new")
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,32 @@
+"""`pct run`: what a person reads at the end, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import pct
+from pct.cli.main import main
+
+
+def test_one_command_ends_with_what_to_trust(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drive = pct.simulate(pct.model("singletrack"), duration=15.0, mu=(0.7,), noise=0.05)[0]
+    drive.table().select("t", "x", "y", "psi", "v").write_csv(tmp_path / "log.csv")
+    monkeypatch.chdir(tmp_path)
+    main(["run", "log.csv", "--no-report"])
+    said = capsys.readouterr()
+    # Without a steering angle, only the unicycle is fed.
+    assert "model: unicycle (the richest that the channels feed)" in said.err
+    assert "vehicle: f1tenth (the wheelbase is not known; speeds up to" in said.err
+    assert "\nTrust: " in said.out
+    assert "On the part that was held out:" in said.out
+    assert "Parameters: log_run/fit/pct_predicted_params.json" in said.out
+    assert (tmp_path / "log_run" / "fit" / "pct_predicted_params.json").is_file()
+    assert pct.open("log_run/fit").model.spec.name == "unicycle"
+    with pytest.raises(SystemExit) as refused:
+        main(["run", "log.csv"])
+    assert refused.value.code == 3
+    assert "log_run: expected a new folder, found one with files" in capsys.readouterr().err
