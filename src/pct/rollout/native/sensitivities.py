@@ -326,8 +326,8 @@ class Sensitivities:
         for control, name in self._delays.items() if rows > 1 else ():
             delay = np.asarray(params[self._place[name, 0]], self.dtype)
             moved[control] = 1
-            before[control], shares[control] = taps(delay, rows, self.dtype.type(self._dt), np)
-            changes[control] = share_slopes(delay, rows, self.dtype.type(self._dt))
+            before[control], shares[control] = taps(delay, rows, self._dt, np)
+            changes[control] = share_slopes(delay, rows, self._dt)
         return self._arrays(moved=moved, taps=before, shares=shares, share_slopes=changes)
 
     def _set(self, **arrays: Any) -> None:
