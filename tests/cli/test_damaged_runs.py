@@ -18,7 +18,7 @@ import pct
 from pct.cli.flags import flag_values
 from pct.cli.train_config import parse_args, resume_facts
 from pct.dynamics import MODEL_SPECS, with_fixed
-from pct.errors import PctError
+from pct.errors import DataError, PctError
 from pct.evaluation.datasets import training_data_of_run
 from pct.export.source import from_run
 from pct.files import sha256
@@ -242,6 +242,24 @@ def test_a_damaged_fit_is_read_or_refused(fitted: Path, tmp_path: Path, name: st
 def test_a_damaged_training_is_read_or_refused(trained: Trained, tmp_path: Path, name: str) -> None:
     with jax.enable_x64(False):
         check(trained.run, tmp_path, name, partial(read_training, trained))
+
+
+def test_a_stop_between_two_epochs_is_gone_on_from(trained: Trained, tmp_path: Path) -> None:
+    """After the last step of an epoch and before its end; no step stands behind that."""
+    with jax.enable_x64(False):
+        for beyond in (0, 1):
+            at = trained.state._replace(position=np.int32(trained.epoch.steps + beyond))
+            checkpoint.save_state(tmp_path, at, 4)
+            saved = checkpoint.newest_state(tmp_path)
+            assert saved is not None
+            if beyond:
+                with pytest.raises(
+                    DataError, match=r"a position of at most 2, found .* position 3: delete it"
+                ):
+                    restore_training(saved, trained.state, trained.epoch)
+            else:
+                found = restore_training(saved, trained.state, trained.epoch)
+                assert int(found.position) == trained.epoch.steps
 
 
 def check(whole: Path, folder: Path, name: str, use: Callable[[Path], None], count: int = MUTATIONS) -> None:

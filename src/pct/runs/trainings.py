@@ -112,11 +112,11 @@ def restore_training(saved: checkpoint.SavedState, start: TrainState, epoch: Epo
     """
     state = checkpoint.restore_state(saved, start)
     counts = {name: int(getattr(state, name)) for name in ("epoch", "step", "best_epoch", "position")}
-    if min(counts.values()) < 0 or counts["position"] >= epoch.steps:
+    if min(counts.values()) < 0 or counts["position"] > epoch.steps:
         found = ", ".join(f"{name} {count}" for name, count in counts.items())
         raise DataError(
-            f"{saved.path}: expected counts from zero on and a position below {epoch.steps}, found {found}: "
-            "delete it, and training goes on from the checkpoint before it"
+            f"{saved.path}: expected counts from zero on and a position of at most {epoch.steps}, found "
+            f"{found}: delete it, and training goes on from the checkpoint before it"
         )
     return state
 
