@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from pct.doctor.raw_recording import Recording
+from pct.logs.clocks import groups_of
+from pct.logs.readers import RawLog
 from pct.logs.signals import SignalMap
 from pct.mapping.log_files import find_logs
 from pct.recordings.checks import LATEST, without_absurd
@@ -30,14 +32,21 @@ def read_recordings(place: Path, signals: str | None = None) -> list[Recording]:
     if place.is_dir() and signals is None and (place / MANIFEST).is_file():
         return _stored(place)
     logs, _ = find_logs([place], signals)
-    return [_raw(log.path, log.signals) for log in logs]
+    return [recording for log in logs for recording in _raw(log.path, log.signals)]
 
 
-def _raw(path: Path, table: SignalMap) -> Recording:
+def _raw(path: Path, table: SignalMap) -> list[Recording]:
     # The doctor looks at faults; nothing is refused for them.
     raw, table = read_columns(path, dataclasses.replace(table, faults="cut"))
+    if not table.group:
+        return [_recording(path, path.stem, raw, table)]
+    parts = groups_of(raw, table.group)
+    return [_recording(path, f"{path.stem}_{value}", part, table) for value, part in parts.items()]
+
+
+def _recording(path: Path, name: str, raw: RawLog, table: SignalMap) -> Recording:
     return Recording(
-        name=path.stem,
+        name=name,
         where=str(path),
         time=seconds_of(raw, table),
         channels={

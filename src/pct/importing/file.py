@@ -201,6 +201,9 @@ def _cut_up(
             drive = _prepared(whole.slice(start, stop), settings)
             crossings = cache(partial(find_laps, drive))
             title = _numbered(_numbered(name, number, several), count, len(stretches) > 1)
+            if signals.group:
+                # A vehicle's recordings have its label in their names.
+                title = _numbered(f"{name}{whole.name.removeprefix(path.stem)}", count, len(stretches) > 1)
             segments = _split(drive, crossings, settings)
             for index, segment in enumerate(segments):
                 label = _numbered(title, index, len(segments) > 1)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pct.dynamics.channels import known_channels
 from pct.errors import DataError
@@ -28,11 +28,17 @@ ORIGINS = ("measured", "derived", "command")
 FAULTS = ("refuse", "cut")
 # Frames with the lateral axis to the right, and angles and rates positive to the right.
 FRAMES = {"ISO 8855": 1, "SAE": -1, "Unity": -1}
+# What a log without a time column counts instead, see `SignalMap.step`.
+ROW_NUMBER = "(row number)"
 # Other values are mistakes, or made to take long.
 GAP = Within(1, 1e6, "steps", open_low=True)
 AHEAD = Within(-1e3, 1e3, "m")
 OFFSET = Within(-1e15, 1e15)
 DELAY = Within(-1e3, 1e3, "s")
+STEP = Within(1e-6, 3600, "s")
+RATE = Within(1 / 3600, 1e6, "Hz")
+# Columns that one stamp is spread over.
+MOST_PARTS = 4
 # Prefixes of columns that are no channel of a model, see DESIGN.md.
 FREE_PREFIXES = ("feature.", "truth.")
 
@@ -77,6 +83,20 @@ class Signal:
         return not self.offset and self.sign * self.factor == 1
 
 
+class TimePart(NamedTuple):
+    """One of the raw columns that add up to the time: whole seconds, nanoseconds, date, time of day.
+
+    Attributes:
+        column: raw column.
+        unit: its unit; when left out what the file says of it, else s.
+        factor: how many seconds one of its unit is.
+    """
+
+    column: str
+    unit: str = ""
+    factor: float = 1.0
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class SignalMap:
     """The content of a ``signals.toml``, its preset merged in.
@@ -84,10 +104,13 @@ class SignalMap:
     Attributes:
         path: the file, for messages.
         channels: the signal of each channel.
-        time: raw column of the time.
+        time: raw column of the time, or what the one is called that is made of others or of the row number.
         time_unit: its unit; when left out what the file says of it, else s.
         time_factor: how many seconds one of its unit is.
+        parts: the raw columns that add up to the time, where it is spread over several.
+        step: seconds from row to row of a log without a time column; 0 where it has one.
         gap: a longer time step than this many usual ones is a fault.
+        group: raw column that tells several vehicles apart, whose rows stand in one table.
         vehicle: what drove.
         reference_ahead: distance of the logged point ahead of the centre of gravity in m.
         frame: axes that the log counts in; the signs of its channels have it in them already.
@@ -101,13 +124,23 @@ class SignalMap:
     time: str
     time_unit: str = ""
     time_factor: float = 1.0
+    parts: tuple[TimePart, ...] = ()
+    step: float = 0.0
     gap: float = 1.5
+    group: str = ""
     vehicle: str = ""
     reference_ahead: float = 0.0
     frame: str = "ISO 8855"
     faults: str = "refuse"
     files: str = "*"
     format: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def time_columns(self) -> list[str]:
+        """The raw columns that the time comes from; none of a log without one."""
+        if self.step:
+            return []
+        return [part.column for part in self.parts] or [self.time]
 
 
 def read_map(path: Path) -> SignalMap:
@@ -126,17 +159,24 @@ def _make_map(path: Path, content: dict[str, Any]) -> SignalMap:
         if preset not in presets():
             raise DataError(f"{path}: unknown preset '{preset}'. Known presets: {', '.join(presets())}")
         text = resources.files("pct.logs").joinpath("presets", f"{preset}.toml").read_text()
-        content = _merge(tomllib.loads(text), content)
+        base, own = tomllib.loads(text), content.get("time")
+        if isinstance(own, dict) and not {"column", "step", "rate"}.isdisjoint(own):
+            # Another kind of clock takes the place of the preset's.
+            base["time"].pop("column", None)
+        content = _merge(base, content)
     tables = {"channels": {}, "time": {}, "format": {}} | content
     channels, time, options = tables.pop("channels"), tables.pop("time"), tables.pop("format")
     for name, table in (("channels", channels), ("time", time), ("format", options)):
         _expect(path, name, table, dict, "a table")
-    _known_keys(path, tables, ("preset", "vehicle", "reference_ahead", "frame", "faults", "files"), "")
-    _known_keys(path, time, ("column", "unit", "gap"), "time.")
+    _known_keys(
+        path, tables, ("preset", "vehicle", "reference_ahead", "frame", "faults", "files", "group"), ""
+    )
+    _known_keys(path, time, ("column", "step", "rate", "unit", "gap"), "time.")
     _known_keys(path, options, ("comment", "separator", "msg_path"), "format.")
     for key, kind, word in (
         ("vehicle", str, "a text"),
         ("files", str, "a text"),
+        ("group", str, "a text"),
     ):
         _expect(path, key, tables.get(key, kind() if kind is str else 0), kind, word)
     for key, value in options.items():
@@ -157,8 +197,6 @@ def _make_map(path: Path, content: dict[str, Any]) -> SignalMap:
             raise DataError(f"{path}: expected {key} to stay in the folder of the map, found {place!r}")
     if "msg_path" in options:
         options = {**options, "msg_path": str(path.parent / options["msg_path"])}
-    _expect(path, "time.column", time.get("column") or None, str, "the raw column of the time")
-    _expect(path, "time.unit", time.get("unit", "s"), str, "a text")
     gap = time.get("gap", 1.5)
     _expect_within(path, "time.gap", gap, GAP)
     _expect_within(path, "reference_ahead", tables.get("reference_ahead", 0.0), AHEAD)
@@ -172,13 +210,44 @@ def _make_map(path: Path, content: dict[str, Any]) -> SignalMap:
     return SignalMap(
         path=path,
         channels=signals,
-        time=time["column"],
-        time_unit=time.get("unit", ""),
-        time_factor=_to_si(path, "time", time.get("unit", "s"), "s")[1],
         gap=gap,
+        **_read_clock(path, time),
         format=options,
         **tables,
     )
+
+
+def _read_clock(path: Path, time: Mapping[str, Any]) -> dict[str, Any]:
+    """What the map says of the time, by attribute: a column, several that add up to it, or a fixed step."""
+    ways = [key for key in ("column", "step", "rate") if time.get(key) is not None]
+    if len(ways) != 1:
+        raise DataError(
+            f"{path}: expected time.column to be the raw column of the time, found "
+            f"{' and '.join(ways) or 'nothing'}: of a log without one write time.step (s) or time.rate (Hz)"
+        )
+    if ways[0] != "column":
+        within = STEP if ways[0] == "step" else RATE
+        _expect_within(path, f"time.{ways[0]}", time[ways[0]], within)
+        return {"time": ROW_NUMBER, "step": float(time.get("step") or 1 / time["rate"])}
+    column, unit = time["column"], time.get("unit", "")
+    if not isinstance(column, list):
+        _expect(path, "time.column", column or None, str, "the raw column of the time")
+        _expect(path, "time.unit", unit, str, "a text")
+        return {"time": column, "time_unit": unit, "time_factor": _to_si(path, "time", unit or "s", "s")[1]}
+    units = unit or [""] * len(column)
+    if not isinstance(units, list) or len(units) != len(column) or not 1 < len(column) <= MOST_PARTS:
+        raise DataError(
+            f"{path}: expected time.column to be 2 to {MOST_PARTS} raw columns that add up to the time, and "
+            f"time.unit as many units, found {_shown(column)} and {_shown(unit)}"
+        )
+    for name, text in zip(column, units, strict=True):
+        _expect(path, "time.column", name or None, str, "a list of raw columns")
+        _expect(path, "time.unit", text, str, "a list of texts")
+    parts = tuple(
+        TimePart(name, text, _to_si(path, "time", text or "s", "s")[1])
+        for name, text in zip(column, units, strict=True)
+    )
+    return {"time": " + ".join(column), "parts": parts}
 
 
 def find_map(folder: Path, choice: str | None) -> SignalMap:
@@ -222,11 +291,18 @@ def with_units(path: Path, signals: SignalMap, units: Mapping[str, str]) -> Sign
             where = f"column '{signal.column}', channels.{name}"
             si, factor = _to_si(path, where, unit, known.unit)
             channels[name] = dataclasses.replace(signal, unit=unit, si=si, factor=factor)
-    unit = units.get(signals.time, "")
-    if signals.time_unit or not unit or not _is_unit(unit):
-        return dataclasses.replace(signals, channels=channels)
-    factor = _to_si(path, f"column '{signals.time}', time", unit, "s")[1]
-    return dataclasses.replace(signals, channels=channels, time_factor=factor)
+    parts = tuple(
+        part if part.unit else part._replace(factor=_stated_factor(path, part.column, units))
+        for part in signals.parts
+    )
+    factor = signals.time_factor if signals.time_unit else _stated_factor(path, signals.time, units)
+    return dataclasses.replace(signals, channels=channels, parts=parts, time_factor=factor)
+
+
+def _stated_factor(path: Path, column: str, units: Mapping[str, str]) -> float:
+    """How many seconds one of the unit is that the file gives for a column; 1 where it gives none."""
+    unit = units.get(column, "")
+    return _to_si(path, f"column '{column}', time", unit, "s")[1] if unit and _is_unit(unit) else 1.0
 
 
 def presets() -> list[str]:

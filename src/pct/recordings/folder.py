@@ -75,7 +75,7 @@ def read_file(path: Path, signals: SignalMap) -> list[Trajectory]:
         DataError: the file or a value in it cannot be used; names the column and the row.
     """
     content = mend(path, *read_columns(path, signals), Repairs())
-    if content.cut or len(content.trajectories) > 1:
+    if content.cut or (len(content.trajectories) > 1 and not signals.group):
         log.warning(
             "%s: %d of %d rows cut out for faults, %d recordings left",
             path,

@@ -8,7 +8,9 @@ gravity, check it. A long file has one channel in memory at a time.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -20,7 +22,7 @@ import numpy as np
 from pct.dynamics.channels import is_heading, known_channels
 from pct.errors import DataError
 from pct.logs.blocks import unwrap_if_needed
-from pct.logs.clocks import Reading, on_one_clock
+from pct.logs.clocks import Reading, groups_of, on_one_clock, with_rows_filled, with_time
 from pct.logs.readers import RawLog, read_log
 from pct.logs.signals import MAP, SignalMap, with_units
 from pct.logs.spool import Spool
@@ -43,6 +45,7 @@ from pct.recordings.trajectory import Trajectory
 from pct.types import Bool, Column, Rows
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 # More rows than this share beyond a limit are a wrong unit, not glitches.
 GLITCHES = 0.05
@@ -141,15 +144,42 @@ def mend(path: Path, raw: RawLog, signals: SignalMap, repairs: Repairs) -> Conte
     Raises:
         DataError: a value cannot be used; names the column and the row.
     """
+    if not signals.group:
+        return _mend(path, raw, signals, repairs, path.stem)
+    parts = groups_of(raw, signals.group)
+    contents = [_mend(path, part, signals, repairs, f"{path.stem}_{value}") for value, part in parts.items()]
+    return Content(
+        [trajectory for content in contents for trajectory in content.trajectories],
+        rows=len(raw.rows),
+        cut=sum(content.cut for content in contents),
+        spikes=_summed(content.spikes for content in contents),
+        bridged=_summed(content.bridged for content in contents),
+        seams=sum(content.seams for content in contents),
+    )
+
+
+def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    return dict(sum(map(Counter, counts), Counter()))
+
+
+def _mend(path: Path, raw: RawLog, signals: SignalMap, repairs: Repairs, stem: str) -> Content:
+    """The recordings of one vehicle, which are called ``stem``."""
     source = _Source(path, signals, raw, repairs, seconds_of(raw, signals))
     jumps, fillings = _find_jumps(source)
     faulty = _find_faults(source, jumps, fillings)
-    pieces = _cut(source, faulty, jumps)
+    if raw.restarts and signals.faults == "refuse":
+        raise DataError(
+            f"{path}: expected one recording, found another one that begins in {raw.place} {raw.restarts[0]}."
+            f' Cut the file there, or write faults = "cut" in {MAP} to split it'
+        )
+    restarts = np.searchsorted(raw.rows, list(raw.restarts))
+    starts = np.union1d(jumps, restarts[restarts < len(raw.rows)]).astype(int)
+    pieces = _cut(source, faulty, starts)
     grids = [_grid(source, rows, pieces.step) for rows in pieces.rows]
     parts = _on_grids(source, pieces, grids, fillings)
     trajectories = []
     for number, (rows, grid, columns) in enumerate(zip(pieces.rows, grids, parts, strict=True)):
-        name = path.stem if len(parts) == 1 else f"{path.stem}_{number:02d}"
+        name = stem if len(parts) == 1 else f"{stem}_{number:02d}"
         trajectories.append(_recording(source, name, rows, pieces.step, float(grid[0]), columns))
     return Content(
         trajectories,
@@ -168,16 +198,32 @@ def read_columns(path: Path, signals: SignalMap) -> tuple[RawLog, SignalMap]:
         DataError: the file cannot be read, or its clocks do not fit.
     """
     names = [
-        signals.time,
+        signals.group,
+        *signals.time_columns,
         *(name for signal in signals.channels.values() for name in (signal.column, signal.time)),
     ]
-    raw = read_log(path, [name for name in dict.fromkeys(names) if name], signals.format)
+    options = {**signals.format, "faults": signals.faults}
+    raw = read_log(path, [name for name in dict.fromkeys(names) if name], options)
     signals = with_units(path, signals, raw.units)
-    return _with_one_clock(path, signals, raw), signals
+    for note in raw.notes:
+        log.warning("%s: %s", path, note)
+    if not signals.group:
+        return _with_one_clock(path, signals, with_time(path, raw, signals)), signals
+    parts = [
+        _with_one_clock(path, signals, with_time(path, part, signals))
+        for part in groups_of(raw, signals.group).values()
+    ]
+    if not parts:
+        raise DataError(
+            f"{path}: expected numbers in '{signals.group}', found none: correct `group` in {MAP}"
+        )
+    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
+    rows = np.concatenate([part.rows for part in parts])
+    return dataclasses.replace(raw, columns=columns, rows=rows), signals
 
 
 def _with_one_clock(path: Path, signals: SignalMap, raw: RawLog) -> RawLog:
-    """The log with all its columns on the rows of ``time.column``."""
+    """The log with all its columns on the rows of its time."""
     clocks = {
         signal.column: signal.time or raw.clocks.get(signal.column, signals.time)
         for signal in signals.channels.values()
@@ -191,6 +237,18 @@ def _with_one_clock(path: Path, signals: SignalMap, raw: RawLog) -> RawLog:
             held=signal.origin == "command",
             turn=2 * math.pi / signal.factor if signal.angle or is_heading(name) else 0.0,
             faulty=_beyond(signal.convert(raw.columns[signal.column]), _limit(name)),
+        )
+    raw = with_rows_filled(raw, signals.time, readings, gap=signals.gap)
+    readings = {
+        signal.column: dataclasses.replace(
+            readings[signal.column],
+            faulty=_beyond(signal.convert(raw.columns[signal.column]), _limit(name)),
+        )
+        for name, signal in signals.channels.items()
+    }
+    if signals.group:
+        readings[signals.group] = Reading(
+            signals.time, held=True, turn=0.0, faulty=np.zeros(len(raw.rows), bool)
         )
     return on_one_clock(path, raw, signals.time, readings, gap=signals.gap, cut=signals.faults == "cut")
 

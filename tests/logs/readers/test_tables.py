@@ -100,8 +100,14 @@ def test_all_columns_of_numbers(tmp_path: Path) -> None:
 
 
 def test_a_column_that_is_there_twice(tmp_path: Path) -> None:
+    """Each has a name of its own, so that none replaces the other without a word."""
+    path = csv_of(tmp_path, "t,v,v,v.2\n0,1,5,7\n1,2,6,8\n")
+    for names in (None, ["t", "v", "v.3", "v.2"]):
+        columns = read_log(path, names, {}).columns
+        assert {name: column[0] for name, column in columns.items()} == {"t": 0, "v": 1, "v.3": 5, "v.2": 7}
+    path = csv_of(tmp_path, "t,v [m/s],v [km/h]\n0,1,1\n1,2,2\n")
     with pytest.raises(DataError, match=r"expected one column 'v', found 2"):
-        read_log(csv_of(tmp_path, "t,v,v\n0,1,1\n1,2,2\n"), ["v"], {})
+        read_log(path, ["v"], {})
 
 
 def test_the_unit_of_the_file_counts_where_the_map_gives_none(tmp_path: Path) -> None:

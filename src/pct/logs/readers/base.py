@@ -44,6 +44,9 @@ class RawLog:
         place: what ``rows`` counts: ``line`` of a text file, ``row`` of an array, ``message`` of a topic.
         units: the unit that the file itself gives for a column, where it gives one.
         clocks: the column that holds the time of a column, where the file tells; in s.
+        texts: the first cell of columns that hold texts, as far as the reader tells, for messages.
+        notes: what was lost or is odd, one sentence each: a recording that breaks off.
+        restarts: places, as ``rows`` counts them, at which the file begins anew.
     """
 
     columns: Mapping[str, AnyColumn]
@@ -51,6 +54,9 @@ class RawLog:
     place: str
     units: Mapping[str, str] = dataclasses.field(default_factory=dict)
     clocks: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    texts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    notes: Sequence[str] = ()
+    restarts: Sequence[int] = ()
 
 
 def columns_from_arrays(

@@ -1,4 +1,4 @@
-"""Text tables: comment lines, a header line, perhaps a line of units, one line a sample.
+"""Text tables: perhaps a preamble, a header line, perhaps a line of units, one line a sample.
 
 polars reads the wanted columns straight from the file. Where that fails, or lines were left out so that row
 and line numbers part, the file is read a second time with care, to name the wrong cell or number the lines.
@@ -7,10 +7,7 @@ and line numbers part, the file is read a second time with care, to name the wro
 from __future__ import annotations
 
 import codecs
-import csv
 import dataclasses
-import itertools
-import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,19 +19,20 @@ import polars as pl
 
 from pct.errors import DataError
 from pct.files import BLOCK
-from pct.logs.readers.base import RawLog, check_count, missing_column
+from pct.logs.readers.base import AnyColumn, RawLog
+from pct.logs.readers.table_head import MISSING, Header, cells_of, find_header
+from pct.logs.readers.time_texts import seconds_of_texts
 from pct.logs.spool import Spool
 from pct.types import Column, Int
 
-SEPARATORS = (",", ";", "\t")
-# Longer lines are no header of a log; this is also how much of a file without lines is looked at.
-LONGEST_LINE = 4 << 20
 # Lines that begin like this hold no sample; polars, which is told so, takes a third longer.
 HASH = "#"
-# So many lines of comments and blanks may stand before the header.
-MOST_COMMENTS = 1000
 # What polars raises on text that is no table.
 TROUBLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+# Bad cells and lines that are no more than this share are taken for missing values, where that is wanted.
+FEW = 0.05
+# A file that ends in zeros or within a line was being written when the power went.
+TAIL = 1 << 16
 # A larger file goes through the memory in parts of this many rows or bytes.
 SPOOLED = 256 << 20
 PART_ROWS, PART_BYTES = 100_000, 64 << 20
@@ -44,30 +42,48 @@ def read_csv(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
     """Read columns by the names in the header line.
 
     ``speed [km/h]`` and ``speed(km/h)`` also go by the name ``speed``, and give its unit; so does a line of
-    units below the header. A first column without a name is an index. An empty cell is a missing value.
+    units below the header. A first column without a name is an index. An empty cell is a missing value, so
+    are the usual words for one. Times that are written as text come in s. The second column of one name gets
+    ``.2`` behind it. Where the header stands once more, the file begins anew. Rows without any value at
+    the end are left out.
 
     Args:
         path: the file, UTF-8 or UTF-16 with its mark; another header is taken for Windows-1252.
         names: columns to read; None for all that hold numbers.
         options: ``separator`` (of comma, semicolon and tab the one that the header has most of) and
-            ``comment``, the prefix of lines to leave out beside ``#``.
+            ``comment``, the prefix of lines to leave out beside ``#``; with ``faults`` = ``cut`` a few bad
+            cells and lines are taken for missing values.
 
     Raises:
         DataError: the file is empty, no text, ragged, or lacks a column; a cell is no number.
     """
     # What polars warns of, the slow way refuses with the place.
     with warnings.catch_warnings(action="ignore"):
-        return _read(path, names, options.get("comment") or None, options.get("separator"))
+        raw, header = _read(path, names, options)
+    values, rows = _without_empty_end(raw.columns, raw.rows)
+    again = _restarts(path, header, values) if header.repeats else []
+    if again:
+        samples = ~np.isin(rows, again)
+        if names is None:
+            # Empty lines beside them are rows here.
+            samples = ~np.all([np.isnan(column) for column in values.values()], axis=0)
+        rows, values = rows[samples], {name: column[samples] for name, column in values.items()}
+    notes = [f"line {number} repeats the header: a recording of its own begins there" for number in again[:3]]
+    return dataclasses.replace(
+        raw, columns=values, rows=rows, units=header.units, texts=header.odd, notes=notes, restarts=again
+    )
 
 
-def _read(path: Path, names: Sequence[str] | None, comment: str | None, separator: str | None) -> RawLog:
+def _read(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> tuple[RawLog, Header]:
+    comment = options.get("comment") or None
     source = _as_utf8(path)
-    header = _header(path, source, comment, separator)
+    header = find_header(path, source, comment, options.get("separator"))
     places = list(range(len(header.names))) if names is None else [header.index(path, name) for name in names]
     columns = dict(zip(header.names if names is None else names, places, strict=True))
     columns = {name: index for name, index in columns.items() if name}
+    lenient = options.get("faults") == "cut"
     if names is not None and isinstance(source, Path) and path.stat().st_size > SPOOLED:
-        return _spooled(path, source, header, comment, columns)
+        return _spooled(path, source, header, comment, columns, lenient=lenient), header
     table = _read_fast(source, header, comment, places, strict=names is not None)
     if table is not None and names is None and comment is None and _any_blank(table):
         table = _read_fast(source, header, HASH, places, strict=False)
@@ -81,40 +97,35 @@ def _read(path: Path, names: Sequence[str] | None, comment: str | None, separato
     else:
         content = source if isinstance(source, bytes) else source.read_bytes()
         lines = content.splitlines()[header.line :]
-        values, rows = _read_slowly(path, lines, header.line + 1, header, comment, columns)
-    return RawLog(values, rows, "line", units=header.units)
+        values, rows = _read_slowly(path, lines, header.line + 1, header, comment, columns, lenient=lenient)
+    return RawLog(values, rows, "line"), header
 
 
-@dataclasses.dataclass(frozen=True)
-class Header:
-    """The head of a table.
+def _restarts(path: Path, header: Header, columns: Mapping[str, AnyColumn]) -> list[int]:
+    """Numbers of the lines that repeat the header; they are looked for where a row has no value."""
+    if not columns or not all(np.isnan(column).any() for column in columns.values()):
+        return []
+    names = header.repeats[0].encode()
+    with path.open("rb") as file:
+        return [
+            number for number, line in enumerate(file, 1) if number > header.line and line.strip() == names
+        ]
 
-    Attributes:
-        names: of the columns, in their order; empty for one without a name.
-        bare: the names without the unit in them.
-        units: by name, with the unit in it or without.
-        separator: between cells.
-        line: number of the last line above the samples.
-        cells: in a line of samples.
-    """
 
-    names: tuple[str, ...]
-    bare: tuple[str, ...]
-    units: Mapping[str, str]
-    separator: str
-    line: int
-    cells: int
-
-    def index(self, path: Path, name: str) -> int:
-        """Where a column stands."""
-        for known in (self.names, self.bare):
-            if known.count(name) > 1:
-                raise DataError(
-                    f"{path}: expected one column '{name}', found {known.count(name)}: rename them"
-                )
-            if name in known:
-                return known.index(name)
-        raise missing_column(path, name, self.names)
+def _without_empty_end(
+    columns: Mapping[str, AnyColumn], rows: Int[np.ndarray, " _"]
+) -> tuple[Mapping[str, AnyColumn], Int[np.ndarray, " _"]]:
+    """Columns and rows without the last ones in which no column has a value."""
+    count = len(rows)
+    if not columns or not count or not all(np.isnan(column[-1]) for column in columns.values()):
+        return columns, rows
+    held = np.zeros(count, bool)
+    for column in columns.values():
+        held |= ~np.isnan(column)
+    stop = int(np.flatnonzero(held)[-1]) + 1 if held.any() else 0
+    if isinstance(columns, Spool):
+        return columns.cut(0, stop), rows[:stop]
+    return {name: column[:stop] for name, column in columns.items()}, rows[:stop]
 
 
 def _as_utf8(path: Path) -> Path | bytes:
@@ -122,7 +133,7 @@ def _as_utf8(path: Path) -> Path | bytes:
     with path.open("rb") as file:
         start = file.read(4)
     if not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return path
+        return _without_zeros(path)
     try:
         return path.read_bytes().decode("utf-16").encode()
     except UnicodeError as error:
@@ -131,130 +142,16 @@ def _as_utf8(path: Path) -> Path | bytes:
         ) from None
 
 
-def _head(source: Path | bytes) -> Iterator[tuple[int, bytes]]:
-    """Number and content of the first lines, each cut off after `LONGEST_LINE` bytes."""
-    if isinstance(source, bytes):
-        yield from enumerate(source.splitlines(), start=1)
-        return
-    with source.open("rb") as file:
-        for number in itertools.count(1):
-            line = file.readline(LONGEST_LINE + 1)
-            if not line:
-                return
-            yield number, line
-
-
-def _header(path: Path, source: Path | bytes, comment: str | None, separator: str | None) -> Header:
-    """Find the header above the first line that holds a number.
-
-    It is the first line there with as many cells as the samples; one behind a ``#`` only where no other is.
-    """
-    above: list[tuple[int, str]] = []
-    for number, content in _head(source):
-        if len(content) > LONGEST_LINE:
-            raise DataError(
-                f"{path}: expected lines of a table, found more than {LONGEST_LINE >> 20} MB in line {number}"
-            )
-        line = _text(path, content, number)
-        if not line.strip() or (comment and line.startswith(comment)):
-            continue
-        between = separator or _separator(line)
-        if above and not line.startswith("#") and any(map(_is_number, line.split(between))):
-            break
-        if len(above) == MOST_COMMENTS:
-            raise DataError(
-                f"{path}: expected a header and samples in the first {MOST_COMMENTS} lines, found none"
-            )
-        above.append((number, line.rstrip("\r\n")))
-    else:
-        what = "samples below the header" if above else "a header line and samples"
-        problem = "none" if above else "an empty file"
-        raise DataError(f"{path}: expected {what}, found {problem}: leave the file out")
-    plain = [(number, text) for number, text in above if not text.startswith("#")] or above[-1:]
-    # An index without a name, or a separator at the end of each line, makes a difference of one.
-    count = len(_cells(line, between))
-    differences = [abs(len(_cells(text, between)) - count) for _, text in plain]
-    fitting = [text for (_, text), cells in zip(plain, differences, strict=True) if cells == min(differences)]
-    head, *below = fitting
-    return _parse(path, head, below[0] if below else "", line.rstrip("\r\n"), between, above[-1][0])
-
-
-def _separator(line: str) -> str:
-    """What stands between the cells: a comma may also be the sign of the decimals between others."""
-    for between in SEPARATORS[1:]:
-        cells = line.split(between)
-        if len(cells) > 1 and all("," not in cell or _is_number(cell) for cell in cells):
-            return between
-    return max(SEPARATORS, key=line.count)
-
-
-def _parse(path: Path, head: str, below: str, sample: str, separator: str, line: int) -> Header:
-    names = [cell.strip().strip('"') for cell in _cells(head.lstrip("# "), separator)]
-    cells = _cells(sample, separator)
-    check_count(path, len(names))
-    if len(cells) == len(names) + 1 and cells[-1].strip():
-        # The samples begin with an index that has no name.
-        names.insert(0, "")
-    while names and not names[-1]:
-        names.pop()
-    bare, units = map(list, zip(*map(_without_unit, names), strict=True)) if names else ([], [])
-    if below:
-        stated = [cell.strip().strip('"').strip("[]()") for cell in _cells(below, separator)]
-        units = [
-            unit or other for unit, other in itertools.zip_longest(units, stated[: len(units)], fillvalue="")
-        ]
-    return Header(
-        names=tuple(names),
-        bare=tuple(bare),
-        units={
-            key: unit
-            for keys in zip(names, bare, units, strict=True)
-            for key, unit in [(keys[0], keys[2]), (keys[1], keys[2])]
-            if unit
-        },
-        separator=separator,
-        line=line,
-        cells=max(len(names), len(cells)),
-    )
-
-
-def _without_unit(name: str) -> tuple[str, str]:
-    """A name and the unit in brackets behind it, which is no number."""
-    match = re.fullmatch(r"(.*\S)\s*[\[(]([^\[\]()]+)[\])]", name)
-    if match is None or re.fullmatch(r"\d+", match[2]):
-        return name, ""
-    return match[1], match[2].strip()
-
-
-def _cells(line: str, separator: str) -> list[str]:
-    """The cells of a line; a separator between quotes is none."""
-    if '"' in line:
-        try:
-            return next(csv.reader([line], delimiter=separator))
-        except csv.Error:
-            pass  # a cell longer than the library reads
-    return line.split(separator)
-
-
-def _text(path: Path, content: bytes, number: int) -> str:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        # Signs such as that of degrees, as Windows writes them.
-        text = content.decode("cp1252", errors="replace")
-    if re.search(r"[\x00-\x08\x0e-\x1f\ufffd]", text):
-        raise DataError(
-            f"{path}: expected text, found bytes that are none in line {number}: save it as UTF-8"
-        )
-    return text
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell.strip().strip('"').replace(",", "."))
-    except ValueError:
-        return False
-    return True
+def _without_zeros(path: Path) -> Path | bytes:
+    """The file; its content up to the last whole line where zeros follow, as the power was cut."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - TAIL))
+        end = file.read()
+    if not end.endswith(b"\0") or size > SPOOLED:
+        return path
+    content = path.read_bytes().rstrip(b"\0")
+    return content[: content.rfind(b"\n") + 1] if b"\n" in content else path
 
 
 def _read_fast(
@@ -266,16 +163,26 @@ def _read_fast(
             source.absolute() if isinstance(source, Path) else source,
             columns=sorted(set(columns)),
             ignore_errors=not strict,
+            truncate_ragged_lines=not strict,
             **_layout(header, comment, columns),
         )
     except TROUBLE:
         return None
+    times = {index: seconds_of_texts(table[str(index)]) for index in header.texts & set(columns)}
+    if strict and any(_lost(table[str(index)], seconds) for index, seconds in times.items()):
+        return None
+    table = table.with_columns(seconds.alias(f"{index}") for index, seconds in times.items())
     return None if strict and _any_blank(table) else table
 
 
+def _lost(texts: pl.Series, seconds: pl.Series) -> bool:
+    """Whether a text was no time."""
+    return seconds.null_count() > texts.null_count()
+
+
 def _layout(header: Header, comment: str | None, columns: Iterable[int]) -> dict[str, Any]:
-    """What polars must know of the samples; only the wanted columns are read as numbers."""
-    chosen = set(columns)
+    """What polars must know of the samples; only the wanted columns are read, times in texts as such."""
+    chosen = set(columns) - header.texts
     return {
         "has_header": False,
         "skip_lines": header.line,
@@ -297,7 +204,13 @@ def _any_blank(table: pl.DataFrame) -> bool:
 
 
 def _spooled(
-    path: Path, source: Path, header: Header, comment: str | None, columns: Mapping[str, int]
+    path: Path,
+    source: Path,
+    header: Header,
+    comment: str | None,
+    columns: Mapping[str, int],
+    *,
+    lenient: bool,
 ) -> RawLog:
     """The columns of a large file, read in parts and kept in files."""
     values = Spool()
@@ -307,23 +220,26 @@ def _spooled(
         lines = beside.submit(_lines, source)
         try:
             for part in lazy.collect_batches(chunk_size=PART_ROWS, maintain_order=True):
-                if _any_blank(part):
+                times = {index: seconds_of_texts(part[str(index)]) for index in header.texts & set(chosen)}
+                if _any_blank(part) or any(_lost(part[str(index)], time) for index, time in times.items()):
                     break
                 for name, index in columns.items():
-                    values.append(name, _values(part[str(index)]))
+                    values.append(name, _values(times.get(index, part[str(index)])))
             else:
                 rows = values.rows()
                 if lines.result() - header.line == rows:
-                    return RawLog(values, header.line + 1 + np.arange(rows), "line", units=header.units)
+                    return RawLog(values, header.line + 1 + np.arange(rows), "line")
         except TROUBLE:
             pass  # a cell is no number; the slow way says where
     values, numbers = Spool(), []
     for first, part_lines in _parts(source, header.line):
-        part_values, part_rows = _read_slowly(path, part_lines, first, header, comment, columns)
+        part_values, part_rows = _read_slowly(
+            path, part_lines, first, header, comment, columns, lenient=lenient
+        )
         for name, column in part_values.items():
             values.append(name, column)
         numbers.append(part_rows)
-    return RawLog(values, np.concatenate(numbers), "line", units=header.units)
+    return RawLog(values, np.concatenate(numbers), "line")
 
 
 def _values(column: pl.Series) -> Column:
@@ -361,6 +277,8 @@ def _read_slowly(
     header: Header,
     comment: str | None,
     columns: Mapping[str, int],
+    *,
+    lenient: bool,
 ) -> tuple[dict[str, Column], Int[np.ndarray, " N"]]:
     """The columns and the number of the line of each row, comments and blank lines left out."""
     marks = (HASH.encode(), (comment or HASH).encode())
@@ -369,9 +287,53 @@ def _read_slowly(
         for number, line in enumerate(lines, start=first)
         if line.strip() and not line.startswith(marks)
     ]
+    samples = _without_repeats(samples, header)
     rows = np.array([number for number, _ in samples], int)
+    table = _texts(path, samples, header, columns, lenient=lenient)
+    if len(table) != len(rows):
+        raise DataError(
+            f"{path}: expected a row in every line, found {len(table)} in {len(rows)} lines: is a quote open?"
+        )
+    values = {}
+    for name, index in columns.items():
+        text = table[str(index)].str.strip_chars()
+        text = text.set(text == "", None)
+        numbers = _numbers(text, header, is_time=index in header.texts)
+        wrong = np.flatnonzero((numbers.is_null() & text.is_not_null()).to_numpy())
+        if len(wrong):
+            words = text.gather(wrong).str.to_lowercase().is_in(MISSING).to_numpy()
+            wrong = wrong[~words]
+        if len(wrong) > (FEW * len(text) if lenient else 0):
+            raise DataError(
+                f"{path}: expected a {'time' if index in header.texts else 'number'} in column '{name}', "
+                f"line {rows[wrong[0]]}, found {text[int(wrong[0])][:60]!r}: correct the cell or cut the line"
+            )
+        values[name] = _values(numbers)
+    return values, rows
+
+
+def _without_repeats(samples: Sequence[tuple[int, bytes]], header: Header) -> list[tuple[int, bytes]]:
+    """Lines of samples, of which those are empty that repeat the header; a line of units is left out."""
+    names, *units = (text.encode() for text in header.repeats)
+    empty = header.separator.encode() * (header.cells - 1) or b'""'
+    return [
+        (number, empty if line.strip() == names else line)
+        for number, line in samples
+        if line.strip() not in units
+    ]
+
+
+def _texts(
+    path: Path,
+    samples: Sequence[tuple[int, bytes]],
+    header: Header,
+    columns: Mapping[str, int],
+    *,
+    lenient: bool,
+) -> pl.DataFrame:
+    """The cells of lines of samples as texts."""
     try:
-        table = pl.read_csv(
+        return pl.read_csv(
             b"\n".join(line for _, line in samples),
             has_header=False,
             separator=header.separator,
@@ -380,30 +342,29 @@ def _read_slowly(
             encoding="utf8-lossy",
         )
     except TROUBLE as error:
-        counts = (
-            (number, len(_cells(line.decode(errors="replace"), header.separator))) for number, line in samples
+        longer = [
+            (number, count)
+            for number, line in samples
+            if (count := len(cells_of(line.decode(errors="replace"), header.separator))) > header.cells
+        ]
+        if lenient and 0 < len(longer) <= FEW * len(samples):
+            long, empty = {number for number, _ in longer}, header.separator.encode() * (header.cells - 1)
+            whole = [(number, empty if number in long else line) for number, line in samples]
+            return _texts(path, whole, header, columns, lenient=False)
+        reason = (
+            f"{longer[0][1]} in line {longer[0][0]}"
+            if longer
+            else f"otherwise ({(str(error).splitlines() or [''])[0][:200]})"
         )
-        longer = next((f"{count} in line {number}" for number, count in counts if count > header.cells), "")
-        reason = longer or f"otherwise ({(str(error).splitlines() or [''])[0][:200]})"
         raise DataError(
             f"{path}: expected {header.cells} cells in every line, found {reason}: correct the line or cut it"
         ) from None
-    if len(table) != len(rows):
-        raise DataError(
-            f"{path}: expected a row in every line, found {len(table)} in {len(rows)} lines: is a quote open?"
-        )
-    values = {}
-    for name, index in columns.items():
-        text = table[str(index)].str.strip_chars()
-        if header.separator != ",":
-            text = text.str.replace(",", ".", literal=True)
-        text = text.set(text == "", None)
-        numbers = text.cast(pl.Float64, strict=False)
-        wrong = np.flatnonzero((numbers.is_null() & text.is_not_null()).to_numpy())
-        if len(wrong):
-            raise DataError(
-                f"{path}: expected a number in column '{name}', line {rows[wrong[0]]}, "
-                f"found {text[int(wrong[0])][:60]!r}: correct the cell or cut the line"
-            )
-        values[name] = _values(numbers)
-    return values, rows
+
+
+def _numbers(text: pl.Series, header: Header, *, is_time: bool) -> pl.Series:
+    """Cells as numbers; null where they are none."""
+    if is_time:
+        return seconds_of_texts(text)
+    if header.separator != ",":
+        text = text.str.replace(",", ".", literal=True)
+    return text.cast(pl.Float64, strict=False)
