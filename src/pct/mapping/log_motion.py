@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from pct.logs.clocks import is_sparse
 from pct.logs.readers.base import RawLog
 from pct.mapping.evidence import Windows, without_spikes
 from pct.mapping.names import NAMES, from_unity, means
 from pct.mapping.proposal import Line, factor
 from pct.recordings.relations import arc_over_chord
-from pct.recordings.time_steps import TIME_UNITS
 from pct.types import Column
 
 # Columns that are tried for a channel where no name helps.
@@ -25,7 +25,7 @@ class Log:
         columns: by name, shape (N,); the clocks are not among them.
         units: that the file states, by column.
         windows: over the time.
-        uncovered: columns of other clocks, NaN where these do not reach.
+        uncovered: columns of other clocks, or with values in some rows only; NaN where these do not reach.
         used: columns that have become a channel.
         unity: whether the axes are those of Unity: y is up, z ahead and x to the right.
         notes: on columns that are left out.
@@ -35,8 +35,7 @@ class Log:
         slip: angle from the heading to the direction of travel over each window in rad.
     """
 
-    def __init__(self, raw: RawLog, time: Line) -> None:
-        scale = TIME_UNITS[str(time.keys.get("unit", "s"))]
+    def __init__(self, raw: RawLog, time: Line, scale: float) -> None:
         self.units = raw.units
         seconds = raw.columns[time.column] * scale
         clock = raw.clocks.get(time.column, time.column)
@@ -56,6 +55,11 @@ class Log:
         rows = min(len(seconds), *(len(column) for column in self.columns.values())) if self.columns else 0
         self.time = seconds[:rows]
         self.columns = {name: column[:rows] for name, column in self.columns.items()}
+        for name, column in self.columns.items():
+            held = np.isfinite(column) & np.isfinite(self.time)
+            if name not in self.uncovered and is_sparse(int(np.count_nonzero(held)), rows):
+                self.columns[name] = np.interp(self.time, self.time[held], column[held], np.nan, np.nan)
+                self.uncovered.add(name)
         self.windows = Windows(self.time)
         self.used: set[str] = set()
         self.unity = False

@@ -19,6 +19,7 @@ class Line:
         sure: ``high``, ``medium`` or ``low``.
         reason: why.
         keys: further keys of the channel: unit, sign, offset, delay, origin.
+        table: what the map has instead of ``column`` and ``keys``: a time of several columns, or of none.
     """
 
     channel: str
@@ -26,6 +27,7 @@ class Line:
     sure: str
     reason: str
     keys: Mapping[str, str | int | float] = dataclasses.field(default_factory=dict)
+    table: Mapping[str, float | list[str]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Proposal:
         text = "\n".join(blocks)
         for line in (self.time, *self.lines):
             table = "time" if line is self.time else f"channels.{line.channel}"
-            keys = {"column": line.column, **line.keys}
+            keys: Mapping[str, object] = line.table or {"column": line.column, **line.keys}
             rows = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items()]
             text += "\n\n" + "\n".join([f"# {line.sure}: {line.reason}", f"[{table}]", *rows])
         return text.lstrip("\n") + "\n"

@@ -8,20 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from pct.errors import DataError
 from pct.logs.readers.base import RawLog
 from pct.mapping.actuators import find_drives, find_steering, find_wheels
 from pct.mapping.log_motion import Log
 from pct.mapping.motion import find_accelerations, find_side_speed, find_speed, find_yaw_rate
-from pct.mapping.names import means
 from pct.mapping.pose import find_pose, with_course, with_length
 from pct.mapping.proposal import Line, Proposal
-from pct.mapping.relate import called_so, is_wild, unless, written
+from pct.mapping.relate import is_wild
+from pct.mapping.time_column import find_time, scale_of
 from pct.recordings.checks import without_absurd
-from pct.recordings.time_steps import RECORDERS, TIME_UNITS
 
-# Units of clocks, the likeliest first.
-CLOCKS = ("s", "ms", "us", "ns")
 # No column has larger values in its own unit, not even a clock in ns.
 LARGEST = 1e30
 
@@ -38,8 +34,8 @@ def propose(path: Path, raw: RawLog) -> Proposal:
     """
     sound = {name: without_absurd(column, limit=LARGEST) for name, column in raw.columns.items()}
     raw = dataclasses.replace(raw, columns=sound)
-    time = _time(path, raw)
-    log = Log(raw, time)
+    clock = find_time(path, raw)
+    log = Log(clock.raw, clock.line, scale_of(clock.line))
     pose = find_pose(path, log)
     lines = {line.channel: line for line in pose}
     log.place(lines)
@@ -53,54 +49,16 @@ def propose(path: Path, raw: RawLog) -> Proposal:
         lines |= {line.channel: line for line in confirm(log, lines)}
     lines |= {line.channel: line for line in find_wheels(log)}
     head = {"frame": "Unity"} if log.unity else {}
-    if not log.windows.steady or _spiky(log, lines):
+    if clock.group:
+        head["group"] = clock.group
+    if not log.windows.steady or _spiky(log, lines) or raw.restarts:
         head["faults"] = "cut"
     notes = ["reference_ahead: write it where positions are not those of the centre of gravity"]
     missing = [
         name for name in ("psi", "delta") if name not in lines and not (name == "psi" and "course" in lines)
     ]
     notes += [f"{name}: no column found; a model needs it" for name in missing]
-    return Proposal(time, tuple(lines.values()), head, (*notes, *log.notes))
-
-
-def _time(path: Path, raw: RawLog) -> Line:
-    clocks = dict.fromkeys(raw.clocks.values())
-    if clocks:
-        # The clock of the fullest description of the pose.
-        posed = [
-            clock for clock in clocks for name in raw.clocks if raw.clocks[name] == clock and means(name, "x")
-        ]
-        busiest = max(posed or list(clocks), key=lambda clock: (posed.count(clock), len(raw.columns[clock])))
-        unit = raw.units.get(busiest, "s")
-        return Line(
-            "time",
-            busiest,
-            "high" if posed else "medium",
-            "the clock of the positions",
-            unless("unit", unit, "s"),
-        )
-    candidates = []
-    for name, column in raw.columns.items():
-        steps = np.diff(column)
-        going = steps[steps > 0]
-        if len(column) < 10 or len(going) < 0.95 * len(steps) or not np.isfinite(column).all():
-            continue
-        usual, called = float(np.median(going)), means(name, "time")
-        even = float(np.median(np.abs(going - usual)) / usual)
-        if called or even < 0.2:
-            candidates.append((called, -even, name, usual))
-    if not candidates:
-        raise DataError(
-            f"{path}: expected a column of the time, which goes on from row to row, found none among "
-            f"{len(raw.columns)}: write the map by hand (docs/data.md)"
-        )
-    called, even, name, usual = max(candidates, key=lambda row: row[:2])
-    stated = raw.units.get(name, "")
-    fitting = [unit for unit in CLOCKS if RECORDERS[0] <= usual * TIME_UNITS[unit] <= RECORDERS[1]]
-    unit = stated if stated in fitting else (fitting or ["s"])[0]
-    sure = "high" if called and unit in fitting else "medium" if called or unit in fitting else "low"
-    reason = f"{called_so(called)}; increases in steps of about {usual * TIME_UNITS[unit]:.4g} s"
-    return Line("time", name, sure, reason, written(raw.units, name, unit, "s"))
+    return Proposal(clock.line, tuple(lines.values()), head, (*clock.notes, *raw.notes, *notes, *log.notes))
 
 
 def _spiky(log: Log, lines: Mapping[str, Line]) -> bool:
