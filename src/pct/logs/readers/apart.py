@@ -88,7 +88,9 @@ def read_apart(path: Path, names: Sequence[str] | None, reader: str, options: Ma
     if "error" in answer:
         raise DataError(answer["error"])
     rows = np.arange(max(map(len, columns.values()), default=0))
-    return RawLog(columns, rows, answer["place"], units=answer["units"], clocks=answer["clocks"])
+    return RawLog(
+        columns, rows, answer["place"], units=answer["units"], clocks=answer["clocks"], notes=answer["notes"]
+    )
 
 
 def _working_directory() -> str | None:
@@ -220,6 +222,7 @@ def _answer(request: dict[str, Any]) -> tuple[bytes, list[AnyColumn]]:
             columns = [np.ascontiguousarray(column, np.float64) for column in log.columns.values()]
             rows = dict(zip(log.columns, map(len, columns), strict=True))
             content = {"rows": rows, "units": dict(log.units), "clocks": dict(log.clocks), "place": log.place}
+            content["notes"] = list(log.notes)
             answer = json.dumps(content).encode()
         if len(answer) < MOST_ANSWER:
             return answer, columns

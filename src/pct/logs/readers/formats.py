@@ -13,6 +13,7 @@ from pct.logs.readers.mdf import read_mdf
 from pct.logs.readers.npz import read_npz
 from pct.logs.readers.parquet import read_parquet
 from pct.logs.readers.rosbag import read_bag
+from pct.logs.readers.unfinished import is_bag_folder
 
 Reader = Callable[[Path, Sequence[str] | None, Mapping[str, str]], RawLog]
 
@@ -28,8 +29,6 @@ FORMATS: dict[str, Reader] = {
     ".mcap": read_bag,
     ".mf4": read_mdf,
 }
-# A ROS 2 bag is a folder that holds this file.
-BAG_FOLDER = "metadata.yaml"
 
 
 def read_log(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
@@ -58,4 +57,4 @@ def read_log(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
 
 def is_log(path: Path) -> bool:
     """Whether a path ends like a format, or is the folder of a ROS 2 bag."""
-    return path.suffix.lower() in FORMATS if path.is_file() else (path / BAG_FOLDER).is_file()
+    return path.suffix.lower() in FORMATS if path.is_file() else is_bag_folder(path)

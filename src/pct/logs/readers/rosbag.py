@@ -7,8 +7,10 @@ else when the message was recorded. A quaternion also has the column ``.yaw``, i
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import operator
 import stat
+import tempfile
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -31,6 +33,7 @@ from pct.logs.readers.base import (
     optional_package,
 )
 from pct.logs.readers.databases import open_tables_only
+from pct.logs.readers.unfinished import Bag, files_of
 from pct.logs.readers.unpacking import bound_unpacking
 
 QUATERNION = "geometry_msgs/msg/Quaternion"
@@ -49,7 +52,8 @@ def read_bag(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
     its own.
 
     Args:
-        path: a ``.bag``, ``.db3`` or ``.mcap`` file, or the folder of a ROS 2 bag.
+        path: a ``.bag``, ``.db3`` or ``.mcap`` file, or the folder of a ROS 2 bag, also without metadata. Of
+            MCAP files that were not closed the whole chunks are read.
         names: columns to read; None for all single numbers.
         options: ``msg_path``, a folder of ``.msg`` files ``package/msg/Name.msg`` for messages that
             neither the bag describes nor this package knows.
@@ -74,14 +78,43 @@ def read_here(path: Path, names: Sequence[str] | None, options: Mapping[str, str
     open_tables_only()
     try:
         _check_packed(path)
-        with highlevel.AnyReader([path], default_typestore=_known_messages(options.get("msg_path"))) as bag:
-            return _read(path, bag, names)
+        with tempfile.TemporaryDirectory() as temporary:
+            content = files_of(path, Path(temporary))
+            types = _known_messages(options.get("msg_path"))
+            with highlevel.AnyReader(content.files, default_typestore=types) as bag:
+                if content.lost and not any(connection.msgcount for connection in bag.connections):
+                    raise DataError(
+                        f"{path}: expected a recording, found one that breaks off before its first whole "
+                        "message: leave it out"
+                    )
+                return dataclasses.replace(_read(path, bag, names), notes=_lost(content, bag))
     except (DataError, MemoryError):
         raise
     # Damaged bytes fail anywhere inside the bag's index, its packing and its messages.
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
-        raise DataError(f"{path}: expected a ROS bag, found {reason}: is the file whole?") from None
+        raise DataError(
+            f"{path}: expected a ROS bag, found {reason}: is the file whole?{_cure(path)}"
+        ) from None
+
+
+def _cure(path: Path) -> str:
+    """What completes a bag that was not closed, where this reader cannot."""
+    cures = {".bag": "rosbag reindex", ".mcap": "mcap recover", ".db3": "sqlite3 FILE .recover"}
+    cure = cures.get(path.suffix.lower())
+    return f" Else try `{cure}`" if cure else ""
+
+
+def _lost(content: Bag, bag: Any) -> list[str]:
+    """What is said of a bag that was cut off."""
+    if not content.lost:
+        return []
+    count = sum(connection.msgcount for connection in bag.connections)
+    begin = "the recording breaks off, it was not closed: read to its last whole message"
+    if content.expected > count:
+        share = 1 - count / content.expected
+        return [f"{begin}, {count} of {content.expected} messages; {share:.0%} are lost"]
+    return [f"{begin}; {content.lost:.0%} of its bytes are lost"]
 
 
 def _check_packed(path: Path) -> None:

@@ -43,3 +43,18 @@ def unpack(make: Callable[[], Any], data: bytes) -> bytes:
     if not unpacker.eof:
         raise ValueError(f"a block that is cut off or unpacks to more than {most / 1e6:.3g} MB")
     return bytes(content)
+
+
+def unpack_start(packing: str, data: bytes) -> bytes:
+    """What comes out of a block that is cut off, within the same bounds; nothing of an unknown packing."""
+    lz4 = optional_package("lz4.frame", "rosbag", "a ROS bag")
+    zstd = optional_package("rosbags.rosbag2.reader", "rosbag", "a ROS bag").zstd
+    makers = {"lz4": lz4.LZ4FrameDecompressor, "zstd": zstd.ZstdDecompressor}
+    if not packing:
+        return data
+    if packing not in makers:
+        return b""
+    try:
+        return bytes(makers[packing]().decompress(data, max_length=max(HARMLESS, MOST_PACKED * len(data))))
+    except (zstd.ZstdError, RuntimeError, EOFError):
+        return b""
