@@ -69,7 +69,8 @@ class Bounds:
         self, raw: Float[np.ndarray, " P"]
     ) -> tuple[Float[np.ndarray, " P"], Float[np.ndarray, " P"]]:
         """Values as of `to` and their change with the real numbers, both in double precision, without JAX."""
-        share = np.exp(-np.logaddexp(0.0, -np.asarray(raw, np.float64)))
+        with np.errstate(invalid="ignore"):  # of a start that is no number, which the rollouts tell
+            share = np.exp(-np.logaddexp(0.0, -np.asarray(raw, np.float64)))
         low, high = np.asarray(self.low, np.float64), np.asarray(self.high, np.float64)
         value, slope = low + (high - low) * share, high - low
         if self._bends:
