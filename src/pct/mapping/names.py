@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from pct.logs.readers.computed import formula_of
+
 _PEDAL = r"(_(ped|pedal|pos|position|cmd|command|input|pct|percent))*"
 # Patterns over the words of a name, in lower case and joined by one underscore.
 NAMES = {
@@ -52,7 +54,11 @@ def words(name: str) -> str:
     Examples:
         >>> words("/odom.twist.twist.linear.x"), words("linearVelX [m/s]"), words("states[3]")
         ('odom_twist_twist_linear_x', 'linear_vel_x', 'states_3')
+        >>> words("yaw(q[1], q[2], q[3], q[0])")
+        'yaw'
     """
+    if formula := formula_of(name):
+        return formula.kind
     bare = re.sub(r"\s*[\[(][^\[\]()]*[^\[\]()\d][^\[\]()]*[\])]\s*$", "", name)
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", bare)
     return re.sub(r"[^a-z0-9]+", "_", parted.lower()).strip("_")
@@ -80,7 +86,8 @@ def means(name: str, channel: str) -> bool:
     if channel in ("vx", "vy") and re.search(r"(^|_)(angular|ang)(_|$)", text):
         return False
     if channel in ("x", "y") and re.search(
-        r"(^|_)(v|vel|velocity|acc|accel|acceleration|linear|angular|imu|orientation|rotation|twist|gyro|force)(_|$)",
+        r"(^|_)(v|vel|velocity|acc|accel|acceleration|linear|angular|imu|orientation|rot|rotation|euler|q|quat|quaternion"
+        r"|twist|gyro|gyr|mag|magnet(ic|ometer)?|force)(_|$)",
         text,
     ):
         return False

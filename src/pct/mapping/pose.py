@@ -39,7 +39,7 @@ def find_pose(path: Path, log: Log) -> list[Line]:
         for name in headings or log.nameless()
         for unit, scale in units
     }
-    best: tuple[float, tuple[str, str], str, str, int, float] | None = None
+    best: tuple[float, tuple[str, str], str, str, int, float, float] | None = None
     for pair in pairs[:600]:
         course, moving = log.windows.direction(log.sound(pair[0]), log.sound(pair[1]))
         # On a straight line anything that stands still points the right way.
@@ -56,7 +56,7 @@ def find_pose(path: Path, log: Log) -> list[Line]:
                     continue
                 rank = how - 0.02 * (unit == "deg") - 0.02 * (side == -1) - 0.05 * (abs(offset) > 0.3)
                 if best is None or rank > best[0] + 0.01:
-                    best = (rank, pair, name, unit, side, offset)
+                    best = (rank, pair, name, unit, side, offset, how)
     if best is None or best[0] < 0.7:
         if not called:
             raise DataError(
@@ -72,17 +72,17 @@ def find_pose(path: Path, log: Log) -> list[Line]:
             reason = "matches by name, but it does not point along the path"
             lines.append(Line("psi", headings[0], "low", reason, stated_unit(log, headings[0], "rad")))
         return lines
-    rank, pair, name, unit, side, offset = best
+    _, pair, name, unit, side, offset, how = best
     quarter = round(offset / (math.pi / 2)) * 90
-    sure = "high" if rank > 0.9 and called and abs(offset - math.radians(quarter)) < 0.3 else "medium"
-    where = f"{called_so(called)}; '{name}' points along the path (concentration {rank:.2f})"
+    sure = "high" if how > 0.9 and called and abs(offset - math.radians(quarter)) < 0.3 else "medium"
+    where = f"{called_so(called)}; '{name}' points along the path (concentration {how:.2f})"
     lines = [_position(log, channel, column, sure, where) for channel, column in zip("xy", pair, strict=True)]
     keys = written(log.units, name, unit, "rad")
     if side == -1:
         keys["sign"] = -1
     if quarter:
         keys["offset"] = side * (float(quarter) if unit == "deg" else round(math.radians(quarter), 6))
-    reason = f"{called_so(bool(headings))}; points along the path (concentration {rank:.2f}) in {unit}"
+    reason = f"{called_so(bool(headings))}; points along the path (concentration {how:.2f}) in {unit}"
     reason += f", counted the other way round from {quarter} deg" if side == -1 else ""
     reason, sure = beside(log, name, unit, reason, sure if headings else "medium")
     return [*lines, Line("psi", name, sure, reason, keys)]

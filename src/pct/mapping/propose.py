@@ -10,6 +10,7 @@ import numpy as np
 
 from pct.logs.readers.base import RawLog
 from pct.mapping.actuators import find_drives, find_steering, find_wheels
+from pct.mapping.composed import with_composed
 from pct.mapping.log_motion import Log
 from pct.mapping.motion import find_accelerations, find_side_speed, find_speed, find_yaw_rate
 from pct.mapping.pose import find_pose, with_course, with_length
@@ -33,7 +34,7 @@ def propose(path: Path, raw: RawLog) -> Proposal:
         DataError: no column can be the time, or none the positions.
     """
     sound = {name: without_absurd(column, limit=LARGEST) for name, column in raw.columns.items()}
-    raw = dataclasses.replace(raw, columns=sound)
+    raw = with_composed(dataclasses.replace(raw, columns=sound))
     clock = find_time(path, raw)
     log = Log(clock.raw, clock.line, scale_of(clock.line))
     pose = find_pose(path, log)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pct.errors import DataError
 from pct.logs.readers.base import RawLog, check_regular
+from pct.logs.readers.computed import inputs_of, with_computed
 from pct.logs.readers.csv import read_csv
 from pct.logs.readers.json import read_json
 from pct.logs.readers.mdf import read_mdf
@@ -36,17 +37,19 @@ def read_log(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
 
     Args:
         path: a file with an ending of `FORMATS`, or the folder of a ROS 2 bag.
-        names: columns to read; None for all that hold numbers.
+        names: columns to read, or formulas of them (see `pct.logs.readers.computed`); None for all that
+            hold numbers.
         options: of the format, see its reader.
 
     Raises:
         DataError: the file cannot be read, or lacks a column; names the place.
     """
+    plain = None if names is None else inputs_of(names)
     try:
         if path.is_dir():
-            return read_bag(path, names, options)
+            return with_computed(read_bag(path, plain, options), names or ())
         check_regular(path)
-        return FORMATS[path.suffix.lower()](path, names, options)
+        return with_computed(FORMATS[path.suffix.lower()](path, plain, options), names or ())
     except OSError as error:
         raise DataError(f"{path}: cannot read it ({error.strerror or error})") from None
     except RecursionError:
