@@ -442,3 +442,13 @@ def test_a_slip_angle_in_a_circle_is_no_other_zero(offset: float, told: bool) ->
     course = 1.5 * t
     circle = {"x": 2.0 * np.sin(course), "y": -2.0 * np.cos(course), "psi": course + offset, "v": 0 * t + 3.0}
     assert ("heading_zero" in {f.check for f in examine(recording(circle))}) is told
+
+
+@pytest.mark.parametrize("gyro", [True, False])
+def test_a_bad_sideways_speed_leaves_the_heading_alone(gyro: bool) -> None:
+    """An estimator that drifts; the heading is the one that the yaw rate is the rate of."""
+    columns = sensed(exact(3), 3)
+    own = np.convolve(np.random.default_rng(11).standard_normal(2049), np.ones(50), mode="valid")
+    columns |= {"vy": 0.4 + 1.5 * own / own.std()}
+    columns = {name: c for name, c in columns.items() if name != "ay" and (gyro or name != "psi_dot")}
+    assert alarms(examine(recording(columns))) == {("speed_mismatch", ("vy",))}

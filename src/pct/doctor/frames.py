@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
+from operator import methodcaller
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from pct.doctor.statistics import (
     inner,
     noise_of,
 )
+from pct.recordings.witnesses import is_heading_by_gyro, rolls
 
 # A heading this far off the path, in rad, on a straight.
 OFF_PATH = 0.15
@@ -218,29 +220,24 @@ def _heading_by_range(recording: Recording, name: str) -> list[Finding]:
 
 
 def heading_is_course(recording: Recording) -> list[Finding]:
-    """A heading that is the direction of travel: it follows the path where the vehicle slips sideways.
+    """A heading that is the direction of travel, or a sideways speed that is none of this vehicle.
 
-    Velocities of another point than that of the pose would show the same, but by a multiple of the yaw rate,
-    which is left free.
+    The heading follows the path where the vehicle slips sideways by its sideways speed. The yaw rate says
+    which of the two is wrong; without one, whether that speed goes with turning at all. Velocities of another
+    point than that of the pose would show the same, but by a multiple of the yaw rate, which is left free.
     """
     if not recording.has("x", "y", "psi") or not (recording.has("vx", "vy") or recording.has("v", "beta")):
         return []
-    vy, across, along, turn = [], [], [], []
-    for piece in recording.pieces:
-        pose, sideways, psi = pose_velocity(piece), piece.get("vy"), piece.get("psi")
-        if pose is None or sideways is None or psi is None or not is_long_enough(piece):
-            continue
-        along.append(pose[0])
-        across.append(pose[1])
-        vy.append(mean_rate(sideways, piece.dt))
-        turn.append(change(psi, piece.dt))
-    if not vy:
+    rows = [row for piece in recording.pieces if (row := _slip_rows(piece)) is not None]
+    if not rows:
         return []
-    measured, shown, ahead, rate = map(np.concatenate, (vy, across, along, turn))
+    measured, shown, ahead, rate, beta_rate, gyro = map(np.concatenate, zip(*rows, strict=True))
     moving = ahead > 0.3 * np.quantile(ahead, 0.95)
     if moving.sum() < 60:
         return []
-    measured, shown, ahead, rate = (column[moving] for column in (measured, shown, ahead, rate))
+    measured, shown, ahead, rate, beta_rate, gyro = (
+        column[moving] for column in (measured, shown, ahead, rate, beta_rate, gyro)
+    )
     as_heading = _beside(measured, shown, rate)
     as_course = _beside(shown, np.zeros_like(shown), rate, free=False)
     count = effective_rows(shown)
@@ -254,8 +251,36 @@ def heading_is_course(recording: Recording) -> list[Finding]:
     ):
         return []
     index = np.arange(len(shown), dtype=float) * recording.dt
+    panel = Panel(
+        "moving time [s]",
+        "lateral velocity [m/s]",
+        {"logged": (index, measured), "of the path beside the heading": (index, shown)},
+    )
+    finding = partial(
+        Finding,
+        confidence=confidence(as_heading / as_course, 2.0),
+        panels=(panel,),
+        **evidence(recording, np.array([0, len(recording) - 1])),
+    )
+    by_gyro = is_heading_by_gyro(rate, beta_rate, gyro)
+    if by_gyro or (by_gyro is None and not rolls(measured, ahead, rate)):
+        names = ("vy",) if recording.has("vy") else ("beta",)
+        why = "the yaw rate is the rate of the heading" if by_gyro else "it does not go with turning"
+        return [
+            finding(
+                check="speed_mismatch",
+                severity="warning",
+                message=(
+                    f"{recording.called(names[0])} is unlike the sideways speed of the positions "
+                    f"({np.sqrt(as_heading):.2g} m/s apart), and {why}: the heading is right"
+                ),
+                channels=names,
+                fix="leave the channel out: it is derived from the pose",
+                mend=methodcaller("without", *names),
+            )
+        ]
     return [
-        Finding(
+        finding(
             check="heading_is_course",
             severity="error",
             message=(
@@ -264,19 +289,22 @@ def heading_is_course(recording: Recording) -> list[Finding]:
                 f"{MAD * np.median(np.abs(measured / ahead)):.2g} rad"
             ),
             channels=("psi",),
-            confidence=confidence(as_heading / as_course, 2.0),
             fix="map the column to 'course', not to 'psi': the heading is derived from it and the slip angle",
             mend=_renamed_to_course,
-            panels=(
-                Panel(
-                    "moving time [s]",
-                    "lateral velocity [m/s]",
-                    {"logged": (index, measured), "of the path beside the heading": (index, shown)},
-                ),
-            ),
-            **evidence(recording, np.array([0, len(recording) - 1])),
         )
     ]
+
+
+def _slip_rows(piece: Piece) -> tuple[Column, ...] | None:
+    """Sideways speed as logged and of the pose, speed ahead, rates of heading and slip angle, yaw rate."""
+    pose, sideways, psi = pose_velocity(piece), piece.get("vy"), piece.get("psi")
+    if pose is None or sideways is None or psi is None or not is_long_enough(piece):
+        return None
+    measured, turn = mean_rate(sideways, piece.dt), change(psi, piece.dt)
+    beta = np.arctan2(sideways, np.maximum(np.abs(_ahead(piece)), 1e-3))
+    gyro = piece.columns.get("psi_dot")
+    yaw_rate = np.full_like(turn, np.nan) if gyro is None else mean_rate(gyro, piece.dt)
+    return measured, pose[1], pose[0], turn, change(beta, piece.dt), yaw_rate
 
 
 def _renamed_to_course(recording: Recording) -> Recording:

@@ -15,6 +15,8 @@ from pct.mapping.log_motion import Log
 from pct.mapping.names import other_axis, partners
 from pct.mapping.proposal import Line, factor
 from pct.mapping.relate import NEAR, beside, called_so, stated_unit, written
+from pct.recordings.witnesses import is_heading_by_gyro, rolls
+from pct.types import Bool, Column
 
 
 def find_pose(path: Path, log: Log) -> list[Line]:
@@ -133,9 +135,12 @@ def with_course(log: Log, lines: dict[str, Line]) -> dict[str, Line]:
     """The lines with the heading as direction of travel, where the slip angle explains nothing of it."""
     if log.heading is None or not {"vx", "vy"} <= set(lines):
         return lines
+    # Beside the positions of a direction of travel, a sideways speed shows neither unit nor sign.
+    plain = lines["vy"]
+    if plain.sure != "high":
+        plain = dataclasses.replace(plain, keys=stated_unit(log, plain.column, "m/s"))
     speeds = []
-    for name in ("vx", "vy"):
-        line = lines[name]
+    for line in (lines["vx"], plain):
         late = max(0, round(float(line.keys.get("delay", 0.0)) / log.windows.step))
         column = log.sound(line.column) * factor(line) * int(line.keys.get("sign", 1))
         speeds.append(np.append(column[late:], np.full(late, np.nan)))
@@ -149,6 +154,12 @@ def with_course(log: Log, lines: dict[str, Line]) -> dict[str, Line]:
     as_course, as_heading = (float(np.median(np.abs(log.slip[used] - part))) for part in (0.0, window[used]))
     if as_course > 0.5 * as_heading:
         return lines
+    if _is_heading(log, beta, speeds[1], used):
+        log.notes.append(
+            f"{lines['vy'].column}: unlike the sideways speed of the positions, and the heading is right by "
+            "the yaw rate: left out; vy is derived from the pose"
+        )
+        return {name: line for name, line in lines.items() if name != "vy"}
     log.head_along(log.heading - np.nan_to_num(beta))
     lines["psi"] = dataclasses.replace(
         lines["psi"],
@@ -156,7 +167,19 @@ def with_course(log: Log, lines: dict[str, Line]) -> dict[str, Line]:
         reason=f"{lines['psi'].reason}; it is the direction of travel, {as_course:.3f} rad from that of the "
         f"positions (median) and {as_heading:.3f} rad once the slip angle is taken off",
     )
-    if lines["vy"].sure == "low":
+    if plain.sure != "high":
         reason = "matches by name; the direction of travel and the positions cannot tell"
-        lines["vy"] = dataclasses.replace(lines["vy"], sure="medium", reason=reason)
+        lines["vy"] = dataclasses.replace(plain, sure="medium", reason=reason)
     return {line.channel: line for line in lines.values()}
+
+
+def _is_heading(log: Log, beta: Column, vy: Column, used: Bool[np.ndarray, " W"]) -> bool:
+    """Whether the yaw rate says that the heading is one, else whether the sideways speed is no vehicle's."""
+    w = log.windows
+    beta_rate = w.rate(np.unwrap(np.nan_to_num(beta)))
+    votes = [
+        is_heading_by_gyro(log.turning[used], beta_rate[used], w.means(log.sound(name))[used])
+        for name in log.named("psi_dot")
+    ]
+    decided = [vote for vote in votes if vote is not None]
+    return decided[0] if decided else not rolls(w.means(vy)[used], log.speed[used], log.turning[used])

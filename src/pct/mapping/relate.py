@@ -17,6 +17,8 @@ from pct.types import Bool, Column, Float
 
 # A ratio within this factor of a unit's is taken for the unit.
 NEAR = 1.2
+# A correlation that tells a unit.
+TELLS = 0.8
 DEGREES = {"deg", "°", "degree", "degrees"}
 # A value this many times what 99 of 100 rows show is a spike.
 SPIKE = 8.0
@@ -58,6 +60,9 @@ def compared(
     if not called and not (abs(like.correlation) > 0.9 and 1 / NEAR < like.ratio < NEAR):
         return None
     unit, known = unit_of(abs(like.ratio), si, like, near)
+    if unit not in (si, stated) and abs(like.correlation) < TELLS:
+        # Too little alike for a ratio that is a unit's by chance.
+        unit, known = stated if stated in USUAL_UNITS[si] else si, False
     keys = written(log.units, name, unit, si)
     if like.ratio < 0:
         keys["sign"] = -1
