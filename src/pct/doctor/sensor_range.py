@@ -18,6 +18,9 @@ from pct.types import Bool
 LEVELS = 40
 # Moves that follow one another, of all moves: steps of a level come one by one where a signal mostly stands.
 RAMP = 0.7
+# What stands at zero where the vehicle does, or where no pedal is pressed; and what has a stop.
+FLOORED = {"v", "vx", "omega_f", "omega_r", "throttle", "brake", "drive", "psi_dot", "delta"}
+STOPPED = {"delta", "delta_dot", "throttle", "brake", "drive"}
 # A level repeated so often at the end of a range, beside what its neighbours hold.
 CLIPPED = 10.0
 CLIPPED_ROWS = 8
@@ -91,7 +94,8 @@ def clipped(recording: Recording) -> list[Finding]:
         ends = [
             (end, at_end, expected)
             for end in (float(values.max()), float(values.min()))
-            if (at_end := np.abs(column - end) < 0.5 * step).sum() >= CLIPPED_ROWS
+            if not (end == 0.0 and name in FLOORED)
+            and (at_end := np.abs(column - end) < 0.5 * step).sum() >= CLIPPED_ROWS
             and at_end.sum() < 0.5 * len(values)
             and (longest := runs(at_end)[1].max()) >= 3
             and (noisy or _runs_into(column, at_end))
@@ -107,8 +111,8 @@ def clipped(recording: Recording) -> list[Finding]:
         findings.append(
             Finding(
                 check="clipping",
-                # Steering has a stop; a sensor should have none.
-                severity="info" if name in ("delta", "delta_dot") else "warning",
+                # Steering has a stop and a pedal is fully pressed; a sensor should have no end.
+                severity="info" if name in STOPPED else "warning",
                 message=(
                     f"{recording.called(name)} is at {' or '.join(f'{end:.4g}' for end, *_ in ends)} "
                     f"{unit_of(name)}, the end of its range, in {len(rows)} rows, where the neighbouring "
