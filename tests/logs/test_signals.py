@@ -370,6 +370,24 @@ def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
         read_folder(tmp_path)
 
 
+def test_magnitudes_take_the_sign_of_the_motion(tmp_path: Path) -> None:
+    """Steering and a speed; the last third goes backwards, which turns the car the other way."""
+    t = DT * np.arange(240)
+    v = np.where(t < 8.0, 3.0, -2.0)
+    steer = 0.3 * np.sin(2.0 * t)
+    heading = np.concatenate([[0.0], np.cumsum((v / 0.33 * np.tan(steer))[:-1] * DT)])
+    px, py = (np.concatenate([[0.0], np.cumsum((v * f(heading))[:-1] * DT)]) for f in (np.cos, np.sin))
+    columns = {"t": t, "px": px, "py": py, "heading": heading, "speed": np.abs(v), "steer": np.abs(steer)}
+    signals = MAP.replace('"speed"', '"speed"\nsign = "motion"') + 'sign = "motion"\n'
+    recording = read_one(raw_folder(tmp_path, csv(columns), signals))
+    inside = (np.abs(np.sin(2.0 * t)) > 0.4) & (np.abs(t - 8.0) > 0.3)
+    np.testing.assert_allclose(recording.channels["v"][inside], v[inside])
+    np.testing.assert_allclose(recording.channels["delta"][inside], steer[inside])
+    without = signals.replace('[channels.psi]\ncolumn = "heading"\n', "")
+    with pytest.raises(DataError, match="expected psi in the map for the sign of v, delta"):
+        read_one(raw_folder(tmp_path, csv(columns), without))
+
+
 def test_signals_of_another_rate_are_refused(tmp_path: Path) -> None:
     log = drive()
     np.savez(tmp_path / "log.npz", **{**log, "steer": log["steer"][::2]})
@@ -397,8 +415,12 @@ def test_signals_of_another_rate_are_refused(tmp_path: Path) -> None:
             "time.unit to be a unit that converts to s",
         ),
         (MAP + "unit = 3", "channels.delta.unit to be a text, found 3"),
-        (MAP + "sign = 2", "channels.delta.sign to be 1 or -1, found 2"),
-        (MAP + "sign = true", "channels.delta.sign to be 1 or -1, found True"),
+        (MAP + "sign = 2", "channels.delta.sign to be 1 or -1 or .motion., found 2"),
+        (MAP + "sign = true", "channels.delta.sign to be 1 or -1 or .motion., found True"),
+        (
+            MAP + "[channels.vy]\ncolumn = 'b'\nsign = 'motion'",
+            "channels.vy.sign to be 1 or -1, found .motion.",
+        ),
         (MAP + 'origin = "guess"', "channels.delta.origin to be one of measured, derived, command"),
         (MAP + 'delay = "0.1 s"', "channels.delta.delay to be a number"),
         (MAP + "delay = 1e300", "channels.delta.delay to be a number from -1000 to 1000 s, found 1e.300"),

@@ -99,3 +99,12 @@ def test_formulas_are_read_from_a_file(tmp_path: Path) -> None:
     np.testing.assert_allclose(log.columns[names[1]], 2 * angle, atol=1e-12)
     np.testing.assert_allclose(log.columns[names[2]], EAST * angle / 1e3, rtol=1e-3)
     np.testing.assert_allclose(log.columns[names[3]], NORTH * angle / 1e3, rtol=1e-3)
+
+
+def test_positions_of_a_zone_in_single_precision_are_noted() -> None:
+    log = drive()
+    x, y = 512_000.0 + log["x"], 5_343_000.0 + log["y"]
+    proposal = propose(Path("log.csv"), raw({**log, "x": x, "y": y.astype(np.float32).astype(float)}))
+    (note,) = [note for note in proposal.notes if "single precision" in note]
+    assert note.startswith("y: ")
+    assert "steps of 0.5 m" in note

@@ -221,7 +221,7 @@ def test_pedals_that_the_speed_does_not_follow_are_left_out() -> None:
     log |= {"throttle": throttle[::-1] * 0.5, "brake": throttle, "brake_pos": 4000 * brake}
     proposal = propose(Path("log.csv"), raw(log, brake_pos="kPa"))
     assert not {"throttle", "brake", "drive"} & set(by_channel(proposal))
-    notes = [note for note in proposal.notes if "left out" in note]
+    notes = [note for note in proposal.notes if ": left out" in note or ": neither" in note]
     assert [note.split(":")[0] for note in notes] == ["throttle", "brake", "brake_pos"]
     assert 'unit = "1/80"' in notes[2]
 

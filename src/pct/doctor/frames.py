@@ -1,4 +1,4 @@
-"""Checks of frames: which way headings and velocities point, and what they are measured from."""
+"""Checks of frames: whether a heading is a direction of travel, and along which axes velocities count."""
 
 from __future__ import annotations
 
@@ -6,19 +6,12 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
 from operator import methodcaller
-from typing import NamedTuple
 
 import numpy as np
 
-from pct.doctor.comparison import (
-    change,
-    is_long_enough,
-    mean_rate,
-    middle,
-    pose_velocity,
-    span_rows,
-)
+from pct.doctor.comparison import change, is_long_enough, mean_rate, pose_velocity, span_rows
 from pct.doctor.finding import Finding, Panel, confidence, evidence
+from pct.doctor.headings import ahead_of
 from pct.doctor.raw_recording import Piece, Recording
 from pct.doctor.statistics import (
     DECISIVE,
@@ -30,193 +23,6 @@ from pct.doctor.statistics import (
     noise_of,
 )
 from pct.recordings.witnesses import is_heading_by_gyro, rolls
-
-# A heading this far off the path, in rad, on a straight.
-OFF_PATH = 0.15
-# Rows that turn to one side, of a drive without a straight, and a slip angle in rad that it may have.
-ONE_SIDED = 0.95
-SLIPPING = 0.5
-
-
-class Turned(NamedTuple):
-    """A heading under one hypothesis: how well it follows the path, and by which constant it is off."""
-
-    scale: float
-    residual: float
-    offset: float
-
-
-def headings(recording: Recording) -> list[Finding]:
-    """A heading in degrees, clockwise, or from another zero: compared with the direction of the path."""
-    name = next((name for name in ("psi", "yaw", "course") if recording.has(name)), None)
-    if name is None:
-        return []
-    if not recording.has("x", "y"):
-        return _heading_by_range(recording, name)
-    course, raw, weights = _courses(recording, name)
-    if len(course) < 30:
-        return []
-    declared = recording.sources.get(name, ("", ""))[1]
-    # Degrees by the map may be radians, and the other way round.
-    deg = 180 / np.pi if declared.startswith("deg") else np.pi / 180
-    candidates = [_turned(course, raw, weights, scale) for scale in (1.0, -1.0, deg, -deg)]
-    plain = candidates[0]
-    # On a straight nothing turns: a heading of zeros would do as well, and a unit that shrinks noise better.
-    straight = _turned(course, raw, weights, 0.0)
-    best = min(candidates, key=lambda t: t.residual)
-    rows = effective_rows(np.sin(course - best.scale * raw - best.offset))
-    if improvement(plain.residual, best.residual, rows) < DECISIVE or best.residual > 0.5 * min(
-        plain.residual, straight.residual
-    ):
-        best = plain
-    # Reversing, a spin or a lost heading scatter; one constant must hold for most of the way.
-    if best.residual > 0.3:
-        return []
-    # A circle has no straight: there the slip angle itself is constant.
-    turns = np.diff(raw)
-    circle = max(np.mean(turns > 0), np.mean(turns < 0)) > ONE_SIDED
-    off = abs(best.offset) > (SLIPPING if circle else OFF_PATH)
-    if abs(best.offset) > np.pi - OFF_PATH and _reverses(recording):
-        # Heading and velocity both say that it goes backwards.
-        off = False
-    index = np.arange(len(course), dtype=float)
-    curves = {"as logged": raw - course, "mended": best.scale * raw + best.offset - course}
-    panel = Panel(
-        "row that moves",
-        "heading less direction of the path [rad]",
-        {label: (index, _wrap(angle)) for label, angle in curves.items()},
-        points=True,
-    )
-    return _heading_faults(recording, name, plain, best, off=off, panel=panel)
-
-
-def _heading_faults(
-    recording: Recording, name: str, plain: Turned, best: Turned, *, off: bool, panel: Panel
-) -> list[Finding]:
-    """Findings on a heading that follows the path better with another scale or zero than as logged."""
-    before, after = float(np.sqrt(plain.residual)), float(np.sqrt(best.residual))
-    called, sure = recording.called(name), confidence(before / max(after, 1e-3), 1.4)
-    finding = partial(
-        Finding,
-        severity="error",
-        channels=(name,),
-        panels=(panel,),
-        **evidence(recording, np.array([0, len(recording) - 1])),
-    )
-    findings = []
-    if abs(best.scale) != 1.0:
-        unit, is_in, other = (
-            ("rad", "radians", "degrees") if abs(best.scale) > 1.0 else ("deg", "degrees", "radians")
-        )
-        findings.append(
-            finding(
-                check="unit",
-                message=(
-                    f"{called} is in {is_in}: taken so it follows the path within {after:.2g} rad, as "
-                    f"{other} within {before:.2g}"
-                ),
-                confidence=sure,
-                fix=f'[channels.{name}] unit = "{unit}"',
-                lines={f"channels.{name}.unit": unit},
-                mend=lambda r: r.scaled({name: abs(best.scale)}),
-            )
-        )
-    if best.scale < 0:
-        findings.append(
-            finding(
-                check="sign",
-                message=(
-                    f"{called} counts clockwise: reversed it follows the path within {after:.2g} rad, as it "
-                    f"is within {before:.2g}"
-                ),
-                confidence=sure,
-                fix=f"[channels.{name}] sign = -1; or 'y' has the wrong sign",
-                lines={f"channels.{name}.sign": -1},
-                mend=lambda r: r.scaled({name: -1.0}),
-            )
-        )
-    if off:
-        findings.append(
-            finding(
-                check="heading_zero",
-                message=(
-                    f"{called} is {-best.offset:+.3f} rad off the direction of the path where the vehicle "
-                    "goes straight: it has another zero, or the vehicle reverses"
-                ),
-                confidence=confidence(abs(best.offset), OFF_PATH),
-                fix=(
-                    f"[channels.{name}] offset (a heading from north, clockwise: sign = -1, offset = -90 deg)"
-                ),
-                mend=lambda r: r.shifted(name, best.offset),
-            )
-        )
-    return findings
-
-
-def _courses(recording: Recording, name: str) -> tuple[Column, Column, Column]:
-    """Direction of the path, the heading as logged, and weights, of the rows that move."""
-    courses, raws, weights = [], [], []
-    for piece in recording.pieces:
-        if not {"x", "y", name} <= set(piece.columns) or not is_long_enough(piece):
-            continue
-        x_dot, y_dot = change(piece.columns["x"], piece.dt), change(piece.columns["y"], piece.dt)
-        ahead = _ahead(piece)
-        backwards = ahead < 0 if np.mean(ahead < 0) < 0.5 else np.zeros(len(ahead), bool)
-        courses.append(np.arctan2(y_dot, x_dot) + np.pi * middle(backwards.astype(float), piece.dt))
-        raws.append(middle(piece.columns[name], piece.dt))
-        weights.append(np.hypot(x_dot, y_dot))
-    if not courses:
-        return np.zeros(0), np.zeros(0), np.zeros(0)
-    course, raw, weight = map(np.concatenate, (courses, raws, weights))
-    moving = weight > max(0.3 * np.quantile(weight, 0.95), 1e-6)
-    return course[moving], raw[moving], np.ones(int(moving.sum()))
-
-
-def _reverses(recording: Recording) -> bool:
-    return float(np.mean(np.concatenate([_ahead(piece) for piece in recording.pieces]) < 0)) > 0.5
-
-
-def _ahead(piece: Piece) -> Column:
-    """Speed along the vehicle as logged, ones where it is not."""
-    columns = piece.columns
-    if "vx" in columns:
-        return columns["vx"]
-    if "v" in columns:
-        return columns["v"] * np.cos(columns["beta"]) if "beta" in columns else columns["v"]
-    return np.ones(len(piece))
-
-
-def _turned(course: Column, raw: Column, weights: Column, scale: float) -> Turned:
-    difference = _wrap(course - scale * raw)
-    offset = float(np.angle(np.mean(np.exp(1j * difference))))
-    # The median of what is left: a slip angle is small most of the time.
-    offset += float(np.median(_wrap(difference - offset)))
-    residual = _wrap(difference - offset)
-    return Turned(scale, float((MAD * np.median(np.abs(residual))) ** 2) + 1e-6, offset)
-
-
-def _heading_by_range(recording: Recording, name: str) -> list[Finding]:
-    """Without positions: a heading whose full turns are of 360 is in degrees."""
-    column = recording.channels[name]
-    jumps = np.abs(np.diff(column[np.isfinite(column)]))
-    turns = jumps[jumps > 180]
-    if not len(turns) or abs(np.median(turns) - 360) > 20:
-        return []
-    return [
-        Finding(
-            check="unit",
-            severity="error",
-            message=(
-                f"{recording.called(name)} jumps by {np.median(turns):.0f} at a full turn: it is in degrees"
-            ),
-            channels=(name,),
-            confidence=0.95,
-            fix=f'[channels.{name}] unit = "deg"',
-            lines={f"channels.{name}.unit": "deg"},
-            mend=lambda r: r.scaled({name: np.pi / 180}),
-            **evidence(recording, np.array([0, len(column) - 1])),
-        )
-    ]
 
 
 def heading_is_course(recording: Recording) -> list[Finding]:
@@ -301,7 +107,7 @@ def _slip_rows(piece: Piece) -> tuple[Column, ...] | None:
     if pose is None or sideways is None or psi is None or not is_long_enough(piece):
         return None
     measured, turn = mean_rate(sideways, piece.dt), change(psi, piece.dt)
-    beta = np.arctan2(sideways, np.maximum(np.abs(_ahead(piece)), 1e-3))
+    beta = np.arctan2(sideways, np.maximum(np.abs(ahead_of(piece)), 1e-3))
     gyro = piece.columns.get("psi_dot")
     yaw_rate = np.full_like(turn, np.nan) if gyro is None else mean_rate(gyro, piece.dt)
     return measured, pose[1], pose[0], turn, change(beta, piece.dt), yaw_rate
@@ -446,7 +252,3 @@ def _frame_fault(
         ),
         **evidence(recording, np.array([0, len(recording) - 1])),
     )
-
-
-def _wrap(angle: Column) -> Column:
-    return (angle + np.pi) % (2 * np.pi) - np.pi

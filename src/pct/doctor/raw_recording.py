@@ -78,6 +78,7 @@ class Recording:
         breaks: indices before which a new piece starts, though the time goes on.
         raw: whether it comes through a map, so that a line of it can mend something.
         gap: a longer step than this many usual ones is a gap, by the map.
+        signed_by_motion: channels that hold magnitudes by the map.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Recording:
     breaks: tuple[int, ...] = ()
     raw: bool = False
     gap: float = 1.5
+    signed_by_motion: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.time)
@@ -173,6 +175,10 @@ class Recording:
     def shifted(self, name: str, offset: float) -> Recording:
         """A constant added to a channel."""
         return dataclasses.replace(self, channels={**self.channels, name: self.channels[name] + offset})
+
+    def with_channel(self, name: str, column: Column) -> Recording:
+        """Another column for a channel."""
+        return dataclasses.replace(self, channels={**self.channels, name: column})
 
     def without(self, *names: str) -> Recording:
         """Channels left out."""

@@ -60,6 +60,7 @@ def _recording(path: Path, name: str, raw: RawLog, table: SignalMap) -> Recordin
         delays={name: signal.delay for name, signal in table.channels.items() if signal.delay},
         raw=True,
         gap=table.gap,
+        signed_by_motion=tuple(name for name, signal in table.channels.items() if signal.by_motion),
     )
 
 

@@ -14,7 +14,7 @@ from pct.doctor.raw_recording import Recording
 from pct.dynamics.channels import known_channels
 from pct.errors import DataError
 from pct.files import new_folder, write_atomic
-from pct.logs.signals import MAP, presets
+from pct.logs.signals import MAP, MOTION, presets
 from pct.recordings.trajectory import MANIFEST, Trajectory, read_manifest, write_dataset
 
 Examined = Sequence[tuple[Recording, Sequence[Finding]]]
@@ -78,7 +78,7 @@ def _write_raw(folder: Path, output: Path, lines: dict[str, Any], signals: str |
         for part in parts:
             table = table.setdefault(part, {})
         # Another sign than the one that the map gives already.
-        table[last] = -table.get("sign", 1) if last == "sign" else value
+        table[last] = -table.get("sign", 1) if last == "sign" and value != MOTION else value
     repairs = "".join(f"#   {key} = {_toml(value)}\n" for key, value in lines.items())
     text = f"# Mended by pct data check:\n{repairs}\n{_emit(content)}"
     with new_folder(output) as building:

@@ -30,6 +30,8 @@ FAULTS = ("refuse", "cut")
 FRAMES = {"ISO 8855": 1, "SAE": -1, "Unity": -1}
 # What a log without a time column counts instead, see `SignalMap.step`.
 ROW_NUMBER = "(row number)"
+# The sign of a column of magnitudes, and the channels that may be one.
+MOTION, SIGNED = "motion", ("v", "vx", "psi_dot", "delta", "ay")
 # Other values are mistakes, or made to take long.
 GAP = Within(1, 1e6, "steps", open_low=True)
 AHEAD = Within(-1e3, 1e3, "m")
@@ -59,6 +61,7 @@ class Signal:
         time: raw column of its own time; that of the log, or what the file says, when left out.
         si: unit of the channel.
         factor: how many of it one raw unit is.
+        by_motion: whether the column holds magnitudes, whose sign the motion gives (``sign = "motion"``).
     """
 
     column: str
@@ -71,6 +74,7 @@ class Signal:
     time: str = ""
     si: str = "1"
     factor: float = 1.0
+    by_motion: bool = False
 
     def convert(self, column: Column) -> Column:
         """Raw samples in SI units, jumps of a full turn and all; the same array where they are already."""
@@ -341,15 +345,22 @@ def _read_signal(path: Path, name: str, table: Any, side: int) -> Signal:
         )
     where = f"channels.{name}"
     _expect(path, where, table, dict, "a table")
-    _known_keys(path, table, [field.name for field in dataclasses.fields(Signal)][:-2], f"{where}.")
+    _known_keys(path, table, [field.name for field in dataclasses.fields(Signal)][:-3], f"{where}.")
     _expect(path, f"{where}.column", table.get("column") or None, str, "the name of a raw column")
     for key in ("unit", "time"):
         _expect(path, f"{where}.{key}", table.get(key, ""), str, "a text")
     for key, within in (("offset", OFFSET), ("delay", DELAY)):
         _expect_within(path, f"{where}.{key}", table.get(key, 0.0), within)
     _expect(path, f"{where}.angle", table.get("angle", False), bool, "true or false")
-    if _shown(table.get("sign", 1)) not in ("1", "-1"):
-        raise DataError(f"{path}: expected {where}.sign to be 1 or -1, found {_shown(table['sign'])}")
+    by_motion = table.get("sign") == MOTION
+    if by_motion and name not in SIGNED:
+        signed = ", ".join(SIGNED)
+        raise DataError(
+            f"{path}: expected {where}.sign to be 1 or -1, found '{MOTION}', which is for {signed}"
+        )
+    if not by_motion and _shown(table.get("sign", 1)) not in ("1", "-1"):
+        shown = _shown(table["sign"])
+        raise DataError(f'{path}: expected {where}.sign to be 1 or -1 or "{MOTION}", found {shown}')
     if table.get("origin", "measured") not in ORIGINS:
         shown = _shown(table["origin"])
         raise DataError(f"{path}: expected {where}.origin to be one of {', '.join(ORIGINS)}, found {shown}")
@@ -357,8 +368,9 @@ def _read_signal(path: Path, name: str, table: Any, side: int) -> Signal:
     si, factor = _to_si(
         path, where, table.get("unit", known.unit if known else "1"), known.unit if known else None
     )
-    sign = table.get("sign", 1) * (side if known and known.odd else 1)
-    return Signal(**{**table, "sign": sign}, si=si, factor=factor)
+    # The motion is that of channels which the frame has turned already.
+    sign = 1 if by_motion else table.get("sign", 1) * (side if known and known.odd else 1)
+    return Signal(**{**table, "sign": sign}, si=si, factor=factor, by_motion=by_motion)
 
 
 def _to_si(path: Path, where: str, unit: str, si: str | None) -> tuple[str, float]:

@@ -1,24 +1,18 @@
-"""Steering, pedals and wheels of a log."""
+"""Pedals and wheels of a log."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 
 from pct.logs.units import USUAL_UNITS
-from pct.mapping.evidence import Likeness
 from pct.mapping.log_motion import Log
 from pct.mapping.motion import speed_rate
 from pct.mapping.names import axle_of, is_command, turning_unit
 from pct.mapping.proposal import Line
-from pct.mapping.relate import DEGREES, beside, called_so, unless
-from pct.recordings.relations import WHEELBASES
-from pct.types import Column, Float
+from pct.mapping.relate import unless
 
-# The largest angle of front wheels in rad.
-LOCK = 1.3
 # Pedals and drive commands, and whether the vehicle gets faster with them.
 DRIVES = {"throttle": 1, "brake": -1, "drive": 1}
 # A correlation with the rate of the speed that confirms them: hills, gears and drag have their part in it.
@@ -26,87 +20,12 @@ FELT, PLAIN = 0.3, 0.6
 # Full pedals: as a share, in percent, and of a byte; a little more is noise.
 FULL = {"1": 1.0, "percent": 100.0, "1/255": 255.0}
 MARGIN = 1.05
+# Names of PCT's own channels have its units.
+OWN = {"omega_f": "rad/s", "omega_r": "rad/s"}
 # Rad/s in each unit of turning.
 TURNING = {"rad/s": 1.0, **{unit: 1 / factor for unit, factor in USUAL_UNITS["rad/s"].items()}}
 # Radii of wheels in m, from a 1:43 car's to a truck's.
 RADII = (0.008, 0.6)
-
-
-def find_steering(log: Log) -> list[Line]:
-    """The angle of the front wheels: its tangent goes with the curvature of the path."""
-    named = log.named("delta")
-    curvature = np.where(log.moving, log.turning / np.maximum(log.speed, 1e-6), np.nan)
-    best: tuple[float, Line] | None = None
-    for name in named or log.nameless():
-        column = log.sound(name)
-        high = float(np.quantile(np.abs(column[np.isfinite(column)]), 0.99))
-        if not named and (high > LOCK or log.is_known(name)):
-            continue
-        stated = log.units.get(name, "")
-        unit = stated or ("deg" if high > LOCK else "rad")
-        factor = math.pi / 180 if unit in DEGREES else 1.0
-        like = _bent(log, factor * column, curvature)
-        if like is not None and not WHEELBASES[0] <= abs(like.ratio) <= WHEELBASES[1]:
-            # The other unit, where that makes a vehicle.
-            other = 1.0 if factor != 1.0 else math.pi / 180
-            again = _bent(log, other * column, curvature) if other * high <= LOCK else None
-            if again is not None and WHEELBASES[0] <= abs(again.ratio) <= WHEELBASES[1]:
-                like, factor = again, other
-        if like is None or (not named and not (abs(like.correlation) > 0.9)):
-            if named and best is None:
-                best = (
-                    -1.0,
-                    Line(
-                        "delta",
-                        name,
-                        "low",
-                        "matches by name; too little motion to compare it with",
-                        {} if stated else unless("unit", unit, "rad"),
-                    ),
-                )
-            continue
-        base = abs(like.ratio)
-        sound = WHEELBASES[0] <= base <= WHEELBASES[1]
-        close = abs(like.correlation) > 0.85 and sound
-        steady = named and sound and like.spread < 0.5
-        sure = "high" if close and named else "medium" if close or steady else "low"
-        unit = "deg" if factor != 1.0 else "rad"
-        keys = (
-            {} if unit == ("deg" if stated in DEGREES else stated) else unless("unit", unit, stated or "rad")
-        )
-        goes = "correlates" if abs(like.correlation) > 0.5 else "does not correlate"
-        reason = (
-            f"{called_so(bool(named))}; {goes} with the curvature of the path (correlation "
-            f"{abs(like.correlation):.2f}), which makes a wheelbase of {base:.3g} m"
-        )
-        if not sound and base > WHEELBASES[1]:
-            ratio = f"{base:.3g} over the vehicle's wheelbase in m"
-            reason += (
-                f': the steering wheel\'s, perhaps? Divide by its ratio, {ratio}: unit = "{unit}/15" for 15'
-            )
-        reason, sure = beside(log, name, unit, reason, sure)
-        if like.ratio < 0:
-            keys["sign"] = -1
-        if is_command(name):
-            keys["origin"] = "command"
-        if like.lag < -1.5 * log.windows.step:
-            reason += (
-                f"; the path follows {-like.lag:.2g} s later: a command that acts later has a negative delay"
-            )
-        line = Line("delta", name, sure, reason, keys)
-        # Of two that are called steering the measured one; of two without a name the input.
-        rank = abs(like.correlation) - 0.3 * (not sound) + (-0.05 if named else 0.05) * is_command(name)
-        if best is None or rank > best[0] + 0.02:
-            best = (rank, line)
-    return [best[1]] if best else []
-
-
-def _bent(log: Log, delta: Column, curvature: Float[np.ndarray, " W"]) -> Likeness | None:
-    """How the tangent of a steering angle goes with the curvature of the path."""
-    # Beyond the lock it is no angle of road wheels, but in proportion to it.
-    high = float(np.quantile(np.abs(delta[np.isfinite(delta)]), 0.99))
-    tangent = np.tan(np.clip(delta, -LOCK, LOCK)) if high <= LOCK else delta
-    return log.windows.compare(log.windows.means(tangent), curvature, log.moving)
 
 
 def find_drives(log: Log, lines: Mapping[str, Line]) -> list[Line]:
@@ -157,7 +76,7 @@ def find_wheels(log: Log) -> list[Line]:
     """Speeds of the axles' wheels, where they turn: others need the radius of a wheel."""
     ranked: dict[str, tuple[tuple[int, float], Line]] = {}
     for name in log.columns:
-        axle, unit = axle_of(name), log.units.get(name) or turning_unit(name)
+        axle, unit = axle_of(name), log.units.get(name) or turning_unit(name) or OWN.get(name, "")
         si = TURNING.get(unit)
         if not axle or si is None or not log.varies(name):
             continue

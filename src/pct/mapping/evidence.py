@@ -30,6 +30,8 @@ ABOUT = 7
 SPIKE = 3.0
 # What is missing is taken to go on for so long, in s.
 HELD = 0.1
+# Directions as much alike as this are one direction.
+STEADY = 0.9
 # A correlation this close to one leaves nothing for a lag to explain.
 LITTLE = 2e-3
 
@@ -109,12 +111,15 @@ class Windows:
         course: Float[np.ndarray, " W"],
         moving: Bool[np.ndarray, " W"],
         heading: Complex[np.ndarray, " N"],
+        *,
+        reverses: bool = False,
     ) -> tuple[float, float]:
         """How well a heading shows where the positions go, 0 to 1, and the angle between them in rad.
 
         Args:
             course, moving: of `direction`.
             heading: as unit numbers exp(i psi).
+            reverses: whether the positions may go backwards for a part of the way.
         """
         # Some hundred windows tell, where many headings are tried.
         at = np.flatnonzero(moving)
@@ -124,7 +129,15 @@ class Windows:
         between = between[size > 1e-6] / size[size > 1e-6]
         if len(between) < WINDOWS:
             return 0.0, 0.0
-        return float(np.abs(between.mean())), float(np.angle(between.mean()))
+        how, angle = float(np.abs(between.mean())), float(np.angle(between.mean()))
+        if reverses and how < STEADY:
+            # Twice the angle is the same forwards and backwards; most of the way is forwards.
+            axis = np.mean(between**2)
+            if np.abs(axis) > STEADY:
+                way = np.exp(0.5j * np.angle(axis))
+                forwards = np.mean(np.real(between * np.conj(way)) > 0) >= 0.5
+                return float(np.abs(axis)), float(np.angle(way if forwards else -way))
+        return how, angle
 
     def compare(
         self,

@@ -16,6 +16,8 @@ from pct.types import Column
 
 # Columns that are tried for a channel where no name helps.
 MOST_NAMELESS = 24
+# Positions that go this far from the heading, in rad, go backwards.
+BACKWARDS = 2.5
 
 
 class Log:
@@ -30,9 +32,10 @@ class Log:
         unity: whether the axes are those of Unity: y is up, z ahead and x to the right.
         notes: on columns that are left out.
         course: direction of travel over each window in rad, and ``moving``: where there is one.
-        speed: of the positions over each window in m/s.
+        speed: of the positions over each window in m/s, negative where they go backwards along the heading.
         heading: in rad, shape (N,), where one was found; ``turning``: its rate over each window in rad/s.
-        slip: angle from the heading to the direction of travel over each window in rad.
+        slip: angle from the heading to the direction of travel over each window in rad, in reverse from the
+            tail.
     """
 
     def __init__(self, raw: RawLog, time: Line, scale: float) -> None:
@@ -126,5 +129,8 @@ class Log:
             turned = np.angle(np.exp(1j * (self.course[half:] - self.course[:-half]))) / (half * w.step)
             self.turning = np.concatenate([turned, np.full(half, np.nan)])
         self.slip = np.angle(np.exp(1j * (self.course - middle)))
+        known = "psi" in lines and lines["psi"].sure != "low"
+        backwards = known & (np.abs(self.slip) > BACKWARDS)
+        self.slip = np.where(backwards, np.angle(-np.exp(1j * self.slip)), self.slip)
         stretch = arc_over_chord(w.reading, np.nan_to_num(self.turning))
-        self.speed = stretch * np.hypot(w.rate(x), w.rate(y))
+        self.speed = np.where(backwards, -1, 1) * stretch * np.hypot(w.rate(x), w.rate(y))

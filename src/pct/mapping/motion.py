@@ -11,7 +11,7 @@ from pct.logs.units import USUAL_UNITS
 from pct.mapping.log_motion import Log
 from pct.mapping.names import is_wheel, partners
 from pct.mapping.proposal import Line
-from pct.mapping.relate import compared, in_si, is_wild, rank_of, said_of, without_delay
+from pct.mapping.relate import NEAR, compared, in_si, is_wild, rank_of, said_of, without_delay
 from pct.types import Float
 
 # Accelerometers show part of the weight as well, as the body rolls and pitches.
@@ -64,7 +64,7 @@ def _along_map(log: Log, name: str) -> bool:
     """Whether a velocity is one along the axes of the map; it is noted."""
     mean = log.windows.means(log.sound(name))
     for part in (np.cos(log.course), np.sin(log.course)):
-        like = log.windows.compare(mean, np.where(log.moving, log.speed * part, np.nan), log.moving)
+        like = log.windows.compare(mean, np.where(log.moving, np.abs(log.speed) * part, np.nan), log.moving)
         if like is not None and like.agrees:
             log.notes.append(f"{name}: a velocity along the map's axes, not the vehicle's: left out")
             return True
@@ -117,6 +117,41 @@ def find_yaw_rate(log: Log) -> list[Line]:
     return [best]
 
 
+def find_own(log: Log, lines: Mapping[str, Line]) -> list[Line]:
+    """Channels by the names that PCT gives them: slip angle, rate of the speed, steering rate.
+
+    A model can do without them, so that only what the motion confirms is proposed.
+    """
+    w = log.windows
+    references = {"accel": speed_rate(log, lines)}
+    if log.heading is not None and "vy" not in lines:
+        references["beta"] = log.slip
+    if "delta" in lines and lines["delta"].sure in ("high", "medium"):
+        references["delta_dot"] = w.rate(in_si(log, lines["delta"]))
+    accepted: list[Line] = []
+    for channel, reference in references.items():
+        for name in log.named(channel):
+            line = _confirmed(log, channel, name, reference, NEAR)
+            if line is not None and channel not in {line.channel for line in accepted}:
+                log.used.add(name)
+                accepted.append(line)
+    return accepted
+
+
+def _confirmed(
+    log: Log, channel: str, name: str, reference: Float[np.ndarray, " W"], near: float
+) -> Line | None:
+    """A channel's line where the motion confirms it; else a note."""
+    w = log.windows
+    like = w.compare(w.means(log.sound(name)), np.where(log.moving, reference, np.nan), log.moving)
+    line = compared(log, channel, name, reference, called=True, near=near)
+    if line is None or like is None or abs(like.correlation) < CONFIRMED:
+        log.notes.append(f"{name}: matches by name, but not {said_of(channel)}: left out")
+        return None
+    # Which part of a lag is the sideways velocity's is hard to tell.
+    return without_delay(line)
+
+
 def find_accelerations(log: Log, lines: Mapping[str, Line]) -> list[Line]:
     """What an accelerometer shows: the rate of the speed, and speed times yaw rate.
 
@@ -131,14 +166,10 @@ def find_accelerations(log: Log, lines: Mapping[str, Line]) -> list[Line]:
     for channel, reference in (("ax", rate), ("ay", speed * log.turning + across)):
         best = None
         for name in log.named(channel):
-            like = w.compare(w.means(log.sound(name)), np.where(log.moving, reference, np.nan), log.moving)
-            line = compared(log, channel, name, reference, called=True, near=NEAR_ACCELERATION)
-            if line is None or like is None or abs(like.correlation) < CONFIRMED:
-                log.notes.append(f"{name}: matches by name, but not {said_of(channel)}: left out")
-                continue
-            # Which part of a lag is the sideways velocity's is hard to tell.
-            line = without_delay(line)
-            if best is None or rank_of(log, line, log.pose) > rank_of(log, best, log.pose):
+            line = _confirmed(log, channel, name, reference, NEAR_ACCELERATION)
+            if line is not None and (
+                best is None or rank_of(log, line, log.pose) > rank_of(log, best, log.pose)
+            ):
                 best = line
         if best is not None:
             log.used.add(best.column)

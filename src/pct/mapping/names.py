@@ -14,7 +14,7 @@ NAMES = {
     "y": r"(^|_)(y|py|pos_y|y_pos|y_position|north|northing)$",
     "psi": r"(^|_)(psi|yaw|heading|theta|phi|course|yaw_angle|heading_angle|azimuth)$"
     r"|(^|_)(euler(_angles)?|rotation)_y$",
-    "psi_dot": r"yaw_?rate|(psi|yaw|theta|heading)_dot|d_?(psi|yaw)$|(^|_)(omega(_z)?|wz|w_z|r|yaw_vel)$"
+    "psi_dot": r"yaw_?rate|(psi|yaw|theta|heading)_dot|(^|_)d_?(psi|yaw)$|(^|_)(omega(_z)?|wz|w_z|r|yaw_vel)$"
     r"|(angular|ang)(_vel|_velocity|_rate)?_z$|heading_rate|yaw_velocity|gyr(o|oscope)?_?z$",
     "vx": r"(^|_)(vx|v_x|linear_x|v_?lon|v_?long)$|(^|_)(vel|velocity|speed)(_[a-z]+)?_x$"
     r"|longitudinal_(velocity|speed)",
@@ -24,7 +24,12 @@ NAMES = {
     r"|longitudinal_acc(el|eration)?$",
     "ay": r"(^|_)(ay|a_y|a_?lat)$|(^|_)(acc|accel|acceleration|accelerometer)(_[a-z]+)?_?y$"
     r"|lateral_acc(el|eration)?$",
-    "delta": r"(^|_)(delta(_f)?|steer(ing)?|steer(ing)?_?(tire_|tyre_|wheel_)?angle|wheel_angle)$",
+    "delta": r"(^|_)(delta(_f)?|steer(ing)?|steer(ing)?_?(tire_|tyre_|wheel_)?angle|wheel_angle)$"
+    rf"|(^|_)steer(ing)?{_PEDAL}$|(^|_)(swa|(hand_?|steer_?|steering_?)wheel(_(angle|position|pos))?)$",
+    # Names of PCT's own channels, beside those above.
+    "accel": r"^(accel|acceleration)$",
+    "beta": r"^(beta|slip|slip_angle|side_?slip(_angle)?)$",
+    "delta_dot": r"^(delta_dot|steer(ing)?_rate)$",
     "throttle": rf"(^|_)(throttle|gas|accelerator|apps){_PEDAL}$",
     "brake": rf"(^|_)brakes?{_PEDAL}$",
     "drive": rf"(^|_)(drive|duty(_cycle)?){_PEDAL}$",
@@ -36,6 +41,8 @@ AXLE = re.compile(r"(^|_)(wheel_?)?(f|r|front|rear)(_?(l|r|left|right))?(_?(whee
 WHEEL = re.compile(
     r"wheel_?(speed|vel|velocity|rpm|omega|spd)|(speed|vel|v|omega|n|spd)_?(wheel_?)?[fr][lr]$"
 )
+STEERING_WHEEL = re.compile(r"(^|_)(swa|sw_angle|(hand|steer|steering)_?wheel(_(angle|position|pos))?)$")
+ANGLE = re.compile(r"(^|_)(delta(_f)?|.*angle|tire|tyre|road_?wheel)(_|$)|_(rad|deg)$")
 # Which axis of ISO 8855 an axis of Unity is.
 UNITY = {"x": "y", "y": "z", "z": "x"}
 # Words of columns that are no state of the vehicle itself.
@@ -156,6 +163,26 @@ def turning_unit(name: str) -> str:
         "dps": "deg/s",
     }
     return next((unit for end, unit in ends.items() if re.search(rf"_{end}$", text)), "")
+
+
+def is_steering_wheel(name: str) -> bool:
+    """Whether the name is one for the angle of a steering wheel.
+
+    Examples:
+        >>> is_steering_wheel("SteeringWheelAngle_deg"), is_steering_wheel("road_wheel_angle")
+        (True, False)
+    """
+    return bool(STEERING_WHEEL.search(UNITS.sub("", words(name))))
+
+
+def is_angle(name: str) -> bool:
+    """Whether the name of a steering column says that it is an angle.
+
+    Examples:
+        >>> is_angle("steering_angle"), is_angle("delta"), is_angle("steer_deg"), is_angle("steering")
+        (True, True, True, False)
+    """
+    return bool(ANGLE.search(words(name)))
 
 
 def is_command(name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,14 @@ from pct.mapping.evidence import WINDOWS
 from pct.mapping.log_motion import Log
 from pct.mapping.names import other_axis, partners
 from pct.mapping.proposal import Line, factor
-from pct.mapping.relate import NEAR, beside, called_so, stated_unit, written
+from pct.mapping.relate import NEAR, beside, called_so, sign_of, stated_unit, written
 from pct.recordings.witnesses import is_heading_by_gyro, rolls
 from pct.types import Bool, Column
+
+# Steps of single precision in m that are as large as the noise of positions.
+COARSE = 0.01
+# Angles that were converted once too often, from rad to deg or back; how many rad one of their units is.
+TWICE = {"deg/57.29578": (math.pi / 180) ** 2, "57.29578 rad": 180 / math.pi}
 
 
 def find_pose(path: Path, log: Log) -> list[Line]:
@@ -35,11 +41,10 @@ def find_pose(path: Path, log: Log) -> list[Line]:
         names = log.nameless()
         pairs = [(x, y) for x in names for y in names if x != y]
     headings = log.named("psi")
-    units = (("rad", 1.0), ("deg", math.pi / 180))
     pointers = {
         (name, unit): np.exp(1j * scale * log.sound(name))
         for name in headings or log.nameless()
-        for unit, scale in units
+        for unit, scale in _units(log, name, called=bool(headings) and called).items()
     }
     best: tuple[float, tuple[str, str], str, str, int, float, float] | None = None
     for pair in pairs[:600]:
@@ -52,11 +57,22 @@ def find_pose(path: Path, log: Log) -> list[Line]:
             if name in pair:
                 continue
             for side in (1, -1) if called else (1,):
-                how, offset = log.windows.pointing(course, moving, turned if side == 1 else np.conj(turned))
+                how, offset = log.windows.pointing(
+                    course,
+                    moving,
+                    turned if side == 1 else np.conj(turned),
+                    reverses=called and bool(headings),
+                )
                 # Without a name the plain reading has to hold; columns that come first go first.
                 if (not headings or not called) and (side == -1 or abs(offset) > 0.3):
                     continue
-                rank = how - 0.02 * (unit == "deg") - 0.02 * (side == -1) - 0.05 * (abs(offset) > 0.3)
+                rank = (
+                    how
+                    - 0.02 * (unit == "deg")
+                    - 0.1 * (unit in TWICE)
+                    - 0.02 * (side == -1)
+                    - 0.05 * (abs(offset) > 0.3)
+                )
                 if best is None or rank > best[0] + 0.01:
                     best = (rank, pair, name, unit, side, offset, how)
     if best is None or best[0] < 0.7:
@@ -83,11 +99,26 @@ def find_pose(path: Path, log: Log) -> list[Line]:
     if side == -1:
         keys["sign"] = -1
     if quarter:
-        keys["offset"] = side * (float(quarter) if unit == "deg" else round(math.radians(quarter), 6))
+        turned_by = {"deg": float(quarter), "rad": round(math.radians(quarter), 6)}
+        keys["offset"] = side * turned_by.get(unit, math.radians(quarter) / TWICE.get(unit, 1.0))
     reason = f"{called_so(bool(headings))}; points along the path (concentration {how:.2f}) in {unit}"
+    if unit in TWICE:
+        reason, sure = f"{reason}: it was converted once too often", "medium"
     reason += f", counted the other way round from {quarter} deg" if side == -1 else ""
     reason, sure = beside(log, name, unit, reason, sure if headings else "medium")
     return [*lines, Line("psi", name, sure, reason, keys)]
+
+
+def _units(log: Log, name: str, *, called: bool) -> dict[str, float]:
+    """Units that a heading may be in, and how many rad one of them is."""
+    column = log.columns[name]
+    known = np.abs(column[np.isfinite(column)])
+    high, turn = float(known.max(initial=0.0)), math.pi * 1.01
+    units = {"rad": 1.0}
+    # What fills half a turn in rad and no more is wrapped there.
+    if not (0.9 * math.pi < high < turn and np.abs(np.diff(column)).max() > math.pi):
+        units["deg"] = math.pi / 180
+    return units | (TWICE if called else {})
 
 
 def _position(log: Log, channel: str, column: str, sure: str, reason: str) -> Line:
@@ -101,6 +132,19 @@ def _ahead(log: Log, x: str) -> str:
         return ""
     level = up not in log.columns or not log.varies(up, 2) or _flat(log, up, ahead)
     return ahead if level else ""
+
+
+def note_coarse(log: Log, lines: Mapping[str, Line]) -> None:
+    """Note positions far from their zero in single precision, as those of a UTM zone often are."""
+    for channel in ("x", "y"):
+        column = log.columns[lines[channel].column]
+        finite = column[np.isfinite(column)]
+        step = float(np.spacing(np.float32(np.abs(finite).max(initial=0.0)))) * factor(lines[channel])
+        if step > COARSE and np.all(finite.astype(np.float32) == finite):
+            log.notes.append(
+                f"{lines[channel].column}: in single precision so far from zero, in steps of {step:.2g} m: "
+                "subtract an origin before it is stored"
+            )
 
 
 def with_length(log: Log, lines: dict[str, Line]) -> dict[str, Line]:
@@ -142,7 +186,7 @@ def with_course(log: Log, lines: dict[str, Line]) -> dict[str, Line]:
     speeds = []
     for line in (lines["vx"], plain):
         late = max(0, round(float(line.keys.get("delay", 0.0)) / log.windows.step))
-        column = log.sound(line.column) * factor(line) * int(line.keys.get("sign", 1))
+        column = log.sound(line.column) * factor(line) * sign_of(line)
         speeds.append(np.append(column[late:], np.full(late, np.nan)))
     moves = np.abs(speeds[0]) > 0.3 * np.nanquantile(np.abs(speeds[0]), 0.9)
     beta = np.where(moves, np.arctan2(speeds[1], speeds[0]), np.nan)

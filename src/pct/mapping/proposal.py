@@ -49,7 +49,8 @@ class Proposal:
     def to_toml(self) -> str:
         """The map as ``signals.toml``, each table with how sure it is and why."""
         blocks = [f"{key} = {json.dumps(value)}" for key, value in self.head.items()]
-        blocks += [f"# {note}" for note in self.notes]
+        # A name may hold a line break.
+        blocks += [f"# {' '.join(note.split())}" for note in self.notes]
         text = "\n".join(blocks)
         for line in (self.time, *self.lines):
             table = "time" if line is self.time else f"channels.{line.channel}"
@@ -60,10 +61,16 @@ class Proposal:
 
 
 def factor(line: Line) -> float:
-    """How many SI units one raw unit is, of the units that are proposed."""
-    unit = str(line.keys.get("unit", ""))
-    for usual in USUAL_UNITS.values():
-        if unit in usual:
-            return 1 / usual[unit]
-    _, slash, number = unit.rpartition("/")
-    return 1 / float(number) if slash and number.replace(".", "").isdigit() else 1.0
+    """How many SI units one raw unit is, of the units that are proposed.
+
+    Examples:
+        >>> units = ("deg", "m/s/4", "rad/15", "2 deg", "km/h")
+        >>> [round(factor(Line("v", "", "low", "", {"unit": unit})), 4) for unit in units]
+        [0.0175, 0.25, 0.0667, 0.0349, 0.2778]
+    """
+    number, space, unit = str(line.keys.get("unit", "")).rpartition(" ")
+    base, slash, divisor = unit.rpartition("/")
+    divided = slash and divisor.replace(".", "").isdigit()
+    unit = base if divided else unit
+    usual = next((usual[unit] for usual in USUAL_UNITS.values() if unit in usual), 1.0)
+    return (float(number) if space else 1.0) / usual / (float(divisor) if divided else 1.0)

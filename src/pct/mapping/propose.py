@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from pct.logs.readers.base import RawLog
-from pct.mapping.actuators import find_drives, find_steering, find_wheels
+from pct.mapping.actuators import find_drives, find_wheels
 from pct.mapping.composed import with_composed
+from pct.mapping.left_out import left_out
 from pct.mapping.log_motion import Log
-from pct.mapping.motion import find_accelerations, find_side_speed, find_speed, find_yaw_rate
-from pct.mapping.pose import find_pose, with_course, with_length
+from pct.mapping.motion import find_accelerations, find_own, find_side_speed, find_speed, find_yaw_rate
+from pct.mapping.pose import find_pose, note_coarse, with_course, with_length
 from pct.mapping.proposal import Line, Proposal
 from pct.mapping.relate import is_wild
+from pct.mapping.steering import find_steering
 from pct.mapping.time_column import find_time, scale_of
 from pct.recordings.checks import without_absurd
 
@@ -41,12 +43,13 @@ def propose(path: Path, raw: RawLog) -> Proposal:
     lines = {line.channel: line for line in pose}
     log.place(lines)
     lines = with_length(log, lines)
+    note_coarse(log, lines)
     for find in (find_speed, find_side_speed):
         lines |= {line.channel: line for line in find(log)}
     lines = with_course(log, lines)
     for find in (find_yaw_rate, find_steering):
         lines |= {line.channel: line for line in find(log)}
-    for confirm in (find_accelerations, find_drives):
+    for confirm in (find_accelerations, find_drives, find_own):
         lines |= {line.channel: line for line in confirm(log, lines)}
     lines |= {line.channel: line for line in find_wheels(log)}
     head = {"frame": "Unity"} if log.unity else {}
@@ -59,7 +62,8 @@ def propose(path: Path, raw: RawLog) -> Proposal:
         name for name in ("psi", "delta") if name not in lines and not (name == "psi" and "course" in lines)
     ]
     notes += [f"{name}: no column found; a model needs it" for name in missing]
-    return Proposal(clock.line, tuple(lines.values()), head, (*clock.notes, *raw.notes, *notes, *log.notes))
+    notes += [*log.notes, *left_out(clock.raw, log, (clock.line, *lines.values()))]
+    return Proposal(clock.line, tuple(lines.values()), head, (*clock.notes, *raw.notes, *notes))
 
 
 def _spiky(log: Log, lines: Mapping[str, Line]) -> bool:

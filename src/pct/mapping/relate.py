@@ -13,10 +13,13 @@ from pct.mapping.evidence import Likeness, is_difference
 from pct.mapping.log_motion import Log
 from pct.mapping.proposal import Line, factor
 from pct.recordings.relations import RELATIONS
+from pct.recordings.witnesses import is_magnitude
 from pct.types import Bool, Column, Float
 
 # A ratio within this factor of a unit's is taken for the unit.
 NEAR = 1.2
+# Channels whose sign the motion gives back.
+SIGNED = ("v", "vx", "psi_dot", "ay")
 # A correlation that tells a unit.
 TELLS = 0.8
 DEGREES = {"deg", "°", "degree", "degrees"}
@@ -46,6 +49,9 @@ def compared(
     """
     used = log.moving if used is None else used
     means_what, si = said_of(channel), known_channels()[channel].unit
+    if channel in SIGNED and lost_sign(log, log.sound(name), reference, used):
+        line = compared(log, channel, name, np.abs(reference), called=called, used=used, near=near)
+        return None if line is None else as_magnitude(line)
     like = log.windows.compare(log.windows.means(log.sound(name)), np.where(used, reference, np.nan), used)
     stated = log.units.get(name, "")
     if like is None or abs(like.correlation) < 0.5:
@@ -80,9 +86,25 @@ def compared(
     return Line(channel, name, sure, reason, keys)
 
 
+def lost_sign(
+    log: Log, column: Column, reference: Float[np.ndarray, " W"], used: Bool[np.ndarray, " W"]
+) -> bool:
+    """Whether a column holds the magnitude of a reference with two signs."""
+    return is_magnitude(log.windows.means(column)[used], reference[used])
+
+
+def as_magnitude(line: Line) -> Line:
+    """The line of a magnitude, whose sign the map takes from the motion."""
+    keys = {key: value for key, value in line.keys.items() if key != "sign"}
+    reason = f"{line.reason}; it holds magnitudes only: its sign is that of the motion"
+    sure = "medium" if line.sure == "high" else line.sure
+    return dataclasses.replace(line, sure=sure, reason=reason, keys={**keys, "sign": "motion"})
+
+
 def said_of(channel: str) -> str:
     """What a channel is compared with, in words."""
-    return next(row.means for row in RELATIONS if row.name == channel and row.means)
+    said = (row.means for row in RELATIONS if row.name == channel and row.means)
+    return next(said, "the angle from the heading to the path")
 
 
 def unit_of(ratio: float, si: str, like: Likeness, near: float = NEAR) -> tuple[str, bool]:
@@ -105,9 +127,15 @@ def beside(log: Log, name: str, unit: str, reason: str, sure: str) -> tuple[str,
 
 def in_si(log: Log, line: Line) -> Column:
     """The column of a line in SI, sooner by its delay."""
-    column = log.sound(line.column) * factor(line) * int(line.keys.get("sign", 1))
+    column = log.sound(line.column) * factor(line) * sign_of(line)
     late = round(float(line.keys.get("delay", 0.0)) / log.windows.step)
     return np.roll(column, -late)
+
+
+def sign_of(line: Line) -> int:
+    """1 or -1; 1 where the sign is that of the motion."""
+    sign = line.keys.get("sign", 1)
+    return 1 if sign == "motion" else int(sign)
 
 
 def without_delay(line: Line) -> Line:

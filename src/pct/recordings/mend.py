@@ -24,7 +24,7 @@ from pct.errors import DataError
 from pct.logs.blocks import unwrap_if_needed
 from pct.logs.clocks import Reading, groups_of, on_one_clock, with_rows_filled, with_time
 from pct.logs.readers import RawLog, read_log
-from pct.logs.signals import MAP, SignalMap, with_units
+from pct.logs.signals import MAP, MOTION, SignalMap, with_units
 from pct.logs.spool import Spool
 from pct.recordings.checks import (
     LARGEST,
@@ -40,8 +40,9 @@ from pct.recordings.gaps import Pieces, Sampled, Sampler, bridge, find_pieces, m
 from pct.recordings.outliers import find_spikes
 from pct.recordings.position_jumps import find_seams
 from pct.recordings.relations import Values
-from pct.recordings.time_steps import STEP, unit_line
+from pct.recordings.time_steps import LEAST, STEP, unit_line
 from pct.recordings.trajectory import Trajectory
+from pct.recordings.witnesses import motion_signs, sign_by_motion
 from pct.types import Bool, Column, Rows
 
 T = TypeVar("T")
@@ -208,11 +209,8 @@ def read_columns(path: Path, signals: SignalMap) -> tuple[RawLog, SignalMap]:
     for note in raw.notes:
         log.warning("%s: %s", path, note)
     if not signals.group:
-        return _with_one_clock(path, signals, with_time(path, raw, signals)), signals
-    parts = [
-        _with_one_clock(path, signals, with_time(path, part, signals))
-        for part in groups_of(raw, signals.group).values()
-    ]
+        return _on_rows(path, signals, raw), signals
+    parts = [_on_rows(path, signals, part) for part in groups_of(raw, signals.group).values()]
     if not parts:
         raise DataError(
             f"{path}: expected numbers in '{signals.group}', found none: correct `group` in {MAP}"
@@ -220,6 +218,38 @@ def read_columns(path: Path, signals: SignalMap) -> tuple[RawLog, SignalMap]:
     columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
     rows = np.concatenate([part.rows for part in parts])
     return dataclasses.replace(raw, columns=columns, rows=rows), signals
+
+
+def _on_rows(path: Path, signals: SignalMap, raw: RawLog) -> RawLog:
+    """The columns of one vehicle on the rows of its clock, with their signs."""
+    return _with_signs(path, signals, _with_one_clock(path, signals, with_time(path, raw, signals)))
+
+
+def _with_signs(path: Path, signals: SignalMap, raw: RawLog) -> RawLog:
+    """The log with the sign of the motion in columns that hold magnitudes."""
+    wanted = {name: signal for name, signal in signals.channels.items() if signal.by_motion}
+    if not wanted:
+        return raw
+    pose = ["x", "y", "yaw" if "yaw" in signals.channels else "psi"]
+    if missing := [name for name in pose if name not in signals.channels]:
+        raise DataError(
+            f"{path}: expected {', '.join(missing)} in the map for the sign of {', '.join(wanted)}, "
+            f'found none: map the pose, or write another sign than "{MOTION}"'
+        )
+    x, y, psi = ((s := signals.channels[name]).convert(raw.columns[s.column]) for name in pose)
+    steps = np.diff(seconds_of(raw, signals))
+    step = float(np.median(steps[steps > 0])) if (steps > 0).any() else 1.0
+    way, turn = motion_signs(x, y, psi, max(step, LEAST))
+    signed = {
+        signal.column: sign_by_motion(name, way, turn) * np.abs(raw.columns[signal.column] + signal.offset)
+        - signal.offset
+        for name, signal in wanted.items()
+    }
+    if isinstance(raw.columns, Spool):
+        for name, column in signed.items():
+            raw.columns[name] = column
+        return raw
+    return dataclasses.replace(raw, columns={**raw.columns, **signed})
 
 
 def _with_one_clock(path: Path, signals: SignalMap, raw: RawLog) -> RawLog:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pct.recordings.relations import Values
+from pct.recordings.relations import WHEELBASES, Values
+from pct.recordings.time_steps import rows_of
+from pct.types import Column
 
 # The yaw rate decides where it leaves this many times as much unexplained with the one as with the other.
 DECIDES = 2.0
@@ -17,6 +19,15 @@ DECIDES = 2.0
 ROLLS = 0.3
 # Positions and heading are compared over so many s to either side.
 ABOUT = 0.2
+# What drives how fast, in m/s, up to which wheelbase in m: toys, model cars and robots, cars, lorries.
+FASTEST = ((0.1, 8.0), (0.9, 15.0), (4.5, 120.0), (WHEELBASES[1], 40.0))
+# Values of one sign: what noise may show of the other, of the largest; and the least share of the way that
+# bends, or goes, the other way.
+NOISE, OTHER_WAY = 0.05, 0.05
+# A magnitude goes so well with that of its reference, and explains so much more of its variance than the
+# column explains of the reference; or it goes so well, and leaves so many times less unexplained.
+GOES, MORE = 0.6, 0.25
+FOLLOWS, LESS = 0.8, 4.0
 # Rows that are needed to say anything.
 LEAST = 50
 
@@ -54,6 +65,61 @@ def rolls(vy: Values, speed: Values, turn: Values) -> bool:
     columns = np.stack([turn, speed**2 * turn, np.ones_like(turn)], axis=1)
     solution, *_ = np.linalg.lstsq(columns, vy, rcond=None)
     return bool(np.var(vy - columns @ solution) < (1 - ROLLS) * np.var(vy))
+
+
+def motion_signs(x: Column, y: Column, psi: Column, step: float) -> tuple[Column, Column]:
+    """Which way a vehicle goes and turns, 1 or -1 in each row, (N,) each.
+
+    Args:
+        x, y: positions in m; psi: heading in rad, with jumps or without.
+        step: of the time in s.
+
+    Returns:
+        1 forwards along the heading and -1 in reverse; 1 to the left and -1 to the right.
+    """
+    half = rows_of(ABOUT, step, most=max(len(x) // 2, 1))
+    rows = np.arange(len(x))
+    before, after = np.maximum(rows - half, 0), np.minimum(rows + half, len(x) - 1)
+    ahead = (x[after] - x[before]) * np.cos(psi) + (y[after] - y[before]) * np.sin(psi)
+    turned = np.sin(psi[after] - psi[before])
+    return np.where(ahead < 0, -1.0, 1.0), np.where(turned < 0, -1.0, 1.0)
+
+
+def sign_by_motion(name: str, way: Column, turn: Column) -> Column:
+    """Sign of a channel in each row, from `motion_signs`; in reverse, steering turns the other way."""
+    return {"v": way, "vx": way, "psi_dot": turn}.get(name, way * turn)
+
+
+def is_vehicle(wheelbase: float, speed: float) -> bool:
+    """Whether something with that wheelbase in m drives that fast, in m/s.
+
+    Examples:
+        >>> is_vehicle(2.6, 30.0), is_vehicle(0.33, 8.0), is_vehicle(0.7, 19.0), is_vehicle(40.0, 10.0)
+        (True, True, False, False)
+    """
+    most = next((fastest for length, fastest in FASTEST if wheelbase <= length), 0.0)
+    return wheelbase >= WHEELBASES[0] and speed <= most
+
+
+def is_magnitude(values: Values, reference: Values) -> bool:
+    """Whether a column holds the magnitude of what the motion shows with both signs.
+
+    Args:
+        values: of the column, of one sign.
+        reference: what the motion says.
+    """
+    known = np.isfinite(values) & np.isfinite(reference)
+    if known.sum() < LEAST:
+        return False
+    values, reference = _clipped(values[known]), _clipped(reference[known])
+    most = float(np.quantile(np.abs(reference), 0.9))
+    one_sided = min(-float(values.min()), float(values.max())) < NOISE * float(np.abs(values).max())
+    ways = min(np.mean(reference > 0.2 * most), np.mean(reference < -0.2 * most))
+    if not one_sided or ways < OTHER_WAY:
+        return False
+    size, plain = _correlation(np.abs(values), np.abs(reference)), _correlation(values, reference)
+    explains = size > GOES and size**2 - plain**2 > MORE
+    return explains or (size > FOLLOWS and 1 - plain**2 > LESS * (1 - size**2))
 
 
 def _clipped(column: Values) -> Values:
