@@ -236,6 +236,41 @@ def _zero(car: Car, rng: np.random.Generator) -> Recording | None:
     return recording_of(car, {**columns, "psi": columns["psi"] + offset})
 
 
+def _twice(car: Car, rng: np.random.Generator) -> Recording | None:
+    """A heading that was converted once too often, from rad to deg or back."""
+    columns = sensed(car, rng)
+    wrapped = (columns["psi"] + np.pi) % (2 * np.pi) - np.pi
+    factor = DEG**2 if rng.random() < 0.5 else 1 / DEG
+    return recording_of(car, {**columns, "psi": factor * wrapped})
+
+
+def _magnitude(car: Car, rng: np.random.Generator) -> Recording | None:
+    """A channel without its sign, above its noise, in a drive that turns both ways for a tenth of the way."""
+    name = _pick(rng, car, "delta", "psi_dot", "ay")
+    columns = sensed(car, rng)
+    turn = np.gradient(car.exact["psi"])
+    strong = np.abs(turn) > 0.2 * np.quantile(np.abs(turn), 0.9)
+    if name is None or car.exact[name].std() < 2 * car.noise[name]:
+        return None
+    if min(np.mean(strong & (turn > 0)), np.mean(strong & (turn < 0))) < 0.1:
+        return None
+    return recording_of(car, {**columns, name: np.abs(columns[name])})
+
+
+def _estimated(car: Car, rng: np.random.Generator) -> Recording | None:
+    """A sideways speed of an estimator that drifts by three to six times what the vehicle shows."""
+    if "vy" not in car.exact:
+        return None
+    values = car.exact["vy"]
+    rows = max(1, round(rng.uniform(0.5, 2.0) / car.drive.profile.dt))
+    own = np.convolve(rng.standard_normal(len(values) + rows - 1), np.ones(rows), mode="valid")
+    own *= rng.uniform(3.0, 6.0) * values.std() / own.std()
+    bias = rng.uniform(-2.0, 2.0) * values.std()
+    # An accelerometer would contradict it as well.
+    columns = {name: c for name, c in sensed(car, rng, vy=own + bias).items() if name not in ("ax", "ay")}
+    return recording_of(car, columns)
+
+
 def _metres(car: Car, rng: np.random.Generator) -> Recording | None:
     columns = sensed(car, rng)
     return recording_of(car, {**columns, "x": 1000 * columns["x"], "y": 1000 * columns["y"]})
@@ -486,6 +521,9 @@ FAULTS: Mapping[str, tuple[str, Plant]] = {
     "clipping": ("clipping", _clipped),
     "standstill": ("standstill", _standing),
     "interpolated from a slower rate": ("interpolated", _interpolated),
+    "heading converted twice": ("unit", _twice),
+    "sign lost": ("unsigned", _magnitude),
+    "sideways speed that drifts": ("speed_mismatch", _estimated),
 }
 
 
