@@ -89,3 +89,9 @@ def test_steering_to_one_side_only_keeps_its_sign() -> None:
     x, y = (np.concatenate([[0.0], np.cumsum((v * f(psi))[:-1] * 0.02)]) for f in (np.cos, np.sin))
     lines = proposed({"t": t, "x": x, "y": y, "yaw": psi, "speed": v, "steering_angle": delta})
     assert (lines["delta"].sure, lines["delta"].keys) == ("high", {})
+
+
+def test_few_degrees_may_be_the_radians_of_a_steering_wheel() -> None:
+    log = drive()
+    line = proposed(steered("steering_angle", 15.0 * log["delta"], log))["delta"]
+    assert (line.sure, line.keys) == ("medium", {"unit": "deg"})

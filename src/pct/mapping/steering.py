@@ -14,7 +14,7 @@ import numpy as np
 
 from pct.mapping.evidence import Likeness
 from pct.mapping.log_motion import Log
-from pct.mapping.names import is_angle, is_command, is_steering_wheel
+from pct.mapping.names import is_angle, is_command, is_steering_wheel, words
 from pct.mapping.proposal import Line
 from pct.mapping.relate import DEGREES, as_magnitude, beside, called_so, lost_sign, unless
 from pct.recordings.witnesses import is_vehicle
@@ -22,6 +22,8 @@ from pct.types import Column, Float
 
 # The largest angle of front wheels in rad, and one that few of them reach.
 LOCK, USUAL_LOCK = 1.3, 0.75
+# So few units are degrees of road wheels or radians of a steering wheel.
+FEW_DEGREES = 10.0
 # The same of a steering wheel.
 WHEEL_LOCK = 16.0
 # A column whose values on the straight are further than this many of its spreads from zero has another zero.
@@ -167,6 +169,10 @@ def _surety(log: Log, name: str, bend: Bend, *, called: bool, sound: bool) -> st
     if alike <= 0.85:
         return "medium" if bend.like.spread < 0.5 else "low"
     angle = is_angle(name) or log.units.get(name, "") in {"rad", *DEGREES}
+    told = log.units.get(name, "") in DEGREES or words(name).endswith("_deg")
+    if bend.factor != 1.0 and not told and bend.high < bend.factor * FEW_DEGREES:
+        # As well the radians of a steering wheel, of a larger vehicle.
+        return "medium"
     if bend.high > USUAL_LOCK:
         return "medium" if angle else "low"
     return "high" if angle else "medium"
