@@ -108,6 +108,23 @@ def test_a_traceback_is_shown_on_request_only(capsys: pytest.CaptureFixture[str]
 # Ctrl-C, off a terminal.
 
 
+def test_an_interrupt_while_modules_load_says_nothing() -> None:
+    code = """
+import signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "pct.cli.edge":
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+from pct.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code, "models"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
 def test_a_signal_may_come_while_something_is_printed(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
