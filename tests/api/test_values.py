@@ -8,6 +8,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import polars as pl
 import pytest
@@ -196,3 +197,12 @@ def test_formats(fit: pct.Fit, tmp_path: Path) -> None:
     (run / "fit.json").write_text(json.dumps({**saved, "format": 99}))
     with pytest.raises(DataError, match="a newer version of PCT wrote it; update PCT"):
         pct.open(run)
+
+
+def test_a_second_prediction_compiles_nothing(
+    fit: pct.Fit, unseen: pct.Drives, caplog: pytest.LogCaptureFixture
+) -> None:
+    fit.predict(unseen[0], start=1.0)
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        fit.predict(unseen[0], start=1.5)
+    assert [record.getMessage() for record in caplog.records if "Compiling" in record.getMessage()] == []

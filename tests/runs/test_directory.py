@@ -12,6 +12,7 @@ import pytest
 
 import pct
 from pct.errors import DataError
+from pct.runs import directory
 from pct.runs.directory import create_run_directory, git_state, mark_done, mark_failed, write_provenance
 
 STAMP = "20250102-030405"
@@ -86,9 +87,23 @@ def test_a_full_disk_is_a_data_error(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(DataError, match=r"config.json: cannot write \(No space left on device\): free"):
+    with pytest.raises(DataError, match=r"provenance.json: cannot write \(No space left on device\): free"):
         write_provenance(tmp_path, config={}, command=[], data={})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_stand_only_where_the_data_is_recorded(tmp_path, monkeypatch):
+    """A run with settings can be resumed, whenever it was killed, and its data is compared then."""
+    write = directory.write_json
+
+    def killed(path, value):
+        write(path, value)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(directory, "write_json", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_provenance(tmp_path, config={}, command=[], data={})
+    assert [path.name for path in tmp_path.iterdir()] == ["provenance.json"]
 
 
 def test_provenance_holds_what_a_second_run_needs(tmp_path):

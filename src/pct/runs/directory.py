@@ -129,7 +129,6 @@ def write_provenance(
     Raises:
         DataError: the folder cannot be written.
     """
-    write_json(run / CONFIG, config)
     write_json(
         run / PROVENANCE,
         {
@@ -144,6 +143,8 @@ def write_provenance(
             "data": data,
         },
     )
+    # The last: where it stands, a killed run can be resumed, and its data compared.
+    write_json(run / CONFIG, config)
 
 
 def reopen(run: Path, *, command: Sequence[str], config: Mapping[str, Any], data: Mapping[str, Any]) -> None:

@@ -35,6 +35,8 @@ FeatureMode = Literal["full", "context", "features"]
 FEATURE_MODES: tuple[str, ...] = get_args(FeatureMode)
 # Windows whose histories are in memory at once while their features are computed.
 GATHERED = 16384
+# Windows that are gathered without compiling.
+FEW = 8
 
 
 @runtime_checkable  # the annotations are checked while the tests run
@@ -208,7 +210,9 @@ class WindowSet:
     def gather(self, numbers: Rows | None = None) -> FeatureDataset:
         """The windows of these numbers, or all, with their origin."""
         numbers = np.arange(len(self)) if numbers is None else numbers
-        dataset = jax.jit(self._take_alone)(self.arrays, jnp.asarray(numbers))
+        # Compiled code would be this set's own: for a few windows it takes far longer than it saves.
+        take = self._take_alone if len(numbers) <= FEW else jax.jit(self._take_alone)
+        dataset = take(self.arrays, jnp.asarray(numbers))
         past = None
         if self.gathers_past:
             dtype = dataset.targets.dtype
