@@ -21,6 +21,7 @@ from faults.commands import COMMANDS, Command, Inputs, anonymous, contents
 from faults.processes import Ended, Place, Started, run
 from faults.wholeness import broken
 from pct.files import sha256
+from pct.runs.directory import CONFIG
 from pct.runs.sinks import METRICS
 
 # Most stops before a command may end.
@@ -186,11 +187,15 @@ class Killing:
 
 
 def results_of(command: Command, place: Place) -> dict[str, str]:
-    """Hash of each file that is the same at every start; the others by their names."""
+    """Hash of each file that is the same at every start; the others by their names.
+
+    Without run folders that were stopped before their settings stood: they hold no more than `FAILED`.
+    """
     found = {}
+    unbegun = {folder for folder in place.work.glob("*/run_*") if not (folder / CONFIG).exists()}
     for path in place.work.rglob("*"):
         named = anonymous(str(path.relative_to(place.work)))
-        if not path.is_file() or "/." in f"/{named}":
+        if not path.is_file() or "/." in f"/{named}" or path.parent in unbegun:
             continue
         if path.name == METRICS:
             found[named] = json.dumps(metrics_of(path.parent))
