@@ -117,6 +117,7 @@ class Interrupting:
         if name == "pct.cli.edge":
             signal.raise_signal(signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # may be ignored where the tests run
 sys.meta_path.insert(0, Interrupting())
 from pct.__main__ import main
 main()
