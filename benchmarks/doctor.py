@@ -257,14 +257,19 @@ def _magnitude(car: Car, rng: np.random.Generator) -> Recording | None:
     return recording_of(car, {**columns, name: np.abs(columns[name])})
 
 
+def _wandering(car: Car, values: np.ndarray, rng: np.random.Generator, low: float, high: float) -> np.ndarray:
+    """A column that goes its own way over half a second to two, from low to high times as far as another."""
+    rows = max(1, round(rng.uniform(0.5, 2.0) / car.drive.profile.dt))
+    own = np.convolve(rng.standard_normal(len(values) + rows - 1), np.ones(rows), mode="valid")
+    return own * rng.uniform(low, high) * values.std() / own.std()
+
+
 def _estimated(car: Car, rng: np.random.Generator) -> Recording | None:
     """A sideways speed of an estimator that drifts by three to six times what the vehicle shows."""
     if "vy" not in car.exact:
         return None
     values = car.exact["vy"]
-    rows = max(1, round(rng.uniform(0.5, 2.0) / car.drive.profile.dt))
-    own = np.convolve(rng.standard_normal(len(values) + rows - 1), np.ones(rows), mode="valid")
-    own *= rng.uniform(3.0, 6.0) * values.std() / own.std()
+    own = _wandering(car, values, rng, 3.0, 6.0)
     bias = rng.uniform(-2.0, 2.0) * values.std()
     # An accelerometer would contradict it as well.
     columns = {name: c for name, c in sensed(car, rng, vy=own + bias).items() if name not in ("ax", "ay")}
@@ -316,9 +321,7 @@ def _unlike(car: Car, rng: np.random.Generator) -> Recording | None:
     if "psi_dot" not in car.exact:
         return None
     values = car.exact["psi_dot"]
-    rows = max(1, round(rng.uniform(0.5, 2.0) / car.drive.profile.dt))
-    own = np.convolve(rng.standard_normal(len(values) + rows - 1), np.ones(rows), mode="valid")
-    own *= rng.uniform(1.2, 2.5) * values.std() / own.std()
+    own = _wandering(car, values, rng, 1.2, 2.5)
     return recording_of(car, sensed(car, rng, psi_dot=values + own))
 
 
