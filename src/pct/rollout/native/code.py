@@ -70,7 +70,9 @@ class Code:
 def make_source(equations: Equations, options: Options, *, xla: bool) -> str:
     """The whole C++ source of a model, with or without the entry points for XLA."""
     after = ("rollout.h", "pool.h", "ffi.h") if xla else ("rollout.h",)
-    return "\n".join([read_part("simd.h"), generate(equations, options), *map(read_part, after)])
+    return "\n".join(
+        [*map(read_part, ("simd.h", "scratch.h")), generate(equations, options), *map(read_part, after)]
+    )
 
 
 def read_part(name: str) -> str:

@@ -358,7 +358,9 @@ def make_source(equations: Equations, shown: int, *, double: bool) -> str:
     """The whole C++ source of a model."""
     vectors = read_part("simd_double.h" if double else "simd.h")
     stages = generate_stages(equations, shown, double=double)
-    return "\n".join([vectors, stages, *map(read_part, ("sensitivities.h", "filter_gains.h"))])
+    return "\n".join(
+        [vectors, read_part("scratch.h"), stages, *map(read_part, ("sensitivities.h", "filter_gains.h"))]
+    )
 
 
 @lru_cache

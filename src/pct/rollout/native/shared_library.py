@@ -10,7 +10,7 @@ import jax
 from pct.rollout.native.code import generator, read_part
 from pct.rollout.native.compiler import load_library
 
-PARTS = ("simd.h", "pool.h", "network.h", "context.h")
+PARTS = ("simd.h", "scratch.h", "pool.h", "network.h", "context.h")
 FUNCTIONS = ("pct_network", "pct_network_reverse", "pct_context")
 
 
