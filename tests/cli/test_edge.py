@@ -125,3 +125,27 @@ def test_too_little_memory_is_refused_before_a_library_waits_for_it() -> None:
     assert done.returncode == 3
     said = "this process may take 585 MB of memory, expected 2048 MB or more: raise the limit (ulimit -v)"
     assert done.stderr == f"error: {said}\n"
+
+
+FOREIGN = """
+import os, signal
+from pct.cli.edge import run_program
+
+def command():
+    try:
+        signal.raise_signal(signal.{name})
+    except KeyboardInterrupt:  # as a library in another language takes it
+        os.write(2, b"thread panicked: Traceback (most recent call last)\\n")
+        raise RuntimeError("panic") from None
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+run_program(command)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_within_a_library_is_an_interrupt_and_nothing_else(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FOREIGN.replace("{name}", name)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")

@@ -10,6 +10,8 @@ from faults.commands import COMMANDS
 from faults.kills import kill_all
 
 
+# Another machine stops elsewhere, as moments are seconds: a search for faults, no check of a change.
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["simulate", "data map", "data check --fix"])
 def test_a_stopped_command_leaves_nothing(name: str, tmp_path: Path) -> None:
     commands = [command for command in COMMANDS if command.name == name]

@@ -9,6 +9,7 @@ the encoding of the terminal, printing never fails because of it.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import os
@@ -186,8 +187,22 @@ def open_streams() -> None:
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    with contextlib.suppress(OSError):  # a stream of our own beside that of the libraries: see `hush`
+        own = io.FileIO(os.dup(2), "w")
+        sys.stderr = io.TextIOWrapper(own, sys.stderr.encoding, write_through=True)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def hush() -> None:
+    """Turn what libraries write to standard error to nothing from now on; what is said by us is still seen.
+
+    A signal may interrupt Python below a library in another language, which then writes of a fault.
+    """
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    if sys.stderr.fileno() != 2:
+        os.dup2(nothing, 2)
+    os.close(nothing)
 
 
 def close_output() -> None:

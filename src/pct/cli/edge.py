@@ -81,7 +81,8 @@ def run(command: Callable[[], None], *, debug: bool = False) -> None:
     """
     collect_rarely()
     console.report_records()
-    if threading.current_thread() is threading.main_thread():  # elsewhere Python takes no signals
+    main = threading.current_thread() is threading.main_thread()  # elsewhere Python takes no signals
+    if main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         # What Ctrl-C would clear away is cleared away.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     code: Any = None
@@ -110,7 +111,7 @@ def run_program(command: Callable[[], None], *, debug: bool = False) -> None:
     console.report_warnings()
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
-            signal.signal(number, _hear)
+            signal.signal(number, _hear_all if debug else _hear)
     if not debug:
         # What a library's clean-up runs into is no matter of the user.
         sys.unraisablehook = lambda _: None
@@ -150,6 +151,13 @@ def _of_thread(error: BaseException | None) -> None:
 
 
 def _hear(number: int, frame: FrameType | None) -> None:
+    """Interrupt the command; what libraries say of that is not shown."""
+    console.hush()
+    _hear_all(number, frame)
+
+
+def _hear_all(number: int, frame: FrameType | None) -> None:
+    """`_hear` with all that libraries say."""
     global _heard
     _heard = True
     raise KeyboardInterrupt
