@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import functools
 import hashlib
+import logging
 import os
 import platform
 import select
@@ -26,6 +27,8 @@ from pathlib import Path
 
 from pct.files import Cache, NoPrivateFolder, private_folder, temporary_folder
 from pct.files import cache_folder as user_folder
+
+log = logging.getLogger(__name__)
 
 FOLDER = "native"
 COMPILERS = ("g++", "clang++", "c++")
@@ -68,24 +71,39 @@ def load_library(
         flags: behind the usual ones.
 
     Raises:
-        NoCompiler: there is none, it fails, or there is no safe folder for its results.
+        NoCompiler: there is none, it fails, or what it makes cannot be loaded.
     """
     command = find_compiler()
+    facts = "\0".join((key, *GCC_FLAGS, *FLAGS, *flags, *_compiler_facts(command), processor()))
+    name = f"{hashlib.sha256(facts.encode(errors='surrogateescape')).hexdigest()}.so"
+    cache, why = None, ""
     try:
         cache = Cache(private_folder(FOLDER), MOST)
     except NoPrivateFolder as error:
-        raise NoCompiler(str(error)) from None
-    facts = "\0".join((key, *GCC_FLAGS, *FLAGS, *flags, *_compiler_facts(command), processor()))
-    name = f"{hashlib.sha256(facts.encode(errors='surrogateescape')).hexdigest()}.so"
-    if cache.get(name) is not None:
+        why = str(error)
+    if cache is not None and cache.get(name) is not None:
         with contextlib.suppress(OSError):  # it needs what the machine does not have any more
             return ctypes.CDLL(str(cache.folder / name))
     code = _compile(command, make_source(), include, flags)
+    if cache is not None:
+        try:
+            return ctypes.CDLL(str(cache.put(name, code)))
+        except OSError as error:
+            why = f"the folder {cache.folder} cannot be used ({error.strerror or error})"
+    _warn(why)
     try:
-        return ctypes.CDLL(str(cache.put(name, code)))
+        with temporary_folder() as folder:
+            path = folder / name
+            path.write_bytes(code)
+            return ctypes.CDLL(str(path))  # stays in memory after its file
     except OSError as error:
-        reason = error.strerror or error
-        raise NoCompiler(f"the library cannot be kept in {cache.folder} or loaded ({reason})") from error
+        raise NoCompiler(f"the library cannot be loaded ({error.strerror or error})") from error
+
+
+@functools.cache
+def _warn(why: str) -> None:
+    """Say once why the next start compiles again."""
+    log.warning("native code is not kept for the next start: %s", why)
 
 
 def find_compiler() -> list[str]:
