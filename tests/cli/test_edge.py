@@ -149,3 +149,36 @@ def test_a_signal_within_a_library_is_an_interrupt_and_nothing_else(name: str) -
         [sys.executable, "-c", FOREIGN.replace("{name}", name)], capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+IMPORTING = """
+import signal, sys
+from pct.cli.edge import run_program
+
+def command():
+    import half
+    assert half.whole
+    while True:
+        signal.pause()
+
+sys.path.insert(0, sys.argv[1])
+signal.signal(signal.SIGINT, signal.default_int_handler)
+run_program(command)
+"""
+
+
+def test_a_signal_waits_for_an_import(tmp_path: Path) -> None:
+    half = "import signal\nsignal.raise_signal(signal.SIGTERM)\nwhole = True\nprint('imported')\n"
+    (tmp_path / "half.py").write_text(half)
+    done = subprocess.run([sys.executable, "-c", IMPORTING, tmp_path], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "imported\n", "interrupted\n")
+
+
+def test_an_import_without_end_is_interrupted(tmp_path: Path) -> None:
+    (tmp_path / "half.py").write_text(
+        "import signal\nsignal.raise_signal(signal.SIGTERM)\nwhile True:\n    pass\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTING, tmp_path], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")

@@ -68,6 +68,10 @@ WORDS = {
 }
 WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EBADF)
 
+# Seconds that a signal waits for an import, at most, and at a time. Windows has no such timer.
+_patience = 3.0 if hasattr(signal, "setitimer") else 0.0
+SHORT = 0.02
+
 # A signal has come: what it interrupts may make another error of it.
 _heard = False
 
@@ -124,6 +128,8 @@ def run_program(command: Callable[[], None], *, debug: bool = False) -> None:
     try:
         run(checked, debug=debug)
     finally:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0)
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)  # all is done and said
 
@@ -151,9 +157,25 @@ def _of_thread(error: BaseException | None) -> None:
 
 
 def _hear(number: int, frame: FrameType | None) -> None:
-    """Interrupt the command; what libraries say of that is not shown."""
+    """Interrupt the command, after an import if one is under way; what libraries say of it is not shown."""
+    global _patience
+    if _imports(frame) and _patience > 0:
+        # Half imported, a library in another language may crash.
+        _patience -= SHORT
+        signal.signal(signal.SIGALRM, _hear)
+        signal.setitimer(signal.ITIMER_REAL, SHORT)
+        return
     console.hush()
     _hear_all(number, frame)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a module is being imported, as far as Python is asked for it."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _hear_all(number: int, frame: FrameType | None) -> None:
