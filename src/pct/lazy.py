@@ -4,6 +4,9 @@ import difflib
 import importlib
 from typing import Any
 
+DISTRIBUTION = "pct-vehicle"
+"""What installs the package: the name `pct` is taken in the package index."""
+
 PUBLIC = {
     "errors": "pct.errors",
     **dict.fromkeys(("Car", "model", "models", "register", "vehicles"), "pct.api.cars"),
@@ -33,7 +36,7 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         from importlib import metadata
 
-        return metadata.version("pct")
+        return metadata.version(DISTRIBUTION)
     if name not in PUBLIC:
         near = difflib.get_close_matches(name, PUBLIC, 1)
         hint = f"did you mean '{near[0]}'?" if near else f"public names: {', '.join(PUBLIC)}"

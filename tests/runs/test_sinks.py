@@ -157,7 +157,7 @@ def test_a_failing_wandb_warns_once_and_the_file_goes_on(tmp_path, fake_wandb, c
 
 def test_a_missing_wandb_is_a_usage_error_with_the_command(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(UsageError, match=r'`wandb_project=cars`: .*pip install "pct\[wandb\]"'):
+    with pytest.raises(UsageError, match=r'`wandb_project=cars`: .*pip install "pct-vehicle\[wandb\]"'):
         open_tracker(tmp_path, "cars", {})
 
 

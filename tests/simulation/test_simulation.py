@@ -191,5 +191,5 @@ def test_committed_sample_is_as_documented() -> None:
     assert min(driven["train"]) < 0.45 < 0.95 < max(driven["train"])
     assert min(driven["train"]) < min(driven["val"]) < max(driven["val"]) < max(driven["train"])
     assert driven["train"].isdisjoint(driven["val"])
-    size = sum(file.stat().st_size for file in (ROOT / "datasets").rglob("*") if file.is_file())
+    size = sum(file.stat().st_size for file in (ROOT / "src/pct/demo").rglob("*") if file.is_file())
     assert size < 500_000

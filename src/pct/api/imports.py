@@ -6,12 +6,12 @@ import dataclasses
 import importlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+import pct
 from pct.api.notebook import Shown
 from pct.errors import DataError, UsageError
 from pct.files import new_folder, write_output
@@ -177,7 +177,7 @@ def import_logs(
         if all(file.error for file in files):
             others = f". Nor could the other {len(files) - 1} files be used" if len(files) > 1 else ""
             raise DataError(files[0].error + others)
-        notes: dict[str, Any] = {"imported_by": f"pct {version('pct')}", "settings": vars(chosen)}
+        notes: dict[str, Any] = {"imported_by": f"pct {pct.__version__}", "settings": vars(chosen)}
         vehicle = sources[0].signals.vehicle or "unknown"
         parts = write_parts(building, work, files, chosen, vehicle=vehicle, notes=notes)
         if proposal:

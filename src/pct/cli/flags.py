@@ -51,8 +51,8 @@ class DataFlags:
     """Data."""
 
     dataset: tuple[str, ...] = ()
-    """One or more dataset folders, or folders of logs with a signals.toml; absolute, or relative to the
-    repository root."""
+    """One or more dataset folders, or folders of logs with a signals.toml; found from the
+    current folder, else from the repository's root."""
 
     def validate(self) -> None:
         """Raise UsageError where there is no data."""
@@ -95,7 +95,7 @@ class RunFlags(DebugFlags):
     """Output and caches."""
 
     results: Path | None = None
-    """Folder of all runs. Default: results/ in the repository root."""
+    """Folder of all runs. Default: results/ in the current folder."""
     compile_cache: bool = True
     """Keep compiled code in the user's cache folder, so that the next run starts at once."""
 

@@ -11,12 +11,12 @@ REPO_ROOT = Path(__file__).resolve().parents[3]
 
 
 def resolve_folder(path: str, flag: str) -> Path:
-    """A dataset folder, absolute or relative to the repository root, else to the working directory.
+    """A dataset folder, absolute or relative to the working directory, else to the repository root.
 
     Raises:
         DataError: there is no such folder.
     """
-    tried = list(dict.fromkeys((REPO_ROOT / path, Path.cwd() / path)))
+    tried = list(dict.fromkeys((Path.cwd() / path, REPO_ROOT / path)))
     for folder in tried:
         if os.path.isdir(folder):
             return folder
@@ -28,6 +28,5 @@ def resolve_folder(path: str, flag: str) -> Path:
 
 
 def default_results() -> Path:
-    """``results/`` in the repository root; in the working directory where PCT is installed without one."""
-    in_repository = (REPO_ROOT / "pyproject.toml").exists()
-    return (REPO_ROOT if in_repository else Path.cwd()) / "results"
+    """``results/`` in the working directory."""
+    return Path.cwd() / "results"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
-import importlib.metadata
 import sys
 from collections.abc import Sequence
 
+import pct
 from pct.cli import edge
 from pct.cli.console import say
 from pct.errors import PctError
@@ -20,10 +21,15 @@ COMMANDS = {
     "data check": ("pct.cli.data_check", "find what is wrong with logs, with evidence and a fix"),
     "data import": ("pct.cli.data_import", "make a dataset of logs: cut, mend, resample, hold out"),
     "data map": ("pct.cli.data_map", "propose a signals.toml for logs"),
+    "demo": (
+        "pct.cli.demo",
+        "train on the data that PCT brings along, and judge the result: nothing to fetch",
+    ),
     "simulate": ("pct.cli.simulate", "make driving logs with known parameters"),
     "compare": ("pct.cli.compare", "tell what differs between fits: new tyres, another load, a worn part"),
     "export c": ("pct.cli.export_c", "one C99 file of a model: rates, a step, and the Jacobians of both"),
     "models": ("pct.cli.models", "list the dynamics models with their parameters"),
+    "completion": ("pct.cli.completion", "print a script that completes commands and flags in a shell"),
 }
 
 
@@ -63,15 +69,17 @@ def choose(arguments: Sequence[str]) -> tuple[str, list[str]]:
             say(*_help(group))
             sys.exit(0)
         if argument == "--version" and not group:
-            say(f"pct {importlib.metadata.version('pct')}")
+            say(f"pct {pct.__version__}")
             sys.exit(0)
         name = f"{group}{argument}"
         if name in COMMANDS:
             return name, list(arguments[number + 1 :])
         if not any(known.startswith(f"{name} ") for known in COMMANDS):
             program = f"pct {group}".strip()
-            known = ", ".join(dict.fromkeys(word.split()[0] for word in _below(group)))
-            say(f"{program}: unknown command '{argument}'. Commands: {known}", error=True)
+            known = list(dict.fromkeys(word.split()[0] for word in _below(group)))
+            near = difflib.get_close_matches(argument, known, 1)
+            hint = f": did you mean '{near[0]}'?" if near else "."
+            say(f"{program}: unknown command '{argument}'{hint} Commands: {', '.join(known)}", error=True)
             sys.exit(2)
         group = f"{name} "
     say(*_help(group))
@@ -97,5 +105,5 @@ def _help(group: str) -> list[str]:
         *commands,
         "",
         "`pct <command> --help` shows a command's flags with units and an example.",
-        "Start: pct train --dataset datasets/surfaces/train --val-dataset datasets/surfaces/val",
+        "Start: pct demo, or with a log of your own: pct run my_log.csv",
     ]

@@ -28,6 +28,7 @@ import pct
 from pct.errors import DataError, PctError
 from pct.files import sweep, write_output
 from pct.json_files import read_json
+from pct.lazy import DISTRIBUTION
 from pct.runs.lock import writing
 
 CONFIG = "config.json"
@@ -331,7 +332,7 @@ def _read_provenance(run: Path, kind: Callable[..., Record]) -> Record:
 
 def _version(package: str) -> str | None:
     try:
-        return importlib.metadata.version(package)
+        return importlib.metadata.version(DISTRIBUTION if package == "pct" else package)
     except importlib.metadata.PackageNotFoundError:  # the source was put on the path, not installed
         return None
 

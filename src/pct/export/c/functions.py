@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+import pct
 from pct.dynamics.core import Channel
 from pct.export.c.expressions import number, statements
 from pct.export.c.rates import Rates
@@ -42,7 +42,7 @@ def comment(source: Source, prefix: str) -> str:
     identified = f"; the values were identified with dt = {source.dt:g} s" if source.dt is not None else ""
     left_out = ["", "Not exported, the measurement model:"] if source.left_out else []
     lines = [
-        f"Vehicle model '{spec.name}', made by `pct export c` of PCT {importlib.metadata.version('pct')}.",
+        f"Vehicle model '{spec.name}', made by `pct export c` of PCT {pct.__version__}.",
         f"Values: {source.title}.",
         "",
         "SI units and radians; axes of ISO 8855: x forward, y left, z up.",

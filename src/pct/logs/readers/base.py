@@ -173,7 +173,7 @@ def check_package(module: str, extra: str, what: str) -> None:
 
 
 def _missing_package(extra: str, what: str) -> DataError:
-    return DataError(f'{what}: cannot read it without another package: pip install "pct[{extra}]"')
+    return DataError(f'{what}: cannot read it without another package: pip install "pct-vehicle[{extra}]"')
 
 
 def _signals(key: str, values: Any) -> list[tuple[str, AnyColumn]]:

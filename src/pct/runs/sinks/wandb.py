@@ -30,7 +30,7 @@ class WandbTracker:
         except ImportError:
             raise UsageError(
                 f"`wandb_project={project}`: expected the package wandb, found none: "
-                'pip install "pct[wandb]", or leave the flag out'
+                'pip install "pct-vehicle[wandb]", or leave the flag out'
             ) from None
         try:
             self.run = init(project=project, name=run.name, dir=str(run), config=to_json(config))
