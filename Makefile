@@ -1,8 +1,9 @@
 # make demo    trains on the committed sample and leaves a run folder under results/
 # make test    formatting, lint, types, architecture, tests
+# make docs    builds the documentation site under build/docs/site
 # make wheel   builds the wheel and runs it from an empty environment
 # Each sets up .venv first; PYTHON=python3.12 chooses another Python than python3.
-.PHONY: demo test wheel lint format pins clean
+.PHONY: demo test docs wheel lint format pins clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,6 +17,11 @@ demo: $(INSTALLED)
 # The tests come last: their closing line is the summary.
 test: lint
 	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist worksteal
+
+docs: $(INSTALLED)
+	@$(PIP) --only-binary :all: --require-hashes -r docs/site/requirements.txt
+	$(BIN)/python docs/site/generate.py
+	$(BIN)/zensical build --strict --config-file build/docs/zensical.toml
 
 wheel: $(INSTALLED)
 	.ci/wheel
@@ -33,6 +39,9 @@ format: $(INSTALLED)
 # requirements.txt from pyproject.toml, for every supported Python, by hash and without an address.
 # Needs uv. UPGRADE=--upgrade takes the newest versions.
 pins:
+	uv pip compile --group docs --constraint requirements.txt --output-file docs/site/requirements.txt \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+		--custom-compile-command "make pins" $(UPGRADE)
 	uv pip compile pyproject.toml --group dev --output-file requirements.txt --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make pins" $(UPGRADE)
 
@@ -50,7 +59,7 @@ PYTHON ?= python3
 
 # The stamp is removed first and written last, so that an interrupted set-up is taken up again.
 # Without build isolation the build, too, uses what is pinned.
-PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check
 $(INSTALLED): requirements.txt pyproject.toml
 	@rm -f $@
 	@if [ -n '$(REPLACE)' ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \

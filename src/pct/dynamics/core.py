@@ -477,7 +477,8 @@ def define_model(
             parameters, each entry an array of any common batch shape (array parameters carry their own
             axes last), and the array namespace. Returns ``x._replace(...)`` with every time derivative.
             Pure, and finite with finite gradients over the whole documented range, standstill included.
-        pose, pose_invariant: see `ModelSpec`.
+        pose: see `ModelSpec`.
+        pose_invariant: likewise.
         side_force: ``side_force(axle, slip, p, xp)``: side force of the axle ``front`` or ``rear`` in N under
             its static load, positive to the left, at a slip angle in rad, positive where that turns the force
             to the left.

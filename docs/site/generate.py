@@ -1,0 +1,284 @@
+"""Writes the pages of the documentation site, and its configuration; `make docs` builds the site from them.
+
+Guides are the files of `docs/`; everything that the code knows, such as models, vehicles, commands and the
+Python API, is written from the code, so that it cannot differ from it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from equations import typeset
+
+import pct
+from pct.cli.main import COMMANDS
+from pct.dynamics import MODEL_SPECS, ModelSpec
+from pct.dynamics.vehicles import VEHICLES
+from pct.lazy import PUBLIC
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ROOT / "build" / "docs" / "pages"
+CONFIG = ROOT / "build" / "docs" / "zensical.toml"
+GUIDES = ("run", "data", "doctor", "import", "fit", "evaluate", "export", "native")
+# Sections of the README that are guides as well: page, heading, title.
+FROM_README = (
+    ("train", "Train", "Train a network"),
+    ("python", "In Python", "The library"),
+    ("own_model", "Your own model", "A model of your own"),
+)
+# Files at other places that are pages.
+COPIES = {
+    "architecture": "CONTRIBUTING.md",
+    "benchmarks": "benchmarks/README.md",
+    "changelog": "CHANGELOG.md",
+}
+LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(#[^)]*)?\)")
+
+
+def main() -> None:
+    """Write all pages and the configuration."""
+    shutil.rmtree(PAGES, ignore_errors=True)
+    PAGES.mkdir(parents=True)
+    for page in (ROOT / "docs" / "site").glob("*.md"):
+        write(page.stem, page.read_text())
+    guides = sorted(page.stem for page in (ROOT / "docs").glob("*.md"))
+    for name in guides:
+        write(name, (ROOT / "docs" / f"{name}.md").read_text())
+    readme = sections((ROOT / "README.md").read_text())
+    for name, heading, title in FROM_README:
+        write(name, f"# {title}\n\n{readme[heading]}")
+    for name, path in COPIES.items():
+        write(name, (ROOT / path).read_text())
+    shutil.copytree(ROOT / "docs" / "images", PAGES / "images")
+    models = [model_page(spec) for spec in MODEL_SPECS.values()]
+    reference = [
+        {"Models": ["reference/models.md", *models]},
+        vehicles_page(),
+        {"Commands": ["reference/commands.md", *map(command_page, COMMANDS)]},
+        presets_page(),
+        python_page(),
+    ]
+    known = [name for name in GUIDES if name in guides]
+    nav = [
+        "index.md",
+        {
+            "Guides": pages(
+                [*known, *(name for name in guides if name not in GUIDES), *(n for n, *_ in FROM_README)]
+            )
+        },
+        {"Reference": reference},
+        {"How it works": pages(["intervals", "architecture", "benchmarks"])},
+        "changelog.md",
+    ]
+    CONFIG.write_text(configuration(nav))
+
+
+def write(name: str, text: str) -> str:
+    """Write a page; its file. Links of files of the repository become links of the site."""
+    path = PAGES / f"{name}.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text if "/" in name else LINK.sub(link, text))
+    return f"{name}.md"
+
+
+def link(match: re.Match[str]) -> str:
+    """A link of the repository as one of the site."""
+    target, anchor = match[1], match[2] or ""
+    moved = {path: f"{name}.md" for name, path in COPIES.items()}
+    target = target.removeprefix("../").removeprefix("docs/")
+    return f"]({moved.get(target, target)}{anchor})"
+
+
+def sections(text: str) -> dict[str, str]:
+    """The text below each heading of the second level."""
+    parts = re.split(r"^## (.*)$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
+
+
+def pages(names: Iterable[str]) -> list[str]:
+    """Files of pages."""
+    return [f"{name}.md" for name in names]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table in Markdown."""
+    cells = [[str(cell).replace("|", r"\|").replace("\n", " ") for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [list(head), ["---"] * len(head), *cells])
+
+
+def number(value: Any) -> str:
+    """A value of a table, the range of an array."""
+    array = np.asarray(value)
+    return f"{array:g}" if array.ndim == 0 else f"{array.min():g} to {array.max():g}"
+
+
+def model_page(spec: ModelSpec) -> str:
+    """What a model is: equations, channels, parameters and references, from its module."""
+    text = sys.modules[spec.derivative.__module__].__doc__ or ""
+    summary, _, rest = text.partition("References:")
+    head = ("name", "unit", "what", "default", "bounds", "")
+    rows = [
+        (
+            f"`{row.name}`",
+            row.unit,
+            row.doc,
+            number(spec.default_params[row.name]),
+            " to ".join(map(number, spec.param_bounds[row.name])) if row.shape == () else "by entry",
+            row.scope,
+        )
+        for row in spec.parameters
+    ]
+    channels = table(
+        ("channel", "unit", "kind"),
+        [
+            *((f"`{row.name}`", row.unit, "state") for row in spec.states),
+            *((f"`{row.name}`", row.unit, "control") for row in spec.controls),
+        ],
+    )
+    lines = typeset(spec)
+    equations = (
+        "\n\n".join(f'<div style="margin: 1em 0; overflow-x: auto">{line}</div>' for line in lines)
+        if lines
+        else "The equations take arrays; they stand in the module's source."
+    )
+    references = f"\n## References\n\n{rest.strip()}\n" if rest else ""
+    return write(
+        f"reference/models/{spec.name}",
+        f"# {spec.name}\n\n{paragraphs(summary)}\n\n"
+        f"Module `{spec.derivative.__module__}`; `pct models {spec.name}` prints the tables below.\n\n"
+        f"## Channels\n\n{channels}\n\n## Equations\n\n{equations}\n\n"
+        f"## Parameters\n\n{table(head, rows)}\n{references}",
+    )
+
+
+def paragraphs(docstring: str) -> str:
+    """A docstring as Markdown: names of code in its double backquotes in single ones."""
+    return docstring.strip().replace("``", "`")
+
+
+def vehicles_page() -> str:
+    """All vehicles with the values and bounds that each brings."""
+    parts = [
+        "# Vehicles",
+        "`--vehicle NAME` takes these values and bounds, in the units of the models; "
+        "what a vehicle does not name is the model's own.",
+    ]
+    for name, vehicle in sorted(VEHICLES.items()):
+        rows = []
+        for key, value in vehicle.values.items():
+            low, default, high = map(number, value) if isinstance(value, tuple) else ("", number(value), "")
+            rows.append((f"`{key}`", low, default, high))
+        parts += [f"## {name}", f"{vehicle.doc}.", table(("parameter", "low", "default", "high"), rows)]
+    return write("reference/vehicles", "\n\n".join(parts))
+
+
+def command_page(name: str) -> str:
+    """The help of a command, as a terminal shows it."""
+    module, what = COMMANDS[name]
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+        importlib.import_module(module).main(["--help"])
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown.getvalue())
+    return write(
+        f"reference/commands/{name.replace(' ', '_')}",
+        f"# pct {name}\n\n{what.capitalize()}.\n\n```text\n{plain}```\n",
+    )
+
+
+def presets_page() -> str:
+    """The presets for recorders, whole."""
+    folder = Path(pct.__file__).parent / "logs" / "presets"
+    parts = [
+        "# Presets",
+        "Maps for the logs of common recorders: `--map NAME`. [Bring your own logs](../data.md) says more.",
+    ]
+    for path in sorted(folder.glob("*.toml")):
+        parts.append(f"## {path.stem}\n\n```toml\n{path.read_text().strip()}\n```")
+    return write("reference/presets", "\n\n".join(parts))
+
+
+def python_page() -> str:
+    """The public functions and values, from their docstrings."""
+    parts = ["# Python API", "Names of `import pct`; each is imported when it is first used."]
+    for name, module in PUBLIC.items():
+        parts.append(f"::: {module}" if module.endswith(f".{name}") else f"::: {module}.{name}")
+    return write("reference/python", "\n\n".join(parts))
+
+
+def overview() -> None:
+    """The lists of models and of commands."""
+    head = ("model", "states", "controls", "learned numbers")
+    rows = [
+        (
+            f"[{spec.name}](models/{spec.name}.md)",
+            ", ".join(row.name for row in spec.states),
+            ", ".join(row.name for row in spec.controls),
+            len(spec.param_keys),
+        )
+        for spec in MODEL_SPECS.values()
+    ]
+    write("reference/models", f"# Models\n\n{table(head, rows)}\n")
+    rows_of_commands = [
+        (f"[pct {name}](commands/{name.replace(' ', '_')}.md)", what) for name, (_, what) in COMMANDS.items()
+    ]
+    write("reference/commands", f"# Commands\n\n{table(('command', 'what it does'), rows_of_commands)}\n")
+
+
+def configuration(nav: list[Any]) -> str:
+    """The configuration of the site; nothing is fetched from the network when a page is read."""
+    return f"""[project]
+site_name = "PCT"
+site_description = "Vehicle parameters from driving logs"
+docs_dir = "pages"
+site_dir = "site"
+use_directory_urls = false
+nav = {toml(nav)}
+
+[project.theme]
+font = false
+features = ["navigation.indexes", "navigation.top", "content.code.copy", "toc.follow", "search.highlight"]
+
+[[project.theme.palette]]
+media = "(prefers-color-scheme: light)"
+scheme = "default"
+
+[[project.theme.palette]]
+media = "(prefers-color-scheme: dark)"
+scheme = "slate"
+
+[project.plugins.mkdocstrings.handlers.python]
+paths = [{json.dumps(str(ROOT / "src"))}]
+
+[project.plugins.mkdocstrings.handlers.python.options]
+docstring_style = "google"
+show_source = false
+show_root_heading = true
+show_root_full_path = false
+heading_level = 2
+separate_signature = true
+show_signature_annotations = true
+"""
+
+
+def toml(value: Any) -> str:
+    """A list of pages and sections as TOML."""
+    if isinstance(value, str):
+        return json.dumps(value)
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {toml(item)}" for key, item in value.items()) + " }"
+    return "[" + ", ".join(map(toml, value)) + "]"
+
+
+if __name__ == "__main__":
+    main()
+    overview()
