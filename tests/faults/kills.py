@@ -27,6 +27,8 @@ from pct.runs.sinks import METRICS
 # Most stops before a command may end.
 CHAIN = 4
 SIGNALS = (*[signal.SIGKILL] * 7, *[signal.SIGTERM] * 2, signal.SIGINT)
+# What Python says where it is stopped before it reads any code of ours.
+PYTHON_STARTS = "Fatal Python error: init_"
 
 
 @dataclasses.dataclass
@@ -158,7 +160,8 @@ class Killing:
             tally.by_command[name] += 1
         ended = started.end()
         said = f"{name} {signal.Signals(number).name} after {ended.seconds:.2f} s"
-        tally.add_faults(said, ended, (*self.command.codes, -number, -signal.SIGINT, 130))
+        if PYTHON_STARTS not in ended.err:
+            tally.add_faults(said, ended, (*self.command.codes, -number, -signal.SIGINT, 130))
         for line in broken(place.work):
             tally.add("lost", f"{said}: half-written: {line}")
         after = contents(place.work)
