@@ -203,3 +203,76 @@ def test_the_real_wandb_works_offline(tmp_path):
     for text in (b"cars", b"train/loss", b"val/loss", b"1.25", b"best_val_loss", b"0.375"):
         assert text in content
     assert len(rows(tmp_path)) == 5
+
+
+def test_an_unknown_tracker_is_named_with_the_nearest(tmp_path):
+    with pytest.raises(UsageError, match=r"`track=wandv`: unknown tracker 'wandv': did you mean 'wandb'\?"):
+        open_tracker(tmp_path, None, {}, ["wandv"])
+    assert not (tmp_path / "metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize(("name", "package"), [("mlflow", "mlflow"), ("tensorboard", "tensorboardX")])
+def test_a_missing_tracker_is_a_usage_error_with_the_command(tmp_path, monkeypatch, name, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UsageError, match=rf'`track={name}=cars`: .*pip install "pct-vehicle\[{name}\]"'):
+        open_tracker(tmp_path, None, {}, [f"{name}=cars"])
+
+
+def test_a_tracker_of_an_installed_package(tmp_path, monkeypatch):
+    made = []
+
+    class Entry:
+        name = "lab"
+
+        def load(self):
+            return lambda run, project, config: (
+                made.append((run, project, config)) or JsonlTracker(run / "lab")
+            )
+
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda group: [Entry()] if group == "pct.trackers" else []
+    )
+    tracker = open_tracker(tmp_path, None, {"lr": 1.0}, ["lab"])
+    tracker.log({"train/loss": 0.5}, step=1)
+    tracker.close()
+    assert made == [(tmp_path, "pct", {"lr": 1.0})]
+    assert (tmp_path / "lab").read_text().count("train/loss") == 1
+
+
+def log_a_run(run, track):
+    tracker = open_tracker(run, None, {"lr": 1e-3, "dataset": Path("a")}, [track])
+    for step in range(3):
+        tracker.log({"train/loss": 1.25 + step}, step=step)
+    tracker.log({"val/loss": 0.5}, step=2, epoch=1)
+    tracker.summary({"best_val_loss": 0.375, "reason": "all epochs"})
+    tracker.close()
+
+
+def test_the_real_tensorboard_file(tmp_path, caplog):
+    pytest.importorskip("tensorboardX", reason="the optional package tensorboardX is absent")
+    from tensorboardX.proto.event_pb2 import Event
+
+    log_a_run(tmp_path, "tensorboard")
+    (file,) = (tmp_path / "tensorboard").iterdir()
+    content, found = file.read_bytes(), []  # a record: length, its check sum, the event, its check sum
+    while content:
+        length = int.from_bytes(content[:8], "little")
+        event, content = Event.FromString(content[12 : 12 + length]), content[16 + length :]
+        found += [(value.tag, event.step, value.simple_value) for value in event.summary.value]
+    scalars = [row for row in found if row[0] in ("train/loss", "val/loss")]
+    assert scalars == [*(("train/loss", step, 1.25 + step) for step in range(3)), ("val/loss", 1, 0.5)]
+    assert caplog.text == ""
+
+
+def test_the_real_mlflow_offline(tmp_path, caplog, monkeypatch):
+    mlflow = pytest.importorskip("mlflow", reason="the optional package mlflow is absent")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    log_a_run(tmp_path, "mlflow=cars")
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    (run,) = client.search_runs([client.get_experiment_by_name("cars").experiment_id])
+    assert (run.info.run_name, run.info.status) == (tmp_path.name, "FINISHED")
+    assert run.data.params == {"lr": "0.001", "dataset": "a"}
+    assert run.data.metrics == {"train/loss": 3.25, "val/loss": 0.5, "summary/best_val_loss": 0.375}
+    history = client.get_metric_history(run.info.run_id, "train/loss")
+    assert [(point.step, point.value) for point in history] == [(0, 1.25), (1, 2.25), (2, 3.25)]
+    assert "stopped taking metrics" not in caplog.text

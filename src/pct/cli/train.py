@@ -93,8 +93,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             if resumed is None:
                 run.begin()
 
-            # 5) Logging: metrics.jsonl always, Weights & Biases where a project is named.
-            run.open_sinks(args.run.wandb_project)
+            # 5) Logging: metrics.jsonl always, and the services that are named.
+            run.open_sinks(args.run.wandb_project, args.run.track)
 
         # 6) Model and optimiser.
         learner = make_learner(spec, windows, settings, engine)

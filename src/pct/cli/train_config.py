@@ -33,14 +33,14 @@ FIX = "give the folder that a run printed as 'run folder'"
 
 # Flags that may differ when a run is resumed: they do not change what it computes up to any epoch.
 FREE_ON_RESUME = (
-    *("epochs", "checkpoint_every", "results", "output", "debug", "wandb_project", "analysis"),
+    *("epochs", "checkpoint_every", "results", "output", "debug", "wandb_project", "track", "analysis"),
     *("analysis_scenarios", "dataset_cache", "val_dataset_cache", "compile_cache"),
 )
 # Processes that train together, and the number of one of them.
 NUM_PROCESSES, PROCESS_ID = Within(1, 65_536, whole=True), Within(0, 65_535, whole=True)
 # Flags of one start only: a run that is resumed does not take them from the start before. A run folder may be
 # a stranger's, so where we write and whom we report to is said on the command line or not at all.
-ELSEWHERE = ("output", "dataset_cache", "val_dataset_cache", "wandb_project")
+ELSEWHERE = ("output", "dataset_cache", "val_dataset_cache", "wandb_project", "track")
 OF_ONE_START = (
     *("resume", "force", "refresh_cache", "coordinator", "num_processes", "process_id"),
     *("results", *ELSEWHERE),
@@ -103,7 +103,10 @@ class TrainRunFlags(RunFlags):
     process_id: Annotated[int, PROCESS_ID] | None = None
     """Number of this process, from 0; also PCT_PROCESS_ID. Process 0 writes the run folder."""
     wandb_project: str | None = None
-    """Weights & Biases project to log to; needs the wandb package. Default: not used."""
+    """Weights & Biases project to log to, as --track wandb=PROJECT. Default: not used."""
+    track: tuple[str, ...] = ()
+    """Services that follow the run, NAME or NAME=PROJECT: wandb, mlflow, tensorboard, or one of an installed
+    package; metrics.jsonl is always written."""
     analysis: bool = True
     """Draw the analysis plots under analysis/."""
     analysis_scenarios: Annotated[int, Within(0, 1000)] = 1

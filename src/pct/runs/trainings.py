@@ -192,9 +192,9 @@ class TrainingFolder:
         self.is_open = True
         write_provenance(self.path, config=self._config, command=sys.argv, data=self._data)
 
-    def open_sinks(self, wandb_project: str | None) -> None:
-        """Open ``metrics.jsonl``, and a tracking service where one is named."""
-        self.tracker = open_tracker(self.path, wandb_project, self._config)
+    def open_sinks(self, wandb_project: str | None, track: Sequence[str] = ()) -> None:
+        """Open ``metrics.jsonl``, and the tracking services that are named."""
+        self.tracker = open_tracker(self.path, wandb_project, self._config, track)
 
     def resume(self, state: TrainState, epoch: Epoch) -> TrainResult:
         """Record that the run goes on from a checkpoint; the reports of the steps before it."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
+
+from pct.runs.sinks.jsonl import METRICS
+
+logger = logging.getLogger(__name__)
 
 
 @runtime_checkable  # the annotations are checked while the tests run
@@ -18,6 +23,29 @@ class Tracker(Protocol):
 
     def close(self, exit_code: int = 0) -> None:
         """End the record; an exit code other than 0 marks the run as failed."""
+
+
+class Service:
+    """Calls to a tracking service; once started it cannot fail the run.
+
+    The first error is a warning, and logging to the service ends there.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Nothing is called yet; ``name`` is for the warning."""
+        self._name, self._working = name, True
+
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """Call, unless the service has failed before."""
+        if not self._working:
+            return
+        try:
+            function(*args, **kwargs)
+        except Exception as error:
+            self._working = False
+            logger.warning(
+                "%s stopped taking metrics (%s); the run goes on, %s has them all", self._name, error, METRICS
+            )
 
 
 class FanOut:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pct.errors import UsageError
 from pct.runs.directory import to_json
-from pct.runs.sinks.jsonl import METRICS
+from pct.runs.sinks.base import Service
 
 # The documented pairs first; the patterns give every other metric of a split the same axis.
 STEP_METRICS = {"train/loss": "step", "val/loss": "epoch", "train/*": "step", "val/*": "epoch"}
 
-logger = logging.getLogger(__name__)
-
 
 class WandbTracker:
-    """Weights & Biases, online or, with ``WANDB_MODE=offline``, into the run folder.
-
-    Once started it cannot fail the run: the first error is a warning, and logging to W&B ends there.
-    """
+    """Weights & Biases, online or, with ``WANDB_MODE=offline``, into the run folder."""
 
     def __init__(self, run: Path, project: str, config: Mapping[str, Any]) -> None:
         try:
@@ -39,27 +33,16 @@ class WandbTracker:
                 f"`wandb_project={project}`: W&B did not start ({error}): "
                 "run `wandb login`, or set WANDB_MODE=offline"
             ) from None
-        self.working = True
+        self.service = Service("W&B")
         for metric, axis in STEP_METRICS.items():
-            self._try(self.run.define_metric, metric, step_metric=axis)
+            self.service.call(self.run.define_metric, metric, step_metric=axis)
 
     def log(self, metrics: Mapping[str, float], *, step: int | None = None, epoch: int | None = None) -> None:
         where = {name: at for name, at in (("step", step), ("epoch", epoch)) if at is not None}
-        self._try(self.run.log, {**where, **metrics})
+        self.service.call(self.run.log, {**where, **metrics})
 
     def summary(self, values: Mapping[str, Any]) -> None:
-        self._try(lambda: self.run.summary.update(to_json(values)))
+        self.service.call(lambda: self.run.summary.update(to_json(values)))
 
     def close(self, exit_code: int = 0) -> None:
-        self._try(self.run.finish, exit_code=exit_code)
-
-    def _try(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        if not self.working:
-            return
-        try:
-            call(*args, **kwargs)
-        except Exception as error:
-            self.working = False
-            logger.warning(
-                "W&B stopped taking metrics (%s); the run goes on, %s has them all", error, METRICS
-            )
+        self.service.call(self.run.finish, exit_code=exit_code)
