@@ -264,6 +264,7 @@ def test_the_real_tensorboard_file(tmp_path, caplog):
     assert caplog.text == ""
 
 
+@pytest.mark.filterwarnings("ignore")  # of what MLflow itself calls
 def test_the_real_mlflow_offline(tmp_path, caplog, monkeypatch):
     mlflow = pytest.importorskip("mlflow", reason="the optional package mlflow is absent")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

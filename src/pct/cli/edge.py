@@ -30,7 +30,7 @@ from pct.interpreter import collect_rarely
 FAULT = 1
 REFUSED = DataError.exit_code
 INTERRUPTED = 130
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 PACKAGE = Path(__file__).parents[1]
 # Bytes of addresses that libraries reserve as they start, and some data.
 LEAST_MEMORY = 2 << 30

@@ -15,5 +15,6 @@ from pct.files.locks import in_turn as in_turn
 from pct.files.private import NoPrivateFolder as NoPrivateFolder
 from pct.files.private import cache_folder as cache_folder
 from pct.files.private import private_folder as private_folder
+from pct.files.system import UNFOLLOWED as UNFOLLOWED
 from pct.files.temporary import TemporaryFolder as TemporaryFolder
 from pct.files.temporary import temporary_folder as temporary_folder

@@ -16,6 +16,7 @@ import shutil
 from pathlib import Path
 
 from pct.files.locks import Held, is_at, lock
+from pct.files.system import UNFOLLOWED, user
 
 MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
 NAME = re.compile(rf"(?:(?P<of>\..*)\.|pct-){MACHINE}[0-9a-f]{{8}}(?:\.tmp)?", re.DOTALL)
@@ -106,11 +107,11 @@ def _is_ours(path: Path, handle: int) -> bool:
 def _is_alive(path: Path) -> bool:
     """Whether somebody works on a file or folder; it is removed where it is this user's and nobody does."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        handle = os.open(path, os.O_RDONLY | UNFOLLOWED)
     except OSError:
         return False
     try:
-        if lock(handle) and os.fstat(handle).st_uid == os.geteuid() and is_at(handle, path):
+        if lock(handle) and os.fstat(handle).st_uid == user() and is_at(handle, path):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:

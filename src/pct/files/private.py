@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from pct.files.leftovers import sweep_once
+from pct.files.system import MODES, user
 
 
 class NoPrivateFolder(Exception):
@@ -42,11 +43,11 @@ def private_folder(name: str) -> Path:
         for one in (whole, folder):
             one.mkdir(mode=0o700, exist_ok=True)
         facts = whole.stat()
-        if facts.st_uid == os.geteuid() and _others_write(facts):
+        if facts.st_uid == user() and _others_write(facts):
             whole.chmod(0o700)  # a former umask: the folders inside have been checked each by itself
         for one in (whole, folder):
             facts = one.stat()
-            if facts.st_uid != os.geteuid() or _others_write(facts) or not os.access(one, os.W_OK | os.X_OK):
+            if facts.st_uid != user() or _others_write(facts) or not os.access(one, os.W_OK | os.X_OK):
                 raise NoPrivateFolder(
                     f"the folder {one} is not one that only this user can write to: chmod 700"
                 )
@@ -57,4 +58,4 @@ def private_folder(name: str) -> Path:
 
 
 def _others_write(facts: os.stat_result) -> bool:
-    return bool(facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+    return MODES and bool(facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH))

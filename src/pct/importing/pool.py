@@ -14,7 +14,7 @@ from pct.children import end_with, started_safely
 from pct.importing.card import FEWEST, MOST_SAMPLES
 from pct.importing.file import Imported, Meanwhile, import_file
 from pct.importing.settings import ImportSettings
-from pct.interpreter import collect_rarely
+from pct.interpreter import collect_rarely, cores
 from pct.mapping.log_files import LogFile
 
 
@@ -39,7 +39,7 @@ def import_files(
     """
     # All together are more than the card shows, and no more than the memory bears.
     samples = max(FEWEST, 4 * MOST_SAMPLES // len(logs))
-    count = min(processes or len(os.sched_getaffinity(0)), len(logs))
+    count = min(processes or cores(), len(logs))
     if count == 1:
         for number, log in enumerate(logs):
             yield number, import_file(*log, settings, work / log.name, samples, meanwhile)

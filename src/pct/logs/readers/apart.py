@@ -14,7 +14,6 @@ import io
 import json
 import math
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -24,6 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+try:
+    import resource
+except ImportError:  # not on Windows, where no limits hold but that of time
+    resource = None  # type: ignore[assignment]
 
 from pct.children import end_with, environment, python_command
 from pct.errors import DataError
@@ -148,7 +152,8 @@ class _Child:
             self.process.wait(ENDING)
         if self._late:
             return "wall"
-        return "processor" if self.process.returncode == -signal.SIGXCPU else ""
+        code = self.process.returncode
+        return "processor" if code and code == -getattr(signal, "SIGXCPU", 0) else ""
 
     def end(self) -> None:
         """Kill it and remove what it leaves."""
@@ -197,7 +202,8 @@ def serve(parent: str, folder: str) -> None:
     end_with(int(parent), folder)
     # Ctrl-C is for the one that asks.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if resource is not None:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Whatever a package prints goes elsewhere.
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -241,6 +247,9 @@ def _answer(request: dict[str, Any]) -> tuple[bytes, list[AnyColumn]]:
 @contextlib.contextmanager
 def _limited(most: Limits) -> Iterator[None]:
     """Within limits beyond what this process has taken so far; without one of memory again afterwards."""
+    if resource is None:
+        yield
+        return
     used = resource.getrusage(resource.RUSAGE_SELF)
     _limit(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + most.processor))
     _limit(resource.RLIMIT_FSIZE, most.memory)

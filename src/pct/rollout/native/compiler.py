@@ -112,6 +112,8 @@ def find_compiler() -> list[str]:
     Raises:
         NoCompiler: there is none.
     """
+    if os.name == "nt":
+        raise NoCompiler("native code is made on Linux and macOS only")
     variable = os.environ.get("CXX", "")
     try:
         named = shlex.split(variable)

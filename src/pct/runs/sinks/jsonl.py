@@ -15,7 +15,7 @@ from typing import Annotated, Any, NotRequired, TextIO, TypedDict
 import msgspec
 
 from pct.errors import DataError
-from pct.files import write_output
+from pct.files import UNFOLLOWED, write_output
 from pct.json_files import Known, parse_json, read_whole, typed
 from pct.runs.directory import to_json
 
@@ -75,7 +75,7 @@ class JsonlTracker:
 
 def _open_own(path: str, flags: int) -> int:
     """Open a file of a run folder, never what a link in its place leads to, nor a pipe that nobody reads."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    return os.open(path, flags | UNFOLLOWED, 0o666)
 
 
 Index = Annotated[int, msgspec.Meta(ge=1)]
