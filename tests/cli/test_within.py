@@ -28,6 +28,7 @@ SETTINGS = (FitSettings, TrainSettings, ImportSettings, SimulationSettings)
 HOSTILE = (math.nan, math.inf, -math.inf, 1e300, -1, 2**63, -(2**63), 0, 10**400, 0.5, True, "1")
 # Enough for a command to pass its other checks.
 GIVEN = {
+    "shell": "bash",
     "dataset": ("a",),
     "logs": (Path("a"),),
     "output": Path("a"),

@@ -15,7 +15,7 @@ FOLDER = "tensorboard"
 
 
 class TensorboardTracker:
-    """Files that ``tensorboard --logdir`` reads, in the run folder under ``tensorboard``."""
+    """Files that TensorBoard reads, in the run folder under ``tensorboard``."""
 
     def __init__(self, run: Path, project: str, config: Mapping[str, Any]) -> None:
         try:

@@ -11,7 +11,7 @@ import pytest
 from pct.cli.main import COMMANDS
 from pct.dynamics import MODEL_SPECS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
