@@ -22,7 +22,7 @@ from equations import typeset
 
 import pct
 from pct.cli.main import COMMANDS
-from pct.dynamics import MODEL_SPECS, ModelSpec
+from pct.dynamics import MODEL_SPECS, ModelSpec, Parameter
 from pct.dynamics.vehicles import VEHICLES
 from pct.lazy import PUBLIC
 
@@ -127,17 +127,21 @@ def model_page(spec: ModelSpec) -> str:
     text = sys.modules[spec.derivative.__module__].__doc__ or ""
     summary, _, rest = text.partition("References:")
     head = ("name", "unit", "what", "default", "bounds", "")
-    rows = [
-        (
-            f"`{row.name}`",
-            row.unit,
-            row.doc,
-            number(spec.default_params[row.name]),
-            " to ".join(map(number, spec.param_bounds[row.name])) if row.shape == () else "by entry",
-            row.scope,
+
+    def tabulated(rows: Iterable[Parameter]) -> str:
+        cells = (
+            (
+                f"`{row.name}`",
+                row.unit,
+                row.doc,
+                number(row.default),
+                f"{number(row.low)} to {number(row.high)}" if row.shape == () else "by entry",
+                row.scope,
+            )
+            for row in rows
         )
-        for row in spec.parameters
-    ]
+        return table(head, cells)
+
     channels = table(
         ("channel", "unit", "kind"),
         [
@@ -151,13 +155,17 @@ def model_page(spec: ModelSpec) -> str:
         if lines
         else "The equations take arrays; they stand in the module's source."
     )
+    options = "".join(
+        f"\n## {spec.name}+{name}\n\nOption: {option.doc}.\n\n{tabulated(option.parameters)}\n"
+        for name, option in spec.options.items()
+    )
     references = f"\n## References\n\n{rest.strip()}\n" if rest else ""
     return write(
         f"reference/models/{spec.name}",
         f"# {spec.name}\n\n{paragraphs(summary)}\n\n"
         f"Module `{spec.derivative.__module__}`; `pct models {spec.name}` prints the tables below.\n\n"
         f"## Channels\n\n{channels}\n\n## Equations\n\n{equations}\n\n"
-        f"## Parameters\n\n{table(head, rows)}\n{references}",
+        f"## Parameters\n\n{tabulated(map(spec.parameter, spec.default_params))}\n{options}{references}",
     )
 
 

@@ -25,6 +25,10 @@ def test_every_parameter_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
             assert row.scope in line
         for channel in (*spec.states, *spec.controls):
             assert f"{channel.name} ({channel.unit})" in " ".join(section.split())
+        for option, added in spec.options.items():
+            section = text.split(f"\n{name}+{option}: {added.doc}\n")[1].split("\n\n")[0]
+            names = [line.split()[0] for line in section.splitlines() if line.split()]
+            assert {row.name for row in added.parameters} <= {*names}
     assert "bmw-320i" in text
 
 

@@ -12,10 +12,21 @@ from pct.simulation.laws import LAWS, check_law, check_laws
 UNICYCLE = get_model("unicycle")
 
 
+# All options of a model together, and, slow, each alone.
+OPTIONS = [
+    pytest.param(
+        "+".join((name, *options)), marks=[pytest.mark.slow] if len(options) < len(spec.options) else []
+    )
+    for name, spec in sorted(MODEL_SPECS.items())
+    for options in (tuple(spec.options), *((option,) for option in spec.options))
+    if options
+]
+
+
 @pytest.mark.parametrize("law", LAWS)
-@pytest.mark.parametrize("model", sorted(MODEL_SPECS))
+@pytest.mark.parametrize("model", [*sorted(MODEL_SPECS), *OPTIONS])
 def test_law(model: str, law: str) -> None:
-    result = check_law(MODEL_SPECS[model], law)
+    result = check_law(get_model(model), law)
     assert result.passed, result.message
 
 

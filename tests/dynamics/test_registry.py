@@ -77,6 +77,7 @@ def test_an_installed_package_offers_models(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.syspath_prepend(tmp_path)
     offered = [EntryPoint("cart", "cart_package:CART", registry.ENTRY_POINTS)]
     monkeypatch.setattr(registry.importlib.metadata, "entry_points", lambda group: offered)
+    registry.load_installed_models.cache_clear()  # whatever was asked for before
     assert get_model("installed-cart").control_names == ("speed",)
     broken = EntryPoint("gone", "no_such_package:CART", registry.ENTRY_POINTS)
     monkeypatch.setattr(registry.importlib.metadata, "entry_points", lambda group: [broken])

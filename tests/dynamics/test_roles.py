@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from pct.dynamics import MODEL_SPECS, get_model
-from pct.dynamics.core import ModelSpec
+from pct.dynamics.core import ModelSpec, with_options
 from pct.dynamics.roles import GENERAL, ROLES, manoeuvre, showing
 from pct.errors import UsageError
 from pct.measurement import Measurement, with_measurement
@@ -45,7 +45,8 @@ def test_every_scalar_parameter_has_a_role(name: str) -> None:
 
 
 def test_no_role_is_left_over() -> None:
-    used = {row.role for spec in MODEL_SPECS.values() for row in everything(spec).parameters}
+    specs = [everything(with_options(spec, spec.options)) for spec in MODEL_SPECS.values()]
+    used = {row.role for spec in specs for row in spec.parameters}
     assert set(ROLES) == {role for role in used if role and not role.endswith(".")}
 
 

@@ -23,6 +23,7 @@ from pct.export.source import Source, from_model
 
 STRICT = "-std=c99 -Wall -Wextra -Wpedantic -Werror"
 every_model = pytest.mark.parametrize("name", MODEL_SPECS)
+WITH_OPTIONS = ["+".join((name, *spec.options)) for name, spec in MODEL_SPECS.items() if spec.options]
 needs_compiler = pytest.mark.skipif(find_compiler() is None, reason="no C compiler on this machine")
 
 
@@ -47,7 +48,7 @@ def run(program: Program, source: Source, inputs: Inputs) -> Outputs:
 
 
 @needs_compiler
-@every_model
+@pytest.mark.parametrize("name", [*MODEL_SPECS, *WITH_OPTIONS])
 def test_code_is_that_of_jax_and_compiles_without_a_warning(name: str, strict_compiler: None) -> None:
     """Anywhere, and, for a third of the inputs, at standstill, where all is finite."""
     source = learned_source(name)

@@ -11,7 +11,7 @@ import tyro
 
 from pct.cli.console import print_table, say
 from pct.cli.flags import DebugFlags, parse
-from pct.dynamics import MODEL_SPECS, Channel, ModelSpec, resolve_model
+from pct.dynamics import MODEL_SPECS, Channel, ModelSpec, Parameter, resolve_model
 from pct.dynamics.registry import load_installed_models
 from pct.dynamics.vehicles import VEHICLES
 from pct.errors import UsageError
@@ -86,7 +86,15 @@ def _print_model(spec: ModelSpec) -> None:
     say(f"{spec.name}  ({spec.dynamics_module}, {spec.vector_size} learned numbers)")
     channels = [("  states", _channels(spec.states)), ("  controls", _channels(spec.controls))]
     print_table("", ("", ""), channels, texts=(0, 1), boxed=False)
-    rows = [
+    print_table("", HEAD, _rows(spec.parameters), texts=TEXTS, unbroken=UNBROKEN, boxed=False)
+    for name, option in spec.options.items():
+        say("", f"{spec.name}+{name}: {option.doc}")
+        print_table("", HEAD, _rows(option.parameters), texts=TEXTS, unbroken=UNBROKEN, boxed=False)
+    say("")
+
+
+def _rows(parameters: tuple[Parameter, ...]) -> list[tuple[str, ...]]:
+    return [
         (
             f"{row.name} {row.shape}" if row.shape else row.name,
             row.unit,
@@ -96,10 +104,8 @@ def _print_model(spec: ModelSpec) -> None:
             row.scope,
             row.doc,
         )
-        for row in spec.parameters
+        for row in parameters
     ]
-    print_table("", HEAD, rows, texts=TEXTS, unbroken=UNBROKEN, boxed=False)
-    say("")
 
 
 def _channels(channels: tuple[Channel, ...]) -> str:

@@ -11,6 +11,7 @@ from pct.dynamics import unicycle as unicycle
 from pct.dynamics.core import MODEL_SPECS as MODEL_SPECS
 from pct.dynamics.core import Channel as Channel
 from pct.dynamics.core import ModelSpec as ModelSpec
+from pct.dynamics.core import Option as Option
 from pct.dynamics.core import Parameter as Parameter
 from pct.dynamics.core import define_model as define_model
 from pct.dynamics.core import flatten_bounds as flatten_bounds

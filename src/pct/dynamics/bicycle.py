@@ -221,6 +221,18 @@ GEOMETRY = (
     ),
 )  # fmt: skip
 
+TORQUE_SPLIT = (
+    Parameter(
+        "T_sb", "T_{sb}", "1", 0.0, 1.0, 0.5, "share of the brake torque in front", scope="fixed",
+        role="torque split",
+    ),
+    Parameter(
+        "T_se", "T_{se}", "1", 0.0, 1.0, 0.5, "share of the drive torque in front", scope="fixed",
+        role="torque split",
+    ),
+)  # fmt: skip
+"""How drive and brakes are shared between the axles, where a tyre's force along the car counts."""
+
 SINGLE_TRACK = (
     *TYRES_AND_MASS,
     *GEOMETRY,

@@ -129,6 +129,20 @@ class Parameter:
         return row
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Option:
+    """What equations can do beyond those of the plain model.
+
+    Attributes:
+        doc: one line that says what it adds.
+        parameters: rows that join the table; the equations ask ``hasattr(p, name)``. A row of a name in the
+            table takes its place.
+    """
+
+    doc: str
+    parameters: tuple[Parameter, ...]
+
+
 # A field that holds what the tables say unless another value is given.
 FROM_TABLES: Any = None
 
@@ -149,6 +163,7 @@ class ModelSpec:
         pose_invariant: whether the equations look the same from every position and heading; where not,
             they hold in the frame of the window's first pose.
         side_force, drive_force, physical: what curves are drawn of, see `define_model`.
+        options: what can be added to the equations, by name, see `with_options`.
         hidden: states behind those of the table that no log holds; the equations have them last.
         measurement: the sensor and actuator errors between model and log, see
             `pct.measurement`; None for none.
@@ -180,6 +195,7 @@ class ModelSpec:
     side_force: Callable[..., Any] | None = None
     drive_force: Callable[..., Any] | None = None
     physical: Callable[..., Mapping[str, Any]] | None = None
+    options: Mapping[str, Option] = dataclasses.field(default_factory=dict)
     hidden: tuple[Channel, ...] = ()
     measurement: Any = None
     limits: Callable[..., Mapping[str, Any]] | None = None
@@ -466,6 +482,7 @@ def define_model(
     drive_force: Callable[..., Any] | None = None,
     physical: Callable[..., Mapping[str, Any]] | None = None,
     limits: Callable[..., Mapping[str, Any]] | None = None,
+    options: Mapping[str, Option] | None = None,
 ) -> ModelSpec:
     """A `ModelSpec` from its tables.
 
@@ -487,6 +504,7 @@ def define_model(
         physical: ``physical(states, p)``: states by name behind those that the sensors show.
         limits: ``limits(x, u, p, xp)`` with the arguments of ``derivative``: by name, what the car's own
             actuators make of those controls that they limit. ``derivative`` itself limits nothing.
+        options: what can be added to the equations, by name.
 
     Examples:
         >>> sled = define_model(
@@ -511,6 +529,7 @@ def define_model(
         drive_force=drive_force,
         physical=physical,
         limits=limits,
+        options=options or {},
     )
 
 
@@ -538,6 +557,41 @@ def unknown_name(kind: str, name: str, known: Iterable[str], of: str = "") -> Us
     guess = [f": did you mean '{other}'?" for other in known if [other.lower()] == nearest][:1]
     owner = f" of {of}" if of else ""
     return UsageError(f"unknown {kind} '{name}'{owner}{guess[0] if guess else '.'} Known: {', '.join(known)}")
+
+
+def with_options(spec: ModelSpec, names: Iterable[str]) -> ModelSpec:
+    """A model as it was defined, with options: their rows in its table, their names behind its own.
+
+    Args:
+        spec: a model without options, vehicle and measurement.
+        names: of options, in any order; none gives the model itself.
+
+    Raises:
+        UsageError: an unknown option, or one twice.
+    """
+    names = list(names)
+    for name in names:
+        if name not in spec.options:
+            raise unknown_name("option", name, spec.options, of=f"model '{spec.name}'")
+        if names.count(name) > 1:
+            raise UsageError(f"`model={'+'.join([spec.name, *names])}`: expected each option once")
+    if not names:
+        return spec
+    chosen = [name for name in spec.options if name in names]
+    added = {row.name: row for name in chosen for row in spec.options[name].parameters}
+    rows = {row.name: row for row in spec.parameters} | added
+    return ModelSpec(
+        **{field: getattr(spec, field) for field in OF_EQUATIONS},
+        name="+".join([spec.name, *chosen]),
+        parameters=tuple(rows.values()),
+    )
+
+
+OF_EQUATIONS = (
+    "states", "controls", "derivative", "pose", "pose_invariant", "side_force", "drive_force", "physical",
+    "options", "limits",
+)  # fmt: skip
+"""Fields of a model that options leave as they are."""
 
 
 def with_fixed(spec: ModelSpec, fixed: Mapping[str, float | None]) -> ModelSpec:

@@ -18,23 +18,36 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from pct.dynamics.core import MODEL_SPECS, ModelSpec, register_model_spec, unknown_name
+from pct.dynamics.core import MODEL_SPECS, ModelSpec, register_model_spec, unknown_name, with_options
 from pct.errors import UsageError
 
 ENTRY_POINTS = "pct.models"
 
 
 def get_model(name: str) -> ModelSpec:
-    """A model by its name.
+    """A model by its name, its options behind it with a plus each.
 
     Raises:
-        UsageError: an unknown name, with the nearest and all known ones.
+        UsageError: an unknown name or option, with the nearest and all known ones.
+
+    Examples:
+        >>> get_model("singletrack-pacejka+combined-slip").parameter("mu_xy").doc
+        'friction along over across'
     """
+    if name in MODEL_SPECS:
+        return MODEL_SPECS[name]
+    name, *options = name.split("+")
     if name not in MODEL_SPECS:
         load_installed_models()
     if name not in MODEL_SPECS:
         raise unknown_name("model", name, sorted(MODEL_SPECS))
-    return MODEL_SPECS[name]
+    return _variant(MODEL_SPECS[name], tuple(options))
+
+
+@functools.cache
+def _variant(spec: ModelSpec, options: tuple[str, ...]) -> ModelSpec:
+    """One object for one model, so that caches know it."""
+    return with_options(spec, options)
 
 
 def is_model_file(name_or_path: str | Path) -> bool:

@@ -63,6 +63,15 @@ ROLES: Mapping[str, Role] = {
     "slip along": Role(
         "Make the wheels slip by hard starts and stops on a straight, with wheel speeds logged.", slip=True,
     ),
+    "friction ellipse": Role(
+        "Brake and accelerate hard in corners at the limit of grip, and on the straight; else hold it.",
+        slip=True, limit=True,
+    ),
+    "load sensitivity": Role(
+        "Corner at the limit of grip under full throttle and under braking, so that load moves between the "
+        "axles; else hold it.",
+        slip=True, limit=True,
+    ),
     "yaw inertia": Role(
         "Steer quickly to and fro: steps and reversals at medium speed, not only steady corners.", slip=True,
         speeds=True,
@@ -79,6 +88,7 @@ ROLES: Mapping[str, Role] = {
     ),
     "motor": Role("Accelerate with full throttle from standstill to top speed, more than once."),
     "motor fade": Role("Accelerate with full throttle from several speeds up to the top speed.", speeds=True),
+    "motor curve": Role("Hold several drive commands, small ones to full, on a level straight."),
     "rolling": Role("Coast from a moderate speed to standstill on level ground, both ways."),
     "drag": Role("Coast from top speed without throttle, on level ground and both ways.", speeds=True),
     "brake": Role("Brake on a straight with several pressures, from high speed to standstill."),

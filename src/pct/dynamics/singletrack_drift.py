@@ -196,14 +196,7 @@ WHEELS = (
         "I_y_w", "I_{y,w}", "kg m^2", 1e-8, 10.0, 3.4e-4, "inertia of an axle's wheels about it",
         scope="fixed", role="wheels",
     ),
-    Parameter(
-        "T_sb", "T_{sb}", "1", 0.0, 1.0, 0.5, "share of the brake torque in front", scope="fixed",
-        role="torque split",
-    ),
-    Parameter(
-        "T_se", "T_{se}", "1", 0.0, 1.0, 0.5, "share of the drive torque in front", scope="fixed",
-        role="torque split",
-    ),
+    *bicycle.TORQUE_SPLIT,
     Parameter(
         "tau_w", r"\tau_w", "s", 0.0, 0.2, 0.02, "slows the settling of slip by this", scope="fixed",
         role="wheels",

@@ -13,6 +13,13 @@ and the drive command d in [-1, 1] moves the car through its motor and brakes, a
 With ``k_b`` = 1 and ``C_b`` = 0, an electric car, that is the model of [1] and [2]; with ``k_b`` = 0 an
 engine does not push backwards, and friction brakes stop the car and leave it standing.
 
+Options add to that, see `OPTIONS`; the name of the model says which: ``singletrack-pacejka+combined-slip``.
+With ``combined-slip`` motor and brakes act on both axles, by `TORQUE_SPLIT`, and what they ask of a tyre and
+its side force lie on a friction ellipse, `pct.dynamics.tires.on_friction_ellipse`. With ``motor-curve`` the
+command acts as ``e (1 + c_d (e - 1))``, e = (abs(d) - d_0) / (1 - d_0), with the sign of d, and not at all up
+to ``d_0``. With ``load-sensitivity`` the peak of an axle is ``D r (1 - k_d (r - 1))`` under r times its load
+at rest.
+
 Slower than ``v_blend_low`` in any direction the car rolls without slip; from ``v_blend_high`` on the
 equations are the above, to the last digit. In reverse all that opposes motion turns round with it, and the
 slip angles are those of the wheels; the sign of vx fades within ``v_blend_low``. The yaw rate's own time
@@ -29,12 +36,12 @@ References:
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 from pct.dynamics import bicycle, channels
-from pct.dynamics.core import Parameter, define_model, register_model_spec
+from pct.dynamics.core import Option, Parameter, define_model, register_model_spec
 from pct.dynamics.limits import GRAVITY, LIMITS, limit_steering_rate
-from pct.dynamics.tires import magic_formula, stiffness_factor
+from pct.dynamics.tires import COMBINED_SLIP, magic_formula, on_friction_ellipse, stiffness_factor
 from pct.types import Array
 
 
@@ -42,10 +49,15 @@ def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
     """Time derivative of ``[x, y, psi, vx, vy, psi_dot, delta]`` under ``[delta_dot, drive]``."""
     direction = travel_direction(x.vx, p, xp)
     force = longitudinal_force(x.vx, direction, u.drive, p, xp)
+    wheels = None
+    if hasattr(p, "mu_xy"):
+        wheels = wheel_forces(x.vx, direction, u.drive, force, p, xp)
+        (front, _), (rear, _) = gripping(wheels, p.D_f, p.D_r, p, xp)
+        force = wheels.rest + front + rear
     # Below v_blend_low the weight is zero; the speed is held there so that its square root stays smooth.
     speed = xp.sqrt(xp.maximum(x.vx**2 + x.vy**2, p.v_blend_low**2))
     weight = bicycle.smoothstep((speed - p.v_blend_low) / (p.v_blend_high - p.v_blend_low), xp)
-    slipping = slipping_rates(x, direction, force, p, xp)
+    slipping = slipping_rates(x, direction, force, p, xp, wheels)
     rolling = rolling_rates(x, u.delta_dot, force, p, xp)
     vx_dot, vy_dot, psi_ddot = (
         weight * s + (1.0 - weight) * r for s, r in zip(slipping, rolling, strict=True)
@@ -73,7 +85,7 @@ def travel_direction(vx: Array, p: Any, xp: Any) -> Array:
 
 
 def longitudinal_force(vx: Array, direction: Array, drive: Array, p: Any, xp: Any) -> Array:
-    """Force of motor, brakes and resistances along the car in N.
+    """Force of motor, brakes and resistances along the car in N, where all wheels grip.
 
     Args:
         vx: velocity along the car in m/s.
@@ -83,9 +95,55 @@ def longitudinal_force(vx: Array, direction: Array, drive: Array, p: Any, xp: An
         xp: array namespace.
     """
     speed = vx * direction
+    pull = xp.minimum(drive, 0.0)
+    return motor_force(speed, drive, p, xp) - direction * (p.C_r0 + p.C_r2 * speed**2 - p.C_b * pull)
+
+
+def motor_force(speed: Array, drive: Array, p: Any, xp: Any) -> Array:
+    """Force of the motor in N at a speed in m/s that is not negative."""
+    if hasattr(p, "d_0"):
+        beyond = xp.maximum(xp.abs(drive) - p.d_0, 0.0) / (1.0 - p.d_0)
+        drive = xp.sign(drive) * beyond * (1.0 + p.c_d * (beyond - 1.0))
     push, pull = xp.maximum(drive, 0.0), xp.minimum(drive, 0.0)
-    motor = (p.C_m1 - p.C_m2 * speed) * (push + p.k_b * pull)
-    return motor - direction * (p.C_r0 + p.C_r2 * speed**2 - p.C_b * pull)
+    return (p.C_m1 - p.C_m2 * speed) * (push + p.k_b * pull)
+
+
+class Wheels(NamedTuple):
+    """Forces along the car in N: what is asked of the wheels of each axle, and the rest, the resistances."""
+
+    front: Array
+    rear: Array
+    rest: Array
+
+
+def wheel_forces(vx: Array, direction: Array, drive: Array, force: Array, p: Any, xp: Any) -> Wheels:
+    """`longitudinal_force`, here ``force``, by what brings it to the road."""
+    motor = motor_force(vx * direction, drive, p, xp)
+    brake = direction * p.C_b * xp.minimum(drive, 0.0)
+    return Wheels(
+        p.T_se * motor + p.T_sb * brake,
+        (1.0 - p.T_se) * motor + (1.0 - p.T_sb) * brake,
+        force - motor - brake,
+    )
+
+
+def gripping(
+    wheels: Wheels, front: Array, rear: Array, p: Any, xp: Any
+) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """What the tyres hold of `wheel_forces` in N, and what it leaves of their side force; by axle.
+
+    Args:
+        wheels: forces that are asked for.
+        front, rear: peaks of the side force in N.
+        p: parameters.
+        xp: array namespace.
+    """
+    # An axle without load holds next to nothing, and the quotient stays finite.
+    most = (xp.maximum(front, LEAST_GRIP * p.D_f), xp.maximum(rear, LEAST_GRIP * p.D_r))
+    return (
+        on_friction_ellipse(wheels.front, p.mu_xy * most[0], xp),
+        on_friction_ellipse(wheels.rear, p.mu_xy * most[1], xp),
+    )
 
 
 def drive_force(vx: Array, drive: Array, p: Any, xp: Any) -> Array:
@@ -99,32 +157,55 @@ def side_force(axle: str, slip: Array, p: Any, xp: Any) -> Array:
     return magic_formula(slip + S_h, B, C, D, E, xp) + S_v
 
 
-def slipping_rates(x: Any, direction: Array, force: Array, p: Any, xp: Any) -> tuple[Array, Array, Array]:
+def slipping_rates(
+    x: Any, direction: Array, force: Array, p: Any, xp: Any, wheels: Wheels | None = None
+) -> tuple[Array, Array, Array]:
     """Rates of vx and vy in m/s^2 and of the yaw rate in rad/s^2 with slipping tyres.
 
     Args:
         x: states ``vx, vy, psi_dot, delta``. A car that slides sideways, abs(vx) below ``v_blend_low``, has
             the slip angles of one at ``v_blend_low``.
         direction: sign of vx.
-        force: longitudinal force in N; it acts on the rear axle and moves load to it.
+        force: longitudinal force in N; it moves load to the rear axle, and acts there without ``wheels``.
         p: parameters.
         xp: array namespace.
+        wheels: what is asked of the wheels, with ``combined-slip``.
     """
     along = xp.maximum(xp.abs(x.vx), p.v_blend_low)
     alpha_front = direction * x.delta - xp.arctan((x.vy + p.lf * x.psi_dot) / along)
     alpha_rear = xp.arctan((p.lr * x.psi_dot - x.vy) / along)
     # An axle cannot carry less than nothing.
     shift = xp.clip(p.h / GRAVITY * force / p.m, -p.lf, p.lr)
-    peak_front = p.D_f * ((p.lr - shift) / p.lr)
-    peak_rear = p.D_r * ((p.lf + shift) / p.lf)
+    peak_front = p.D_f * friction((p.lr - shift) / p.lr, p, xp)
+    peak_rear = p.D_r * friction((p.lf + shift) / p.lf, p, xp)
     front = magic_formula(alpha_front + p.S_hf, p.B_f, p.C_f, peak_front, p.E_f, xp) + p.S_vf
     rear = magic_formula(alpha_rear + p.S_hr, p.B_r, p.C_r, peak_rear, p.E_r, xp) + p.S_vr
     sin, cos = xp.sin(x.delta), xp.cos(x.delta)
+    if wheels is None:
+        return (
+            (force - front * sin) / p.m + x.vy * x.psi_dot,
+            (rear + front * cos) / p.m - x.vx * x.psi_dot,
+            (front * p.lf * cos - rear * p.lr) / p.I,
+        )
+    (pull, front_share), (push, rear_share) = gripping(wheels, peak_front, peak_rear, p, xp)
+    front, rear = front_share * front, rear_share * rear
+    across = pull * sin + front * cos
     return (
-        (force - front * sin) / p.m + x.vy * x.psi_dot,
-        (rear + front * cos) / p.m - x.vx * x.psi_dot,
-        (front * p.lf * cos - rear * p.lr) / p.I,
+        (wheels.rest + push + pull * cos - front * sin) / p.m + x.vy * x.psi_dot,
+        (rear + across) / p.m - x.vx * x.psi_dot,
+        (across * p.lf - rear * p.lr) / p.I,
     )
+
+
+def friction(load: Array, p: Any, xp: Any) -> Array:
+    """Peak side force of an axle over that at rest, at a load over that at rest.
+
+    With ``load-sensitivity`` the friction coefficient falls with the load in a straight line, [3], ``p_Dy2``
+    of section 4.3.2 over ``p_Dy1``; it ends at zero.
+    """
+    if not hasattr(p, "k_d"):
+        return load
+    return load * xp.maximum(1.0 - p.k_d * (load - 1.0), 0.0)
 
 
 def rolling_rates(x: Any, delta_dot: Array, force: Array, p: Any, xp: Any) -> tuple[Array, Array, Array]:
@@ -144,6 +225,9 @@ def rolling_rates(x: Any, delta_dot: Array, force: Array, p: Any, xp: Any) -> tu
         yaw_acceleration + (yaw_rate - x.psi_dot) / bicycle.RELAXATION_TIME,
     )
 
+
+LEAST_GRIP = 1e-3
+"""Force along that an axle without load still holds, over its peak at rest."""
 
 SHARED = {row.name: row for row in bicycle.SINGLE_TRACK}
 SHAPE = 1.3507
@@ -202,6 +286,51 @@ CAR = (
     *(SHARED[name] for name in ("v_blend_low", "v_blend_high")),
 )
 
+OPTIONS = {
+    "combined-slip": Option(
+        "forces along and across a tyre share a friction ellipse",
+        (
+            dataclasses.replace(
+                next(row for row in COMBINED_SLIP if row.name == "mu_xy"),
+                scope="context",
+                role="friction ellipse",
+            ),
+            *bicycle.TORQUE_SPLIT,
+        ),
+    ),
+    "load-transfer": Option(
+        "the height of the centre of gravity is learned, not held",
+        (dataclasses.replace(SHARED["h"], scope="context"),),
+    ),
+    "load-sensitivity": Option(
+        "friction falls with the load of an axle",
+        (
+            Parameter(
+                "k_d", "k_D", "1", 0.0, 0.5, 0.1, "fall of friction with the load, over load at rest",
+                role="load sensitivity",
+            ),
+        ),
+    ),
+    "motor-curve": Option(
+        "the motor's force is not in proportion to the command",
+        (
+            Parameter(
+                "d_0", "d_0", "1", 0.0, 0.5, 0.02, "drive command up to which the motor gives no force",
+                role="motor curve",
+            ),
+            Parameter(
+                "c_d", "c_d", "1", -0.9, 0.9, 0.0, "bend of the motor's force over the command",
+                role="motor curve",
+            ),
+        ),
+    ),
+}  # fmt: skip
+"""What can be added, each with its parameters.
+
+The default of ``k_d`` is that of Open-Car-Dynamics, ``PDY2`` of its extended tyre,
+https://github.com/TUMFTM/Open-Car-Dynamics.
+"""
+
 SINGLETRACK_PACEJKA = register_model_spec(
     define_model(
         "singletrack-pacejka",
@@ -214,5 +343,6 @@ SINGLETRACK_PACEJKA = register_model_spec(
         side_force=side_force,
         drive_force=drive_force,
         limits=limits,
+        options=OPTIONS,
     )
 )  # fmt: skip

@@ -15,6 +15,9 @@ References:
     [2] M. Althoff, G. Würsching, "CommonRoad: Vehicle Models", TU Munich, 2020, section 7, and the
         parameters of its tyre in version 3.0.2 of commonroad-vehicle-models.
         https://gitlab.lrz.de/tum-cps/commonroad-vehicle-models
+    [3] K. Berntorp, B. Olofsson, K. Lundahl, L. Nielsen, "Models and methodology for optimal trajectory
+        generation in safety-critical road-vehicle manoeuvres", Vehicle System Dynamics 52 (2014): the
+        friction ellipse.
 """
 
 from typing import Any
@@ -38,6 +41,33 @@ def magic_angle(slip: Array, B: Array, C: Array, E: Array, xp: Any) -> Array:
     """Angle in rad, within (-C pi / 2, C pi / 2) for E <= 1, whose sine is the force over its peak."""
     scaled = B * slip
     return C * xp.arctan(scaled - E * (scaled - xp.arctan(scaled)))
+
+
+def on_friction_ellipse(demand: Array, most: Array, xp: Any) -> tuple[Array, Array]:
+    """Force of a wheel that is driven or braked, and what that leaves of its side force.
+
+    Force and side force lie on the friction ellipse of [1] and [3]: ``F_x`` over ``most`` and
+    the share, squared, make one. With ``u = demand / most`` the force is ``demand / (1 + u^4)^(1/4)``, smooth
+    everywhere: what is asked for up to half of ``most``, but for 1.5 %, and never more than ``most``, where
+    the wheel spins or locks.
+
+    Args:
+        demand: force along the wheel that motor and brakes ask for, in N.
+        most: largest force along it, in N, above zero.
+        xp: array namespace.
+
+    Returns:
+        The force along the wheel in N, and the share of the side force that is left.
+
+    Examples:
+        >>> import numpy as np
+        >>> force, share = on_friction_ellipse(np.array([0.0, 4.0, 1e3]), 10.0, np)
+        >>> print(force.round(2), share.round(2))
+        [ 0.    3.97 10.  ] [1.   0.92 0.  ]
+    """
+    square = (demand / most) ** 2
+    root = xp.sqrt(1.0 + square**2)
+    return demand / xp.sqrt(root), 1.0 / xp.sqrt(root * (root + square))
 
 
 def stiffness_factor(stiffness: float, C: float, D: float) -> float:

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pct.dynamics import MODEL_SPECS, ModelSpec
+from pct.dynamics import MODEL_SPECS, ModelSpec, get_model
+from pct.dynamics.vehicles import with_vehicle
 from pct.rollout.native.code import comparison
 from pct.rollout.native.gradients import make_kernel, native_rollout
 from pct.rollout.native.xla_calls import Kernel
@@ -93,6 +94,13 @@ def test_other_integrators(integrator: str) -> None:
 @every_model
 def test_every_model_is_equal_to_double_precision(spec: ModelSpec) -> None:
     assert_equal_to_reference(spec, "rk4", 1, 25)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, spec in MODEL_SPECS.items() if spec.options])
+def test_options_are_equal_to_double_precision(name: str) -> None:
+    spec = get_model("+".join((name, *MODEL_SPECS[name].options)))
+    assert_equal_to_reference(with_vehicle(spec, "bmw-320i"), "rk4", 1, 8)
 
 
 @pytest.mark.parametrize("windows", [1, 7, 8, 65])

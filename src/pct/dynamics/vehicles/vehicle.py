@@ -38,7 +38,12 @@ def register_vehicle(name: str, vehicle: Vehicle) -> Vehicle:
     """
     if name in VEHICLES:
         raise ValueError(f"A vehicle named '{name}' is already registered")
-    known = dict.fromkeys(row.name for spec in MODEL_SPECS.values() for row in spec.parameters)
+    tables = [
+        rows
+        for spec in MODEL_SPECS.values()
+        for rows in (spec.parameters, *(option.parameters for option in spec.options.values()))
+    ]
+    known = dict.fromkeys(row.name for rows in tables for row in rows)
     for key in vehicle.values:
         if key not in known:
             raise unknown_name("parameter", key, known, of=f"vehicle '{name}'")
