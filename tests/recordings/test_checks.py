@@ -61,6 +61,32 @@ def test_an_honest_log_passes(wheelbase: float, steer: float, noise: float) -> N
     check_trajectory(log(wheelbase, steer, noise), "log.csv", COLUMNS)
 
 
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_a_car_that_drifts_for_most_of_a_drive_passes(side: float) -> None:
+    """It slides at 60 degrees around a circle after a straight start; a wrong zero shows at once."""
+    t = DT * np.arange(500)
+    drifting = np.clip((t - 3.0) / 0.5, 0.0, 1.0)
+    slip = -side * drifting * np.pi / 3
+    course = side * np.cumsum(1.5 * drifting) * DT
+    v = 1.0 + 0.0 * t
+    channels: dict[str, Column] = {
+        "x": np.cumsum(v * np.cos(course)) * DT,
+        "y": np.cumsum(v * np.sin(course)) * DT,
+        "psi": course - slip,
+        "v": v,
+    }
+
+    def drive(**changed: Column) -> Trajectory:
+        columns = channels | changed
+        units = {name: UNITS.get(name, "rad") for name in columns}
+        return Trajectory("log", DT, columns, units, dict.fromkeys(columns, "measured"))
+
+    check_trajectory(drive(), "log.csv")
+    for wrong in (channels["psi"] + 1.2 * side, -channels["psi"], DEG * channels["psi"]):
+        with pytest.raises(DataError, match="point where the positions go"):
+            check_trajectory(drive(psi=wrong), "log.csv")
+
+
 DEG = 180 / np.pi
 
 

@@ -34,6 +34,9 @@ ROWS = 20
 COMPARED_ROWS = 500_000
 # Rates are compared by what they add up to over this time in s: long against noise, short against a turn.
 SPAN = 0.4
+# Of a car that drifts: how much its slip angles lean to one side, and the share of rows at least in which it
+# goes where it points, within so many rad. A wrong unit or sign scatters, a wrong zero leaves no such rows.
+ONE_SIDED, CALM_SHARE, CALM_HEADING = 0.5, 0.1, 0.25
 # The doctor judges their signs, which a reversing vehicle leaves open.
 SPEEDS = ("v", "vx")
 
@@ -203,8 +206,12 @@ def _check_heading(trajectory: Trajectory, where: str) -> None:
     if moving.sum() < ROWS:
         return
     difference = np.arctan2(dy, dx)[moving] - 0.5 * (psi[rows:] + psi[:-rows])[moving]
-    median = float(np.median(np.abs((difference + math.pi) % (2 * math.pi) - math.pi)))
-    if median > 1.0:
+    apart = np.abs((difference + math.pi) % (2 * math.pi) - math.pi)
+    median = float(np.median(apart))
+    # A car that drifts for most of a drive slides to one side, and goes straight before and after.
+    one_sided = abs(np.exp(1j * difference).mean()) > ONE_SIDED
+    drifts = one_sided and float(np.quantile(apart, CALM_SHARE)) < CALM_HEADING
+    if median > 1.0 and not drifts:
         raise DataError(
             f"{where}: expected the heading 'psi' to point where the positions go, found {median:.2f} rad "
             "between them (median of the moving rows): wrong unit, sign or zero. "
