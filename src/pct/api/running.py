@@ -15,7 +15,7 @@ from pct.api.fits import Fit, fit, observed
 from pct.api.imports import ImportedDataset, import_logs
 from pct.api.log_checks import LogCheck, check
 from pct.api.scores import Score, evaluate
-from pct.choices.car import measure, nearest_vehicle, to_scale
+from pct.choices.car import Size, measure, nearest_vehicle, to_scale
 from pct.choices.judging import unlikelihood
 from pct.choices.plan import KEYS, Plan, read_plan
 from pct.dynamics.core import unknown_name
@@ -34,6 +34,10 @@ HELD = {"singletrack-pacejka": ("C_b",), "singletrack": ("m",)}
 STEP, SECONDS = 0.04, 1.0
 # Windows of a fit that only serves a choice, and by how much its errors must be smaller.
 SOME, BETTER = 300, 0.02
+# Lateral acceleration in m/s² up to which no option of a model is tried: most tell how tyres slide.
+SLIDING = 3.0
+# By how much an option must make errors smaller: it may say more of one drive than of the car.
+MUCH_BETTER = 0.05
 # Effects of sensors and actuators that are tried, one after the other.
 EFFECTS: Mapping[str, Any] = {"misaligned": True, "steering": True, "actuator_lag": ["delta"]}
 
@@ -252,7 +256,45 @@ def _choose(
         ),
     )
     car = observed(_with_held(car_of(name), fixed))
-    return _with_effects(plan, car, train, held_out, settings, progress), settings
+    car = _with_effects(plan, car, train, held_out, settings, progress)
+    return _with_options(plan, car, car_of, size, train, held_out, settings, progress), settings
+
+
+def _with_options(
+    plan: Plan,
+    car: Car,
+    car_of: Callable[[str], Car],
+    size: Size,
+    train: Drives,
+    held_out: Drives | None,
+    settings: Mapping[str, Any],
+    progress: Callable[[Any], None],
+) -> Car:
+    """The car with the options of its model that make it predict better; each is kept that does."""
+    name, *named = car.base.name.split("+")
+    if not car.base.options or named:
+        return car
+
+    def with_option(*options: str) -> Car:
+        return dataclasses.replace(car, base=car_of("+".join((name, *options))).base)
+
+    def which() -> tuple[list[str], str]:
+        if held_out is None:
+            return [], "nothing is held out to try them on"
+        if size.lateral < SLIDING:
+            return [], f"bends of up to {size.lateral:.1f} m/s² do not make tyres slide"
+        kept: list[str] = []
+        found = first = _tried(car, train, held_out, settings)
+        for option in car.base.options:
+            progress(f"trying {option}")
+            more = _tried(with_option(*kept, option), train, held_out, settings)
+            if more < found - MUCH_BETTER:
+                kept, found = [*kept, option], more
+        if not kept:
+            return [], "none makes errors on the part held out smaller"
+        return kept, f"with them, errors on the part held out are {_less(found, first)}"
+
+    return with_option(*plan.choose("car.options", which))
 
 
 def _with_effects(
@@ -307,7 +349,7 @@ def _feeds(name: str, drives: Drives) -> bool:
 
 
 def _held(name: str) -> list[str]:
-    return list(HELD.get(name, ()))
+    return list(HELD.get(name.partition("+")[0], ()))
 
 
 def _with_held(car: Car, fixed: Sequence[str]) -> Car:

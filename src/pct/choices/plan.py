@@ -22,6 +22,7 @@ KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "car.wheelbase": ((int, float), "a length in m"),
     "car.vehicle": (str, "the name of a vehicle"),
     "car.model": (str, "the name of a model"),
+    "car.options": (list, "a list of options of the model"),
     "car.fixed": (list, 'a list of parameters, "NAME" or "NAME=VALUE"'),
     "measurement.steering": (bool, "true or false"),
     "measurement.misaligned": (bool, "true or false"),
