@@ -124,7 +124,7 @@ def sets(data: Path) -> dict[str, Callable[[], CarSet]]:
         "F1TENTH races": lambda: f1("*_race.csv"),
         "F1TENTH October": lambda: f1("*_circles.csv *_sysid.csv"),
         "DART rubber": lambda: on_floor("rubber_*.csv"),
-        "DART tape": lambda: on_floor("tape_*.csv"),
+        "DART tape": lambda: on_floor("tape_[0-9]*.csv"),
         "IAC quarters": quarters,
     }
 
