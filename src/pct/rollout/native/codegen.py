@@ -345,7 +345,7 @@ def _expression(node: Node, names: dict[Node, str]) -> str:
     if node.op == "neg":
         return f"-{args[0]}"
     if node.op == "not":
-        return f"~{args[0]}"
+        return f"vnot({args[0]})"
     if node.op == "reciprocal":
         return f"1.0f / {args[0]}"
     if node.op in ("max", "min"):

@@ -32,6 +32,7 @@ typedef int32_t M __attribute__((vector_size(4 * LANES)));  // all bits of a lan
 INLINE V splat(float x) { return x - V{}; }
 INLINE M bits(V x) { return (M)x; }
 INLINE V number(M x) { return (V)x; }
+INLINE M vnot(M mask) { return ~mask; }
 INLINE V vwhere(M mask, V a, V b) { return mask ? a : b; }
 INLINE bool any(M mask) {
   int32_t found = 0;

@@ -22,6 +22,7 @@ typedef double V __attribute__((vector_size(8 * LANES)));
 typedef int64_t M __attribute__((vector_size(8 * LANES)));  // all bits of a lane, or none
 
 INLINE V splat(double x) { return x - V{}; }
+INLINE M vnot(M mask) { return ~mask; }
 INLINE V vwhere(M mask, V a, V b) { return mask ? a : b; }
 INLINE V vmax(V a, V b) { return a > b ? a : b; }
 INLINE V vmin(V a, V b) { return a < b ? a : b; }
