@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from pct.api.running import run as run
     from pct.api.scores import Score as Score
     from pct.api.scores import evaluate as evaluate
+    from pct.api.tracking import Track as Track
+    from pct.api.tracking import Tracker as Tracker
+    from pct.api.tracking import track as track
+    from pct.api.tracking import track_levels as track_levels
     from pct.dynamics.core import Channel as Channel
     from pct.dynamics.core import Parameter as Parameter
     from pct.dynamics.core import define_model as define_model

@@ -20,6 +20,7 @@ PUBLIC = {
     **dict.fromkeys(("Comparison", "compare"), "pct.api.comparisons"),
     **dict.fromkeys(("Outcome", "run"), "pct.api.running"),
     "Prediction": "pct.api.predictions",
+    **dict.fromkeys(("Track", "Tracker", "track", "track_levels"), "pct.api.tracking"),
     "open": "pct.api.opening",
     **dict.fromkeys(("Channel", "Parameter", "define_model"), "pct.dynamics.core"),
     "keep_compiled_code": "pct.rollout.compiled",

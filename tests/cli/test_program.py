@@ -88,8 +88,8 @@ def test_an_unknown_command_lists_the_known(capsys: pytest.CaptureFixture[str]) 
     leaves_with(2, "drive")
     told = capsys.readouterr().err.strip()
     assert told == (
-        "pct: unknown command 'drive'. Commands: run, fit, train, evaluate, data, demo, simulate, compare, "
-        "export, models, completion"
+        "pct: unknown command 'drive'. Commands: run, fit, train, evaluate, data, demo, simulate, track, "
+        "compare, export, models, completion"
     )
     leaves_with(2, "trian")
     assert "unknown command 'trian': did you mean 'train'? Commands: run" in capsys.readouterr().err

@@ -40,12 +40,23 @@ class ExportConfig:
     """Method of a step; the run's, or rk4, when left out."""
     substeps: Annotated[int, SUBSTEPS] | None = None
     """Equal parts that a step is made of; the run's, or 1, when left out."""
+    tracker: bool = False
+    """The tracker of parameters that change, as `pct track --follow` runs it, in place of the model."""
+    vary: tuple[str, ...] = ("mu",)
+    """With --tracker: NAME or NAME=LOW:HIGH ...: what may change, as of `pct track`."""
+    levels: Path | None = None
+    """With --tracker: track.json of a drive of the same car, whose noise is taken. Default: usual ones."""
+    fixed: tuple[str, ...] = ()
+    """With --tracker and --model: parameters that are known: NAME at its default, NAME=VALUE in the
+    parameter's unit."""
     common: tyro.conf.OmitArgPrefixes[DebugFlags] = dataclasses.field(default_factory=DebugFlags)
 
     def validate(self) -> None:
         """Raise UsageError for flags that cannot be used together."""
         if self.run is None and self.model is None:
             raise UsageError("expected a run folder or `model=NAME`")
+        if not self.tracker and (self.fixed or self.levels is not None):
+            raise UsageError("`fixed` and `levels` go with `tracker=True`")
         if self.run is not None and self.vehicle is not None:
             raise UsageError("`vehicle` goes with `model` alone: a run has its own parameters")
 
@@ -62,6 +73,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.export.source import from_model, from_run
 
     pct.keep_compiled_code()
+    if args.tracker:
+        from pct.cli.track import export_tracker
+
+        export_tracker(args)
+        return
     if args.run is None:
         source = from_model(args.model or "", args.vehicle)
     else:

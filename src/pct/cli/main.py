@@ -26,6 +26,10 @@ COMMANDS = {
         "train on the data that PCT brings along, and judge the result: nothing to fetch",
     ),
     "simulate": ("pct.cli.simulate", "make driving logs with known parameters"),
+    "track": (
+        "pct.cli.track",
+        "track what changes along a drive, grip or load, with bands and change points",
+    ),
     "compare": ("pct.cli.compare", "tell what differs between fits: new tyres, another load, a worn part"),
     "export c": ("pct.cli.export_c", "one C99 file of a model: rates, a step, and the Jacobians of both"),
     "models": ("pct.cli.models", "list the dynamics models with their parameters"),

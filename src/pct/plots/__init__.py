@@ -31,3 +31,6 @@ from pct.plots.style import as_png as as_png
 from pct.plots.style import in_style as in_style
 from pct.plots.style import to_png as to_png
 from pct.plots.style import to_svg as to_svg
+from pct.plots.track import Tracking as Tracking
+from pct.plots.track import draw_track as draw_track
+from pct.plots.track import draw_track_map as draw_track_map
