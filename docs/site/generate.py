@@ -29,7 +29,7 @@ from pct.lazy import PUBLIC
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "build" / "docs" / "pages"
 CONFIG = ROOT / "build" / "docs" / "zensical.toml"
-GUIDES = ("run", "data", "doctor", "import", "fit", "evaluate", "track", "export", "native")
+GUIDES = ("run", "data", "doctor", "import", "fit", "evaluate", "track", "export", "race", "native")
 # Sections of the README that are guides as well: page, heading, title.
 FROM_README = (
     ("train", "Train", "Train a network"),

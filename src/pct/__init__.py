@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from pct.api.networks import train as train
     from pct.api.opening import open as open
     from pct.api.predictions import Prediction as Prediction
+    from pct.api.racing import Race as Race
+    from pct.api.racing import race as race
     from pct.api.running import Outcome as Outcome
     from pct.api.running import run as run
     from pct.api.scores import Score as Score

@@ -19,6 +19,7 @@ PUBLIC = {
     **dict.fromkeys(("Score", "evaluate"), "pct.api.scores"),
     **dict.fromkeys(("Comparison", "compare"), "pct.api.comparisons"),
     **dict.fromkeys(("Outcome", "run"), "pct.api.running"),
+    **dict.fromkeys(("Race", "race"), "pct.api.racing"),
     "Prediction": "pct.api.predictions",
     **dict.fromkeys(("Track", "Tracker", "track", "track_levels"), "pct.api.tracking"),
     "open": "pct.api.opening",

@@ -87,10 +87,9 @@ def test_without_a_command_help_is_shown(capsys: pytest.CaptureFixture[str]) -> 
 def test_an_unknown_command_lists_the_known(capsys: pytest.CaptureFixture[str]) -> None:
     leaves_with(2, "drive")
     told = capsys.readouterr().err.strip()
-    assert told == (
-        "pct: unknown command 'drive'. Commands: run, fit, train, evaluate, data, demo, simulate, track, "
-        "compare, export, models, completion"
-    )
+    names = ", ".join(dict.fromkeys(name.split()[0] for name in COMMANDS))
+    assert told == f"pct: unknown command 'drive'. Commands: {names}"
+    assert names.startswith("run, fit, train, evaluate, data, ")
     leaves_with(2, "trian")
     assert "unknown command 'trian': did you mean 'train'? Commands: run" in capsys.readouterr().err
 

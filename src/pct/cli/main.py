@@ -31,6 +31,7 @@ COMMANDS = {
         "track what changes along a drive, grip or load, with bands and change points",
     ),
     "compare": ("pct.cli.compare", "tell what differs between fits: new tyres, another load, a worn part"),
+    "race": ("pct.cli.race", "drive laps with a guess and with what was learned from its log"),
     "export c": ("pct.cli.export_c", "one C99 file of a model: rates, a step, and the Jacobians of both"),
     "models": ("pct.cli.models", "list the dynamics models with their parameters"),
     "completion": ("pct.cli.completion", "print a script that completes commands and flags in a shell"),

@@ -1,0 +1,46 @@
+"""The speed that a car can have at each place of a track, by the grip that one believes in."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pct.dynamics.limits import GRAVITY
+from pct.racing.tracks import Track
+from pct.types import Float
+
+
+def speed_profile(
+    track: Track, grip: float, *, accel: float, brake: float, top: float, margin: float = 0.9
+) -> Float[np.ndarray, " N"]:
+    """Speed at each point of the centre line in m/s.
+
+    What the bends allow, then what can be reached by driving and left by braking, with the forces along and
+    across the car within one circle of grip (T. Lipp and S. Boyd, "Minimum-time speed optimisation over a
+    fixed path", International Journal of Control 87, 2014, solve the same problem by convex optimisation).
+
+    Args:
+        track: the track.
+        grip: largest force over weight.
+        accel, brake: largest accelerations that drive and brakes give, in m/s^2.
+        top: top speed in m/s.
+        margin: share of the grip that is used.
+
+    Examples:
+        >>> from pct.racing.tracks import load_track
+        >>> track = load_track("kidney")
+        >>> slow, fast = (speed_profile(track, grip, accel=5, brake=9, top=40).mean() for grip in (0.4, 0.8))
+        >>> bool(1.3 < fast / slow < 1.42)
+        True
+    """
+    most = margin * grip * GRAVITY
+    bends = np.abs(track.curvature)
+    speed = np.minimum(np.sqrt(most / np.maximum(bends, 1e-9)), top)
+    count, start = len(speed), int(np.argmin(speed))
+    # Twice round from the slowest point: it is reached and left at its own speed.
+    for direction, limit in ((1, accel), (-1, brake)):
+        for place in range(count):
+            here, there = (start + direction * place) % count, (start + direction * (place + 1)) % count
+            across = min(speed[here] ** 2 * bends[here] / most, 1.0)
+            along = min(limit, most * np.sqrt(1.0 - across**2))
+            speed[there] = min(speed[there], np.sqrt(speed[here] ** 2 + 2.0 * along * track.step))
+    return speed
