@@ -186,7 +186,12 @@ def vehicles_page() -> str:
         for key, value in vehicle.values.items():
             low, default, high = map(number, value) if isinstance(value, tuple) else ("", number(value), "")
             rows.append((f"`{key}`", low, default, high))
-        parts += [f"## {name}", f"{vehicle.doc}.", table(("parameter", "low", "default", "high"), rows)]
+        source = f" Source: <{vehicle.url}>" if vehicle.url else ""
+        parts += [
+            f"## {name}",
+            f"{vehicle.doc}.{source}",
+            table(("parameter", "low", "default", "high"), rows),
+        ]
     return write("reference/vehicles", "\n\n".join(parts))
 
 

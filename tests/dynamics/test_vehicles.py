@@ -13,25 +13,25 @@ def spec(request: pytest.FixtureRequest) -> ModelSpec:
     return MODEL_SPECS[request.param]
 
 
-@pytest.mark.parametrize("vehicle", sorted(VEHICLES))
-def test_values_lie_within_bounds(spec: ModelSpec, vehicle: str) -> None:
-    named = with_vehicle(spec, vehicle)
-    assert set(named.default_params) == set(named.param_bounds) == {row.name for row in spec.parameters}
-    for key, value in named.default_params.items():
-        low, high = named.param_bounds[key]
-        assert np.all(np.asarray(low) < high), key
-        assert np.all(np.asarray(low) <= value), key
-        assert np.all(value <= np.asarray(high)), key
+def test_values_lie_within_bounds(spec: ModelSpec) -> None:
+    for vehicle in VEHICLES:
+        named = with_vehicle(spec, vehicle)
+        assert set(named.default_params) == set(named.param_bounds) == {row.name for row in spec.parameters}
+        for key, value in named.default_params.items():
+            low, high = named.param_bounds[key]
+            assert np.all(np.asarray(low) < high), (vehicle, key)
+            assert np.all(np.asarray(low) <= value), (vehicle, key)
+            assert np.all(value <= np.asarray(high)), (vehicle, key)
 
 
-@pytest.mark.parametrize("other", sorted(VEHICLES))
-def test_default_vehicle_is_the_one_tenth_car(spec: ModelSpec, other: str) -> None:
+def test_default_vehicle_is_the_one_tenth_car(spec: ModelSpec) -> None:
     """Also after another vehicle."""
-    back = with_vehicle(with_vehicle(spec, other), "f1tenth")
-    for key, value in spec.default_params.items():
-        np.testing.assert_array_equal(back.default_params[key], value)
-        # The kinematic model's geometry is learned, so all its bounds return too.
-        np.testing.assert_array_equal(back.param_bounds[key], spec.param_bounds[key])
+    for other in VEHICLES:
+        back = with_vehicle(with_vehicle(spec, other), "f1tenth")
+        for key, value in spec.default_params.items():
+            assert np.array_equal(back.default_params[key], value), (other, key)
+            # The kinematic model's geometry is learned, so all its bounds return too.
+            assert np.array_equal(back.param_bounds[key], spec.param_bounds[key]), (other, key)
 
 
 def test_default_is_the_gym_s_car() -> None:

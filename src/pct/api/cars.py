@@ -179,7 +179,11 @@ def models() -> pl.DataFrame:
 
 
 def vehicles() -> pl.DataFrame:
-    """The named vehicles.
+    """The named vehicles, each with where its figures are published.
+
+    ``published`` holds those figures as ``name=value``, of parameters and of ``wheelbase``,
+    ``steering_ratio``, ``length`` and ``width``; what is not published is of the vehicle ``like`` it, brought
+    to its size.
 
     Examples:
         >>> "av-21" in vehicles()["vehicle"]
@@ -187,7 +191,17 @@ def vehicles() -> pl.DataFrame:
     """
     import polars as pl
 
-    return pl.DataFrame({"vehicle": name, "what": vehicle.doc} for name, vehicle in VEHICLES.items())
+    return pl.DataFrame(
+        {
+            "vehicle": name,
+            "what": vehicle.doc,
+            "source": vehicle.source,
+            "url": vehicle.url,
+            "like": vehicle.like or None,
+            "published": [f"{key}={value:g}" for key, value in vehicle.published.items()],
+        }
+        for name, vehicle in VEHICLES.items()
+    )
 
 
 def register(spec: ModelSpec) -> ModelSpec:

@@ -85,7 +85,12 @@ def nearest_vehicle(size: Size, spec: ModelSpec) -> tuple[str, str]:
         name = "bmw-320i" if fast else "f1tenth"
         return name, f"the wheelbase is not known; speeds up to {size.speed:.1f} m/s"
     length = size.wheelbase
-    away = {name: abs(np.log(length / wheelbase_of(name, spec))) for name in VEHICLES}
+    # Vehicles whose every value is their own, not brought over from another.
+    away = {
+        name: abs(np.log(length / wheelbase_of(name, spec)))
+        for name, vehicle in VEHICLES.items()
+        if not vehicle.like
+    }
     least = min(away.values())
     near = sorted(name for name in away if away[name] < least + np.log(SAME))
     what = f"wheelbase about {length:.3g} m"

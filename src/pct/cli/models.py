@@ -13,7 +13,7 @@ from pct.cli.console import print_table, say
 from pct.cli.flags import DebugFlags, parse
 from pct.dynamics import MODEL_SPECS, Channel, ModelSpec, Parameter, resolve_model
 from pct.dynamics.registry import load_installed_models
-from pct.dynamics.vehicles import VEHICLES
+from pct.dynamics.vehicles import VEHICLES, with_vehicle
 from pct.errors import UsageError
 
 HEAD = ("parameter", "unit", "low", "default", "high", "scope", "what it is")
@@ -31,7 +31,7 @@ class ModelsConfig:
     model: tyro.conf.Positional[str | None] = None
     """One model: its name, e.g. singletrack, or a Python file that defines one. Default: all models."""
     vehicles: bool = False
-    """Print the named vehicles alone."""
+    """Print the named vehicles alone, each with its source."""
     check: bool = False
     """Test the model's equations and tables instead of printing them: symmetry, gradients, standstill, ..."""
     common: tyro.conf.OmitArgPrefixes[DebugFlags] = dataclasses.field(default_factory=DebugFlags)
@@ -78,8 +78,20 @@ def run(model: str | None = None, *, vehicles: bool = False) -> None:
     specs = [MODEL_SPECS[name] for name in sorted(MODEL_SPECS)] if model is None else [resolve_model(model)]
     for spec in [] if vehicles else specs:
         _print_model(spec)
-    rows = [(name, vehicle.doc) for name, vehicle in VEHICLES.items()]
-    print_table("", ("vehicle", "what it is"), rows, texts=(0, 1), boxed=False)
+    rows = [_vehicle_cells(name) for name in VEHICLES]
+    print_table("", ("vehicle", "what it is"), rows, texts=(0, 1), unbroken=(0,), boxed=False)
+    say("* not published: that of a vehicle like it, brought to its size")
+
+
+def _vehicle_cells(name: str) -> tuple[str, str]:
+    """A vehicle's row: what it is, its mass and wheelbase, the steering's ratio, and the source."""
+    vehicle = VEHICLES[name]
+    values = with_vehicle(MODEL_SPECS["singletrack"], name).default_params
+    guess = "*" if vehicle.like and "m" not in vehicle.published else ""
+    ratio = vehicle.published.get("steering_ratio")
+    figures = [f"{values['m']:.4g} kg{guess}", f"wheelbase {values['lf'] + values['lr']:.4g} m"]
+    figures += [] if ratio is None else [f"steering ratio {ratio:g}"]
+    return name, f"{vehicle.doc}: {', '.join(figures)}; {vehicle.source}"
 
 
 def _print_model(spec: ModelSpec) -> None:

@@ -54,5 +54,7 @@ AV_21 = register_vehicle(
             "T_sb": 0.6,
             "T_se": 0.0,
         },
+        source="J. Chrosniak, J. Ning, M. Behl, Deep Dynamics, arXiv:2312.04374; AWSIM, Dallara AV-21R",
+        url="https://github.com/linklab-uva/deep-dynamics",
     ),
 )

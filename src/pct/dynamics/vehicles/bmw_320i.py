@@ -57,5 +57,7 @@ BMW_320I = register_vehicle(
             "T_se": 0.0,
             "tau_w": 0.0,
         },
+        source="M. Althoff, G. Würsching, CommonRoad: Vehicle Models, TU Munich, 2020, vehicle 2",
+        url="https://gitlab.lrz.de/tum-cps/commonroad-vehicle-models",
     ),
 )

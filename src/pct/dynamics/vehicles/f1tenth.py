@@ -17,5 +17,7 @@ F1TENTH = register_vehicle(
             **{row.name: (row.low, row.default, row.high) for row in (*SINGLE_TRACK, *LIMITS)},
             **straight_line_range(3.0, *(row.default for row in GEOMETRY)),
         },
+        source="f1tenth_gym, default parameters; M. O'Kelly et al., PMLR 123 (2020)",
+        url="https://github.com/f1tenth/f1tenth_gym",
     ),
 )

@@ -51,5 +51,7 @@ ORCA = register_vehicle(
             "T_sb": 0.0,
             "T_se": 0.0,
         },
+        source="A. Jain et al., BayesRace, CoRL 2020; A. Liniger et al., OCAM 36 (2015)",
+        url="https://github.com/jainachin/bayesrace",
     ),
 )

@@ -20,10 +20,18 @@ class Vehicle:
     Attributes:
         doc: one line that says what it is.
         values: a value, or ``(low, default, high)``, by parameter name.
+        source, url: where its figures are published.
+        published: those figures by name of a parameter, or of ``wheelbase`` in m, ``steering_ratio``,
+            ``length`` and ``width`` in m; empty where the file of the vehicle says which they are.
+        like: the vehicle that the others are of, brought to this one's size; empty where they are its own.
     """
 
     doc: str
     values: Mapping[str, Any]
+    source: str = ""
+    url: str = ""
+    published: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    like: str = ""
 
 
 VEHICLES: dict[str, Vehicle] = {}
