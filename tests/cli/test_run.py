@@ -16,7 +16,7 @@ def test_one_command_ends_with_what_to_trust(
     drive = pct.simulate(pct.model("singletrack"), duration=15.0, mu=(0.7,), noise=0.05)[0]
     drive.table().select("t", "x", "y", "psi", "v").write_csv(tmp_path / "log.csv")
     monkeypatch.chdir(tmp_path)
-    main(["run", "log.csv", "--no-report"])
+    main(["run", "log.csv", "--no-report", "--export", "ros2", "mpcc"])
     said = capsys.readouterr()
     # Without a steering angle, only the unicycle is fed.
     assert "model: unicycle (the richest that the channels feed)" in said.err
@@ -26,6 +26,12 @@ def test_one_command_ends_with_what_to_trust(
     assert "Parameters: log_run/fit/pct_predicted_params.json" in said.out
     assert (tmp_path / "log_run" / "fit" / "pct_predicted_params.json").is_file()
     assert pct.open("log_run/fit").model.spec.name == "unicycle"
+    assert "alpha_psi_dot" in (tmp_path / "log_run" / "exports" / "vehicle.param.yaml").read_text()
+    assert "warning: mpcc cannot say this car" in said.err
+    with pytest.raises(SystemExit):
+        main(["run", "log.csv", "--output", "other", "--export", "ros3"])
+    assert "unknown export target 'ros3': did you mean 'ros2'?" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
     with pytest.raises(SystemExit) as refused:
         main(["run", "log.csv"])
     assert refused.value.code == 3

@@ -1,30 +1,30 @@
-"""Models with their parameters as code for other programs: one function a target."""
+"""Models with their parameters in the form that other programs read: one function for all targets."""
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pct.dynamics import unknown_name
+from pct.export.targets import target_of
 
 if TYPE_CHECKING:
     from pct.export.source import Source
 
-# Module and function of each target; the function takes a source and a path, and its value has a ``path``.
-TARGETS = {"c": ("pct.export.c", "export_c")}
 
+def write_export(target: str, source: Source, path: str | Path, **options: Any) -> Path:
+    """Write a model for a target; the file that was written, or the folder where there are several.
 
-def write_export(target: str, source: Source, path: str | Path) -> Path:
-    """Write a model for a target; the file that was written.
+    Args:
+        target: key of `pct.export.targets.TARGETS`.
+        source: the model and its values.
+        path: of the file or folder.
+        options: of the target: ``refit``; ``horizon`` of onnx and stablehlo.
 
     Raises:
-        UsageError: an unknown target, or equations that the target cannot express.
+        UsageError: an unknown target or option, a package that is missing, or a car that the target cannot
+            say.
         DataError: the file cannot be written.
-        PctError: what was written differs from JAX.
+        PctError: what was written differs from the model.
     """
-    if target not in TARGETS:
-        raise unknown_name("export target", target, TARGETS)
-    module, function = TARGETS[target]
-    written: Path = getattr(importlib.import_module(module), function)(source, path).path
+    written: Path = target_of(target)(source, path, **options).path
     return written

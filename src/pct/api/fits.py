@@ -239,21 +239,36 @@ class Fit(Shown):
 
         return [*report_facts(self.report), f"Report: {save_fit_report(run, self.report)}"]
 
-    def export(self, target: str, path: str | Path) -> Path:
-        """Write the model with its fitted parameters as code for another program.
+    def export(self, target: str, path: str | Path, *, refit: bool = False) -> Path:
+        """Write the model with its fitted parameters for another program, verified or refused.
 
         Args:
-            target: ``c``: one C99 file, checked against JAX.
-            path: of the file.
+            target: ``c``, ``cpp``, ``f1tenth-gym``, ``commonroad``, ``forzaeth``, ...: key of
+                `pct.export.targets.TARGETS`.
+            path: of the file, or of the folder where a target has several.
+            refit: whether a car that the target cannot say becomes the nearest that it can; the file states
+                the loss.
+
+        Returns:
+            The file or folder.
 
         Raises:
-            UsageError: an unknown target.
-            DataError: the file cannot be written, or the check fails.
+            UsageError: an unknown target, a package that it needs is missing, or it cannot say this car.
+            DataError: the file cannot be written.
+            PctError: what would be written differs from the model.
         """
         from pct.api.exporting import write_export
         from pct.export.source import from_fit
+        from pct.runs.model_files import driven_rows, load_driven
 
-        return write_export(target, from_fit(self.model, "a fit of constants to driving logs"), Path(path))
+        if self.result is not None:
+            driven = driven_rows(self.result)
+        else:
+            driven = {} if self.run is None else load_driven(self.run)
+        source = from_fit(
+            self.model, "a fit of constants to driving logs", verdicts=self.verdicts, driven=driven
+        )
+        return write_export(target, source, Path(path), refit=refit)
 
     def _whole(self, what: str) -> ConstantFit:
         if self.result is None:

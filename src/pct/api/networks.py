@@ -180,23 +180,19 @@ class Network(Shown):
             mark_done(run, {**facts, **self.learner.facts(self.result.state)})
         return run
 
-    def export(self, target: str, path: str | Path) -> Path:
-        """Write the model with the mean of the predicted parameters as code for another program.
+    def export(self, target: str, path: str | Path, *, refit: bool = False) -> Path:
+        """Write the model with the mean of the predicted parameters for another program.
 
-        Args:
-            target: ``c``: one C99 file, checked against JAX.
-            path: of the file.
-
-        Raises:
-            UsageError: an unknown target.
-            DataError: the file cannot be written, or the check fails.
+        By ``onnx`` and ``stablehlo`` the whole network is written. Arguments, value and errors as of
+        `Fit.export`.
         """
         from pct.api.exporting import write_export
         from pct.export.source import from_network
 
         means = {name: row["mean"] for name, row in self.summary.items()}
-        source = from_network(self.model, means, "a trained network: mean of its predictions")
-        return write_export(target, source, Path(path))
+        spreads = {name: row["std"] for name, row in self.summary.items()}
+        source = from_network(self.model, means, "a trained network: mean of its predictions", spreads)
+        return write_export(target, source, Path(path), refit=refit)
 
     def _windows(self, drives: Any) -> Any:
         from pct.evaluation.windows import all_windows

@@ -11,8 +11,10 @@ import pct
 from pct.cli import edge
 from pct.cli.console import say
 from pct.errors import PctError
+from pct.export.targets import TARGETS
 
-# Each module has ``main(argv)`` and ``CONFIG``, the dataclass of its flags.
+# Each module has ``main(argv)`` and ``CONFIG``, the dataclass of its flags. A target of an export is the
+# first argument of one module.
 COMMANDS = {
     "run": ("pct.cli.run", "from logs to parameters: map, check, choose, fit, judge, in one command"),
     "fit": ("pct.cli.fit", "fit one value of each parameter to driving logs, in seconds"),
@@ -32,7 +34,10 @@ COMMANDS = {
     ),
     "compare": ("pct.cli.compare", "tell what differs between fits: new tyres, another load, a worn part"),
     "race": ("pct.cli.race", "drive laps with a guess and with what was learned from its log"),
-    "export c": ("pct.cli.export_c", "one C99 file of a model: rates, a step, and the Jacobians of both"),
+    **{
+        f"export {name}": ("pct.cli.export_c" if name == "c" else "pct.cli.export_target", listed.doc)
+        for name, listed in TARGETS.items()
+    },
     "models": ("pct.cli.models", "list the dynamics models with their parameters"),
     "completion": ("pct.cli.completion", "print a script that completes commands and flags in a shell"),
 }
@@ -54,6 +59,8 @@ def call(arguments: Sequence[str]) -> None:
     """Call the command that is asked for; arguments that an error of the library names become its flags."""
     name, rest = choose(arguments)
     module = importlib.import_module(COMMANDS[name][0])
+    if module.__name__ == "pct.cli.export_target":
+        rest = [name.removeprefix("export "), *rest]
     try:
         module.main(rest)
     except PctError as error:

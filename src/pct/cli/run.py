@@ -12,6 +12,7 @@ import tyro
 from pct.choices.plan import WHEELBASE
 from pct.cli.console import command, print_table, say, say_error
 from pct.cli.flags import TIME_STEP, DebugFlags, parse
+from pct.errors import PctError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +43,9 @@ class RunConfig:
     """Wheelbase of the car [m]. Default: what steering, speed and yaw rate say."""
     dt: Annotated[int, TIME_STEP] | None = None
     """Time step of the rollout [hundredths of a second]. Default: a multiple of the logs', 4 at least."""
+    export: tuple[str, ...] = ()
+    """Programs that `pct export` writes for, e.g. forzaeth casadi: their files go into the folder exports. A
+    car that one cannot say is refitted to it, and its file states the loss."""
     report: bool = True
     """Draw the figures and write the pages."""
     debug: tyro.conf.OmitArgPrefixes[DebugFlags] = dataclasses.field(default_factory=DebugFlags)
@@ -57,9 +61,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.api.running import PLAN
     from pct.evaluation.fit_report import text_columns
     from pct.evaluation.text import verdicts
+    from pct.export.targets import TARGETS, target_of
     from pct.runs.directory import PREDICTED
 
     pct.keep_compiled_code()
+    for target in args.export:
+        target_of(target)  # what is unknown or not installed is said before the work, not after it
     output = args.output or Path(f"{args.logs[0].stem}_run")
     outcome = pct.run(
         args.logs,
@@ -92,5 +99,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"Edit it, and run it again: {command('run', outcome.folder / PLAN)} --output ...",
         f"Export: {command('export c', outcome.folder / 'fit')} --output car.c",
     )
+    exports = outcome.folder / "exports"
+    if args.export:
+        exports.mkdir()
+    for target in args.export:
+        try:
+            say(f"Wrote {outcome.fit.export(target, exports / TARGETS[target].file, refit=True)}")
+        except PctError as error:
+            say_error(f"warning: {error}")
     if args.report:
         say(f"Pages: {outcome.folder / 'fit' / 'report.html'}, {outcome.dataset.card}")

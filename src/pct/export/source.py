@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,16 @@ from pct.dynamics.vehicles import with_vehicle
 from pct.errors import DataError
 from pct.measurement.chain import effects_of
 from pct.runs.directory import PREDICTED
-from pct.runs.model_files import FIT, NETWORK, load_fit, load_predicted, network_without_weights
+from pct.runs.model_files import (
+    FIT,
+    NETWORK,
+    load_driven,
+    load_fit,
+    load_network,
+    load_predicted,
+    load_verdicts,
+    network_without_weights,
+)
 
 if TYPE_CHECKING:
     from pct.optimization.constants.model import FittedModel
@@ -36,6 +46,13 @@ class Source:
         dt: time step in s that the values were identified with; None for defaults.
         is_mean: whether the values are the mean of what a network predicts.
         left_out: what the run has and the export does not, one line each.
+        deviations: standard error of learned numbers by name, in the unit of the row; those of a network's
+            predictions are their spread.
+        verdicts: of learned parameters by name; empty where nobody judged.
+        measured: value of what stands between the vehicle and its log (lags, delays, steering) by name.
+        network: gives the trained network that predicts the parameters; None where they are constants.
+        horizon: steps of a rollout that the run was made with; None for defaults.
+        driven: rows that were driven, one array a channel, (N,); empty where nothing is known.
     """
 
     spec: ModelSpec
@@ -47,6 +64,12 @@ class Source:
     dt: float | None = None
     is_mean: bool = False
     left_out: tuple[str, ...] = ()
+    deviations: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    verdicts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    measured: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    driven: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    network: Callable[[], TrainedModel] | None = None
+    horizon: int | None = None
 
     @property
     def flat_values(self) -> list[float]:
@@ -77,14 +100,57 @@ def from_model(name: str, vehicle: str | None = None) -> Source:
     )
 
 
-def from_fit(fitted: FittedModel, title: str) -> Source:
-    """The vehicle model of a fit with the fitted values; ``title`` says where they come from."""
-    return _identified(fitted, fitted.params, title)
+def from_fit(
+    fitted: FittedModel,
+    title: str,
+    *,
+    deviations: Mapping[str, Any] | None = None,
+    verdicts: Mapping[str, Mapping[str, Any]] | None = None,
+    driven: Mapping[str, np.ndarray] | None = None,
+) -> Source:
+    """The vehicle model of a fit with the fitted values.
+
+    Args:
+        fitted: the model.
+        title: says where the values come from.
+        deviations: standard errors by name; those of the model when left out.
+        verdicts: of the parameters by name, as `fit.json` has them.
+        network: gives the trained network that predicts the parameters; None where they are constants.
+        horizon: steps of a rollout that the run was made with; None for defaults.
+        driven: rows that were driven, one array a channel.
+    """
+    stated = {name: entry["std"] for name, entry in (verdicts or {}).items() if entry.get("std") is not None}
+    return dataclasses.replace(
+        _identified(fitted, fitted.params, title),
+        deviations=_numbers({**fitted.deviations, **stated} if deviations is None else deviations),
+        verdicts={
+            name: str(entry["verdict"]) for name, entry in (verdicts or {}).items() if "verdict" in entry
+        },
+        driven=driven or {},
+    )
 
 
-def from_network(trained: TrainedModel, means: Mapping[str, Any], title: str) -> Source:
-    """The vehicle model of a trained network with the mean of its predictions by parameter."""
-    return dataclasses.replace(_identified(trained, means, title), is_mean=True)
+def from_network(
+    trained: TrainedModel,
+    means: Mapping[str, Any],
+    title: str,
+    spreads: Mapping[str, Any] | None = None,
+    network: Callable[[], TrainedModel] | None = None,
+) -> Source:
+    """The vehicle model of a trained network with mean and spread of its predictions by parameter.
+
+    Args:
+        trained: the network, which may be without its weights.
+        means, spreads: of what it predicts.
+        title: says where the values come from.
+        network: gives it with its weights, where they are not to be read before they are needed.
+    """
+    return dataclasses.replace(
+        _identified(trained, means, title),
+        is_mean=True,
+        deviations=_numbers(spreads or {}),
+        network=network or (lambda: trained),
+    )
 
 
 def from_run(run: Path) -> Source:
@@ -104,9 +170,16 @@ def from_run(run: Path) -> Source:
                 "training writes them at its end; copy the file here if `output` put it elsewhere"
             )
         means = {key: np.asarray(row["mean"], float) for key, row in predicted.items()}
-        return from_network(network, means, title)
+        spreads = {key: np.asarray(row["std"], float) for key, row in predicted.items()}
+        return from_network(network, means, title, spreads, partial(load_network, run))
     if os.path.isfile(run / FIT):
-        return from_fit(load_fit(run), f"{name} of `pct fit`: constants fitted to driving logs")
+        fitted = load_fit(run)
+        return from_fit(
+            fitted,
+            f"{name} of `pct fit`: constants fitted to driving logs",
+            verdicts=load_verdicts(run),
+            driven=load_driven(run),
+        )
     what = f"a folder without {FIT} and {NETWORK}" if os.path.isdir(run) else "no folder"
     raise DataError(
         f"{run}: expected the folder of a finished run, found {what}: "
@@ -135,7 +208,14 @@ def _identified(model: FittedModel | TrainedModel, identified: Mapping[str, Any]
         model.substeps,
         model.dt,
         left_out=_left_out(spec, values),
+        horizon=model.settings.get("horizon"),
+        measured=_numbers({row.name: values[row.name] for row in spec.parameters if row.name not in names}),
     )
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """Those values that are one number."""
+    return {name: float(value) for name, value in values.items() if np.ndim(value) == 0}
 
 
 def _left_out(spec: ModelSpec, values: Mapping[str, Any]) -> tuple[str, ...]:

@@ -48,6 +48,8 @@ NETWORK = "network.json"
 FIT = "fit.json"
 AGREEMENT = "agreement.json"
 FORMAT = 3
+# Rows of its drives that a fit keeps, for whoever asks over which range it is to be trusted.
+DRIVEN_ROWS = 100
 
 Table = TypeVar("Table")
 Value = TypeVar("Value")
@@ -164,6 +166,11 @@ def save_fit(run: Path, fit: ConstantFit | FittedModel, *, with_verdicts: bool =
     if isinstance(fit, ConstantFit):
         estimate = fit.estimate
         table["cost"] = estimate.cost
+        table["driven"] = {
+            # Six digits tell the range.
+            name: [float(f"{x:.6g}") for x in column]
+            for name, column in driven_rows(fit).items()
+        }
         table["estimate"] = {
             "raw": estimate.raw,
             "covariance": estimate.covariance,
@@ -216,6 +223,33 @@ def load_verdicts(run: Path) -> dict[str, Verdict]:
         DataError: the file is missing or damaged.
     """
     return _read(run / FIT, FitTable, "a fit", lambda saved: dict(saved.get("verdicts", {})))
+
+
+def driven_rows(fit: ConstantFit) -> dict[str, np.ndarray]:
+    """Rows of the drives, evenly spread, one array a channel: on them an export says how far it is right."""
+    store, spec = fit.windows.store, fit.spec
+    rows = np.unique(np.linspace(0, len(store.states) - 1, DRIVEN_ROWS).astype(int))
+    names = [*spec.state_names, *spec.control_names]
+    columns = np.concatenate([store.states[rows], store.controls[rows]], axis=1, dtype=float).T
+    columns = columns[:, np.isfinite(columns).all(axis=0)]
+    return dict(zip(names, columns, strict=True))
+
+
+def load_driven(run: Path) -> dict[str, np.ndarray]:
+    """Rows that a fit was driven on, one array a channel; empty where the run is older than that.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+
+    def rebuild(saved: FitTable) -> dict[str, np.ndarray]:
+        driven = {name: np.asarray(column, float) for name, column in saved.get("driven", {}).items()}
+        lengths = {len(column) for column in driven.values()}
+        if len(lengths) > 1:
+            raise ValueError(f"'driven': expected columns of one length, found {sorted(lengths)}")
+        return driven
+
+    return _read(run / FIT, FitTable, "a fit", rebuild)
 
 
 def load_predicted(run: Path, spec: ModelSpec) -> dict[str, PredictedTable]:

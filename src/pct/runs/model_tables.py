@@ -122,6 +122,7 @@ class FitTable(ModelTable):
     estimate: NotRequired[EstimateTable | None]
     reached: NotRequired[dict[str, Annotated[float, msgspec.Meta(ge=0.0, le=math.pi)]]]
     verdicts: NotRequired[dict[str, Verdict]]
+    driven: NotRequired[dict[str, list[Number]]]
 
 
 class PredictedTable(TypedDict, total=False):

@@ -42,21 +42,37 @@ def find_compiler() -> list[str] | None:
     return None
 
 
-def run_compiled(command: list[str], source: Source, program: Program, inputs: Inputs) -> Outputs:
+def run_compiled(
+    command: list[str],
+    source: Source,
+    program: Program,
+    inputs: Inputs,
+    flags: Sequence[str] = FLAGS,
+    unit_name: str = "model.c",
+) -> Outputs:
     """What a program gives, compiled in a folder that only this user can read and that is removed again.
+
+    Args:
+        command: of the compiler.
+        source: the model.
+        program: its text has functions of C names.
+        inputs: to call them with.
+        flags: of the compiler.
+        unit_name: of the file, whose ending tells the language.
 
     Raises:
         PctError: the compiler fails.
     """
     try:
         with temporary_folder() as folder:
-            unit, library = folder / "model.c", folder / "model.so"
+            unit, library = folder / unit_name, folder / "model.so"
             unit.write_text(program.text, encoding="utf-8")
-            run_compiler([*command, *FLAGS, "-o", str(library), str(unit), "-lm"], folder)
+            run_compiler([*command, *flags, "-o", str(library), str(unit), "-lm"], folder)
             functions = ctypes.CDLL(str(library))
     except (OSError, NoCompiler) as error:
         raise PctError(
-            f"the check with the C compiler '{command[0]}' fails ({error}): nothing was written; name "
+            f"the check with the {'C' if unit_name.endswith('.c') else 'C++'} compiler '{command[0]}' "
+            f"fails ({error}): nothing was written; name "
             "another one in CC, or CC=none to do without"
         ) from None
     samples, states = inputs.x.shape
