@@ -192,12 +192,17 @@ def flags_to_repeat(values: Mapping[str, Any]) -> list[str]:
     Examples:
         >>> flags_to_repeat({"model": "my car.py", "output": None, "wandb_project": "cars", "lr": 0.1})
         ["--model 'my car.py'", '--wandb-project cars']
+        >>> flags_to_repeat({"track": ("mlflow=cars", "tensorboard"), "wandb_project": None})
+        ['--track mlflow=cars tensorboard']
     """
     from pct.dynamics.registry import is_model_file
 
-    named = {name: values[name] for name in ELSEWHERE if values.get(name) is not None}
+    named = {name: values[name] for name in ELSEWHERE if values.get(name) not in (None, (), [])}
     model = {"model": values["model"]} if is_model_file(values.get("model", "")) else {}
-    return [f"{flag_name(name)} {quoted(value)}" for name, value in {**model, **named}.items()]
+    return [
+        f"{flag_name(name)} {' '.join(map(quoted, value)) if isinstance(value, list | tuple) else quoted(value)}"
+        for name, value in {**model, **named}.items()
+    ]
 
 
 def resume_facts(args: TrainConfig) -> list[str]:
@@ -208,7 +213,7 @@ def resume_facts(args: TrainConfig) -> list[str]:
     lines = [f"{run} is resumed with {', '.join(map(str, read_paths))}"]
     given = flag_values(args)
     saved = {name: value for name, value in _read_config(run).items() if name in ELSEWHERE}
-    if left_out := flags_to_repeat({k: value for k, value in saved.items() if given[k] is None}):
+    if left_out := flags_to_repeat({k: value for k, value in saved.items() if not given[k]}):
         lines.append(
             f"It was started with {' '.join(left_out)}, which is not used: nothing is written where a run "
             "folder says; pass it again if it is yours"
