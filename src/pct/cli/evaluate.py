@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from pct.cli.console import flush, print_table, say, say_error
-from pct.cli.flags import DataFlags, DebugFlags, parse
+from pct.cli.flags import ComputeFlags, DataFlags, parse
 from pct.optimization.settings import AT, ROWS
 
 
@@ -37,7 +37,7 @@ class EvaluateConfig:
     """Python file with the equations of the run's model, where that is not installed."""
     output: Path | None = None
     """Folder of the results. Default: evaluation/<names of the datasets> in the run folder."""
-    debug: tyro.conf.OmitArgPrefixes[DebugFlags] = dataclasses.field(default_factory=DebugFlags)
+    common: tyro.conf.OmitArgPrefixes[ComputeFlags] = dataclasses.field(default_factory=ComputeFlags)
 
 
 CONFIG = EvaluateConfig
@@ -47,13 +47,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags, evaluate, and print the results."""
     args = parse(EvaluateConfig, argv, prog="pct evaluate")
     import pct
+    from pct.cli.device import settle_device
     from pct.cli.folders import resolve_folder
     from pct.evaluation.report import save_numbers
     from pct.evaluation.text import bin_cells, facts, ladder_cells, number, run_cells, verdicts
     from pct.runs.directory import after_saving, require_own
 
     pct.keep_compiled_code()
+    device = settle_device(args.common.device, fits=True)
     folders = [resolve_folder(path, "--dataset") for path in args.data.dataset]
+    say_error(device)
     score = pct.evaluate(
         pct.open(args.run, model=args.model),
         pct.load(folders),

@@ -57,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     import pct
     from pct.api.fits import observed
+    from pct.cli.device import settle_device
     from pct.cli.folders import default_results, resolve_folder
     from pct.evaluation.fit_report import draw_fit_report, report_facts, save_curves, text_columns
     from pct.optimization.constants.agreement import ENOUGH
@@ -71,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     if args.run.compile_cache:
         pct.keep_compiled_code()
+    device = settle_device(args.run.device, fits=True)
     if args.double:
         jax.config.update("jax_enable_x64", True)
     car = pct.model(args.model.model, vehicle=args.model.vehicle)
@@ -84,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     outcome: dict[str, Any] = {}
     with recorded(run, outcome):
         say_error(f"run folder: {run}")
+        say_error(device)
         for name in args.profile:
             require_scalar(car.spec, name)
         fit = pct.fit(

@@ -19,7 +19,7 @@ import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import tyro
 
@@ -91,7 +91,16 @@ class DebugFlags:
 
 
 @dataclasses.dataclass(frozen=True)
-class RunFlags(DebugFlags):
+class ComputeFlags(DebugFlags):
+    """Where to compute."""
+
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """What computes; the choice is printed. auto takes the CPU for fits and evaluations; for a training,
+    where there is a GPU, it times one batch on each and remembers which is faster."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFlags(ComputeFlags):
     """Output and caches."""
 
     results: Path | None = None

@@ -11,7 +11,7 @@ import tyro
 
 from pct.choices.plan import WHEELBASE
 from pct.cli.console import command, print_table, say, say_error
-from pct.cli.flags import TIME_STEP, DebugFlags, parse
+from pct.cli.flags import TIME_STEP, ComputeFlags, parse
 from pct.errors import PctError
 
 
@@ -48,7 +48,7 @@ class RunConfig:
     car that one cannot say is refitted to it, and its file states the loss."""
     report: bool = True
     """Draw the figures and write the pages."""
-    debug: tyro.conf.OmitArgPrefixes[DebugFlags] = dataclasses.field(default_factory=DebugFlags)
+    common: tyro.conf.OmitArgPrefixes[ComputeFlags] = dataclasses.field(default_factory=ComputeFlags)
 
 
 CONFIG = RunConfig
@@ -59,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse(RunConfig, argv, prog="pct run")
     import pct
     from pct.api.running import PLAN
+    from pct.cli.device import settle_device
     from pct.evaluation.fit_report import text_columns
     from pct.evaluation.text import verdicts
     from pct.export.targets import TARGETS, target_of
@@ -67,7 +68,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     pct.keep_compiled_code()
     for target in args.export:
         target_of(target)  # what is unknown or not installed is said before the work, not after it
+    device = settle_device(args.common.device, fits=True)
     output = args.output or Path(f"{args.logs[0].stem}_run")
+    say_error(device)
     outcome = pct.run(
         args.logs,
         output,

@@ -37,14 +37,17 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from pct.api.networks import trainable
     from pct.cli import processes, train_tables
+    from pct.cli.device import settle_device
     from pct.cli.folders import default_results
     from pct.cli.progress import Silent, TrainingProgress
     from pct.cli.stopping import Stopping
     from pct.evaluation.scenarios import save_loss_figure
+    from pct.optimization.network.device_trial import open_trials, training_device
     from pct.optimization.network.feature_cache import open_features
     from pct.optimization.network.loop import TrainResult
     from pct.optimization.network.training import choose_engine, make_learner, training_windows
     from pct.rollout.compiled import keep_compiled_code
+    from pct.rollout.device import use_device, visible_platforms
     from pct.runs import checkpoint
     from pct.runs.directory import after_saving, create_run_directory
     from pct.runs.lock import RunLock
@@ -56,8 +59,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     run: TrainingFolder | None = None  # of the process that writes
     lock = RunLock()  # on its folder
     group = processes.join(args.run, jax)
-    first = jax.process_index() == 0
     try:
+        device = settle_device(args.run.device, fits=False)
+        first = jax.process_index() == 0
         group.agree_on_flags(shared_flags(args))
         if args.run.resume is not None and first:
             lock.take(args.run.resume)
@@ -76,6 +80,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         histories = open_features() if args.run.compile_cache else None
         seen = rows_of_start(args)
         windows = training_windows(spec, store, val_store, settings, cache=histories, seen=seen)
+        if device is None:
+            trials = open_trials() if args.run.compile_cache else None
+            device = training_device(spec, windows.training, settings, visible_platforms(), trials)
+            use_device(device)
         engine = choose_engine(spec, store.dt, settings)
         if engine.fallback and first:
             log.warning(
@@ -109,6 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if run is not None:
             if args.run.resume is not None:
                 result = run.resume(state, learner.epoch)
+            say(str(device), error=True)
             train_tables.announce(learner, state, run.path)
         reporter: Any = Silent()
         if run is not None and run.tracker is not None:

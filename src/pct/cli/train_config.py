@@ -43,7 +43,7 @@ NUM_PROCESSES, PROCESS_ID = Within(1, 65_536, whole=True), Within(0, 65_535, who
 ELSEWHERE = ("output", "dataset_cache", "val_dataset_cache", "wandb_project", "track")
 OF_ONE_START = (
     *("resume", "force", "refresh_cache", "coordinator", "num_processes", "process_id"),
-    *("results", *ELSEWHERE),
+    *("device", "results", *ELSEWHERE),
 )
 
 
@@ -261,7 +261,7 @@ def changed_flags(args: TrainConfig, saved: TrainConfig) -> dict[str, tuple[Any,
 
 def shared_flags(args: TrainConfig) -> dict[str, Any]:
     """Flags that processes which train together have in common, by name; values as JSON has them."""
-    own = {*FREE_ON_RESUME, *OF_ONE_START} - {"epochs", "resume"}
+    own = {*FREE_ON_RESUME, *OF_ONE_START} - {"epochs", "resume", "device"}
     values = json.loads(json.dumps(flag_values(args), default=str))
     return {flag_name(name): value for name, value in values.items() if name not in own}
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from pct.dynamics.core import ModelSpec, unflatten_params
 from pct.errors import UsageError
+from pct.rollout.device import platform
 from pct.rollout.lanes import RolloutFn, make_rollout
 from pct.types import Array, Controls, InitialStates, States
 
@@ -120,8 +121,8 @@ def require_cpu() -> None:
     """
     from pct.rollout.native.compiler import NoCompiler
 
-    if jax.default_backend() != "cpu":
-        raise NoCompiler(f"native code is for CPUs, not for '{jax.default_backend()}'")
+    if platform() != "cpu":
+        raise NoCompiler(f"native code is for CPUs, not for '{platform()}'")
 
 
 def fallback_reason(name: EngineName, spec: ModelSpec, error: Exception) -> str:
@@ -135,7 +136,7 @@ def fallback_reason(name: EngineName, spec: ModelSpec, error: Exception) -> str:
     reason = f"model '{spec.name}' uses {error}" if isinstance(error, NotSupported) else str(error)
     if name == "native":
         raise UsageError(f"`engine=native`: {reason}: use `engine=auto`") from None
-    return reason if jax.default_backend() == "cpu" else ""
+    return reason if platform() == "cpu" else ""
 
 
 def rollout_loss(spec: ModelSpec, rollout: RolloutFn, loss_kwargs: Mapping[str, Any]) -> BatchLossFn:

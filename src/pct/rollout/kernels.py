@@ -21,6 +21,7 @@ import numpy as np
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend import core
 
+from pct.rollout.device import platform
 from pct.types import Array
 
 # Operations that storing and reading a value back is worth; flat between 10 and 25 on the models here.
@@ -52,6 +53,8 @@ def one_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def kernel(one: Array, *args: Any) -> Any:
+        if platform() != "cpu":  # XLA makes good kernels for a GPU by itself
+            return function(*args)
         leaves, tree = jax.tree.flatten(args)
         closed, shape = jax.make_jaxpr(
             lambda *leaves: function(*jax.tree.unflatten(tree, leaves)), return_shape=True

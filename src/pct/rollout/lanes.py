@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from pct.dynamics.core import ModelSpec
 from pct.rollout import fastmath
+from pct.rollout.device import platform
 from pct.rollout.integration import TABLEAUS, explicit_step, make_integrator, rollout
 from pct.rollout.kernels import one_kernel, unknown_one
 from pct.types import Array, Controls, InitialStates, States
@@ -42,8 +43,7 @@ def make_rollout(
         A function of states (B, S), hidden ones after them, controls (B, T, C) and parameters by name
         (B, *shape), which gives the states after each step, (B, T, S), without hidden ones.
     """
-    on_cpu = jax.default_backend() == "cpu"
-    make = lane_rollout if on_cpu else plain_rollout
+    make = lane_rollout if platform() == "cpu" else plain_rollout
     return make(spec, base_params, integrator_name, substeps)
 
 
@@ -144,10 +144,11 @@ def lane_rollout(
 def make_rates(spec: ModelSpec, base_params: Mapping[str, Any]) -> Callable[[Lanes, Lanes, Any], Lanes]:
     """``rates(x, u, learned)`` of states inside a step, (B,) each; what is not learned has its base value."""
     constants = {key: value for key, value in base_params.items() if key != "dt"}
+    xp: Any = fastmath.xp if platform() == "cpu" else jnp
 
     @jax.jit  # traced and differentiated once for all stages; the kernels open it again
     def rates(x: Lanes, u: Lanes, learned: Mapping[str, Any]) -> Lanes:
-        rates = spec.lane_rates.within_step(x, u, {**constants, **learned}, fastmath.xp)
+        rates = spec.lane_rates.within_step(x, u, {**constants, **learned}, xp)
         return tuple(jnp.broadcast_to(rate, x[0].shape) for rate in rates)
 
     return rates

@@ -19,6 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from pct.optimization.network.step import StepFn, learning_rate, with_learning_rate
 from pct.optimization.settings import TrainSettings
+from pct.rollout.device import platform
 from pct.types import Array
 from pct.windows.batch import FeatureDataset
 from pct.windows.window_set import WindowSet
@@ -98,8 +99,8 @@ def init_state(params: Any, opt_state: Any, key: Array) -> TrainState:
 
 
 def make_mesh() -> Mesh | None:
-    """All devices of all processes in a row; None where there is but one."""
-    devices = jax.devices()
+    """All devices of all processes, of the platform in force, in a row; None where there is but one."""
+    devices = jax.devices(platform())
     return Mesh(np.array(devices), (AXIS,)) if len(devices) > 1 else None
 
 
