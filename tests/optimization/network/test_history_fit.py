@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -14,7 +15,11 @@ import pytest
 from pct.dynamics import MODEL_SPECS, with_fixed
 from pct.dynamics.bounds import Bounds
 from pct.optimization.network.history_fit import CHUNK, HistoryFit
+from pct.rollout.engine import EngineName
+from pct.rollout.native import sensitivities
+from pct.rollout.native.compiler import load_library
 from pct.windows.loading import load_feature_dataset_group
+from rollout.native.windows import needs_compiler
 
 MU = 0.7
 # Friction alone, and as the simulator integrates: the stiffness of the tyres is known.
@@ -22,6 +27,16 @@ SPEC = with_fixed(MODEL_SPECS["singletrack"], dict.fromkeys(("C_Sf", "C_Sr", "m"
 
 
 DT, HISTORY = 0.02, 20
+ENGINES: tuple[EngineName, EngineName] = ("native", "jax")
+UNICYCLE = MODEL_SPECS["unicycle"]
+LOGARITHMIC = dataclasses.replace(
+    UNICYCLE, parameters=tuple(dataclasses.replace(row, log=row.low > 0) for row in UNICYCLE.parameters)
+)
+
+
+@pytest.fixture(autouse=True)
+def kept_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(Path(__file__).parents[3] / ".cache"))
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +151,39 @@ def test_a_history_that_cannot_be_fitted_spoils_no_other(spoiled: float, simple_
     values = np.asarray(simple_fit(*histories(states, controls)))
     assert np.isfinite(values).all()
     np.testing.assert_array_equal(values[[0, 2]], whole[[0, 2]])
+
+
+@needs_compiler
+def test_native_code_finds_what_jax_finds() -> None:
+    """In double precision, so that both round alike; each window has its own parameters from the second
+    iteration on."""
+    states, controls = simple_drives(np.linspace(0.6, 1.4, 20))
+    states += 0.1 * UNICYCLE.scales * np.random.default_rng(3).standard_normal(states.shape)
+    with jax.enable_x64(True):
+        given = jnp.asarray(states), jnp.asarray(controls), DT
+        native, reference = (HistoryFit(LOGARITHMIC, "euler", 1, engine)(*given) for engine in ENGINES)
+    assert native.dtype == np.float64
+    assert np.ptp(native, axis=0).min() > 1e-6
+    np.testing.assert_allclose(native, reference, rtol=1e-8, atol=1e-8)
+
+
+@needs_compiler
+def test_other_histories_and_settings_need_no_other_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = set()
+
+    def load(key: str, *given: Any) -> Any:
+        asked.add(key)
+        return load_library(key, *given)
+
+    states, controls = simple_drives([0.8, 1.0, 1.2])
+    monkeypatch.setattr(sensitivities, "load_library", load)
+    monkeypatch.setattr(HistoryFit, "_fit", lambda *_, **__: pytest.fail("JAX was called"))
+    sensitivities._code.cache_clear()
+    held = with_fixed(UNICYCLE, {"alpha_psi_dot": None})
+    for spec, rows, integrator, substeps in ((UNICYCLE, 9, "rk4", 3), (held, 12, "euler", 1)):
+        values = HistoryFit(spec, integrator, substeps)(*histories(states[:, : rows + 1], controls[:, :rows]))
+        assert values.shape == (3, 4 * len(spec.param_keys))
+    assert len(asked) == 1
 
 
 def test_more_histories_than_a_chunk_holds(simple_fit: HistoryFit) -> None:

@@ -75,7 +75,8 @@ class CachedFeatures:
 def _fingerprint(spec: ModelSpec, settings: object) -> hashlib._Hash:
     """Hash of all that features depend on beside the histories."""
     module = sys.modules[spec.dynamics_module].__file__
-    sources = sorted(Path(pct.__file__).parent.rglob("*.py")) + ([Path(module)] if module else [])
+    package = Path(pct.__file__).parent
+    sources = sorted([*package.rglob("*.py"), *package.rglob("*.h")]) + ([Path(module)] if module else [])
     key = hashlib.sha256()
     for source in sources:
         key.update(source.read_bytes())

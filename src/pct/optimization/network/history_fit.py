@@ -8,7 +8,7 @@ learns how far to trust them.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -19,15 +19,13 @@ from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.dynamics.losses import channel_residual
 from pct.optimization.chunks import in_chunks
+from pct.optimization.network.native_history import ITERATIONS, LONGEST_MOVE, PRIOR, NativeHistoryFit
+from pct.rollout.engine import EngineName, require_cpu
 from pct.rollout.integration import choose_substeps, make_integrator, rollout
+from pct.rollout.native.compiler import NoCompiler
+from pct.rollout.native.graph import NotSupported
 from pct.types import Array, Float
 
-ITERATIONS = 2
-# Precision of the prior that draws each unbounded parameter to its default. A channel's scale is some
-# ten times its noise, so this stands for a standard deviation of about one on the unbounded axis.
-PRIOR = 1e-2
-# Longest move of an unbounded value in one iteration.
-LONGEST_MOVE = 1.5
 CHUNK = 512
 
 
@@ -41,12 +39,16 @@ class HistoryFit:
         names: name of each feature.
     """
 
-    def __init__(self, spec: ModelSpec, integrator_name: str, substeps: int | None) -> None:
-        self._spec = spec
+    def __init__(
+        self, spec: ModelSpec, integrator_name: str, substeps: int | None, engine: EngineName = "auto"
+    ) -> None:
+        """For a model and how it is integrated; in native code where the engine and the machine allow it."""
+        self._spec, self._engine = spec, engine
         self._keys = tuple(key for key in spec.param_keys if not spec.full_shapes[key])
         self._integrator_name, self._substeps = integrator_name, substeps
-        # Compiled once for training and validation data.
+        # Made once for training and validation data.
         self._compiled_fit = jax.jit(self._fit, static_argnames="dt")
+        self._native = lru_cache(self._make_native)
         self.names = tuple(
             f"{part}_fit.{what}{key}"
             for part in ("history", "recent")
@@ -71,14 +73,30 @@ class HistoryFit:
         """
         if not self._keys:
             return np.zeros((states.shape[0], 0), np.float32)
-        fit = partial(self._compiled_fit, dt=dt)
         later = controls.shape[1] // 2
+        if (native := self._native(dt, np.dtype(states.dtype))) is not None:
+            logged, given = np.asarray(states), np.asarray(controls)
+            return np.concatenate(
+                [native(logged, given), native(logged[:, later:], given[:, later:])], axis=-1
+            )
+        fit = partial(self._compiled_fit, dt=dt)
 
         def fit_both(rows: tuple[Array, Array]) -> np.ndarray:
             states, controls = rows
             return np.concatenate([fit(*rows), fit(states[:, later:], controls[:, later:])], axis=-1)
 
         return in_chunks(fit_both, (states, controls), CHUNK)
+
+    def _make_native(self, dt: float, dtype: np.dtype[Any]) -> NativeHistoryFit | None:
+        """Native code; None where JAX is to fit."""
+        if self._engine == "jax":
+            return None
+        substeps = choose_substeps(dt, self._substeps)
+        try:
+            require_cpu()
+            return NativeHistoryFit(self._spec, self._keys, self._integrator_name, substeps, dt, dtype)
+        except (NoCompiler, NotSupported):
+            return None  # the engine of the training says so
 
     def _fit(self, states: Array, controls: Array, *, dt: float) -> Array:
         """Gauss-Newton with a prior on all windows at once."""

@@ -97,9 +97,9 @@ def training_windows(
     substeps = choose_substeps(store.dt, settings.substeps)
     history_fit: Any = None
     if settings.history_fit:
-        history_fit = HistoryFit(spec, settings.integrator, settings.substeps)
+        history_fit = HistoryFit(spec, settings.integrator, settings.substeps, settings.engine)
         if cache is not None:
-            computed_with = settings.integrator, settings.substeps
+            computed_with = settings.integrator, settings.substeps, settings.engine
             history_fit = CachedFeatures(history_fit, spec, computed_with, cache)
     shape: Any = {"horizon": settings.horizon, "history": settings.history}
 

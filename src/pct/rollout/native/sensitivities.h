@@ -26,6 +26,7 @@ struct Call {
   S expected;           // deviations beyond which what is read jumps
   S noise;              // variance of what is read
   const S* params;      // (PARAMS + 1), the last is the length of a substep in s
+  const S* own_params;  // (B, PARAMS + 1), each window's own in place of `params`; may be null
   const S* tableau;     // (stages, stages): weights of earlier stages; the last row those of the step
   const S* states;      // (rows, SHOWN) of the log
   const S* controls;    // (rows, CONTROLS)
@@ -186,6 +187,14 @@ struct Step {
     slopes = memory.take(MOST_STAGES * SLOPES);
     window_values(p, w);
     h = p[PARAMS];
+  }
+  // Take the parameters of these windows, where each has its own.
+  void enter(const Block& block) {
+    if (!call.own_params) return;
+    V p[PARAMS + 1];
+    for (int i = 0; i <= PARAMS; i++)
+      for (int lane = 0; lane < LANES; lane++) p[i][lane] = call.own_params[block.window(lane) * (PARAMS + 1) + i];
+    window_values(p, w);
   }
   static size_t size() { return WINDOW_VALUES + MOST_STAGES * SLOPES; }
 
@@ -364,6 +373,7 @@ static void roll(const Call& call) {
   for (int64_t number = 0; number * LANES < call.windows; number++) {
     Memory again = memory;
     const Block block(call, number, again);
+    step.enter(block);
     V x[STATES];
     block.begin(x);
     std::fill_n(d, all * STATES, V{});

@@ -48,10 +48,10 @@ INTS = (
 )
 SCALARS = ("dt", "huber", "expected", "noise")
 POINTERS = (
-    "params", "tableau", "states", "controls", "rows", "pose", "angle", "held_places", "begin_place",
-    "begin_share", "moved", "taps", "shares", "share_slopes", "observed", "gains", "same_gains", "offsets",
-    "start_places", "compared_places", "entry", "control", "slope", "sigma", "uncertain", "groups", "errors",
-    "matrix", "gradient", "by_start", "gains_out",
+    "params", "own_params", "tableau", "states", "controls", "rows", "pose", "angle", "held_places",
+    "begin_place", "begin_share", "moved", "taps", "shares", "share_slopes", "observed", "gains",
+    "same_gains", "offsets", "start_places", "compared_places", "entry", "control", "slope", "sigma",
+    "uncertain", "groups", "errors", "matrix", "gradient", "by_start", "gains_out",
 )  # fmt: skip
 # Kinds of the arrays whose numbers are not of the precision of the code.
 KINDS = {
@@ -179,20 +179,22 @@ class Sensitivities:
             self._numbers |= dict(zip(("estimated", "read", "logged"), sizes, strict=True))
 
     def parameters(
-        self, learned: Float[np.ndarray, " P"], others: Mapping[str, Any] | None = None
-    ) -> Float[np.ndarray, " E"]:
+        self, learned: Float[np.ndarray, "... P"], others: Mapping[str, Any] | None = None
+    ) -> Float[np.ndarray, "... E"]:
         """All entries of the parameters, and the length of a substep.
 
         Args:
-            learned: values of those that are learned, flat.
+            learned: values of those that are learned, flat; or of each window, (B, P), which gives (B, E).
             others: values by name in place of the base ones.
         """
         vector = self._base.copy()
         for name, value in (others or {}).items():
             places = [self._place[name, entry] for entry in range(_size(self._spec, name))]
             vector[places] = np.ravel(np.broadcast_to(value, _shape(self._spec, name)))
-        vector[self._learned] = learned
-        return vector
+        learned = np.asarray(learned)
+        vectors = np.tile(vector, (*learned.shape[:-1], 1)) if learned.ndim > 1 else vector
+        vectors[..., self._learned] = learned
+        return vectors
 
     def errors(
         self,
@@ -223,7 +225,7 @@ class Sensitivities:
 
     def normal(
         self,
-        params: Float[np.ndarray, " E"],
+        params: Float[np.ndarray, "... E"],
         log: Log,
         rows: Int[np.ndarray, " B"],
         offsets: Float[np.ndarray, "K B"],
@@ -237,8 +239,9 @@ class Sensitivities:
         """Normal equations of errors in units of ``sigma``, weighted as Huber's loss is.
 
         Args:
-            params, log, rows, offsets, gains: as of `errors`.
-            slopes: change of each learned value with one on the unbounded axis.
+            params, log, rows, offsets, gains: as of `errors`; parameters may be each window's own, (B, E),
+                where no control is delayed.
+            slopes: change of each learned value with one on the unbounded axis; ones for those of values.
             sigma: errors that count one.
             huber: error over sigma beyond which it counts linearly.
             groups: number of each window's group, from 0.
@@ -300,7 +303,10 @@ class Sensitivities:
         given = {
             **self._fixed,
             **self._moves(params, log.history + log.horizon),
-            **self._arrays(params=params, rows=rows, states=log.states, controls=log.controls, **arrays),
+            **self._arrays(rows=rows, states=log.states, controls=log.controls, **arrays),
+            **self._arrays(
+                **({"params": params} if params.ndim == 1 else {"params": self._base, "own_params": params})
+            ),
         }
         if gains is not None:
             given |= self._arrays(**{"gains" if gains.ndim == 4 else "same_gains": gains})
