@@ -14,10 +14,22 @@
 ``...`` stands for any leading axes. Arrays are JAX or NumPy.
 """
 
-from typing import Any, NamedTuple, TypeAlias
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+
+if TYPE_CHECKING or "jaxtyping" in sys.modules:
+    from jaxtyping import Bool, Complex, Float, Int, Shaped
+else:
+    # Only the tests read axes, and load jaxtyping first; it is a twentieth of what a fit imports.
+    class Shaped:
+        """An array without its axes: ``Float[np.ndarray, "B T"]`` is ``np.ndarray``."""
+
+        def __class_getitem__(cls, item: tuple[Any, str]) -> Any:
+            return item[0]
+
+    Bool = Complex = Float = Int = Shaped
 
 # Either array library; jax.Array is not imported here so that tables load without JAX.
 Array: TypeAlias = Any
@@ -37,6 +49,7 @@ __all__ = [
     "Array",
     "Bool",
     "Column",
+    "Complex",
     "Controls",
     "Features",
     "FlatParams",

@@ -10,11 +10,10 @@ import dataclasses
 import math
 
 import numpy as np
-from jaxtyping import Complex
 
 from pct.recordings.relations import Reading
 from pct.recordings.time_steps import LEAST, rows_of
-from pct.types import Bool, Column, Float
+from pct.types import Bool, Column, Complex, Float
 
 SPAN = 0.4
 # Windows that are needed to say anything.

@@ -21,6 +21,7 @@ from scipy.special import stdtrit
 from pct.measurement.filter import Noise, noise_values, read_states
 from pct.optimization.constants.descent import CLIPPED, Path, Problem, descend
 from pct.optimization.constants.rollout_errors import RolloutErrors
+from pct.optimization.constants.simplex import minimize_simplex
 from pct.windows.store import spread
 
 # Prior of the logarithms of process noise, size of the drifts and time of fading: mean and deviation.
@@ -97,9 +98,6 @@ def estimate_noise(
         sigma: errors that weigh one, (C,), which are the unit of the noise.
         begin: where to begin the search.
     """
-    # Imported here: few fits have a filter, and this takes longer to import than a short fit to run.
-    from scipy.optimize import minimize
-
     spec = errors.spec
     names = [spec.state_names[i] for i in errors.channels]
     scale = [
@@ -119,13 +117,7 @@ def estimate_noise(
 
     start = np.log([guess.process, max(guess.drift, 1e-3), guess.fade])
     corners = np.vstack([start, start + np.diag([-1.0, -1.0, -0.7])])
-    found = minimize(
-        cost,
-        start,
-        method="Nelder-Mead",
-        options={"maxfev": EVALUATIONS, "initial_simplex": corners, "xatol": 0.05, "fatol": 0.5},
-    )
-    return of(found.x)
+    return of(minimize_simplex(cost, corners, evaluations=EVALUATIONS, still=0.05, flat=0.5))
 
 
 def refine(
