@@ -47,6 +47,7 @@ def test_it_is_clean(tmp_path: Path) -> None:
     "fault",
     [
         "call.history + row) * count=>call.history + row + 1) * count",
+        "call.own_params[block.window(lane) *=>call.own_params[(block.window(lane) + 1) *",
         "call.gradient[p * call.windows=>call.gradient[(p + 1) * call.windows",
     ],
 )
