@@ -40,6 +40,14 @@ DT = 0.05
 FINDINGS = (5, 6)
 # Seconds between two looks for the answer.
 LOOK = 0.02
+# Waits for a command and says what it took. Peak memory counts that of the process which starts another, so
+# that one is small.
+WAIT = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+"""
 # Exponents that are tried.
 EXPONENTS = np.linspace(0.3, 3.0, 271)
 # Unknowns of the growth over their number, in this order.
@@ -223,22 +231,20 @@ def run(flags: Sequence[str], cache: Path, output: Path) -> Spent:
     """
     env = {**os.environ, "XDG_CACHE_HOME": str(cache), "JAX_PLATFORMS": "cpu"}
     start, answer = time.perf_counter(), 0.0
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pct", *flags], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    while True:
-        done, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if not answer and flags[0] == "fit" and has_answer(output):
-            answer = time.perf_counter() - start
-        if done:
-            break
-        time.sleep(LOOK)
-    wall = time.perf_counter() - start
-    code = os.waitstatus_to_exitcode(status)
-    process.returncode = code
+    command = [sys.executable, "-m", "pct", *flags]
+    with subprocess.Popen(
+        [sys.executable, "-Ic", WAIT, *command], env=env, stdout=subprocess.PIPE
+    ) as process:
+        while process.poll() is None:
+            if not answer and flags[0] == "fit" and has_answer(output):
+                answer = time.perf_counter() - start
+            time.sleep(LOOK)
+        wall = time.perf_counter() - start
+        said = process.communicate()[0].split()
+    code, processor, megabytes = int(said[0]), float(said[1]), float(said[2])
     if code and not (flags[0] == "data" and code in FINDINGS):
         raise SystemExit(f"pct {' '.join(flags)} failed with exit code {code}")
-    return Spent(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, answer or wall)
+    return Spent(wall, processor, megabytes, answer or wall)
 
 
 def has_answer(output: Path) -> bool:

@@ -11,7 +11,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -101,9 +101,8 @@ class Problem:
 
     def typical(self, path: Path, clipped: float) -> np.ndarray:
         """Root mean square error by channel, clipped at so many times the median error."""
-        size = np.abs(_accepted(path))
-        most = clipped * np.median(size, axis=(1, 2), keepdims=True)
-        return np.maximum(np.sqrt(np.mean(np.minimum(size, most) ** 2, axis=(1, 2))), self._least)
+        usual = [_clipped_rms(error, clipped) for error in _accepted(path)]
+        return np.maximum(usual, self._least)
 
     def weights(self, path: Path, clipped: float) -> np.ndarray:
         """What an error of each channel is divided by: the typical one, but no less than the floor."""
@@ -111,8 +110,9 @@ class Problem:
 
     def broken(self, path: Path) -> np.ndarray:
         """Which windows have an error far beyond the typical ones, (W,)."""
-        usual = self.weights(path, FIRST_CLIPPED)[:, None, None]
-        return (np.abs(path.point.error) / usual).max(axis=(0, 1)) > REJECTED
+        usual = self.weights(path, FIRST_CLIPPED)
+        largest = [np.abs(error).max(axis=0) for error in path.point.error]
+        return (np.array(largest) / usual[:, None]).max(axis=0) > REJECTED
 
     def cost(self, path: Path, sigma: np.ndarray) -> float:
         """The losses of the accepted windows, and the prior."""
@@ -121,10 +121,9 @@ class Problem:
 
     def losses(self, path: Path, sigma: np.ndarray) -> np.ndarray:
         """Half the weighted sum of squares (linear for large errors) of each accepted window."""
-        size = np.abs(_accepted(path)) / sigma[:, None, None]
-        huber = self._huber
-        data = np.where(size > huber, huber * size - huber**2 / 2, size**2 / 2)
-        return np.asarray(data.sum(axis=(0, 1)) / self.overlap)
+        each = zip(_accepted(path), sigma, strict=True)
+        losses = sum(_losses(error, usual, self._huber) for error, usual in each)
+        return np.asarray(losses / self.overlap)
 
     def normal(self, path: Path, sigma: np.ndarray, groups: np.ndarray | None = None) -> NormalEquations:
         """Normal equations of the data, of all accepted windows or by group, (W,)."""
@@ -145,10 +144,30 @@ class Problem:
         )
 
 
-def _accepted(path: Path) -> np.ndarray:
-    """Errors of the accepted windows, (C, T, A); no copy where all are."""
-    error = path.point.error
-    return error if path.accepted.all() else error[..., path.accepted]
+def _accepted(path: Path) -> Iterator[np.ndarray]:
+    """Errors of the accepted windows, (T, A), channel by channel; no copy where all are."""
+    every = bool(path.accepted.all())
+    for error in path.point.error:
+        yield error if every else error[:, path.accepted]
+
+
+def _clipped_rms(error: np.ndarray, clipped: float) -> float:
+    """Root mean square of errors, clipped at so many times their median."""
+    size = np.abs(error)
+    most = clipped * np.median(size)
+    np.minimum(size, most, out=size)
+    return float(np.sqrt(np.mean(np.square(size, out=size))))
+
+
+def _losses(error: np.ndarray, usual: float, huber: float) -> np.ndarray:
+    """Half the squares of errors over the usual one, linear from ``huber`` on, summed over steps, (A,)."""
+    size = np.abs(error)
+    size /= usual
+    # With s, the part of a size up to huber: s (size - s / 2) is size^2 / 2 or huber size - huber^2 / 2.
+    square = np.minimum(size, huber)
+    size -= square / 2
+    size *= square
+    return np.asarray(size.sum(axis=0))
 
 
 def best_start(

@@ -13,7 +13,7 @@ import numpy as np
 
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, unflatten_params
-from pct.measurement.filter import filters, uncertainty
+from pct.measurement.filter import Uncertainty, filters, uncertainty
 from pct.optimization.constants.normal_equations import NormalEquations
 from pct.rollout.engine import EngineName, fallback_reason, require_cpu
 from pct.rollout.native.compiler import NoCompiler
@@ -102,7 +102,7 @@ class NativeWindows:
 
         def one(part: np.ndarray) -> None:
             rows, to = self._rows[part], out[..., _span(part)]
-            gains = self._gains_at(values, {}, rows) if self._filtered else None
+            gains = self._gains_at(values, rows) if self._filtered else None
             self._code.errors(params, self._log, rows, none[:, : len(part)], gains, to, plain=True)
 
         _map(one, _parts(np.arange(len(self._rows))))
@@ -153,21 +153,39 @@ class NativeWindows:
         return self._gains
 
     def _all_gains(self, values: np.ndarray, noise: Mapping[str, Any]) -> np.ndarray:
-        parts = [self._rows[part] for part in _parts(np.arange(len(self._rows)))]
-        each = _map(lambda rows: self._gains_at(values, noise, rows), parts)
-        return each[0] if each[0].ndim == 2 else np.concatenate(each)
-
-    def _gains_at(
-        self, values: np.ndarray, noise: Mapping[str, Any], rows: Int[np.ndarray, " B"]
-    ) -> np.ndarray:
-        """(B, H, N, M); where the noise of readings is zero, the same (N, M) in all rows."""
-        code, spec = self._code, self._spec
-        learned = unflatten_params(values, spec.param_keys, spec.full_shapes)
-        uncertain = uncertainty(spec, {**self._base, **learned, **noise}, self._base["dt"], code.dtype, np)
+        code, uncertain = self._code, self._uncertainty(values, noise)
         if not uncertain.reading > 0:
-            scale = uncertain.scale
-            return uncertain.plain * (scale[:, None] / scale[: uncertain.plain.shape[1]])
-        return code.gains(code.parameters(values, noise), self._log, rows, uncertain)
+            return _same_gains(uncertain)
+        gains = np.empty(0) if self._gains is None else self._gains
+        if gains.ndim != 4:
+            gains = np.empty((len(self._rows), self._log.history, *uncertain.plain.shape), code.dtype)
+        params = code.parameters(values, noise)
+
+        def one(part: np.ndarray) -> None:
+            code.gains(params, self._log, self._rows[part], uncertain, gains[_span(part)])
+
+        # In the place of the former ones: they are the largest array of a fit.
+        _map(one, _parts(np.arange(len(self._rows))))
+        return gains
+
+    def _gains_at(self, values: np.ndarray, rows: Int[np.ndarray, " B"]) -> np.ndarray:
+        """(B, H, N, M); where the noise of readings is zero, the same (N, M) in all rows."""
+        code, uncertain = self._code, self._uncertainty(values, {})
+        if not uncertain.reading > 0:
+            return _same_gains(uncertain)
+        gains = np.empty((len(rows), self._log.history, *uncertain.plain.shape), code.dtype)
+        return code.gains(code.parameters(values), self._log, rows, uncertain, gains)
+
+    def _uncertainty(self, values: np.ndarray, noise: Mapping[str, Any]) -> Uncertainty:
+        spec = self._spec
+        learned = unflatten_params(values, spec.param_keys, spec.full_shapes)
+        known = {**self._base, **learned, **noise}
+        return uncertainty(spec, known, self._base["dt"], self._code.dtype, np)
+
+
+def _same_gains(uncertain: Uncertainty) -> np.ndarray:
+    scale = uncertain.scale
+    return np.asarray(uncertain.plain * (scale[:, None] / scale[: uncertain.plain.shape[1]]))
 
 
 def log_of(windows: WindowSet, dtype: Any) -> Log:

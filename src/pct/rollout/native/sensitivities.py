@@ -271,11 +271,17 @@ class Sensitivities:
         return sums._replace(matrix=upper + np.triu(matrix, 1).swapaxes(1, 2))
 
     def gains(
-        self, params: Float[np.ndarray, " E"], log: Log, rows: Int[np.ndarray, " B"], uncertain: Uncertainty
+        self,
+        params: Float[np.ndarray, " E"],
+        log: Log,
+        rows: Int[np.ndarray, " B"],
+        uncertain: Uncertainty,
+        gains: Float[np.ndarray, "B H N M"],
     ) -> Float[np.ndarray, "B H N M"]:
-        """Gains of the filter after each row of the history, as of `RolloutErrors.gains`."""
-        estimated, read = self._numbers["estimated"], self._numbers["read"]
-        gains = np.empty((len(rows), log.history, estimated, read), self.dtype)
+        """Gains of the filter after each row of the history, as of `RolloutErrors.gains`, in place."""
+        shape = len(rows), log.history, self._numbers["estimated"], self._numbers["read"]
+        assert gains.shape == shape
+        assert gains.flags.c_contiguous
         self._run(
             "pct_gains",
             params,
