@@ -19,6 +19,11 @@ from pct.types import Array, Float, Int
 HISTORY_PARTS = 4
 
 
+def namespace(array: Array) -> Any:
+    """The library of an array: NumPy, or JAX."""
+    return np if isinstance(array, np.ndarray) else jnp
+
+
 def means_of(
     states: Float[Array, "N S"],
     controls: Float[Array, "N C"],
@@ -40,15 +45,15 @@ def means_of(
         parts: of the history, from `history_parts`.
         pose: positions of x, y and heading in the state.
     """
-    count = states.shape[-1] + controls.shape[-1]
+    xp, count = namespace(states), states.shape[-1] + controls.shape[-1]
     moving = np.array([i for i in range(count) if i not in pose])
-    now = jnp.concatenate([states[starts], controls[starts - 1]], axis=-1)
+    now = xp.concatenate([states[starts], controls[starts - 1]], axis=-1)
     features = [now[:, moving]]
     for length, back in parts:
         past = means[length][starts - back] - now
-        ahead, aside = _turned(past[:, pose[0]], past[:, pose[1]], now[:, pose[2]], jnp)
-        features += [past[:, moving], jnp.stack([ahead, aside, past[:, pose[2]]], axis=-1)]
-    return jnp.concatenate(features, axis=-1)
+        ahead, aside = _turned(past[:, pose[0]], past[:, pose[1]], now[:, pose[2]], xp)
+        features += [past[:, moving], xp.stack([ahead, aside, past[:, pose[2]]], axis=-1)]
+    return xp.concatenate(features, axis=-1)
 
 
 def from_first_pose(
@@ -126,9 +131,10 @@ def steps_of(
     """Change of all states but the pose over each step of the history, then of the controls: H rows of one
     value a channel. Differences, since a network that reads raw rows learns where the log was.
     """
-    moving = [jnp.diff(x, axis=0) for i, x in enumerate(states) if i not in pose]
-    turned = [jnp.diff(u, axis=0, prepend=u[:1]) for u in controls]
-    rows = jnp.stack([*moving, *turned], axis=1)  # (H, channels, B)
+    xp = namespace(states[0])
+    moving = [xp.diff(x, axis=0) for i, x in enumerate(states) if i not in pose]
+    turned = [xp.diff(u, axis=0, prepend=u[:1]) for u in controls]
+    rows = xp.stack([*moving, *turned], axis=1)  # (H, channels, B)
     return rows.reshape(-1, rows.shape[-1]).T
 
 

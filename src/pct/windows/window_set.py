@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
-from typing import Literal, NamedTuple, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,7 @@ from pct.windows.context import (
     moving_means,
     names_of_means,
     names_of_steps,
+    namespace,
     steps_of,
 )
 from pct.windows.store import WindowStore, spread
@@ -35,8 +36,6 @@ FeatureMode = Literal["full", "context", "features"]
 FEATURE_MODES: tuple[str, ...] = get_args(FeatureMode)
 # Windows whose histories are in memory at once while their features are computed.
 GATHERED = 16384
-# Windows that are gathered without compiling.
-FEW = 8
 
 
 @runtime_checkable  # the annotations are checked while the tests run
@@ -132,11 +131,12 @@ class WindowSet:
     def select(self, numbers: Rows) -> WindowSet:
         """The set of these windows only."""
         arrays = self.arrays
-        arrays = arrays._replace(
-            starts=arrays.starts[numbers],
-            codes=arrays.codes[numbers],
-            begin=None if arrays.begin is None else arrays.begin[numbers],
+        # On the host, where nothing is compiled for their number.
+        starts, codes, begin = (
+            None if rows is None else jnp.asarray(np.asarray(rows)[numbers])
+            for rows in (arrays.starts, arrays.codes, arrays.begin)
         )
+        arrays = arrays._replace(starts=starts, codes=codes, begin=begin)
         return dataclasses.replace(self, arrays=arrays)
 
     def with_past(self) -> WindowSet:
@@ -172,19 +172,21 @@ class WindowSet:
         )
 
     def take(self, arrays: WindowArrays, numbers: Int[Array, " B"]) -> FeatureDataset:
-        """The windows of these numbers; pure, for use inside jit.
+        """The windows of these numbers; pure, for use inside jit, or with NumPy's arrays on the host.
 
         Args:
             arrays: the set's own, as an argument so that they are no constants of the compiled code.
             numbers: any of 0 ... len - 1.
         """
+        xp = namespace(arrays.states)
         starts = arrays.starts[numbers]
         now = arrays.states[starts]
         parts = []
         if self.feature_mode != "context":
             parts.append(arrays.exogenous[starts])
         if self.feature_mode != "features":
-            read = self.context if self.context is not None and now.dtype == jnp.float32 else means_of
+            native = self.context is not None and now.dtype == jnp.float32 and xp is jnp
+            read: Any = self.context if native else means_of
             rows = arrays.states, arrays.controls, arrays.means, starts
             parts.append(read(*rows, history_parts(self.history), self.pose))
             parts.append(arrays.code_zero + arrays.code_step * arrays.codes[numbers].astype(now.dtype))
@@ -195,12 +197,12 @@ class WindowSet:
             parts.append(steps_of(past, [u[:-before] for u in controls], self.pose))
         acting = controls if self.acting is None else self.acting(controls)
         as_logged = self.acting is None and arrays.begin is None
-        begin = jnp.where(np.isin(np.arange(now.shape[-1]), self.pose), 0.0, now)
+        begin = xp.where(np.isin(np.arange(now.shape[-1]), self.pose), 0.0, now)
         if arrays.begin is not None:
             begin = arrays.begin[numbers]
             parts.append(begin[:, now.shape[-1] :])
         return FeatureDataset(
-            jnp.concatenate(parts, axis=-1),
+            xp.concatenate(parts, axis=-1),
             _stack([u[-before:] for u in acting]),
             begin,
             _stack([x[1:] for x in _local_states(arrays.states, starts, 0, self.horizon, self.pose)]),
@@ -210,9 +212,9 @@ class WindowSet:
     def gather(self, numbers: Rows | None = None) -> FeatureDataset:
         """The windows of these numbers, or all, with their origin."""
         numbers = np.arange(len(self)) if numbers is None else numbers
-        # Compiled code would be this set's own: for a few windows it takes far longer than it saves.
-        take = self._take_alone if len(numbers) <= FEW else jax.jit(self._take_alone)
-        dataset = take(self.arrays, jnp.asarray(numbers))
+        # Compiled code would be of this number of windows and rows alone: it takes far longer than it saves.
+        on_host = self.take(jax.tree.map(np.asarray, self.arrays), np.asarray(numbers))
+        dataset = jax.tree.map(jnp.asarray, on_host._replace(rows=None))
         past = None
         if self.gathers_past:
             dtype = dataset.targets.dtype
@@ -230,9 +232,6 @@ class WindowSet:
         columns = from_first_pose(list(states.T), -1, self.pose, np)
         controls = self.store.controls[rows[:, :-1]].astype(float)
         return np.stack(columns, axis=-1).swapaxes(0, 1), controls
-
-    def _take_alone(self, arrays: WindowArrays, numbers: Int[Array, " B"]) -> FeatureDataset:
-        return self.take(arrays, numbers)._replace(rows=None)
 
     def whole(self, numbers: Rows) -> WholeWindows:
         """History and horizon of the windows of these numbers."""
@@ -357,6 +356,9 @@ def _encode(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _rows(table: Float[Array, "N K"], starts: Int[Array, " B"], first: int, last: int) -> list[Array]:
     """Each column at the rows ``first`` to ``last`` from the starts on, (last - first + 1, B) each."""
     count = last - first + 1
+    if namespace(table) is np:
+        blocks = table[starts[:, None] + np.arange(first, last + 1)]
+        return [blocks[:, :, k].T for k in range(table.shape[1])]
     # A window's rows lie side by side: copying them as one is several times faster than value by value.
     blocks = jax.vmap(lambda start: jax.lax.dynamic_slice_in_dim(table, start + first, count))(starts)
     return [blocks[:, :, k].T for k in range(table.shape[1])]
@@ -366,7 +368,7 @@ def _local_states(
     states: Float[Array, "N S"], starts: Int[Array, " B"], first: int, last: int, pose: tuple[int, int, int]
 ) -> list[Array]:
     """States around the starts as in `_rows`, seen from the pose at each start."""
-    return from_first_pose(_rows(states, starts, first, last), -first, pose, jnp)
+    return from_first_pose(_rows(states, starts, first, last), -first, pose, namespace(states))
 
 
 @partial(jax.jit, static_argnames=("history", "horizon", "pose"))
@@ -387,4 +389,4 @@ def _whole(
 
 def _stack(columns: Sequence[Float[Array, "L B"]]) -> Float[Array, "B L K"]:
     """Columns side by side, windows first."""
-    return jnp.stack(columns).transpose(2, 1, 0)
+    return namespace(columns[0]).stack(columns).transpose(2, 1, 0)
