@@ -38,6 +38,8 @@ SINGLETRACK = ("--model", "singletrack", "--fixed", "C_Sf", "C_Sr", "m", "I")
 DT = 0.05
 # Exit codes of a check that found something.
 FINDINGS = (5, 6)
+# Warm runs of each size of a growth.
+REPEATS = 2
 # Seconds between two looks for the answer.
 LOOK = 0.02
 # Waits for a command and says what it took. Peak memory counts that of the process which starts another, so
@@ -90,14 +92,16 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="drives of 3 min in place of 30, small growths")
     parser.add_argument("--only", default="", metavar="NAMES", help="commands whose name has one of these")
     parser.add_argument("--without-growth", action="store_true", help="commands alone")
+    parser.add_argument("--growth", default="", metavar="NAMES", help="growths over these alone, no command")
     args = parser.parse_args()
     result: dict[str, object] = {"quick": args.quick, "load_at_start": round(os.getloadavg()[0], 2)}
     with tempfile.TemporaryDirectory(prefix="pct-waits-") as folder:
         place = Path(folder)
-        spent = run_commands(place, quick=args.quick, only=[name for name in args.only.split(",") if name])
-        result |= headline(spent)
+        only, growths = ([name for name in names.split(",") if name] for names in (args.only, args.growth))
+        if not growths:
+            result |= headline(run_commands(place, quick=args.quick, only=only))
         if not args.without_growth:
-            exponents = run_growths(place, quick=args.quick)
+            exponents = run_growths(place, quick=args.quick, only=growths)
             result |= {"exponents": exponents, "largest_exponent": max(exponents.values())}
     print(json.dumps(result))
 
@@ -166,8 +170,8 @@ def headline(spent: dict[str, Spent]) -> dict[str, object]:
     return figures | {"processor": {name: round(row.processor, 2) for name, row in spent.items()}}
 
 
-def run_growths(place: Path, *, quick: bool) -> dict[str, float]:
-    """Exponent of the processor seconds of warm commands over each size."""
+def run_growths(place: Path, *, quick: bool, only: Sequence[str]) -> dict[str, float]:
+    """Exponent of the processor seconds of warm commands over each size, or over those that are named."""
     cache = place / "cache of growth"
     sizes = 3 if quick else 4
     seconds = [60.0 * 4**i for i in range(sizes)]
@@ -191,12 +195,15 @@ def run_growths(place: Path, *, quick: bool) -> dict[str, float]:
     exponents = {}
     print(f"\n{'growth over':<12} {'processor seconds by size'}")
     for name, rows in points.items():
+        if only and name not in only:
+            continue
         taken = []
         for size, flags in rows:
             output = place / "results" / f"{name} {size:g}"
             own = [*flags] if flags[0] == "data" else [*flags, "--no-report", "--results", str(output)]
-            # The first time may compile.
-            taken.append([run(own, cache, output) for _ in range(2)][-1])
+            # The first time may compile; of the others the one that was disturbed least.
+            again = [run(own, cache, output) for _ in range(1 + REPEATS)][1:]
+            taken.append(min(again, key=lambda spent: spent.processor))
         exponents[name] = exponent([size for size, _ in rows], [row.processor for row in taken])
         cells = ", ".join(
             f"{size:g}: {row.processor:.2f} s {row.megabytes:.0f} MB"
