@@ -199,10 +199,11 @@ def flags_to_repeat(values: Mapping[str, Any]) -> list[str]:
 
     named = {name: values[name] for name in ELSEWHERE if values.get(name) not in (None, (), [])}
     model = {"model": values["model"]} if is_model_file(values.get("model", "")) else {}
-    return [
-        f"{flag_name(name)} {' '.join(map(quoted, value)) if isinstance(value, list | tuple) else quoted(value)}"
+    words = {
+        name: map(quoted, value if isinstance(value, list | tuple) else [value])
         for name, value in {**model, **named}.items()
-    ]
+    }
+    return [" ".join([flag_name(name), *values]) for name, values in words.items()]
 
 
 def resume_facts(args: TrainConfig) -> list[str]:
