@@ -15,7 +15,9 @@ from pct.api.notebook import Shown
 from pct.api.predictions import Prediction, predict
 from pct.errors import UsageError
 from pct.measurement import Measurement
+from pct.optimization.settings import DRAWS as DRAWS_WITHIN
 from pct.optimization.settings import FitSettings, make_settings
+from pct.within import check_numbers
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pct.optimization.constants.fitting import ConstantFit
     from pct.optimization.constants.groups import By
     from pct.optimization.constants.model import FittedModel
+    from pct.optimization.constants.posterior.posterior import Posterior
     from pct.windows.window_set import WindowSet
 
 
@@ -158,7 +161,8 @@ class Fit(Shown):
 
         Args:
             kind: ``curves`` (side force, handling, drive force with bands), ``agreement`` of single drives,
-                ``correlations``, ``residuals``, or ``profile_NAME`` of a profiled parameter.
+                ``posterior`` where it was drawn, ``correlations``, ``residuals``, or ``profile_NAME`` of a
+                profiled parameter.
 
         Raises:
             UsageError: there is no such figure of this fit.
@@ -194,6 +198,27 @@ class Fit(Shown):
 
         result = with_profiles(self._whole("profile"), names, progress)
         return dataclasses.replace(self, result=result)
+
+    def sample(self, draws: int | None = None, progress: Callable[[Any], None] | None = None) -> Fit:
+        """The fit with draws of its posterior: ``result.posterior``, and bands of the curves.
+
+        Args:
+            draws: that are kept, of four chains together; 1000 when left out.
+            progress: called with a line after each chain.
+
+        Raises:
+            UsageError: blackjax is not installed, or the fit has no covariance.
+        """
+        from pct.optimization.constants.fitting import DRAWS, with_posterior
+
+        number = DRAWS if draws is None else draws
+        check_numbers("draws", (number,), DRAWS_WITHIN)
+        return dataclasses.replace(self, result=with_posterior(self._whole("sample"), number, progress))
+
+    @property
+    def posterior(self) -> Posterior | None:
+        """Draws of the parameters; None where none were asked for, or the fit was opened."""
+        return None if self.result is None else self.result.posterior
 
     def save(self, folder: str | Path, *, report: bool = True) -> Path:
         """Write a run folder, which `pct.open` and every command reads.
@@ -294,6 +319,7 @@ def fit(
     start: Mapping[str, Any] | None = None,
     profiles: Sequence[str] = (),
     by: By | None = None,
+    sample: bool | int = False,
     progress: Callable[[Any], None] | None = None,
     **settings: Any,
 ) -> Fit:
@@ -308,6 +334,7 @@ def fit(
         profiles: parameters whose likelihood is profiled afterwards.
         by: ``recording``, ``file`` or ``lap``: each is fitted alone, too, and compared with the others, from
             two on; by recording, from four on, when left out.
+        sample: draw the posterior, too: so many draws, 1000 where it is true; needs blackjax.
         progress: called with the progress of each iteration, e.g. ``print``.
         settings: of `pct.optimization.settings.FitSettings`: ``horizon``, ``prior``, ``starts``, ...
 
@@ -328,6 +355,10 @@ def fit(
     from pct.windows.inputs import with_inputs
     from pct.windows.store import make_window_store
 
+    if sample:
+        from pct.optimization.constants.posterior.nuts import require_sampler
+
+        require_sampler()
     checked = make_settings(FitSettings, settings)
     spec = observed(car).spec
     drives = as_drives(drives)
@@ -338,7 +369,8 @@ def fit(
     result = fitting.fit(
         spec, windows, checked, start=start, profiles=profiles, by=by, files=files, progress=progress
     )
-    return Fit(result.model, result, drives)
+    fitted = Fit(result.model, result, drives)
+    return fitted.sample(None if sample is True else sample, progress) if sample else fitted
 
 
 def _file_of(drive: Drive) -> str:

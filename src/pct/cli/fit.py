@@ -12,7 +12,7 @@ import tyro
 from pct.cli.console import command, flush, print_table, say, say_error
 from pct.cli.flags import TIME_STEP, DataFlags, ModelFlags, RunFlags, as_flags, flag_values, parse
 from pct.measurement import Measurement
-from pct.optimization.settings import FitSettings
+from pct.optimization.settings import DRAWS, FitSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +42,11 @@ class FitConfig:
     by: Literal["recording", "file", "lap"] | None = None
     """Fit each recording, file or lap alone, too, and print how they agree; from two on. Default: recordings
     are compared from four on."""
+    sample: bool = False
+    """Draw the posterior by NUTS, too: intervals that need not be normal, and bands of the curves. Takes some
+    thousand rollouts of all windows; needs the package blackjax."""
+    draws: Annotated[int, DRAWS] = 1000
+    """Draws of the posterior that are kept, of four chains together [draws]."""
     report: bool = True
     """Draw the figures and write report.html."""
     run: tyro.conf.OmitArgPrefixes[RunFlags] = dataclasses.field(default_factory=RunFlags)
@@ -61,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.cli.folders import default_results, resolve_folder
     from pct.evaluation.fit_report import draw_fit_report, report_facts, save_curves, text_columns
     from pct.optimization.constants.agreement import ENOUGH
+    from pct.optimization.constants.posterior.nuts import require_sampler
+    from pct.optimization.constants.posterior.posterior import posterior_cells
     from pct.optimization.constants.profile import require_scalar
     from pct.runs.directory import (
         PREDICTED,
@@ -89,6 +96,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         say_error(device)
         for name in args.profile:
             require_scalar(car.spec, name)
+        if args.sample:
+            require_sampler()
         fit = pct.fit(
             car,
             drives,
@@ -104,6 +113,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             with after_saving("the profiles"):
                 fit = fit.profile(*args.profile, progress=say_error)
                 fit.write(run)
+        if args.sample:
+            with after_saving("the posterior"):
+                fit = fit.sample(args.draws, progress=say_error)
+                fit.write(run)
         for warning in fit.warnings:
             say_error(f"warning: {as_flags(warning, FitConfig)}")
         with after_saving("the table of parameters"):
@@ -112,6 +125,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             if args.by is not None:
                 head, rows = fit.agreement_cells()
                 print_table(f"Each {args.by} fitted alone", head, rows, texts=(0, 7, 8))
+            if fit.posterior is not None:
+                head, rows = posterior_cells(fit.posterior, fit.model.spec)
+                print_table(f"Posterior of {fit.model.spec.name}", head, rows, texts=(0, 3, 4, 7))
             if fit.advice:
                 say("To identify the remaining parameters:", *(f"  {line}" for line in fit.advice))
         say(*(as_flags(line, FitConfig) for line in fit.facts))

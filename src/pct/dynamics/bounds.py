@@ -66,8 +66,8 @@ class Bounds:
         return jnp.clip(value, low, high)
 
     def on_host(
-        self, raw: Float[np.ndarray, " P"]
-    ) -> tuple[Float[np.ndarray, " P"], Float[np.ndarray, " P"]]:
+        self, raw: Float[np.ndarray, "... P"]
+    ) -> tuple[Float[np.ndarray, "... P"], Float[np.ndarray, "... P"]]:
         """Values as of `to` and their change with the real numbers, both in double precision, without JAX."""
         with np.errstate(invalid="ignore"):  # of a start that is no number, which the rollouts tell
             share = np.exp(-np.logaddexp(0.0, -np.asarray(raw, np.float64)))

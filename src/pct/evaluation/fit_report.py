@@ -21,6 +21,7 @@ from pct.optimization.constants.agreement_text import agreement_cells
 from pct.optimization.constants.curves import AXLES, NORMAL_95, Curve, Curves, curves_table, make_curves
 from pct.optimization.constants.fitting import ConstantFit
 from pct.optimization.constants.model import FittedModel
+from pct.optimization.constants.posterior.posterior import Posterior, posterior_cells
 from pct.optimization.constants.profile import LIMIT, Profile, profile_fact
 from pct.optimization.constants.verdicts import advice_lines, strongest_pairs
 from pct.runs.directory import write_json
@@ -53,6 +54,7 @@ class FitReport:
         explosions: sentences that count and name the shown windows that explode.
         profiles: profile likelihoods.
         agreement: of single drives; None where they were too few.
+        posterior: draws, where they were asked for; the bands of the curves are theirs.
     """
 
     fitted: FittedModel
@@ -69,6 +71,7 @@ class FitReport:
     explosions: Sequence[str] = ()
     profiles: Sequence[Profile] = ()
     agreement: Agreement | None = None
+    posterior: Posterior | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -96,7 +99,13 @@ def make_fit_report(fit: ConstantFit, most: int = SHOWN) -> FitReport:
         fit.facts,
         names,
         correlation,
-        make_curves(fit.stated, spec, predicted[accepted], np.asarray(dataset.controls)),
+        make_curves(
+            fit.stated,
+            spec,
+            predicted[accepted],
+            np.asarray(dataset.controls),
+            () if fit.posterior is None else list(fit.posterior.params(spec)),
+        ),
         fit.compared,
         times,
         breaks,
@@ -105,6 +114,7 @@ def make_fit_report(fit: ConstantFit, most: int = SHOWN) -> FitReport:
         explosion_lines(count, len(windows), named, "the fit"),
         fit.profiles,
         fit.agreement,
+        fit.posterior,
     )
 
 
@@ -175,6 +185,10 @@ def fit_page(report: FitReport, name: str, images: Mapping[str, bytes]) -> str:
     body += [table(head, rows, texts=(len(head) - 1,)), bullets(VERDICTS)]
     if advice := advice_lines(report.verdicts):
         body += ["<h2>How to identify the remaining parameters</h2>", bullets(advice)]
+    if report.posterior is not None:
+        body += ["<h2>Posterior</h2>", drawn["posterior"]]
+        head, rows = posterior_cells(report.posterior, spec)
+        body += [table(head, rows, texts=(3, 4, 7)), bullets(report.posterior.warnings)]
     if report.agreement is not None:
         body += ["<h2>Do the drives agree?</h2>", drawn["agreement"]]
         head, rows = agreement_cells(report.agreement, report.verdicts)
@@ -259,6 +273,16 @@ def figures_of(report: FitReport) -> dict[str, plots.Drawing]:
             names=report.agreement.names,
             forests=agreement_forests(report.agreement, spec),
             title=what,
+        )
+    if report.posterior is not None:
+        posterior = report.posterior
+        figures["posterior"] = partial(
+            plots.draw_posterior,
+            labels=[(spec.parameter(name).symbol, spec.parameter(name).unit) for name in posterior.names],
+            draws=posterior.draws.reshape(-1, len(posterior.names)),
+            interval=posterior.interval,
+            normal=posterior.normal,
+            title=f"{title}: posterior",
         )
     for profile in report.profiles:
         row = spec.parameter(profile.name)
@@ -354,8 +378,7 @@ def _panels(curves: Curves) -> list[plots.Panel]:
 def _band(curve: Curve) -> plots.Band:
     from pct import plots
 
-    room = NORMAL_95 * curve.std
-    return plots.Band(curve.x, curve.value, curve.value - room, curve.value + room, curve.reached)
+    return plots.Band(curve.x, curve.value, curve.low, curve.high, curve.reached)
 
 
 def parameter_cells(

@@ -26,6 +26,8 @@ HIDDEN_SIZE = Within(1, 4096, whole=True)
 """Hidden units inside the model mlp-dynamics."""
 AT = Within(0, 1e6, "s", open_low=True)
 """Horizon of an evaluation."""
+DRAWS = Within(4, 10_000_000, whole=True)
+"""Draws of a posterior."""
 HUBER = Within(0, 1e6, open_low=True)
 
 

@@ -18,6 +18,7 @@ from pct.plots.ladder import draw_growth_bands as draw_growth_bands
 from pct.plots.ladder import draw_ladder as draw_ladder
 from pct.plots.loss_curves import draw_losses as draw_losses
 from pct.plots.parameters import draw_parameters as draw_parameters
+from pct.plots.posterior import draw_posterior as draw_posterior
 from pct.plots.profile import draw_profile as draw_profile
 from pct.plots.race import draw_race as draw_race
 from pct.plots.residuals import draw_residuals as draw_residuals

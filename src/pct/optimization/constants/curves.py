@@ -2,7 +2,7 @@
 
 They stay meaningful where the numbers of a formula do not: another B with another C may give the same force
 at every slip angle that was driven. The bands are the fit's covariance carried over to the curve (delta
-method), as 95 % intervals of a normal distribution.
+method), as 95 % intervals of a normal distribution; or quantiles of the curves of draws of a posterior.
 
 References:
     [1] R. Rajamani, "Vehicle Dynamics and Control", 2nd ed., Springer, 2012, section 3.3: understeer
@@ -13,7 +13,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from pct.optimization.constants.estimate import Estimate, scalar_places
 from pct.types import Array, Float
 
 NORMAL_95 = 1.96
+DRAWN_95 = (0.025, 0.975)
 POINTS = 101
 # Steps of differences: as a share of a parameter's range, and of slip angle in rad.
 STEP, SLIP_STEP = 1e-5, 1e-5
@@ -46,12 +47,24 @@ class Curve(NamedTuple):
         x: where, increasing, (K,).
         value, std: in the curve's unit, (K,) each.
         reached: lowest and highest x of the drive.
+        drawn: ends of the 95 % band of draws of the posterior; None where the band is normal.
     """
 
     x: Float[np.ndarray, " K"]
     value: Float[np.ndarray, " K"]
     std: Float[np.ndarray, " K"]
     reached: tuple[float, float]
+    drawn: tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]] | None = None
+
+    @property
+    def low(self) -> np.ndarray:
+        """Lower end of the 95 % band, (K,)."""
+        return np.asarray(self.value - NORMAL_95 * self.std if self.drawn is None else self.drawn[0])
+
+    @property
+    def high(self) -> np.ndarray:
+        """Upper end of the 95 % band, (K,)."""
+        return np.asarray(self.value + NORMAL_95 * self.std if self.drawn is None else self.drawn[1])
 
     @property
     def inside(self) -> np.ndarray:
@@ -84,6 +97,7 @@ def make_curves(
     spec: ModelSpec,
     states: Float[np.ndarray, "... S"],
     controls: Float[np.ndarray, "... C"],
+    draws: Sequence[Mapping[str, Any]] = (),
 ) -> Curves | None:
     """The curves of a fit.
 
@@ -92,6 +106,7 @@ def make_curves(
         spec: the model that was fitted.
         states: rows that the fitted model goes through; rather than the logged ones, which are noisy.
         controls: what is logged of the controls.
+        draws: of the posterior, the parameters by name: bands are then their quantiles.
 
     Returns:
         None for a model without tyres, or where the drive never left the speeds at which the model rolls.
@@ -99,7 +114,7 @@ def make_curves(
     tyre = spec.side_force
     if tyre is None or not has_curves(spec):
         return None
-    carried = _carrier(estimate, spec)
+    carried = _carrier(estimate, spec, draws)
     p = SimpleNamespace(**{**spec.default_params, **estimate.params(spec)})
     columns = dict(zip(spec.state_names, np.moveaxis(np.asarray(states, float), -1, 0), strict=True))
     moving = _vehicle_states(spec, columns, p)
@@ -117,8 +132,8 @@ def make_curves(
             newtons = tyre(axle, grids[axle], p, np)
             return newtons / static_load(axle, p) if relative else newtons
 
-        side_force[axle] = Curve(grids[axle], *carried(force), (low, high))
-    value, std = carried(lambda p: np.atleast_1d(_understeer_gradient(tyre, p)))
+        side_force[axle] = carried(force).over(grids[axle], (low, high))
+    value, std, *_ = carried(lambda p: np.atleast_1d(_understeer_gradient(tyre, p)))
     return Curves(
         side_force,
         "1" if relative else "N",
@@ -153,28 +168,45 @@ def _curve_table(curve: Curve, over: str, x_unit: str, unit: str) -> dict[str, A
         over: {"values": curve.x, "unit": x_unit, "reached": curve.reached},
         "value": curve.value,
         "std": curve.std,
-        "low_95": curve.value - NORMAL_95 * curve.std,
-        "high_95": curve.value + NORMAL_95 * curve.std,
+        "low_95": curve.low,
+        "high_95": curve.high,
         "unit": unit,
     }
 
 
-Carrier = Callable[[Callable[[Any], Any]], tuple[np.ndarray, np.ndarray]]
+class Carried(NamedTuple):
+    """A curve's value and standard error, and the ends of the 95 % band of draws, (K,) each."""
+
+    value: np.ndarray
+    std: np.ndarray
+    drawn: tuple[np.ndarray, np.ndarray] | None = None
+
+    def over(self, x: np.ndarray, reached: tuple[float, float]) -> Curve:
+        """The curve over x, (K,)."""
+        return Curve(x, self.value, self.std, reached, self.drawn)
+
+
+Carrier = Callable[[Callable[[Any], Any]], Carried]
 Tyre = Callable[..., Array]
 
 
-def _carrier(estimate: Estimate, spec: ModelSpec) -> Carrier:
-    """Value (K,) and standard error (K,) of a function of the parameters, by differences."""
+def _carrier(estimate: Estimate, spec: ModelSpec, draws: Sequence[Mapping[str, Any]] = ()) -> Carrier:
+    """Value and error of a function of the parameters, by differences; its band by draws, if any."""
     places = scalar_places(spec)
     slope = estimate.deviations(spec) / np.sqrt(np.diag(estimate.covariance))
     numbers = list(places.values())
     covariance = (estimate.covariance * np.outer(slope, slope))[np.ix_(numbers, numbers)]
     values = {**spec.default_params, **estimate.params(spec)}
 
-    def carried(function: Callable[[Any], Any]) -> tuple[np.ndarray, np.ndarray]:
+    def carried(function: Callable[[Any], Any]) -> Carried:
         value, slopes = differences(function, spec, values)
         variance = np.einsum("pk,pq,qk->k", slopes, covariance, slopes)
-        return value, np.sqrt(np.maximum(variance, 0.0))
+        std = np.sqrt(np.maximum(variance, 0.0))
+        if not draws:
+            return Carried(value, std)
+        drawn = [np.asarray(function(SimpleNamespace(**{**values, **draw})), float) for draw in draws]
+        low, high = np.quantile(drawn, DRAWN_95, axis=0)
+        return Carried(value, std, (low, high))
 
     return carried
 
@@ -309,7 +341,7 @@ def _handling(
         return front - rear
 
     reached = np.quantile(moving["vx"] * moving["psi_dot"], REACHED)
-    return Curve(x, *carried(difference), (float(reached[0]), float(reached[1])))
+    return carried(difference).over(x, (float(reached[0]), float(reached[1])))
 
 
 def _drive_forces(
@@ -330,5 +362,5 @@ def _drive_forces(
         def force(p: Any, command: float = command) -> Array:
             return drive_force(speed, command, p, np)
 
-        curves[command] = Curve(speed, *carried(force), (slow, fast))
+        curves[command] = carried(force).over(speed, (slow, fast))
     return curves

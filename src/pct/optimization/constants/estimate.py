@@ -203,7 +203,7 @@ def fit_errors(
     # First with large errors clipped, for the direction; then almost without clipping.
     path = best_start(problem, first, starts, iterations, report_path)
     path = descend(problem, path, iterations, CLIPPED, report_path)
-    blocks = _blocks(windows, numbers)
+    blocks = number_blocks(windows, numbers)
     if filtered and noise is None:
         noise = choose_noise(errors, path, problem.typical(path, CLIPPED), blocks, on)
         weigh_as_logged(problem, noise)
@@ -273,7 +273,7 @@ def _result(spec: ModelSpec, problem: Problem, path: Path, blocks: np.ndarray) -
     )
 
 
-def _blocks(windows: WindowSet, numbers: np.ndarray) -> np.ndarray:
+def number_blocks(windows: WindowSet, numbers: np.ndarray) -> np.ndarray:
     """Number of the block of each window, (W,); no block shares a row with the next but one."""
     starts = windows.starts[numbers]
     length = 2 * (windows.history + windows.horizon)

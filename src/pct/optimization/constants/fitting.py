@@ -22,6 +22,7 @@ from pct.optimization.constants.curves import has_curves, reached_slips
 from pct.optimization.constants.estimate import Estimate
 from pct.optimization.constants.groups import group_windows
 from pct.optimization.constants.model import FittedModel
+from pct.optimization.constants.posterior.posterior import DRAWS, Posterior, draw_posterior
 from pct.optimization.constants.profile import ROUNDING, Profile, make_profile, require_scalar
 from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors, part_size
 from pct.optimization.constants.starts import Starts, fit_from_start, fit_from_starts
@@ -91,6 +92,7 @@ class ConstantFit:
         by: by what the drives were asked to be compared; None: by recording, where there are enough.
         files: the file that each recording is of, for a comparison by file.
         starts: what became of the starts, where there were several.
+        posterior: draws, where they were asked for.
     """
 
     model: FittedModel
@@ -103,6 +105,7 @@ class ConstantFit:
     by: str | None = None
     files: tuple[str, ...] = ()
     starts: Starts | None = None
+    posterior: Posterior | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -172,6 +175,7 @@ class ConstantFit:
             f"Typical error over the horizon: {errors}.",
             *([f"{self.starts}."] if self.starts else []),
             *agreement_facts(self.agreement, len(self.windows.store.recordings)),
+            *([self.posterior.fact] if self.posterior else []),
         ]
         left_out = [name for name in self.spec.state_names if name not in self.compared]
         if left_out and not self.settings.compare:
@@ -225,6 +229,8 @@ class ConstantFit:
             )
         if reason := self.errors.fallback:
             lines.append(f"native code is not used: {reason}; pure JAX is slower, the results are the same")
+        if self.posterior is not None:
+            lines += self.posterior.warnings
         return lines
 
 
@@ -386,10 +392,22 @@ def with_profiles(
             report=partial(report, name),
         )
         profiles.append(item)
-    profiled = dataclasses.replace(fit, profiles=(*fit.profiles, *profiles))
+    return _changed(fit, profiles=(*fit.profiles, *profiles))
+
+
+def with_posterior(
+    fit: ConstantFit, draws: int = DRAWS, progress: Callable[[Any], None] | None = None
+) -> ConstantFit:
+    """The fit with draws of its posterior; arguments and errors as of `draw_posterior`."""
+    return _changed(fit, posterior=draw_posterior(fit, draws, progress))
+
+
+def _changed(fit: ConstantFit, **changes: Any) -> ConstantFit:
+    """The fit with more that is known of it."""
+    changed = dataclasses.replace(fit, **changes)
     if "agreement" in vars(fit):  # computed already
-        vars(profiled)["agreement"] = fit.agreement
-    return profiled
+        vars(changed)["agreement"] = fit.agreement
+    return changed
 
 
 def describe_windows(windows: WindowSet) -> str:

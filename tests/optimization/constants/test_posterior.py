@@ -1,0 +1,141 @@
+"""Posteriors of a unicycle whose truth is known, and of densities that are known altogether."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import pct
+from pct.errors import UsageError
+from pct.optimization.constants.posterior import nuts
+from pct.optimization.constants.posterior.density import block_covariance
+from pct.optimization.constants.posterior.nuts import diagnose, draw_chains
+from pct.optimization.constants.posterior.posterior import density_of
+
+CAR = pct.model("unicycle").measured(observer=False)
+SETTINGS = {"horizon": 5, "history": 2, "stride": 5, "iterations": 12}
+
+
+@pytest.fixture(scope="module")
+def drive() -> pct.Drives:
+    return pct.simulate(CAR, recordings=1, duration=12.0, noise=0.5, seed=3)
+
+
+@pytest.fixture(scope="module")
+def fit(drive: pct.Drives) -> pct.Fit:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nuts, "WARMUP", 20)
+        return pct.fit(CAR, drive, sample=100, **SETTINGS)
+
+
+@pytest.mark.parametrize("free_start", [False, True])
+def test_the_gradient_is_that_of_the_density(drive: pct.Drives, free_start: bool) -> None:
+    density = density_of(pct.fit(CAR, drive, free_start=free_start, **SETTINGS).result)
+    z = np.array([0.8, -0.5, 0.3, 1.1])
+    value, gradient = density(z)
+    steps = 0.1 * np.eye(4)
+    slopes = [(density(z + step)[0] - density(z - step)[0]) / 0.2 for step in steps]
+    np.testing.assert_allclose(gradient, slopes, atol=0.03)
+    # Nearly linear here: a normal density of the covariance that the blocks give.
+    np.testing.assert_allclose(value, -0.5 * z @ z, rtol=0.1)
+    assert density(np.zeros(4))[0] == 0
+
+
+def test_rollouts_that_are_not_finite_are_impossible(fit: pct.Fit) -> None:
+    value, gradient = density_of(fit.result)(np.full(4, np.nan))
+    assert value < -1e6
+    assert not gradient.any()
+
+
+def test_independent_errors_have_the_naive_covariance() -> None:
+    rng = np.random.default_rng(0)
+    information = np.repeat(np.diag([4.0, 9.0])[None], 200, axis=0)
+    scores = rng.standard_normal((200, 2)) * [2.0, 3.0]
+    naive = np.diag(1 / np.sqrt(information.sum(axis=0).diagonal()))
+    none = np.zeros((2, 2))
+    plain = block_covariance(information, scores, none, naive)
+    np.testing.assert_allclose(plain, naive @ naive, rtol=0.2, atol=2e-5)
+    # Errors of a block that are all alike are worth less.
+    np.testing.assert_allclose(block_covariance(information, 3 * scores, none, naive), 9 * plain, rtol=1e-6)
+
+
+def test_few_blocks_tell_a_factor_and_no_directions() -> None:
+    rng = np.random.default_rng(1)
+    information = np.repeat(np.eye(8)[None], 9, axis=0)
+    found = block_covariance(information, 2 * rng.standard_normal((9, 8)), np.zeros((8, 8)), np.eye(8) / 3)
+    values = 9 * np.linalg.eigvalsh(found)
+    assert values.min() > 2
+    assert values.max() < 8
+
+
+def test_draws_are_those_of_the_density() -> None:
+    def density(z: np.ndarray) -> tuple[float, np.ndarray]:
+        return -0.5 * float(z @ (z / [1.0, 4.0])), -z / [1.0, 4.0]
+
+    chains = draw_chains(density, 2, 300, seed=0)
+    np.testing.assert_allclose(chains.z.std(axis=(0, 1)), [1.0, 2.0], rtol=0.12)
+    np.testing.assert_allclose(chains.z.mean(axis=(0, 1)), 0.0, atol=0.25)
+    rhat, effective = diagnose(chains.z)
+    assert rhat.max() < 1.02
+    assert effective.min() > 300
+    assert not chains.divergent.any()
+    # Chains in places of their own do not agree.
+    assert diagnose(chains.z + 2 * np.arange(4)[:, None, None])[0].min() > 1.2
+
+
+def test_a_posterior_that_is_normal_has_the_intervals_of_the_standard_errors(fit: pct.Fit) -> None:
+    posterior = fit.posterior
+    assert posterior is not None
+    assert posterior.draws.shape == (4, 25, 4)
+    half = np.diff(posterior.normal)[:, 0] / 2
+    np.testing.assert_allclose(posterior.interval, posterior.normal, atol=0.5 * half.max())
+    low, high = posterior.interval.T
+    truth = [CAR.spec.default_params[name] for name in posterior.names]
+    assert ((low - half < truth) & (truth < high + half)).all()
+    assert "4 chains of 25 draws" in posterior.fact
+    assert any("ask for more `draws`" in line for line in fit.warnings)
+
+
+def test_what_is_not_normal_and_what_diverged_is_told(fit: pct.Fit) -> None:
+    posterior = fit.posterior
+    assert posterior is not None
+    draws = posterior.draws.copy()
+    draws[..., 1] = draws[..., 1].mean() + np.abs(draws[..., 1] - draws[..., 1].mean())
+    divergent = np.zeros_like(posterior.divergent)
+    divergent[2, 3] = True
+    lines = " ".join(posterior._replace(draws=draws, divergent=divergent).warnings)
+    assert f"{posterior.names[1]} is not normal" in lines
+    assert "1 of 100 trajectories diverged" in lines
+
+
+def test_a_run_holds_draws_and_intervals(fit: pct.Fit, tmp_path: Path) -> None:
+    run = fit.save(tmp_path / "run", report=False)
+    table = pl.read_parquet(run / "draws.parquet")
+    assert table.columns == ["chain", "draw", "divergent", *fit.posterior.names]
+    assert table.height == 100
+    saved = json.loads((run / "posterior.json").read_text())
+    assert saved["parameters"]["alpha_accel"]["interval_95"] == fit.posterior.interval[2].tolist()
+    assert saved["chains"] == 4
+
+
+def test_the_figure_shows_each_parameter(fit: pct.Fit) -> None:
+    assert len(fit.plot("posterior").axes) == 6  # two rows of three, two of them empty
+
+
+def test_without_the_sampler_nothing_is_fitted(drive: pct.Drives, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "blackjax", None)
+    with pytest.raises(UsageError, match=r"`sample`: expected the package blackjax.*pct-vehicle\[sample\]"):
+        pct.fit(CAR, drive, sample=True, **SETTINGS)
+
+
+def test_a_fit_without_covariance_has_no_posterior(fit: pct.Fit) -> None:
+    unsound = dataclasses.replace(fit.result.estimate, sound=False)
+    broken = dataclasses.replace(fit, result=dataclasses.replace(fit.result, estimate=unsound))
+    with pytest.raises(UsageError, match="covariance of the fit is not known"):
+        broken.sample()
