@@ -67,18 +67,25 @@ TRAIN: dict[str, Any] = {
 SPREAD = 0.1
 AV21 = pct.model("singletrack-pacejka", vehicle="av-21")
 PLAIN_CAR = AV21.measured(pedals=True, observer=False)
-# The offset of the steering and the turn of the sensor take the place of the shifts.
-CAR = AV21.measured(
-    lag=("psi_dot",) * 3,
-    bias=("vx", "vy", "psi_dot"),
-    drift=("vx", "vy", "psi_dot"),
-    actuator_lag="throttle",
-    delay=("throttle", "brake"),
-    steering=True,
-    lever_arm=True,
-    misaligned=True,
-    pedals=True,
-).hold("S_hf", "S_vf", "S_hr", "S_vr")
+
+
+def measured(car: pct.Car) -> pct.Car:
+    """The car behind its sensors; their offset and turn take the place of the shifts of the tyres."""
+    return car.measured(
+        lag=("psi_dot",) * 3,
+        bias=("vx", "vy", "psi_dot"),
+        drift=("vx", "vy", "psi_dot"),
+        actuator_lag="throttle",
+        delay=("throttle", "brake"),
+        steering=True,
+        lever_arm=True,
+        misaligned=True,
+        pedals=True,
+    ).hold("S_hf", "S_vf", "S_hr", "S_vr")
+
+
+CAR = measured(AV21)
+FOUR_WHEELS = measured(pct.model("double-track", vehicle="av-21"))
 
 
 def main() -> None:
@@ -118,6 +125,7 @@ def judge(
         if network:
             rows[f"network on top, seed {seed}"] = on_top(fit, train, test, seed)
         runs.append((row, parameters(fit)))
+    rows["double-track, seed 0"] = judged(fitted(FOUR_WHEELS, train, 0), test)
     # No prediction: the least that these equations can err there, whatever their parameters.
     rows["fit to the test rows"] = judged(fitted(CAR, test, 0), test)
     ours = {key: float(np.mean([row[key] for row, _ in runs])) for key in JUDGED}

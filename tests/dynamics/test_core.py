@@ -24,6 +24,7 @@ SINGLETRACK = MODEL_SPECS["singletrack"]
 
 def test_documented_models_are_registered() -> None:
     assert sorted(MODEL_SPECS) == [
+        "double-track",
         "kinematic-singletrack",
         "mlp-dynamics",
         "singletrack",

@@ -1,5 +1,6 @@
 """Registered vehicle models: tables and equations, no data and no learning."""
 
+from pct.dynamics import double_track as double_track
 from pct.dynamics import kinematic_singletrack as kinematic_singletrack
 from pct.dynamics import mlp_dynamics as mlp_dynamics
 from pct.dynamics import singletrack as singletrack

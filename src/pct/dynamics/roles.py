@@ -86,6 +86,18 @@ ROLES: Mapping[str, Role] = {
     "height": Role(
         "Brake and accelerate hard while cornering, so that load moves between the axles; else measure it.",
     ),
+    "load transfer": Role(
+        "Corner at the limit of grip at several speeds, with and without braking, so that the loads of the "
+        "wheels differ; else hold it.", slip=True, limit=True,
+    ),
+    "downforce": Role(
+        "Corner near the limit of grip at low speed and at top speed; else take it from a wind tunnel.",
+        slip=True, limit=True, speeds=True,
+    ),
+    "differential": Role(
+        "Drive tight corners coasting and with full throttle, both ways; else take it from the data sheet.",
+        slip=True,
+    ),
     "motor": Role("Accelerate with full throttle from standstill to top speed, more than once."),
     "motor fade": Role("Accelerate with full throttle from several speeds up to the top speed.", speeds=True),
     "motor curve": Role("Hold several drive commands, small ones to full, on a level straight."),

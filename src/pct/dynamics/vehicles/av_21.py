@@ -15,7 +15,8 @@ from pct.dynamics.vehicles.ranges import both_axles
 from pct.dynamics.vehicles.vehicle import Vehicle, register_vehicle
 
 # Not published, and set from what such cars are like: friction and cornering stiffness of slicks, the
-# height of the centre of gravity, where acceleration and speed end, drivetrain, brakes and wheels.
+# height of the centre of gravity, where acceleration and speed end, drivetrain, brakes, wheels,
+# tracks and roll stiffness; wings are none until they are fitted.
 AV_21 = register_vehicle(
     "av-21",
     Vehicle(
@@ -53,6 +54,14 @@ AV_21 = register_vehicle(
             "I_y_w": 2.0,
             "T_sb": 0.6,
             "T_se": 0.0,
+            "track_f": 1.638,
+            "track_r": 1.523,
+            "roll_f": (0.2, 0.5, 0.8),
+            "k_mu": (0.0, 0.1, 0.4),
+            "C_lf": (0.0, 0.0, 2.0),
+            "C_lr": (0.0, 0.0, 3.0),
+            "diff_pre": (0.0, 0.0, 20000.0),
+            "diff_lock": (0.0, 0.0, 1.0),
         },
         source="J. Chrosniak, J. Ning, M. Behl, Deep Dynamics, arXiv:2312.04374; AWSIM, Dallara AV-21R",
         url="https://github.com/linklab-uva/deep-dynamics",
