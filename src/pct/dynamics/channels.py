@@ -50,13 +50,17 @@ SINGLE_TRACK_STATES = (X, Y, DELTA, V, PSI, PSI_DOT, BETA)
 
 STEERING_AND_DRIVE = (DELTA_DOT, ACCEL)
 
+# What an accelerometer shows, along and across the vehicle.
+ACCELERATIONS = (
+    Channel("ax", "a_x", "m/s^2", limit=100.0, noise=0.15),
+    Channel("ay", "a_y", "m/s^2", odd=True, limit=100.0, noise=0.15),
+)
+
 # Beside the channels of the models, what logs hold and derivations take.
 LOGGED = (
     VX,
     VY,
-    # What an accelerometer shows, along and across the vehicle.
-    Channel("ax", "a_x", "m/s^2", limit=100.0, noise=0.15),
-    Channel("ay", "a_y", "m/s^2", odd=True, limit=100.0, noise=0.15),
+    *ACCELERATIONS,
     # Direction of travel of the reference point: heading plus slip angle.
     Channel("course", r"\chi", "rad", angle=True, odd=True),
     *PEDALS,

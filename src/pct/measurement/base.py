@@ -36,6 +36,8 @@ class Layer(enum.IntEnum):
     """The axes that a sensor measures along."""
     PLACE = enum.auto()
     """The point that a sensor measures at."""
+    ACCELERATION = enum.auto()
+    """What an accelerometer feels of the rates of the vehicle."""
     RATE = enum.auto()
     """What moves the vehicle beside its equations."""
     LINKAGE = enum.auto()
@@ -77,7 +79,8 @@ class Effect:
         option: name of its field in `pct.measurement.options.Measurement`, and so of its argument and flag.
         help: what the command line says about it.
         layer: where it stands.
-        acts_on: which channels its option may name, ``states`` (those that move) and ``controls``.
+        acts_on: which channels its option may name, ``states`` (those that move), ``controls`` and
+            ``accelerations``, ``ax`` and ``ay``.
         needs: channels that a model must have for an effect that is a switch; empty for one whose option
             names the channels it is applied to.
         repeats: whether a channel may be named more than once.
@@ -100,6 +103,10 @@ class Effect:
     def logged_controls(self, controls: tuple[Channel, ...]) -> tuple[Channel, ...]:
         """The controls that the log has, for those that the model has."""
         return controls
+
+    def logged_states(self, states: tuple[Channel, ...]) -> tuple[Channel, ...]:
+        """The states that the log has, for those that the model has."""
+        return states
 
     def reads(self) -> tuple[str, ...]:
         """Channels of the log that `inward` needs."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pct.dynamics.channels import ACCELERATIONS
 from pct.dynamics.core import Channel, LaneRates, ModelSpec, unknown_name, within_limits
 from pct.errors import UsageError
 from pct.measurement.base import Effect, Hidden, Layer
@@ -40,6 +41,12 @@ def with_measurement(spec: ModelSpec, measurement: Measurement, *, gains: bool =
             is named twice.
     """
     filters = measurement.observer and not gains
+    states = spec.states
+    for effect in _inwards(measurement.effects):
+        if "accelerations" in effect.acts_on:
+            _check(effect, [row.name for row in ACCELERATIONS], spec)
+        states = effect.logged_states(states)
+    vehicle, spec = spec, _showing(spec, states)
     if filters:
         named = {name for option in ("lag", "bias", "drift") for name in getattr(measurement, option)}
         read = estimated_states(spec, named)
@@ -49,11 +56,11 @@ def with_measurement(spec: ModelSpec, measurement: Measurement, *, gains: bool =
         measurement = dataclasses.replace(measurement, drift=drift, observer=filters)
     effects = measurement.effects
     if not effects and not measurement.observer:
-        return spec
+        return vehicle
     moving = tuple(c for c in spec.states if c.name not in spec.pose)
     controls = spec.controls
     for effect in reversed(_inwards(effects)):
-        known = {"states": moving, "controls": controls}
+        known = {"states": moving, "controls": controls, "accelerations": ACCELERATIONS}
         _check(effect, [c.name for kind in effect.acts_on for c in known[kind]], spec)
         controls = effect.logged_controls(controls)
     rows = {c.name: c for c in (*spec.states, *controls)}
@@ -72,7 +79,7 @@ def with_measurement(spec: ModelSpec, measurement: Measurement, *, gains: bool =
         controls=controls,
         parameters=(*spec.parameters, *added),
         derivative=BehindEffects(
-            dataclasses.replace(spec.lane_rates, derivative=spec.derivative), tuple(_inwards(effects))
+            dataclasses.replace(vehicle.lane_rates, derivative=vehicle.derivative), tuple(_inwards(effects))
         ),
         param_keys=(*spec.param_keys, *names),
         global_keys=(*spec.global_keys, *names),
@@ -105,7 +112,8 @@ class BehindEffects:
             {name: getattr(p, name) for name in vehicle.parameters},
             xp,
         )
-        rates = dict(zip(vehicle.states, own, strict=True))
+        # Readings beside the vehicle's states have no rate of its own.
+        rates = {**dict.fromkeys(x._fields, 0.0), **dict(zip(vehicle.states, own, strict=True))}
         for effect, outside in zip(reversed(self.chain), reversed(values[:-1]), strict=True):
             rates |= effect.outward(rates, outside, p, xp)
         return x._replace(**rates)
@@ -169,6 +177,22 @@ def outside_equations(spec: ModelSpec) -> frozenset[str]:
 def effects_of(spec: ModelSpec) -> tuple[Effect, ...]:
     """The effects of a model's measurement, in the order of its tables."""
     return () if spec.measurement is None else spec.measurement.effects
+
+
+def _showing(spec: ModelSpec, states: tuple[Channel, ...]) -> ModelSpec:
+    """The model with further states, which its own equations do not have, and what the loss knows of them."""
+    if states == spec.states:
+        return spec
+    more = [row.scale for row in states[len(spec.states) :]]
+    loss: Any = {
+        kind: {
+            **getattr(spec, kind),
+            "scales": np.append(getattr(spec, kind)["scales"], more),
+            "angle_mask": np.array([row.angle for row in states]),
+        }
+        for kind in ("train_loss_kwargs", "eval_loss_kwargs")
+    }
+    return dataclasses.replace(spec, states=states, **loss)
 
 
 def _inwards(effects: Sequence[Effect]) -> list[Effect]:

@@ -7,6 +7,7 @@ import inspect
 from typing import Any, TypeVar
 
 from pct.errors import UsageError
+from pct.measurement.accelerometer import Accelerometer, AccelerometerPlace, AccelerometerTilt
 from pct.measurement.actuator_lag import ActuatorLag
 from pct.measurement.base import Effect
 from pct.measurement.bias import Bias
@@ -59,6 +60,9 @@ class Measurement:
     lever_arm: bool = option(LeverArm)
     misaligned: bool = option(Misaligned)
     pedals: bool = option(Pedals)
+    accelerometer: tuple[str, ...] = option(Accelerometer)
+    accelerometer_place: bool = option(AccelerometerPlace)
+    accelerometer_tilt: tuple[str, ...] = option(AccelerometerTilt)
     observer: bool = False
 
     @classmethod
@@ -87,8 +91,14 @@ class Measurement:
         """Refuse effects that nothing can estimate.
 
         Raises:
-            UsageError: an effect whose hidden states stay at zero without an observer, and no observer.
+            UsageError: an effect whose hidden states stay at zero without an observer, and no observer; or a
+                place or tilt of an accelerometer that is not compared.
         """
+        named = {*self.accelerometer_tilt} - {*self.accelerometer}
+        if named or (self.accelerometer_place and not self.accelerometer):
+            which = "accelerometer_tilt" if named else "accelerometer_place"
+            what = sorted(named) or ["ax", "ay"]
+            raise UsageError(f"`{which}`: no such reading is compared; add `accelerometer` {' '.join(what)}")
         idle = [f"`{effect.option}`" for effect in self.effects if effect.needs_observer]
         if idle and not self.observer:
             raise UsageError(f"{' and '.join(idle)}: only the observer estimates them; add `observer=True`")
