@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,6 +25,7 @@ from pct.measurement.filter import (
     noise_values,
     predicted,
     read_states,
+    uncertainty,
     update,
 )
 from pct.rollout.history import make_history_rollout
@@ -164,6 +167,27 @@ def test_readings_trusted_whole_begin_as_logged() -> None:
         np.testing.assert_allclose(found, logged[10], rtol=1e-12)
     for drift in start[len(spec.states) :]:
         np.testing.assert_array_equal(drift, 0.0)
+
+
+def test_what_no_log_shows_is_estimated_without_being_read() -> None:
+    spec = dataclasses.replace(with_measurement(CAR, OBSERVED), unlogged=("x", "vy"))
+    assert [channel.name for channel in read_states(spec)] == ["vx", "psi_dot"]
+    places, index = layout(spec), CAR.state_indices
+    assert places.read == (index["vx"], index["psi_dot"])
+    assert places.estimated[:3] == (*places.read, index["vy"])
+    # Its place among what is taken from the log is that of no state that moves.
+    assert index["vy"] not in places.logged
+    assert index["x"] in places.logged
+    noise = Noise(1.0, 2.0, 1.0, np.array([0.1, 0.2, 0.3]))
+    values = {**spec.base_params(0.02), **noise_values(spec, noise)}
+    uncertain = uncertainty(spec, values, 0.02, np.float64, np)
+    np.testing.assert_allclose(uncertain.scale[:3], [0.1, 0.3, 0.2])
+    assert uncertain.first[2] > uncertain.first[0]
+    # Nothing could tell an error of its rate from itself, and starts as logged leave it to the model.
+    drift = 3 + [channel.name for channel in spec.hidden].index("vy_drift")
+    assert (uncertain.first[drift], uncertain.process[drift]) == (0.0, 0.0)
+    assert uncertain.plain.shape == (len(places.estimated), 2)
+    np.testing.assert_array_equal(uncertain.plain[:3], [[1, 0], [0, 1], [0, 0]])
 
 
 def test_it_finds_a_constant_error_of_a_rate() -> None:

@@ -248,7 +248,7 @@ def train(
         ['alpha_psi_dot', 'beta_psi_dot']
     """
     from pct.optimization.network.training import make_learner, training_windows
-    from pct.windows.inputs import with_inputs
+    from pct.windows.inputs import with_inputs, with_unlogged
     from pct.windows.store import make_window_store
 
     checked = make_settings(TrainSettings, settings)
@@ -256,12 +256,14 @@ def train(
     drives = as_drives(drives)
     inputs = checked.inputs if fitted_dt is None else None
     store = make_window_store(drives.recordings, spec, dt=fitted_dt or dt, inputs=inputs)
-    # A fit has decided how its inputs act.
-    spec = spec if inputs is None else with_inputs(spec, store.origins, inputs)
+    # A fit has decided how its inputs act, but its drives may hold more than these.
+    known = with_unlogged(spec, store.origins, only=False)
+    spec = known if inputs is None else with_inputs(spec, store.origins, inputs)
     val_store = None
     if validation is not None:
         held_out = as_drives(validation)
         val_store = make_window_store(held_out.recordings, spec, dt=store.dt, label="validation")
+        spec = with_unlogged(spec, val_store.origins, only=False)
         # Validation chose the best epoch: an evaluation on its files has to say so.
         drives = dataclasses.replace(drives, hashes={**drives.hashes, **held_out.hashes})
     seen = rows_seen_by(start) if isinstance(start, Fit) else None

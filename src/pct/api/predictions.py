@@ -52,11 +52,15 @@ class Prediction(Shown):
         return self.start + self.dt * np.arange(len(self.predicted))
 
     def table(self) -> pl.DataFrame:
-        """One row a time: ``t``, each predicted state, and each logged one behind ``logged.``."""
+        """One row a time: ``t``, each predicted state, and behind ``logged.`` each that the drive holds."""
         import polars as pl
 
         columns = {name: self.predicted[:, i] for i, name in enumerate(self.spec.state_names)}
-        logged = {f"logged.{name}": self.logged[:, i] for i, name in enumerate(self.spec.state_names)}
+        logged = {
+            f"logged.{name}": self.logged[:, i]
+            for i, name in enumerate(self.spec.state_names)
+            if name not in self.spec.unlogged
+        }
         return pl.DataFrame({"t": self.t, **columns, **logged})
 
     def plot(self) -> Figure:
@@ -93,13 +97,15 @@ def predict(model: Any, drive: Drive, *, start: float, horizon: int | None) -> P
         UsageError: there is too little drive before or after the start.
         DataError: the drive lacks a channel.
     """
-    from pct.evaluation.windows import windows_at
+    from pct.evaluation.windows import as_logged, windows_at
+    from pct.windows.inputs import with_unlogged
     from pct.windows.store import make_window_store
 
     check_number("start", start, START)
     if horizon is not None:
         check_number("horizon", horizon, HORIZON)
     store = make_window_store([(drive.name, drive.trajectory)], model.spec, dt=model.dt, label="drive")
+    model = as_logged(model, store)
     steps, history = horizon or model.settings["horizon"], model.settings["history"]
     row, last = round(start / model.dt), len(store.times) - 1 - steps
     if not history <= row <= last:
@@ -112,9 +118,13 @@ def predict(model: Any, drive: Drive, *, start: float, horizon: int | None) -> P
     predicted = np.asarray(model.predict_states(dataset))[0]
     if not np.isfinite(predicted).all():
         raise DataError(f"{drive.name}: the rollout from {start:g} s diverged: shorten the `horizon`")
-    begin = np.asarray(windows.gather().initial_states)
+    begin = np.array(windows.gather().initial_states)
+    assumed = [i for i, name in enumerate(model.spec.state_names) if name in model.spec.unlogged]
+    unknown = [i for i in assumed if i not in model.spec.pose_indices]
+    # What nothing shows is as the model has it a step later.
+    begin[:, unknown] = predicted[:1, unknown]
     return Prediction(
-        model.spec,
+        with_unlogged(model.spec, store.origins),
         float(store.times[row]),
         model.dt,
         np.concatenate([begin, predicted]),

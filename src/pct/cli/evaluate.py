@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.cli.device import settle_device
     from pct.cli.folders import resolve_folder
     from pct.evaluation.report import save_numbers
-    from pct.evaluation.text import bin_cells, facts, ladder_cells, number, run_cells, verdicts
+    from pct.evaluation.text import bin_cells, facts, ladder_cells, ladder_title, number, run_cells, verdicts
     from pct.runs.directory import after_saving, require_own
 
     pct.keep_compiled_code()
@@ -73,16 +73,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     save_numbers(output, result, run=args.run, paths=score.drives.paths)
     say(*facts(result))
     for seconds in result.at:
-        title = (
-            f"Path RMSE by channel over {seconds:g} s, ADE and FDE of the position, and windows that explode"
-        )
+        title = f"{ladder_title(result)}, over {seconds:g} s"
         print_table(title, *ladder_cells(result, seconds, number))
         title = f"This run over {seconds:g} s, with 95 % intervals"
         print_table(title, *run_cells(result, seconds), texts=(0, 5))
     for condition in result.conditions:
-        title = f"Position path RMSE over {max(result.at):g} s in m, by {condition.name} [{condition.unit}]"
         head, rows = bin_cells(result, condition, number)
-        print_table(title, ["", *head[1:]], rows)
+        print_table(f"{head[0].capitalize()}, over {max(result.at):g} s", ["", *head[1:]], rows)
     say(*(f"Left out: {name}: {reason}" for name, reason in result.missing.items()))
     say(*verdicts(result))
     flush()  # nobody waits for the figures to read the results

@@ -95,7 +95,7 @@ def load_stores(
         spec: the model whose channels are read.
         fitted_dt: time step of a fit to start from in s; None where there is none.
     """
-    from pct.windows.inputs import with_inputs
+    from pct.windows.inputs import with_inputs, with_unlogged
     from pct.windows.loading import load_window_store
 
     data = args.data
@@ -107,11 +107,12 @@ def load_stores(
     inputs = args.settings.inputs if fitted_dt is None else None
     dt = fitted_dt or (None if data.dt is None else data.dt / 100)
     store = load(data.dataset, data.dataset_cache, dt, inputs=inputs)
-    if inputs is not None:
-        spec = with_inputs(spec, store.origins, inputs)
+    known = with_unlogged(spec, store.origins, only=False)
+    spec = known if inputs is None else with_inputs(spec, store.origins, inputs)
     if not data.val_dataset:
         return spec, store, None
-    return spec, store, load(data.val_dataset, data.val_dataset_cache, store.dt, label="validation")
+    val_store = load(data.val_dataset, data.val_dataset_cache, store.dt, label="validation")
+    return with_unlogged(spec, val_store.origins, only=False), store, val_store
 
 
 def check_resumable(args: TrainConfig, hashes: dict[str, str]) -> TrainConfig:

@@ -89,9 +89,10 @@ def _print_errors(spec: ModelSpec, comparison: AgainstDefaults) -> None:
         words = "-" if ratio is None else difference(ratio)
         rows.append((name, f"{trained:.4g}", f"{default:.4g}", words, unit))
 
-    add("position", comparison.distance["trained"], comparison.distance["default"], "m")
+    shown = comparison.shown
+    add(shown.name, comparison.size["trained"], comparison.size["default"], shown.unit)
     for i, channel in enumerate(spec.states):
-        if channel.name not in spec.pose[:2]:
+        if channel.name not in (*spec.pose[:2], *spec.unlogged, shown.name):
             errors = comparison.errors
             add(channel.name, errors["trained"][i], errors["default"][i], channel.unit)
     exploded = (str(comparison.exploded[key]) for key in ("trained", "default"))

@@ -175,6 +175,8 @@ class ModelSpec:
             otherwise. ``derivative`` and ``dynamics_fn`` do not know of it: a step does.
         interpolated: names of the controls that run along straight lines between logged rows; windows hold
             their mean over each step. All others are held over the step.
+        unlogged: names of the states that the logs do not hold, see `pct.recordings.unlogged`: nothing is
+            compared with them, and no observer reads them.
         param_keys: names of the learned parameters, ``context`` and ``global``, in the network's order.
         global_keys: names of those among ``param_keys`` that are one learned constant for all windows.
         param_shapes: shape of each array parameter; scalars may be left out.
@@ -202,6 +204,7 @@ class ModelSpec:
     limited: tuple[str, ...] = FROM_TABLES
     held: tuple[str, ...] = ()
     interpolated: tuple[str, ...] = ()
+    unlogged: tuple[str, ...] = ()
     param_keys: tuple[str, ...] = FROM_TABLES
     global_keys: tuple[str, ...] = FROM_TABLES
     param_shapes: Mapping[str, Shape] = FROM_TABLES

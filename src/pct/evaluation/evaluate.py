@@ -16,13 +16,14 @@ from pct.evaluation.datasets import TestData, TrainingData
 from pct.evaluation.explosions import Explosion, find_exploded, name_explosions
 from pct.evaluation.ladder import ladder
 from pct.evaluation.scores import Errors, Score, compare, errors_of, growth, score, score_bins
-from pct.evaluation.windows import all_windows
+from pct.evaluation.windows import all_windows, as_logged
 from pct.optimization.model import Model
 from pct.optimization.settings import AT, HORIZON, ROWS
+from pct.recordings.unlogged import assumed_lines
 from pct.runs.overlap import Overlap, find_overlap, row_hashes
 from pct.windows.at_limits import limit_lines
 from pct.windows.bootstrap import Blocks, Interval, make_blocks
-from pct.windows.inputs import other_origin_lines
+from pct.windows.inputs import other_origin_lines, with_unlogged
 from pct.windows.splits import rows_of_windows
 from pct.windows.store import make_window_store
 from pct.windows.window_set import WindowSet
@@ -128,10 +129,10 @@ def evaluate(
     at = tuple(sorted(set(at))) or (model.settings["horizon"] * model.dt,)
     stride = stride or model.settings["stride"]
     store = make_window_store(test.recordings, model.spec, dt=model.dt, label="test")
+    spec, model = with_unlogged(model.spec, store.origins), as_logged(model, store)
     windows = all_windows(model, store, "test", stride, horizon_steps(at, model.dt))
     overlap = _checked_overlap(model, training, windows, allow_overlap)
     announce = progress or (lambda name: None)
-    spec = model.spec
     rows_a_block = 2 * (windows.history + windows.horizon)
     recording = windows.store.recording[windows.starts]
     blocks = make_blocks(windows.starts, recording, rows=rows_a_block)
@@ -174,6 +175,7 @@ def evaluate(
         overlap=overlap,
         notes=[
             *_notes(model, test, training, overlap, blocks),
+            *assumed_lines(spec, store.origins),
             *other_origin_lines(spec, store.origins),
             *limit_lines(spec, store),
         ],

@@ -13,9 +13,8 @@ import numpy as np
 
 from pct.errors import DataError
 from pct.evaluation.evaluate import RUN, Evaluation
-from pct.evaluation.scores import POSITION
+from pct.evaluation.scores import DISTANCE, headline
 from pct.evaluation.text import (
-    DISTANCE,
     MARK,
     bin_cells,
     channels_of,
@@ -23,6 +22,7 @@ from pct.evaluation.text import (
     facts,
     label,
     ladder_cells,
+    ladder_title,
     row_docs,
     run_cells,
     verdicts,
@@ -129,7 +129,7 @@ def as_html(result: Evaluation, *, run: Path, paths: Sequence[Path]) -> str:
         ]
     for seconds in result.at:
         body += [f"<h2>Over {seconds:g} s</h2>", drawn[f"ladder_{seconds:g}"]]
-        body.append("<h3>Windows that explode, ADE and FDE of the position, path RMSE by channel</h3>")
+        body.append(f"<h3>{ladder_title(result)}</h3>")
         body.append(table(*ladder_cells(result, seconds, with_interval), strong=RUN))
         body += ["<h3>This run by channel</h3>", table(*run_cells(result, seconds))]
     body += ["<h2>Growth of the error</h2>", drawn["growth"]]
@@ -153,7 +153,7 @@ def figures_of(result: Evaluation) -> dict[str, plots.Drawing]:
     """What draws each figure: ``ladder_<s>``, ``growth``, ``conditions``."""
     from pct import plots
 
-    channels, longest = channels_of(result), max(result.at)
+    channels, longest, shown = channels_of(result), max(result.at), headline(result.spec)
     apart = [label(result, name) for name, row in result.rows.items() if not row.comparable]
     figures: dict[str, plots.Drawing] = {}
     for seconds in result.at:
@@ -181,17 +181,17 @@ def figures_of(result: Evaluation) -> dict[str, plots.Drawing]:
     if result.conditions:
         figures["conditions"] = partial(
             plots.draw_bins,
-            channel=DISTANCE,
+            channel=shown,
             conditions=[(c.name, c.unit, c.edges) for c in result.conditions],
             errors=[
                 {
-                    label(result, name): np.array([scores[POSITION] for scores in row.bins[condition.name]])
+                    label(result, name): np.array([scores[shown.name] for scores in row.bins[condition.name]])
                     for name, row in result.rows.items()
-                    if POSITION in row.scores[longest]
+                    if shown.name in row.scores[longest]
                 }
                 for condition in result.conditions
             ],
-            title=f"Position path RMSE over {longest:g} s with 95 % intervals",
+            title=f"{shown.name.capitalize()} path RMSE over {longest:g} s with 95 % intervals",
         )
     return figures
 

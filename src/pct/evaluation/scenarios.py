@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pct.dynamics.core import ModelSpec
+from pct.dynamics.core import Channel, ModelSpec
 from pct.dynamics.losses import channel_residual
 from pct.evaluation.baselines.constant_parameters import diverged_as_infinite
 from pct.evaluation.explosions import Explosion, explosion_lines, find_exploded, name_explosions
-from pct.evaluation.scores import errors_of
+from pct.evaluation.scores import DISTANCE, errors_of, headline
 from pct.optimization.network.loop import TrainResult
 from pct.optimization.network.model import TrainedModel
 from pct.runs.trainings import loss_figure
@@ -44,29 +44,38 @@ def position_errors(
     return np.hypot(errors[:, x], errors[:, y])
 
 
+def final_error(predicted: np.ndarray, dataset: FeatureDataset, spec: ModelSpec, shown: Channel) -> float:
+    """Root mean square error of the channel that stands for all, at the end of the horizon, in its unit."""
+    if shown is DISTANCE:
+        return float(position_errors(predicted, dataset, spec)[-1])
+    return float(open_loop_errors(predicted, dataset, spec)[-1, spec.state_indices[shown.name]])
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class AgainstDefaults:
     """Errors at the end of the horizon of a trained network, and of the parameters that it began with.
 
     Attributes:
+        shown: the channel that stands for all: the position where it is logged.
         rival: what these are: the default parameters, or the fit below.
         split: ``training`` or ``validation``.
         windows: how many were rolled out.
         horizon: in s.
         names: the states, in order.
         errors: root mean square error of each state in its unit, (S,), by ``trained`` and ``default``.
-        distance: root mean square distance in m, likewise.
+        size: root mean square error of ``shown`` in its unit, likewise.
         exploded: windows that explode, likewise.
         explosions: the first of the network's.
     """
 
+    shown: Channel
     rival: str
     split: str
     windows: int
     horizon: float
     names: tuple[str, ...]
     errors: Mapping[str, Float[np.ndarray, " S"]]
-    distance: Mapping[str, float]
+    size: Mapping[str, float]
     exploded: Mapping[str, int]
     explosions: list[Explosion]
 
@@ -78,13 +87,14 @@ class AgainstDefaults:
     @property
     def verdict(self) -> str:
         """Whether the network beats what it began with, in a sentence."""
-        trained, default = self.distance["trained"], self.distance["default"]
+        trained, default = self.size["trained"], self.size["default"]
         share = trained / default if default > 0 else 1.0
         words = difference(Interval(share, math.nan, math.nan))
         verb = "is as good as" if words == SAME else "beats" if share < 1 else "does NOT beat"
         return (
-            f"The network {verb} the {self.rival}: position error after "
-            f"{self.horizon:g} s is {trained:.3g} m against {default:.3g} m ({words}) on {self.windows} "
+            f"The network {verb} the {self.rival}: {self.shown.name} error after "
+            f"{self.horizon:g} s is {trained:.3g} {self.shown.unit} against {default:.3g} {self.shown.unit} "
+            f"({words}) on {self.windows} "
             f"{self.split} windows."
         )
 
@@ -94,7 +104,9 @@ class AgainstDefaults:
         return {
             "split": self.split,
             "horizon_s": self.horizon,
-            "final_position_rmse_m": {key: float(value) for key, value in self.distance.items()},
+            f"final_{self.shown.name}_rmse{'_m' if self.shown is DISTANCE else ''}": {
+                key: float(value) for key, value in self.size.items()
+            },
             "final_rmse": {
                 key: dict(zip(self.names, values.tolist(), strict=True))
                 for key, values in self.errors.items()
@@ -117,14 +129,16 @@ def against_defaults(
     errors = {key: errors_of(diverged_as_infinite(values), targets, spec) for key, values in states.items()}
     beyond = {key: find_exploded(values, targets, spec) for key, values in errors.items()}
     assert dataset.origin is not None
+    shown = headline(spec)
     return AgainstDefaults(
+        shown,
         began_with(trained),
         split,
         count,
         steps * trained.dt,
         spec.state_names,
         {key: open_loop_errors(values, dataset, spec)[-1] for key, values in states.items()},
-        {key: float(position_errors(values, dataset, spec)[-1]) for key, values in states.items()},
+        {key: float(final_error(values, dataset, spec, shown)) for key, values in states.items()},
         {key: int(values.any(axis=(1, 2)).sum()) for key, values in beyond.items()},
         name_explosions(beyond["trained"], errors["trained"].names, dataset.origin),
     )
@@ -222,8 +236,10 @@ def _typical_windows(
 ) -> list[tuple[str, int]]:
     """Windows at evenly spaced ranks of the loss, so that the plots show good and bad alike."""
     x, y, _ = spec.pose_indices
-    gap = predicted[:, -1, [x, y]] - np.asarray(dataset.targets)[:, -1, [x, y]]
-    order = np.argsort(np.hypot(gap[:, 0], gap[:, 1]))
+    shown = headline(spec)
+    columns = [x, y] if shown is DISTANCE else [spec.state_indices[shown.name]]
+    gap = predicted[:, -1, columns] - np.asarray(dataset.targets)[:, -1, columns]
+    order = np.argsort(np.linalg.norm(gap, axis=1))
     shares = np.linspace(0.1, 0.9, count) if count > 1 else np.array([0.5] * count)
     return [
         (f"{round(100 * share):02d}th_percentile", int(order[round(share * (len(order) - 1))]))

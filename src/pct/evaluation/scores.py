@@ -10,12 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pct.dynamics.core import ModelSpec
+from pct.dynamics.core import Channel, ModelSpec
 from pct.dynamics.losses import channel_residual
 from pct.types import Bool, Float, States
 from pct.windows.bootstrap import Blocks, Interval
 
 POSITION = "position"
+DISTANCE = Channel(POSITION, r"\mathrm{position}", "m", scale=0.1)
+# What stands for all errors where no position is logged, the first that is.
+HEADLINES = ("psi_dot", "vx", "v")
 # A state of this size has diverged; its square in single precision would be infinite.
 BEYOND = 1e18
 
@@ -44,7 +47,7 @@ class Errors(NamedTuple):
     """Errors of one prediction on all windows.
 
     Attributes:
-        names: the channels that were predicted; then ``position``, where both coordinates were.
+        names: the channels that were predicted and logged; then ``position``, where both coordinates were.
         values: error of each window and step, (B, T, Q); infinite where the rollout diverged.
     """
 
@@ -61,7 +64,7 @@ def errors_of(predicted: States, targets: States, spec: ModelSpec) -> Errors:
         spec: the model, whose tables name the channels.
     """
     predicted, targets = np.asarray(predicted, float), np.asarray(targets, float)
-    known = ~np.isnan(predicted).all(axis=(0, 1))
+    known = ~np.isnan(predicted).all(axis=(0, 1)) & ~np.isin(spec.state_names, spec.unlogged)
     finite = np.abs(predicted) < BEYOND
     residual = np.asarray(channel_residual(np.where(finite, predicted, 0.0), targets, spec.angle_mask), float)
     residual = np.where(finite, residual, np.inf)
@@ -72,6 +75,14 @@ def errors_of(predicted: States, targets: States, spec: ModelSpec) -> Errors:
         names.append(POSITION)
         columns.append(np.hypot(residual[..., x], residual[..., y])[..., None])
     return Errors(tuple(names), np.concatenate(columns, axis=-1))
+
+
+def headline(spec: ModelSpec) -> Channel:
+    """The channel that stands for all errors: the position where it is logged, else a rate or a speed."""
+    if not {*spec.pose[:2]} & {*spec.unlogged}:
+        return DISTANCE
+    logged = {channel.name: channel for channel in spec.states if channel.name not in spec.unlogged}
+    return next((logged[name] for name in HEADLINES if name in logged), [*logged.values(), *spec.states][0])
 
 
 def score(errors: Errors, steps: int, blocks: Blocks) -> dict[str, Score]:

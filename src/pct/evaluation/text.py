@@ -12,10 +12,9 @@ from pct.dynamics.core import Channel
 from pct.evaluation.conditions import Condition
 from pct.evaluation.evaluate import RUN, Evaluation, Row
 from pct.evaluation.explosions import explosion_lines
-from pct.evaluation.scores import POSITION
+from pct.evaluation.scores import DISTANCE, POSITION, headline
 from pct.windows.bootstrap import Interval, difference
 
-DISTANCE = Channel(POSITION, r"\mathrm{position}", "m")
 # The run against another row in one channel.
 BETTER, WORSE, SAME = "better", "worse", "no difference shown"
 # Behind the name of a row that is told what the run is not.
@@ -158,27 +157,38 @@ Form = Callable[[Any], str]
 
 
 def channels_of(result: Evaluation) -> list[Channel]:
-    """The position, and every state but x and y."""
-    return [
-        DISTANCE,
-        *(channel for channel in result.spec.states if channel.name not in result.spec.pose[:2]),
-    ]
+    """The position, and every state but x and y; of these what the drives hold."""
+    spec = result.spec
+    hidden = {*spec.pose[:2], *spec.unlogged}
+    position = [] if {*spec.pose[:2]} & {*spec.unlogged} else [DISTANCE]
+    return [*position, *(channel for channel in spec.states if channel.name not in hidden)]
 
 
 def ladder_cells(result: Evaluation, seconds: float, form: Form) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the ladder over a horizon in s: windows that explode, ADE and FDE of the position, and
-    path RMSE by channel; ``form`` formats an interval.
+    """Head and rows of the ladder over a horizon in s: windows that explode, ADE and FDE of the position if
+    the drives hold one, and path RMSE by channel; ``form`` formats an interval.
     """
     channels = channels_of(result)
-    head = ["", "exploded", "ADE [m]", "FDE [m]", *(f"{c.name} [{c.unit}]" for c in channels)]
+    placed = DISTANCE in channels
+    head = ["", "exploded", *(["ADE [m]", "FDE [m]"] if placed else []), *(_heading(c) for c in channels)]
     rows = []
     for name, row in result.rows.items():
         scores = row.scores[seconds]
         position = scores.get(POSITION)
-        cells = [position and position.mean_path, position and position.mean_final]
+        cells = [position and position.mean_path, position and position.mean_final] if placed else []
         cells += [scores[c.name].path_rmse if c.name in scores else None for c in channels]
         rows.append([label(result, name), str(row.exploded[seconds]), *map(form, cells)])
     return head, rows
+
+
+def _heading(channel: Channel) -> str:
+    return f"{channel.name} [{channel.unit}]"
+
+
+def ladder_title(result: Evaluation) -> str:
+    """What `ladder_cells` shows."""
+    errors = "ADE and FDE of the position, path RMSE" if DISTANCE in channels_of(result) else "path RMSE"
+    return f"Windows that explode, {errors} by channel"
 
 
 def run_cells(result: Evaluation, seconds: float) -> tuple[list[str], list[list[str]]]:
@@ -193,11 +203,14 @@ def run_cells(result: Evaluation, seconds: float) -> tuple[list[str], list[list[
 
 
 def bin_cells(result: Evaluation, condition: Condition, form: Form) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the position's path RMSE by the bins of a condition; ``form`` formats an interval."""
+    """Head and rows of the path RMSE of the position, or what stands for it, by the bins of a condition;
+    ``form`` formats an interval.
+    """
+    shown = headline(result.spec)
     edges = zip(condition.edges, condition.edges[1:], condition.inside, strict=False)
-    head = [f"position path RMSE [m] by {condition.name} [{condition.unit}]"]
+    head = [f"{shown.name} path RMSE [{shown.unit}] by {condition.name} [{condition.unit}]"]
     head += [f"{low:.3g} to {high:.3g} ({inside.sum()} windows)" for low, high, inside in edges]
     return head, [
-        [label(result, name), *(form(scores.get(POSITION)) for scores in row.bins[condition.name])]
+        [label(result, name), *(form(scores.get(shown.name)) for scores in row.bins[condition.name])]
         for name, row in result.rows.items()
     ]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pct.errors import DataError
 from pct.optimization.model import Model
 from pct.optimization.network.history_fit import HistoryFit
 from pct.types import Rows
+from pct.windows.inputs import with_unlogged
 from pct.windows.loading import load_window_store
 from pct.windows.store import WindowStore, window_starts
 from pct.windows.window_set import WindowSet, make_window_set
+
+M = TypeVar("M", bound=Model)
 
 
 def load_windows(
@@ -51,6 +55,16 @@ def all_windows(
         label=label,
     )
     return windows_at(model, store, starts, label, horizon)
+
+
+def as_logged(model: M, store: WindowStore) -> M:
+    """The model for the rows of a store: its observer reads no state that they do not hold.
+
+    Args:
+        model: a network or fit; a state that its own drives did not hold is not read here either.
+        store: rows of the model's channels.
+    """
+    return dataclasses.replace(model, spec=with_unlogged(model.spec, store.origins, only=False))
 
 
 def windows_at(

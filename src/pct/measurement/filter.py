@@ -35,6 +35,8 @@ ACTUATORS = (channels.DELTA.name,)
 LAGGED = 1e-3
 # Standard deviations beyond which an error is one of what is read alone.
 EXPECTED = 1.0
+# Variance of a state that no log shows, at the first row, in units of its scale.
+UNKNOWN = 100.0
 
 
 class Noise(NamedTuple):
@@ -69,9 +71,14 @@ def estimated_states(spec: ModelSpec, named: Collection[str]) -> tuple[Channel, 
     return tuple(channel for channel in spec.states if channel.name not in logged)
 
 
-def read_states(spec: ModelSpec) -> tuple[Channel, ...]:
+def drifting_states(spec: ModelSpec) -> tuple[Channel, ...]:
     """The same of a model with the filter: the states whose rate has an error."""
     return tuple(channel for channel in spec.states if channel.name in spec.measurement.drift)
+
+
+def read_states(spec: ModelSpec) -> tuple[Channel, ...]:
+    """Those of them that the log shows; the others are what the model makes of these."""
+    return tuple(channel for channel in drifting_states(spec) if channel.name not in spec.unlogged)
 
 
 def filter_parameters(read: Sequence[Channel]) -> tuple[Parameter, ...]:
@@ -131,10 +138,16 @@ class Layout(NamedTuple):
 def layout(spec: ModelSpec) -> Layout:
     """The layout of a model: an observer of an earlier version estimates all but the pose."""
     read = read_states(spec) if filters(spec) else [c for c in spec.states if c.name not in spec.pose]
-    places = tuple(spec.state_indices[channel.name] for channel in read)
+    unread = unread_states(spec) if filters(spec) else ()
+    places, found = (tuple(spec.state_indices[channel.name] for channel in part) for part in (read, unread))
     hidden = range(len(spec.states), len(spec.states) + len(spec.hidden))
-    logged = tuple(i for i in range(len(spec.states)) if i not in places)
-    return Layout((*places, *hidden), places, logged)
+    logged = tuple(i for i in range(len(spec.states)) if i not in (*places, *found))
+    return Layout((*places, *found, *hidden), places, logged)
+
+
+def unread_states(spec: ModelSpec) -> tuple[Channel, ...]:
+    """States that a model with the filter estimates although no log shows them."""
+    return tuple(channel for channel in drifting_states(spec) if channel.name in spec.unlogged)
 
 
 class Uncertainty(NamedTuple):
@@ -165,8 +178,8 @@ def uncertainty(spec: ModelSpec, values: Mapping[str, Any], dt: float, dtype: An
         dtype: precision of what is computed.
         xp: array namespace.
     """
-    read = read_states(spec)
-    names = [channel.name for channel in read]
+    names = [channel.name for channel in drifting_states(spec)]
+    read, unread = ([channel.name for channel in part] for part in (read_states(spec), unread_states(spec)))
     kinds = [(state.channel, state.kind) for effect in spec.measurement.effects for state in effect.hidden()]
     lagging = {name for name, kind in kinds if kind == "true"}
     rows = {c.name: c for c in (*spec.states, *spec.controls)}
@@ -176,14 +189,18 @@ def uncertainty(spec: ModelSpec, values: Mapping[str, Any], dt: float, dtype: An
     def fading(name: str, kind: str) -> Array:
         return 1 - xp.exp(-2 * dt / values[f"fade_{name}_{kind}"])
 
-    for name in names:
+    for name in (*read, *unread):
         scale.append(values[SCALE][names.index(name)])
-        first.append(1.0)
+        first.append(1.0 if name in read else UNKNOWN)
         process.append(step * (LAGGED if name in lagging else 1.0))
     for name, kind in kinds:
         known = name in names
         scale.append(values[SCALE][names.index(name)] if known else rows[name].scale)
-        if kind == "drift":
+        if kind == "drift" and name in unread:
+            # Nothing could tell it from the state itself.
+            first.append(0.0 * values[DRIFT])
+            process.append(0.0 * values[DRIFT])
+        elif kind == "drift":
             first.append(values[DRIFT] ** 2)
             process.append(values[DRIFT] ** 2 * fading(name, kind))
         elif kind == "bias":
@@ -192,8 +209,12 @@ def uncertainty(spec: ModelSpec, values: Mapping[str, Any], dt: float, dtype: An
         else:
             first.append(1.0)
             process.append(step * (1.0 if kind == "true" else LAGGED))
-    follows = [*names, *(name if kind not in ("drift", "bias", "acting") else "" for name, kind in kinds)]
-    plain = np.array([[name == other for other in names] for name in follows], float)
+    follows = [
+        *(name if name in read else "" for name in (*read, *unread)),
+        *(name if kind not in ("drift", "bias", "acting") else "" for name, kind in kinds),
+    ]
+    plain = np.array([[name == other for other in read] for name in follows], float)
+    plain = plain.reshape(len(follows), len(read))
     scale, first, process = (xp.stack([xp.asarray(v, dtype) for v in x]) for x in (scale, first, process))
     reading = xp.asarray(values[READING], dtype) ** 2
     return Uncertainty(scale, first, process, reading, plain.astype(dtype))

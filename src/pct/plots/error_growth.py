@@ -25,12 +25,13 @@ def draw_error_growth(
         errors: RMSE after each step in the state's unit by label, shape (T, S); the trained network first.
         title: names the data.
     """
-    columns = min(4, len(spec.states))
-    rows = math.ceil(len(spec.states) / columns)
+    states = [(i, channel) for i, channel in enumerate(spec.states) if channel.name not in spec.unlogged]
+    columns = min(4, len(states))
+    rows = math.ceil(len(states) / columns)
     figure = make_figure(title, 12.0, 1.0 + 2.6 * rows)
     axes = add_panels(figure, rows, columns, foot=legend_height(len(errors), 5), above=0.14)
     styles = [(PREDICTED, "-"), (BASELINE, "--"), (CONTROL, "-."), ("#CC79A7", ":"), ("#E69F00", "-")]
-    for i, (ax, channel) in enumerate(zip(axes, spec.states, strict=False)):
+    for place, (ax, (i, channel)) in enumerate(zip(axes, states, strict=False)):
         for (label, values), (color, line) in zip(errors.items(), styles, strict=False):
             seconds = dt * np.arange(len(values) + 1)
             ax.plot(seconds, np.concatenate([[0.0], values[:, i]]), line, color=color, label=label)
@@ -40,9 +41,9 @@ def draw_error_growth(
         ax.set_ylim(0, 1.08 * top)
         ax.set_xlim(0, seconds[-1])
         ax.set_ylabel(f"RMSE of {label_of(channel.symbol, channel.unit)}")
-        if i + columns >= len(spec.states):
+        if place + columns >= len(states):
             ax.set_xlabel("horizon [s]")
-    for ax in axes[len(spec.states) :]:
+    for ax in axes[len(states) :]:
         ax.remove()
     add_legend(figure, *axes[0].get_legend_handles_labels(), columns=5)
     return figure

@@ -35,7 +35,8 @@ def draw_scenario(
     """One window: the path driven and each state and control over time.
 
     Above each state stand the RMSE over the window and the error at its end, of the prediction in blue and
-    of the baseline in vermilion. A curve that leaves the truth by several times its range is cut off.
+    of the baseline in vermilion. A curve that leaves the truth by several times its range is cut off. A state
+    that the drive does not hold has no truth; the path is then the one that speed and yaw rate lead to.
 
     Args:
         spec: the model, whose tables give symbols, units and angles.
@@ -59,7 +60,8 @@ def draw_scenario(
         ax.remove()
     axes = axes[:panels]
     for i, (ax, channel) in enumerate(zip(axes, spec.states, strict=False)):
-        _draw_state(ax, channel, times, true_states[:, i], [(c[0][:, i], *c[1:3]) for c in curves])
+        shown = [(c[0][:, i], *c[1:3]) for c in curves]
+        _draw_state(ax, channel, times, true_states[:, i], shown, logged=channel.name not in spec.unlogged)
     for i, (ax, channel) in enumerate(zip(axes[len(spec.states) :], spec.controls, strict=True)):
         ax.stairs(controls[: len(times) - 1, i], times, baseline=None, color=CONTROL, linewidth=1.5)
         ax.set_ylabel(label_of(channel.symbol, channel.unit))
@@ -76,7 +78,9 @@ def _draw_path(ax: Axes, spec: ModelSpec, true_states: np.ndarray, curves: Seque
     """The path in the plane, with equal axes, start and driving direction."""
     i, j, _ = spec.pose_indices
     x, y = true_states[:, i], true_states[:, j]
-    ax.plot(x, y, color=TRUTH, linewidth=2.6, label="driven")
+    reckoned = bool({*spec.pose} & {*spec.unlogged})
+    driven_by = "reckoned from speed and yaw rate" if reckoned else "driven"
+    ax.plot(x, y, ":" if reckoned else "-", color=TRUTH, linewidth=2.6, label=driven_by)
     for states, color, line, label in curves:
         ax.plot(
             states[:, i],
@@ -115,12 +119,13 @@ def _draw_path(ax: Axes, spec: ModelSpec, true_states: np.ndarray, curves: Seque
 
 
 def _draw_state(
-    ax: Axes, channel: Channel, times: np.ndarray, truth: np.ndarray, curves: Sequence[Any]
+    ax: Axes, channel: Channel, times: np.ndarray, truth: np.ndarray, curves: Sequence[Any], *, logged: bool
 ) -> None:
     """One state over time; angles are drawn without their jumps, and their errors are wrapped."""
     if channel.angle:
         truth = np.unwrap(truth)
-    ax.plot(times, truth, color=TRUTH, linewidth=2.6)
+    if logged:
+        ax.plot(times, truth, color=TRUTH, linewidth=2.6)
     shown: list[np.ndarray] = []
     for values, color, line in curves:
         error = values - truth
@@ -130,7 +135,7 @@ def _draw_state(
         ax.plot(times, values, line, color=color)
         rmse = math.sqrt(np.mean(error**2))
         ax.annotate(
-            f"RMSE {rmse:.2g}, at the end {abs(error[-1]):.2g}",
+            f"RMSE {rmse:.2g}, at the end {abs(error[-1]):.2g}" if logged else "not logged",
             xy=(0, 1),
             xycoords="axes fraction",
             xytext=(0, 3 + 10 * (len(curves) - 1 - len(shown))),
@@ -139,7 +144,7 @@ def _draw_state(
             fontsize=8,
         )
         shown.append(values)
-    ax.set_ylim(_limits(truth, shown, channel.scale))
+    ax.set_ylim(_limits(truth if logged else shown[0], shown, channel.scale))
     ax.set_ylabel(label_of(channel.symbol, channel.unit))
     ax.yaxis.set_major_locator(MaxNLocator(5, steps=ROUND))
 

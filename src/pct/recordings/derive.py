@@ -70,7 +70,8 @@ def with_channels(trajectory: Trajectory, channels: tuple[Channel, ...], *, held
         DataError: a channel is neither logged nor derivable, or logged in another unit.
     """
     added: dict[str, Column] = {}
-    for channel in channels:
+    # A pose can be done without where all else is there, so that it is told last.
+    for channel in sorted(channels, key=lambda channel: not np.isfinite(channel.limit)):
         unit = trajectory.units.get(channel.name)
         if unit not in (None, channel.unit):
             raise DataError(

@@ -23,6 +23,8 @@ from pct.measurement.chain import outside_equations
 from pct.measurement.observer import GAINS
 from pct.measurement.options import option_fields
 from pct.optimization.settings import HORIZON, ROWS, SUBSTEPS
+from pct.recordings.unlogged import ASSUMED
+from pct.windows.inputs import with_unlogged
 
 # Entries of an array parameter; far more than any of our models has.
 MOST_ENTRIES = 1_000_000
@@ -69,6 +71,7 @@ class ModelTable(TypedDict):
     limited: NotRequired[list[str]]
     held: NotRequired[list[str]]
     interpolated: NotRequired[list[str]]
+    unlogged: NotRequired[list[str]]
     param_keys: list[str]
     global_keys: list[str]
     param_shapes: dict[str, Annotated[list[Size], msgspec.Meta(max_length=3)]]
@@ -147,6 +150,7 @@ def spec_table(spec: ModelSpec) -> dict[str, Any]:
         "limited": spec.limited,
         "held": spec.held,
         "interpolated": spec.interpolated,
+        **({"unlogged": spec.unlogged} if spec.unlogged else {}),
         "param_keys": spec.param_keys,
         "global_keys": spec.global_keys,
         "param_shapes": spec.param_shapes,
@@ -183,8 +187,9 @@ def spec_from_table(saved: Mapping[str, Any]) -> ModelSpec:
         ("limited", controls, "a control"),
         ("held", spec.rates, "a state whose rate is a control"),
         ("interpolated", controls, "a control"),
+        ("unlogged", spec.state_indices, "a state"),
     ):
-        _require_known(key, inputs.get(key, ()), known, f"{what} of {spec.name}")
+        _require_known(key, saved.get(key, ()), known, f"{what} of {spec.name}")
     shapes = {name: tuple(shape) for name, shape in saved["param_shapes"].items()}
     for name, shape in shapes.items():
         if math.prod(shape) > MOST_ENTRIES or len(shape) != len(rows[name].shape):
@@ -212,7 +217,7 @@ def spec_from_table(saved: Mapping[str, Any]) -> ModelSpec:
         default_params=defaults,
     )
     _check_shapes(spec, rebuilt)
-    return rebuilt
+    return with_unlogged(rebuilt, dict.fromkeys(saved.get("unlogged", ()), ASSUMED))
 
 
 def numbers(key: str, value: Any, shape: Shape, *, exact: bool = False, missing: float | None = None) -> Any:

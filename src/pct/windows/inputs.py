@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from pct.dynamics.channels import DELTA, is_heading
 from pct.dynamics.core import Channel, ModelSpec
 from pct.recordings.derive import derive, follows_from, forward_difference, with_channels
 from pct.recordings.trajectory import Trajectory
+from pct.recordings.unlogged import ASSUMED, PEDALS, SMOOTHED
 from pct.types import Column
 
 Inputs = Literal["auto", "held", "ramped"]
@@ -33,13 +34,16 @@ def origins_of(recordings: Sequence[Trajectory], spec: ModelSpec) -> dict[str, s
 
     Returns:
         ``command`` where every recording says so, or derives it of commands alone; ``difference`` where it is
-        the forward difference of the channel whose rate it is, in every recording; else ``measured``.
+        the forward difference of the channel whose rate it is, in every recording; ``assumed`` where a
+        recording does not hold it; ``smoothed`` of an acceleration that is the smoothed rate of the speed;
+        else ``measured``. Pedals that are assumed are named, too.
     """
     origins = {}
     for channel in (*spec.states, *spec.controls):
         found = {_origin(trajectory, channel) for trajectory in recordings}
-        origins[channel.name] = found.pop() if len(found) == 1 else MEASURED
-    return origins
+        origins[channel.name] = found.pop() if len(found) == 1 else ASSUMED if ASSUMED in found else MEASURED
+    pedals = {name for trajectory in recordings for name in PEDALS if trajectory.origins.get(name) == ASSUMED}
+    return {**origins, **dict.fromkeys(sorted(pedals), ASSUMED)}
 
 
 def with_inputs(spec: ModelSpec, origins: Mapping[str, str], inputs: Inputs) -> ModelSpec:
@@ -70,10 +74,39 @@ def with_inputs(spec: ModelSpec, origins: Mapping[str, str], inputs: Inputs) -> 
     held: list[str] = []
     if inputs == "auto":
         held = [name for name in jumps if origins[name] == COMMAND]
-        straight = [name for name in straight if origins[name] == MEASURED]
+        straight = [name for name in straight if origins[name] in (MEASURED, SMOOTHED)]
     elif inputs == "held":
         held, straight = [name for name in jumps if name == DELTA.name], []
-    return dataclasses.replace(spec, limited=tuple(limited), held=tuple(held), interpolated=tuple(straight))
+    as_it_is = dataclasses.replace(
+        spec, limited=tuple(limited), held=tuple(held), interpolated=tuple(straight)
+    )
+    return with_unlogged(as_it_is, origins)
+
+
+def with_unlogged(spec: ModelSpec, origins: Mapping[str, str], *, only: bool = True) -> ModelSpec:
+    """The model with the states that logs do not hold, which no loss counts.
+
+    Args:
+        spec: any model.
+        origins: from `origins_of`; the model stays as it is where there are none.
+        only: whether a state counts as logged that was not where the model was made.
+    """
+    if not origins:
+        return spec
+    names = {name for name, origin in origins.items() if origin == ASSUMED}
+    names |= {*(() if only else spec.unlogged)}
+    unlogged = tuple(name for name in spec.state_names if name in names)
+    if unlogged == spec.unlogged:
+        return spec
+    counted: Any = {}
+    for kind in ("train_loss_kwargs", "eval_loss_kwargs"):
+        known = getattr(spec, kind)
+        scales = [
+            np.inf if name in unlogged else channel.scale if name in spec.unlogged else scale
+            for name, channel, scale in zip(spec.state_names, spec.states, known["scales"], strict=True)
+        ]
+        counted[kind] = {**known, "scales": np.array(scales)}
+    return dataclasses.replace(spec, unlogged=unlogged, **counted)
 
 
 def as_they_act(trajectory: Trajectory, spec: ModelSpec) -> Trajectory:
@@ -108,7 +141,9 @@ def told_by_controls(spec: ModelSpec, origins: Mapping[str, str]) -> tuple[str, 
         Names of the states whose rate is a control that was derived from them and that passes the equations
         as it is.
     """
-    derived = {state: rate for state, rate in spec.rates.items() if origins.get(rate) == DIFFERENCE}
+    derived = {
+        state: rate for state, rate in spec.rates.items() if origins.get(rate) in (DIFFERENCE, SMOOTHED)
+    }
     if not derived:
         return ()
     rng = np.random.default_rng(0)
@@ -166,6 +201,8 @@ def other_origin_lines(spec: ModelSpec, origins: Mapping[str, str]) -> list[str]
 def _origin(trajectory: Trajectory, channel: Channel) -> str:
     logged, dt = trajectory.channels, trajectory.dt
     if channel.name in logged:
+        if trajectory.origins.get(channel.name) in (ASSUMED, SMOOTHED):
+            return trajectory.origins[channel.name]
         if trajectory.origins.get(channel.name) == COMMAND:
             return COMMAND
         base = derive(channel.rate_of, logged, dt) if channel.rate_of else None
@@ -178,8 +215,8 @@ def _origin(trajectory: Trajectory, channel: Channel) -> str:
         return MEASURED
     if needs == (channel.rate_of,):
         return DIFFERENCE
-    commands = all(need in logged and trajectory.origins.get(need) == COMMAND for need in needs)
-    return COMMAND if commands else MEASURED
+    found = {trajectory.origins.get(need) if need in logged else None for need in needs} - {ASSUMED}
+    return COMMAND if found == {COMMAND} else MEASURED
 
 
 def _same(rate: Column, difference: Column) -> bool:

@@ -148,6 +148,8 @@ def _fingerprint(paths: Sequence[Path], spec: ModelSpec, dt: float | None, input
         "dt": dt,
         "inputs": inputs,
         "interpolated": spec.interpolated,
+        # What stands in place of channels that are not logged rests on these.
+        "axles": [str(spec.default_params.get(name)) for name in ("lf", "lr")],
     }
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 

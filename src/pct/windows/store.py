@@ -17,6 +17,7 @@ from pct.errors import DataError
 from pct.recordings.derive import model_columns
 from pct.recordings.time_steps import unit_line
 from pct.recordings.trajectory import Trajectory, resample
+from pct.recordings.unlogged import complete
 from pct.types import Int, Rows
 from pct.windows.inputs import Inputs, as_they_act, origins_of, with_inputs
 from pct.within import Within, check_number
@@ -63,7 +64,7 @@ def make_window_store(
     label: str = "training",
     inputs: Inputs | None = None,
 ) -> WindowStore:
-    """Rows of recordings in memory: resampled to one time step, missing channels derived.
+    """Rows of recordings in memory: resampled to one time step, missing channels derived or assumed.
 
     Controls that run along straight lines between rows are their mean over each step.
 
@@ -78,6 +79,7 @@ def make_window_store(
         DataError: the recordings do not fit each other, the model or the time step.
     """
     step = _common_step(recordings, dt, label)
+    recordings = [(name, complete(trajectory, spec)) for name, trajectory in recordings]
     origins = origins_of([trajectory for _, trajectory in recordings], spec)
     if inputs is not None:
         spec = with_inputs(spec, origins, inputs)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pct.dynamics import ModelSpec
-from pct.measurement.filter import Noise, filters, noise_values, read_states
+from pct.measurement.filter import Noise, drifting_states, filters, noise_values
 from pct.optimization.constants.native_windows import NativeWindows, native_windows
 from pct.optimization.constants.rollout_errors import AllWindows, RolloutErrors, make_rollout_errors
 from pct.windows.store import WindowStore, window_starts
@@ -70,7 +70,7 @@ def results(
     raw = random if raw is None else raw
     offsets = 0.1 * rng.standard_normal((errors.free, count))
     if filters(errors.spec) and reading is not None:
-        scale = np.array([0.1 * channel.scale for channel in read_states(errors.spec)])
+        scale = np.array([0.1 * channel.scale for channel in drifting_states(errors.spec)])
         every.refresh(raw, noise_values(errors.spec, Noise(0.5, 0.7, 0.8, scale, reading=reading)))
     found = every.errors(raw, offsets)
     accepted = np.arange(count) != REJECTED

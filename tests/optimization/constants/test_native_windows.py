@@ -39,6 +39,10 @@ FILTERED = with_measurement(
     UNICYCLE,
     Measurement(lag=("v",), bias=("v",), actuator_lag=("accel",), delay=("accel",), observer=True),
 )
+# A speed that no log shows is found by the acceleration across, which is.
+UNREAD = dataclasses.replace(
+    with_measurement(UNICYCLE, Measurement(accelerometer=("ay",), observer=True)), unlogged=("x", "y", "v")
+)
 HELD_DELAY = with_fixed(DELAYED, {"delay_accel": 0.07, "alpha_psi_dot": 1.1})
 FREE = {"free_start": True, "compare": ("psi", "v")}
 # Of the largest number, in double precision.
@@ -60,8 +64,17 @@ def assert_equals_jax(spec: ModelSpec, options: dict[str, Any], share: float, **
         (FILTERED, {}, {"reading": 1.0}),
         (FILTERED, {}, {"reading": 0.0}),
         (FILTERED, {}, {}),
+        (UNREAD, {"compare": ("psi", "ay"), "integrator": "euler"}, {"reading": 1.0}),
     ],
-    ids=["free starts", "held", "no delay", "filtered", "as logged", "own noise"],
+    ids=[
+        "free starts",
+        "held",
+        "no delay",
+        "filtered",
+        "as logged",
+        "own noise",
+        "unread",
+    ],
 )
 def test_it_equals_jax(
     spec: ModelSpec, options: dict[str, Any], more: dict[str, Any], monkeypatch: pytest.MonkeyPatch

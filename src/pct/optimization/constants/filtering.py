@@ -18,7 +18,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import stdtrit
 
-from pct.measurement.filter import Noise, noise_values, read_states
+from pct.measurement.filter import Noise, drifting_states, noise_values
 from pct.optimization.constants.descent import CLIPPED, Path, Problem, descend
 from pct.optimization.constants.rollout_errors import RolloutErrors
 from pct.optimization.constants.simplex import minimize_simplex
@@ -38,7 +38,7 @@ LUCK = 0.05
 
 def starts_as_logged(errors: RolloutErrors) -> Noise:
     """Noise with which windows begin at their logged rows."""
-    scale = np.array([channel.scale for channel in read_states(errors.spec)])
+    scale = np.array([channel.scale for channel in drifting_states(errors.spec)])
     return Noise(1.0, 0.0, 1.0, scale, reading=0.0)
 
 
@@ -102,7 +102,7 @@ def estimate_noise(
     names = [spec.state_names[i] for i in errors.channels]
     scale = [
         max(LEAST * c.scale, float(sigma[names.index(c.name)])) if c.name in names else c.scale
-        for c in read_states(spec)
+        for c in drifting_states(spec)
     ]
     process, size, fade = np.exp(MEAN).tolist()
     guess = (begin or Noise(process, size, fade, np.ones(0)))._replace(scale=np.array(scale))

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pct.dynamics.core import ModelSpec, unflatten_params
-from pct.errors import UsageError
-from pct.measurement.filter import noise_values, read_states
+from pct.errors import DataError, UsageError
+from pct.measurement.filter import drifting_states, noise_values
 from pct.optimization.constants.agreed import Agreement
 from pct.optimization.constants.agreement import ENOUGH, agreement_of, with_agreement
 from pct.optimization.constants.agreement_text import agreement_facts
@@ -28,9 +28,10 @@ from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollou
 from pct.optimization.constants.starts import Starts, fit_from_start, fit_from_starts
 from pct.optimization.constants.verdicts import correlations, make_verdicts, with_profile
 from pct.optimization.settings import FitSettings
+from pct.recordings.unlogged import SMOOTHED, assumed_lines
 from pct.rollout.integration import choose_substeps
 from pct.windows.at_limits import limit_lines
-from pct.windows.inputs import inputs_line, told_by_controls
+from pct.windows.inputs import DIFFERENCE, inputs_line, told_by_controls
 from pct.windows.store import WindowStore, spread, window_starts
 from pct.windows.window_set import WindowSet, make_window_set
 from pct.within import FINITE, check_numbers
@@ -177,7 +178,8 @@ class ConstantFit:
             *agreement_facts(self.agreement, len(self.windows.store.recordings)),
             *([self.posterior.fact] if self.posterior else []),
         ]
-        left_out = [name for name in self.spec.state_names if name not in self.compared]
+        unlogged = self.spec.unlogged
+        left_out = [name for name in self.spec.state_names if name not in (*self.compared, *unlogged)]
         if left_out and not self.settings.compare:
             lines.append(
                 f"Not compared: {', '.join(left_out)}, which controls that were derived from it predict to "
@@ -185,7 +187,8 @@ class ConstantFit:
             )
         inputs = inputs_line(self.spec)
         limits = limit_lines(self.spec, self.windows.store, self.model.params)
-        return [*lines, *self._start_facts(), *([inputs] if inputs else []), *limits]
+        assumed = assumed_lines(self.spec, self.windows.store.origins)
+        return [*lines, *assumed, *self._start_facts(), *([inputs] if inputs else []), *limits]
 
     def _start_facts(self) -> list[str]:
         """How windows begin, and what the filter finds that the model does not explain."""
@@ -196,7 +199,8 @@ class ConstantFit:
             return ["Windows begin as logged: on held-out blocks the filter was no better."]
         sizes = ", ".join(
             f"{channel.name} {noise.drift * scale:.2g} {channel.unit}/s".replace("/s/s", "/s^2")
-            for channel, scale in zip(read_states(self.spec), noise.scale, strict=True)
+            for channel, scale in zip(drifting_states(self.spec), noise.scale, strict=True)
+            if channel.name not in self.spec.unlogged
         )
         return [
             "Windows begin by the filter, which was better on held-out blocks. Not explained by the model: "
@@ -437,7 +441,18 @@ def exact_channels(spec: ModelSpec, remaining_error: Any) -> list[str]:
 
 def _rollout_options(spec: ModelSpec, store: WindowStore, settings: FitSettings) -> dict[str, Any]:
     told = told_by_controls(spec, store.origins)
-    others = tuple(name for name in spec.state_names if name not in told)
+    others = tuple(name for name in spec.state_names if name not in (*told, *spec.unlogged))
+    if unlogged := [name for name in settings.compare if name in spec.unlogged]:
+        raise UsageError(f"`compare={unlogged[0]}`: the drives do not hold it; leave it out")
+    # With a pose, a derived control shows where the car goes; without one, only what it was derived from.
+    again = (DIFFERENCE, SMOOTHED)
+    derived = [name for name, rate in spec.rates.items() if store.origins.get(rate) in again]
+    if not {*others} - {*derived}:
+        raise DataError(
+            f"{spec.name}: nothing to compare: the drives hold no {', '.join(spec.unlogged)}, and controls "
+            f"that were derived from {', '.join(derived)} say it again. Map a sensor or a command to "
+            f"{' or '.join(spec.rates[name] for name in derived)}, or choose another model"
+        )
     return {
         "integrator": settings.integrator,
         "substeps": choose_substeps(store.dt, settings.substeps),

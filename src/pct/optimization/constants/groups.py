@@ -10,6 +10,7 @@ import numpy as np
 from pct.errors import UsageError
 from pct.recordings.segments import find_laps
 from pct.recordings.trajectory import Trajectory
+from pct.recordings.unlogged import ASSUMED
 from pct.types import Int
 from pct.windows.window_set import WindowSet
 
@@ -73,6 +74,9 @@ def _laps(windows: WindowSet, recording: np.ndarray) -> tuple[np.ndarray, list[s
     """Number of the lap in which each window starts, -1 for none, and the laps' names."""
     store = windows.store
     x, y, _ = windows.pose
+    origins = list(store.origins.values())
+    if origins and ASSUMED in (origins[x], origins[y]):
+        raise UsageError("`by=lap`: the drives hold no position to find laps by: use `by=recording`")
     label = np.full(len(windows), -1)
     names: list[str] = []
     for number, name in enumerate(store.recordings):

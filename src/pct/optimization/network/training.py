@@ -39,6 +39,7 @@ from pct.optimization.network.starts import observe
 from pct.optimization.network.validation import Choice, Seen, choose_windows
 from pct.optimization.parameter_files import describe_parameters
 from pct.optimization.settings import TrainSettings
+from pct.recordings.unlogged import assumed_lines
 from pct.rollout.engine import Engine, make_engine
 from pct.rollout.integration import Integrator, choose_substeps, make_integrator
 from pct.windows.at_limits import limit_lines
@@ -182,7 +183,8 @@ class Learner:
     def input_facts(self) -> list[str]:
         """How the inputs of the training data act, and its rows at limits, in sentences."""
         store, inputs = self.windows.training.store, inputs_line(self.spec)
-        return [*([inputs] if inputs else []), *limit_lines(self.spec, store)]
+        assumed = assumed_lines(self.spec, store.origins)
+        return [*assumed, *([inputs] if inputs else []), *limit_lines(self.spec, store)]
 
     @property
     def base_params(self) -> dict[str, Any]:
