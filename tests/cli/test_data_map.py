@@ -22,7 +22,10 @@ def test_the_proposal_is_a_map_that_reads_the_log(tmp_path: Path, capsys: pytest
     told = capsys.readouterr()
     assert told.out == (tmp_path / "signals.toml").read_text()
     assert "# high: matches by name" in told.out
-    assert told.err == "lap.csv: loads with this map: 1 recording, 1500 rows\n"
+    first, *feeds = told.err.splitlines()
+    assert first == "lap.csv: loads with this map: 1 recording, 1500 rows"
+    assert "singletrack: yes, compares x, y, psi, psi_dot, beta" in feeds
+    assert "singletrack-pacejka: needs drive" in feeds
     assert tomllib.loads(told.out)["channels"]["psi_dot"] == {"column": "psi_dot", "unit": "deg/s"}
     np.testing.assert_allclose(read_folder(tmp_path)[0].channels["psi_dot"], log["psi_dot"])
     with pytest.raises(SystemExit) as stop:

@@ -23,6 +23,7 @@ from pct.importing.settings import PROCESSES, ImportSettings
 from pct.logs.signals import MAP
 from pct.mapping.log_files import find_logs
 from pct.optimization.settings import make_settings
+from pct.recordings.feeding import feeding_lines, shared_channels
 from pct.within import check_number
 
 CARD = "card.html"
@@ -68,6 +69,11 @@ class ImportedDataset(Shown):
         """The recordings of a part."""
         return [stored for file in self.usable for stored in file.stored if stored.part == part]
 
+    @property
+    def feeds(self) -> list[str]:
+        """Which models the dataset feeds, and what each of the others would need, a line each."""
+        return feeding_lines(shared_channels(file.columns for file in self.usable))
+
     def table(self) -> pl.DataFrame:
         """One row a usable log: rows, rows cut, samples bridged, recordings, laps, length."""
         return pl.DataFrame(
@@ -91,12 +97,13 @@ class ImportedDataset(Shown):
     def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:
         """Title, table and notes."""
         failed = [f"not used: {file.error}" for file in self.failed]
-        return f"Dataset {self.output}: {', '.join(self.parts)}", self.table(), failed
+        return f"Dataset {self.output}: {', '.join(self.parts)}", self.table(), [*failed, *self.feeds]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything in a form that JSON takes."""
         return {
             "parts": {part: str(place) for part, place in self.parts.items()},
+            "feeds": self.feeds,
             "files": [
                 {
                     **vars(file),

@@ -18,6 +18,7 @@ from pct.doctor.repair import write_repaired
 from pct.dynamics import resolve_model
 from pct.errors import DataError, UsageError
 from pct.mapping.log_files import AUTO
+from pct.recordings.feeding import feeding_lines, shared_channels
 from pct.recordings.trajectory import MANIFEST
 
 Examined: TypeAlias = Sequence[tuple[Recording, Sequence[Finding]]]
@@ -49,6 +50,11 @@ class LogCheck(Shown):
         severities = {finding.severity for finding in self.findings}
         return next((severity for severity in reversed(SEVERITIES) if severity in severities), None)
 
+    @property
+    def feeds(self) -> list[str]:
+        """Which models the logs feed, and what each of the others would need, a line each."""
+        return feeding_lines(shared_channels(recording.channels for recording, _ in self.recordings))
+
     def table(self) -> pl.DataFrame:
         """One row a finding."""
         names = ("where", "severity", "check", "confidence", "message", "fix")
@@ -59,12 +65,13 @@ class LogCheck(Shown):
 
     def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:
         """Title, table and notes."""
-        return f"{len(self.findings)} findings in {len(self.recordings)} recordings", self.table(), ()
+        return f"{len(self.findings)} findings in {len(self.recordings)} recordings", self.table(), self.feeds
 
     def to_dict(self) -> dict[str, Any]:
         """Everything in a form that JSON takes."""
         return {
             "worst": self.worst,
+            "feeds": self.feeds,
             "recordings": [
                 {
                     "file": recording.where,

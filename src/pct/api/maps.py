@@ -14,6 +14,7 @@ from pct.logs.readers import FORMATS, is_log, read_log
 from pct.logs.signals import MAP, read_map
 from pct.mapping.log_files import size_of
 from pct.mapping.propose import propose
+from pct.recordings.feeding import feeding_lines, shared_channels
 from pct.recordings.folder import read_file
 
 
@@ -24,10 +25,13 @@ class ProposedMap:
     Attributes:
         text: of the ``signals.toml``; above each table stands how sure it is (high, medium, low) and why.
         outcomes: by log: whether it loads with the map, and what of it.
+        feeds: which models the logs feed, and what each of the others would need, a line each; empty where
+            none loads.
     """
 
     text: str
     outcomes: Mapping[Path, str]
+    feeds: tuple[str, ...] = ()
 
 
 def propose_map(
@@ -47,7 +51,7 @@ def propose_map(
 
     Raises:
         UsageError: no log, or the output exists.
-        DataError: a log cannot be read, or has no time or no positions.
+        DataError: a log cannot be read, or has no time, or neither positions nor a speed.
 
     Examples:
         >>> import tempfile, pct
@@ -78,11 +82,14 @@ def propose_map(
     text = f"# Proposed by pct data map from {largest.name}\n{text}"
     if output is not None:
         write_output(output, text.encode())
-    return ProposedMap(text, {path: _outcome(path, text, output or path.parent / MAP) for path in paths})
+    found = {path: _outcome(path, text, output or path.parent / MAP) for path in paths}
+    loaded = [channels for _, channels in found.values() if channels]
+    feeds = tuple(feeding_lines(shared_channels(loaded))) if loaded else ()
+    return ProposedMap(text, {path: outcome for path, (outcome, _) in found.items()}, feeds)
 
 
-def _outcome(path: Path, text: str, place: Path) -> str:
-    """What becomes of a log with a map that will stand at a place."""
+def _outcome(path: Path, text: str, place: Path) -> tuple[str, tuple[str, ...]]:
+    """What becomes of a log with a map that will stand at a place, and its channels."""
     try:
         with temporary_folder() as folder:
             (folder / MAP).write_text(text, encoding="utf-8")
@@ -92,6 +99,7 @@ def _outcome(path: Path, text: str, place: Path) -> str:
             signals = dataclasses.replace(signals, format={**signals.format, "msg_path": beside})
         recordings = read_file(path, signals)
     except DataError as error:
-        return f"does not load with this map yet: {str(error).replace(str(path), path.name)}"
+        return f"does not load with this map yet: {str(error).replace(str(path), path.name)}", ()
     rows = sum(len(recording) for recording in recordings)
-    return f"loads with this map: {len(recordings)} recording{'s' * (len(recordings) > 1)}, {rows} rows"
+    outcome = f"loads with this map: {len(recordings)} recording{'s' * (len(recordings) > 1)}, {rows} rows"
+    return outcome, shared_channels(recording.channels for recording in recordings)

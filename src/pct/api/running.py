@@ -23,7 +23,8 @@ from pct.errors import DataError, DivergedError, UsageError
 from pct.files import write_output
 from pct.logs.signals import MAP
 from pct.mapping.log_files import AUTO
-from pct.recordings.derive import follows_from
+from pct.recordings.feeding import feeding, shared_channels
+from pct.recordings.unlogged import goes_straight, has
 
 PLAN = "run.toml"
 # The models that a log may feed, the richest first.
@@ -40,6 +41,11 @@ SLIDING = 3.0
 MUCH_BETTER = 0.05
 # Effects of sensors and actuators that are tried, one after the other.
 EFFECTS: Mapping[str, Any] = {"misaligned": True, "steering": True, "actuator_lag": ["delta"]}
+# What a log that goes straight ahead tells of each; there all else is held.
+ALONG = {
+    "singletrack-pacejka": ("C_m1", "C_m2", "C_r0", "C_r2", "C_b"),
+    "unicycle": ("alpha_accel", "beta_accel"),
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -217,11 +223,13 @@ def _choose(
     settings: dict[str, Any] = {"dt": dt}
     for name in ("horizon", "history"):
         settings[name] = plan.choose(f"fit.{name}", lambda: (steps, f"{steps * dt:g} s"))
-    feeds = [name for name in MODELS if _feeds(name, train)]
+    held = shared_channels(drive.channels for drive in train)
+    found = [feeding(model(name).spec, held) for name in MODELS]
+    feeds = [item.model for item in found if item.feeds]
     if not feeds and "car.model" not in plan.given:
         raise DataError(
-            f"{train[0].name}: expected the channels of a model (position, heading, speed at least), found "
-            f"{', '.join(train[0].channels)}: see `pct models`"
+            f"{train[0].name}: expected the channels of a model, found {', '.join(held)}. "
+            f"{'. '.join(map(str, found))}"
         )
 
     def car_of(name: str) -> Car:
@@ -247,15 +255,22 @@ def _choose(
         )
 
     name = plan.choose("car.model", which_model)
-    fixed = plan.choose(
-        "car.fixed",
-        lambda: (
-            (_held(name), "driving does not tell them: weigh and measure")
-            if _held(name)
-            else ([], "all can be learned")
-        ),
-    )
+    straight = goes_straight(held)
+
+    def which_fixed() -> tuple[list[str], str]:
+        if straight and name in ALONG:
+            others = [key for key in model(name).learned if key not in ALONG[name]]
+            return others, "nothing tells of turning: the car is taken to go straight ahead"
+        if _held(name):
+            return _held(name), "driving does not tell them: weigh and measure"
+        return [], "all can be learned"
+
+    fixed = plan.choose("car.fixed", which_fixed)
     car = observed(_with_held(car_of(name), fixed))
+    if not straight:
+        car = _with_accelerometer(plan, car, train, held_out, settings, progress)
+    elif not any(f"measurement.{effect}" in plan.given for effect in EFFECTS):
+        return car, settings
     car = _with_effects(plan, car, train, held_out, settings, progress)
     return _with_options(plan, car, car_of, size, train, held_out, settings, progress), settings
 
@@ -297,6 +312,40 @@ def _with_options(
     return with_option(*plan.choose("car.options", which))
 
 
+def _with_accelerometer(
+    plan: Plan,
+    car: Car,
+    train: Drives,
+    held_out: Drives | None,
+    settings: Mapping[str, Any],
+    progress: Callable[[Any], None],
+) -> Car:
+    """The car with the lateral acceleration compared, where no position is logged to compare in its place."""
+    key = "measurement.accelerometer"
+
+    def with_readings(names: Sequence[str]) -> Car:
+        if not names:
+            return car
+        return car.measured(accelerometer=names, accelerometer_place=True, accelerometer_tilt=names)
+
+    if key in plan.given:
+        return with_readings(plan.choose(key, _answer([], "")))
+    logged = shared_channels(drive.channels for drive in train)
+    if "ay" not in logged or "psi_dot" not in car.spec.state_names or has("x", logged):
+        return car
+    if held_out is None:
+        plan.choose(key, _answer([], "nothing is held out to try it on"))
+        return car
+    progress("trying accelerometer")
+    more = with_readings(["ay"])
+    found, best = _tried(more, train, held_out, settings), _tried(car, train, held_out, settings)
+    reason = f"with its place and tilt, errors on the part held out are {_less(found, best)}"
+    # It says of side forces what nothing else does, so that it need not predict better.
+    keeps = found < best + BETTER
+    plan.choose(key, _answer(["ay"] if keeps else [], reason))
+    return more if keeps else car
+
+
 def _with_effects(
     plan: Plan,
     car: Car,
@@ -336,16 +385,6 @@ def _with_effects(
 
 def _answer(value: Any, reason: str) -> Callable[[], tuple[Any, str]]:
     return lambda: (value, reason)
-
-
-def _feeds(name: str, drives: Drives) -> bool:
-    """Whether the channels of all drives feed a model."""
-    spec = model(name).spec
-    return all(
-        channel.name in drive.channels or follows_from(channel.name, drive.channels) is not None
-        for drive in drives
-        for channel in (*spec.states, *spec.controls)
-    )
 
 
 def _held(name: str) -> list[str]:

@@ -24,8 +24,8 @@ CALM, MOVING, ROWS = 2.5, 0.3, 50
 CORRELATION = 0.9
 # A wheelbase within this factor of a vehicle's is that vehicle's.
 SAME = 1.15
-# Full-size cars that corner harder than this, in m/s², are race cars.
-RACING = 13.0
+# Full-size cars that corner harder than this, in m/s², or are faster, in m/s, are race cars.
+RACING, FASTEST = 13.0, 55.0
 # Powers of a length by which a unit grows from one car to another of its shape and weight a volume, whose
 # accelerations are the same.
 POWERS = {"m": 1, "kg": 3, "kg m^2": 5, "N": 3, "1/N": -3, "N s/m": 3, "N s^2/m^2": 3}
@@ -81,8 +81,8 @@ def wheelbase_of(vehicle: str, spec: ModelSpec) -> float:
 def nearest_vehicle(size: Size, spec: ModelSpec) -> tuple[str, str]:
     """The vehicle of about that wheelbase, and why."""
     if size.wheelbase is None:
-        fast = size.speed > 12.0
-        name = "bmw-320i" if fast else "f1tenth"
+        faster = ((FASTEST, "av-21"), (12.0, "bmw-320i"))
+        name = next((name for least, name in faster if size.speed > least), "f1tenth")
         return name, f"the wheelbase is not known; speeds up to {size.speed:.1f} m/s"
     length = size.wheelbase
     # Vehicles whose every value is their own, not brought over from another.
@@ -95,7 +95,7 @@ def nearest_vehicle(size: Size, spec: ModelSpec) -> tuple[str, str]:
     near = sorted(name for name in away if away[name] < least + np.log(SAME))
     what = f"wheelbase about {length:.3g} m"
     if len(near) > 1 and {"av-21", "bmw-320i"} <= {*near}:
-        racing = size.lateral > RACING or size.speed > 55.0
+        racing = size.lateral > RACING or size.speed > FASTEST
         name = "av-21" if racing else "bmw-320i"
         return name, f"{what}, up to {size.lateral:.0f} m/s² in bends and {size.speed:.0f} m/s"
     name = min(near, key=away.__getitem__)

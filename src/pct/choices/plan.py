@@ -24,6 +24,7 @@ KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "car.model": (str, "the name of a model"),
     "car.options": (list, "a list of options of the model"),
     "car.fixed": (list, 'a list of parameters, "NAME" or "NAME=VALUE"'),
+    "measurement.accelerometer": (list, "a list of accelerations, ax or ay"),
     "measurement.steering": (bool, "true or false"),
     "measurement.misaligned": (bool, "true or false"),
     "measurement.actuator_lag": (list, "a list of channels"),

@@ -85,6 +85,7 @@ def _print(result: LogCheck) -> None:
     total = ", ".join(f"{severities.count(s)} of severity {s}" for s in COLOURS if s in severities)
     count = len(result.recordings)
     say(f"{count} recording{'s' * (count != 1)}: {total or 'nothing found'}")
+    say(*result.feeds)
     if result.figures:
         say(f"Figures: {next(iter(result.figures.values())).parent}")
     for folder, lines in result.repairs.items():

@@ -120,6 +120,7 @@ def _print(dataset: ImportedDataset) -> None:
         kilometres = sum(s.metres for s in stored) / 1000
         count = f"{len(stored)} recording{'s' * (len(stored) != 1)}"
         say(f"Wrote {place}: {count}, {minutes:.1f} min, {kilometres:.2f} km")
+    say(*dataset.feeds)
     say(f"Card: {dataset.card}")
     if dataset.map:
         say(f"The map was proposed: read {dataset.map} before you trust it")

@@ -44,3 +44,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     proposal = propose_map(args.logs, args.output, msg_path=args.msg_path, force=args.force)
     say(*proposal.text.removesuffix("\n").split("\n"))
     say(*(f"{path.name}: {outcome}" for path, outcome in proposal.outcomes.items()), error=True)
+    say(*proposal.feeds, error=True)

@@ -68,6 +68,7 @@ class Log:
         self.unity = False
         self.notes: list[str] = []
         self.heading: Column | None = None
+        self.pose: tuple[Column, ...] = ()
         self._sound: dict[str, Column] = {}
 
     def sound(self, name: str) -> Column:

@@ -21,9 +21,9 @@ NAMES = {
     "vy": r"(^|_)(vy|v_y|linear_y|v_?lat)$|(^|_)(vel|velocity|speed)(_[a-z]+)?_y$|lateral_(velocity|speed)$",
     "v": r"(^|_)(v|speed|velocity|vel|vehicle_speed|erpm)$",
     "ax": r"(^|_)(ax|a_x|a_?lon|a_?long)$|(^|_)(acc|accel|acceleration|accelerometer)(_[a-z]+)?_?x$"
-    r"|longitudinal_acc(el|eration)?$",
+    r"|(^|_)lon(g|gitudinal)?_?(g|acc(el(eration)?)?)$",
     "ay": r"(^|_)(ay|a_y|a_?lat)$|(^|_)(acc|accel|acceleration|accelerometer)(_[a-z]+)?_?y$"
-    r"|lateral_acc(el|eration)?$",
+    r"|(^|_)lat(eral)?_?(g|acc(el(eration)?)?)$",
     "delta": r"(^|_)(delta(_f)?|steer(ing)?|steer(ing)?_?(tire_|tyre_|wheel_)?angle|wheel_angle)$"
     rf"|(^|_)steer(ing)?{_PEDAL}$|(^|_)(swa|(hand_?|steer_?|steering_?)wheel(_(angle|position|pos))?)$",
     # Names of PCT's own channels, beside those above.

@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
-from pct.errors import DataError
 from pct.logs.units import USUAL_UNITS
 from pct.mapping.evidence import WINDOWS
 from pct.mapping.log_motion import Log
@@ -25,8 +23,9 @@ COARSE = 0.01
 TWICE = {"deg/57.29578": (math.pi / 180) ** 2, "57.29578 rad": 180 / math.pi}
 
 
-def find_pose(path: Path, log: Log) -> list[Line]:
-    """Positions and heading: the three columns of which the third points where the first two go.
+def find_pose(log: Log) -> list[Line]:
+    """Positions and heading: the three columns of which the third points where the first two go; none where
+    no columns are positions, by name or by this.
 
     Names tell whether the axes are those of Unity.
     """
@@ -77,10 +76,7 @@ def find_pose(path: Path, log: Log) -> list[Line]:
                     best = (rank, pair, name, unit, side, offset, how)
     if best is None or best[0] < 0.7:
         if not called:
-            raise DataError(
-                f"{path}: expected columns of positions, found none by name, and none with a heading that "
-                "points where they go: write the map by hand (docs/data.md)"
-            )
+            return []
         pair = pairs[0]
         lines = [
             _position(log, name, column, "medium", "matches by name")

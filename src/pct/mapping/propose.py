@@ -1,4 +1,7 @@
-"""Proposes a map: the time first, then the pose, then each channel that can be compared with it."""
+"""Proposes a map: the time first, then the pose, then each channel that can be compared with it.
+
+A log without a pose has its speed in place of it.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from pct.mapping.proposal import Line, Proposal
 from pct.mapping.relate import is_wild
 from pct.mapping.steering import find_steering
 from pct.mapping.time_column import find_time, scale_of
+from pct.mapping.without_pose import find_motion, is_pose
 from pct.recordings.checks import without_absurd
 
 # No column has larger values in its own unit, not even a clock in ns.
@@ -33,22 +37,25 @@ def propose(path: Path, raw: RawLog) -> Proposal:
         raw: all its columns of numbers.
 
     Raises:
-        DataError: no column can be the time, or none the positions.
+        DataError: no column can be the time, or none positions or a speed.
     """
     sound = {name: without_absurd(column, limit=LARGEST) for name, column in raw.columns.items()}
     raw = with_composed(dataclasses.replace(raw, columns=sound))
     clock = find_time(path, raw)
     log = Log(clock.raw, clock.line, scale_of(clock.line))
-    pose = find_pose(path, log)
-    lines = {line.channel: line for line in pose}
-    log.place(lines)
-    lines = with_length(log, lines)
-    note_coarse(log, lines)
-    for find in (find_speed, find_side_speed):
-        lines |= {line.channel: line for line in find(log)}
-    lines = with_course(log, lines)
-    for find in (find_yaw_rate, find_steering):
-        lines |= {line.channel: line for line in find(log)}
+    lines = {line.channel: line for line in find_pose(log)}
+    if lines:
+        log.place(lines)
+    if lines and is_pose(log, lines):
+        lines = with_length(log, lines)
+        note_coarse(log, lines)
+        for find in (find_speed, find_side_speed):
+            lines |= {line.channel: line for line in find(log)}
+        lines = with_course(log, lines)
+        lines |= {line.channel: line for line in find_yaw_rate(log)}
+    else:
+        lines = {line.channel: line for line in find_motion(path, log)}
+    lines |= {line.channel: line for line in find_steering(log)}
     for confirm in (find_accelerations, find_drives, find_own):
         lines |= {line.channel: line for line in confirm(log, lines)}
     lines |= {line.channel: line for line in find_wheels(log)}
@@ -57,10 +64,10 @@ def propose(path: Path, raw: RawLog) -> Proposal:
         head["group"] = clock.group
     if not log.windows.steady or _spiky(log, lines) or raw.restarts:
         head["faults"] = "cut"
-    notes = ["reference_ahead: write it where positions are not those of the centre of gravity"]
-    missing = [
-        name for name in ("psi", "delta") if name not in lines and not (name == "psi" and "course" in lines)
-    ]
+    notes, missing = [], [name for name in ("delta",) if name not in lines]
+    if "x" in lines:
+        notes.append("reference_ahead: write it where positions are not those of the centre of gravity")
+        missing += [name for name in ("psi",) if not {name, "course"} & set(lines)]
     notes += [f"{name}: no column found; a model needs it" for name in missing]
     notes += [*log.notes, *left_out(clock.raw, log, (clock.line, *lines.values()))]
     return Proposal(clock.line, tuple(lines.values()), head, (*clock.notes, *raw.notes, *notes))
