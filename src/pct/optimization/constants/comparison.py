@@ -24,6 +24,7 @@ from pct.optimization.constants.agreed import DIFFERENT, Agreement
 from pct.optimization.constants.agreement import SLIPS
 from pct.optimization.constants.curves import AXLES, differences, force_at, has_curves
 from pct.optimization.constants.estimate import raw_slopes, scalar_places
+from pct.optimization.constants.mass_and_tyres import mass_and_tyres
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.constants.random_effects import CONFIDENCE, holm, random_effects
 from pct.types import Bool, Float
@@ -158,8 +159,7 @@ def notes_of(runs: Sequence[Candidate], rows: Mapping[str, Compared]) -> list[st
     old = [run.name for run in runs if run.solution is None]
     if old:
         lines.append(f"Curves are left out: {', '.join(old)} holds no covariance (an older run); fit again.")
-    lines += _held_apart(runs)
-    return lines
+    return [*lines, *_held_apart(runs), *mass_and_tyres([run.spec for run in runs], rows)]
 
 
 def side_force_bands(
