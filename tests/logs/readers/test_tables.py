@@ -188,6 +188,33 @@ def test_npz_gives_all_components(tmp_path: Path) -> None:
     assert list(read_log(tmp_path / "log.npz", None, {}).columns) == ["t", "states[0]", "states[1]"]
 
 
+@pytest.mark.parametrize("ending", ["json", "jsonl", "parquet", "npz"])
+def test_times_as_text_in_every_format(tmp_path: Path, ending: str) -> None:
+    """Texts that are no times stay out; a cell that is none is named."""
+    log: dict[str, list[object]] = {"t": ["00:01:00.5", "00:01:00.75", "00:01:01"], "v [km/h]": [1, 2, 3]}
+    log["side"] = ["left", "left", "right"]
+
+    def write(columns: dict[str, list[object]]) -> Path:
+        path = tmp_path / f"log.{ending}"
+        if ending == "json":
+            path.write_text(json.dumps(columns))
+        elif ending == "jsonl":
+            pl.DataFrame(columns).write_ndjson(path)
+        elif ending == "parquet":
+            pl.DataFrame(columns).write_parquet(path)
+        else:
+            np.savez(path, **{name: np.array(values) for name, values in columns.items()})
+        return path
+
+    raw = read_log(write(log), None, {})
+    assert raw.columns["t"].tolist() == [60.5, 60.75, 61.0]
+    assert set(raw.columns) == {"t", "v [km/h]"}
+    assert raw.units == {"v [km/h]": "km/h"}
+    assert read_log(write(log), ["t"], {}).columns["t"].tolist() == [60.5, 60.75, 61.0]
+    with pytest.raises(DataError, match="expected numbers in 'side', found"):
+        read_log(write(log), ["side"], {})
+
+
 def test_signals_of_two_rates(tmp_path: Path) -> None:
     """A slower signal with its own time goes onto the rows of the log; those that it does not cover go."""
     slow = np.arange(0.25, 2.8, 0.25)

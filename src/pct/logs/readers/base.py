@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from pct.errors import DataError
+from pct.logs.readers.time_texts import seconds_of
 from pct.types import Float, Int
 
 # A column of some clock; those of another clock have another length.
@@ -182,7 +183,7 @@ def _signals(key: str, values: Any) -> list[tuple[str, AnyColumn]]:
     if isinstance(values, np.ndarray) and (values.ndim > MOST_AXES or values.dtype.kind == "c"):
         return []
     try:
-        array = np.asarray(values, dtype=np.float64)
+        array = _numbers(values)
     except (TypeError, ValueError, OverflowError):
         return []
     if array.ndim == 1 and len(array) > 1:
@@ -203,7 +204,7 @@ def _column(path: Path, name: str, known: Callable[[str], Any], keys: Sequence[s
     try:
         if np.iscomplexobj(values):
             raise TypeError
-        array = np.asarray(values, dtype=np.float64)
+        array = _numbers(values)
     except (TypeError, ValueError, OverflowError):
         raise DataError(f"{path}: expected numbers in '{name}', found {_odd_one(values)}") from None
     if index is None and array.ndim == 1:
@@ -214,6 +215,18 @@ def _column(path: Path, name: str, known: Callable[[str], Any], keys: Sequence[s
             f"shape {array.shape}; write NAME for a list, NAME[INDEX] for a component of a list of lists"
         )
     return array[index] if array.shape[0] <= array.shape[1] else array[:, index]
+
+
+def _numbers(values: Any) -> np.ndarray:
+    """Values as numbers; times that are written as text in s.
+
+    Raises:
+        TypeError, ValueError, OverflowError: these are none.
+    """
+    seconds = None
+    if isinstance(values, list) or (isinstance(values, np.ndarray) and values.dtype.kind == "U"):
+        seconds = seconds_of(values if isinstance(values, list) else values.ravel().tolist())
+    return np.asarray(values, dtype=np.float64) if seconds is None else seconds
 
 
 def _odd_one(values: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pct.logs.readers.mdf import read_mdf
 from pct.logs.readers.npz import read_npz
 from pct.logs.readers.parquet import read_parquet
 from pct.logs.readers.rosbag import read_bag
+from pct.logs.readers.table_head import without_unit
 from pct.logs.readers.unfinished import is_bag_folder
 
 Reader = Callable[[Path, Sequence[str] | None, Mapping[str, str]], RawLog]
@@ -49,13 +51,22 @@ def read_log(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
         if path.is_dir():
             return with_computed(read_bag(path, plain, options), names or ())
         check_regular(path)
-        return with_computed(FORMATS[path.suffix.lower()](path, plain, options), names or ())
+        raw = FORMATS[path.suffix.lower()](path, plain, options)
+        return with_computed(_with_units(raw), names or ())
     except OSError as error:
         raise DataError(f"{path}: cannot read it ({error.strerror or error})") from None
     except RecursionError:
         raise DataError(f"{path}: expected a log, found one that is nested too deeply") from None
     except MemoryError:
         raise DataError(f"{path}: not enough memory to read it: split it into shorter recordings") from None
+
+
+def _with_units(raw: RawLog) -> RawLog:
+    """The log with the units that stand in brackets behind names, where its format has no place for them."""
+    if raw.units or raw.clocks:
+        return raw
+    named = {name: without_unit(name)[1] for name in raw.columns}
+    return dataclasses.replace(raw, units={name: unit for name, unit in named.items() if unit})
 
 
 def is_log(path: Path) -> bool:

@@ -12,11 +12,13 @@ import polars as pl
 from pct.errors import DataError
 from pct.logs.readers.apart import read_apart
 from pct.logs.readers.base import RawLog, check_count, check_size, missing_column
+from pct.logs.readers.time_texts import LONGEST, is_time, seconds_of_texts
 from pct.types import Column
 
 
 def read_parquet(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
-    """Read columns by name. Time stamps and durations come in s, time stamps since 1970.
+    """Read columns by name. Time stamps and durations come in s, time stamps since 1970; so do times that are
+    written as text.
 
     On damaged files polars writes a stack trace and takes the memory that they say, so it has a process of
     its own.
@@ -38,21 +40,28 @@ def read_here(path: Path, names: Sequence[str] | None, options: Mapping[str, str
         scan = pl.scan_parquet(path.absolute(), glob=False)
         known = _numbers(dict(scan.collect_schema()))
         check_count(path, len(known))
-        chosen = [name for name, kind in known.items() if _is_number(kind)] if names is None else list(names)
+        top = set(scan.collect_schema())
+        texts = _times(
+            scan, [n for n in (known if names is None else names) if known.get(n) == pl.String], top
+        )
+        numbers = [name for name, kind in known.items() if _is_number(kind) or name in texts]
+        chosen = numbers if names is None else list(names)
         for name in chosen:
             if name not in known:
                 raise missing_column(path, name, list(known))
-            if not _is_number(known[name]):
+            if not _is_number(known[name]) and name not in texts:
                 raise DataError(f"{path}: expected numbers in '{name}', found {known[name]}")
         # A column of equal values takes next to nothing in the file.
         count = int(scan.select(pl.len()).collect().item())
         check_size(path, 8 * count * len(chosen))
-        table = scan.select(_field(name, known, set(scan.collect_schema())) for name in chosen).collect()
+        table = scan.select(_field(name, known, top) for name in chosen).collect()
     # Damaged files trip the library anywhere, also where it only expects what it wrote itself.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise DataError(f"{path}: expected a parquet file, found {reason}: is the file whole?") from None
-    columns = {name: _values(table[name]) for name in chosen}
+    columns = {
+        name: _values(seconds_of_texts(table[name]) if name in texts else table[name]) for name in chosen
+    }
     return RawLog(columns, np.arange(len(table)), "row")
 
 
@@ -69,19 +78,36 @@ def _is_number(kind: Any) -> bool:
     return kind.is_numeric() or kind.is_temporal() or kind == pl.Boolean
 
 
+def _times(scan: pl.LazyFrame, names: Sequence[str], top: set[str]) -> set[str]:
+    """Which columns of texts hold times: the first that is not missing is one."""
+    if not names:
+        return set()
+    firsts = [_inner(name, top).drop_nulls().str.slice(0, LONGEST + 1).first().alias(name) for name in names]
+    row = scan.select(firsts).collect().row(0, named=True)
+    return {name for name, first in row.items() if first is not None and is_time(first)}
+
+
 def _field(name: str, known: Mapping[str, Any], top: set[str]) -> pl.Expr:
+    """A column as numbers, times that are written as text as such."""
+    column, kind = _inner(name, top), known[name]
+    if kind == pl.String:
+        return column.str.slice(0, LONGEST + 1).alias(name)
+    if isinstance(kind, pl.Datetime):
+        column = column.dt.epoch("ns").cast(pl.Float64) / 1e9
+    elif isinstance(kind, pl.Duration):
+        column = column.dt.total_nanoseconds().cast(pl.Float64) / 1e9
+    return column.cast(pl.Float64).alias(name)
+
+
+def _inner(name: str, top: set[str]) -> pl.Expr:
+    """A column, or a field of structures."""
     first = name
     while first not in top:
         first = first.rpartition(".")[0]
     column = pl.col(first)
     for part in name.removeprefix(first).split(".")[1:]:
         column = column.struct.field(part)
-    kind = known[name]
-    if isinstance(kind, pl.Datetime):
-        column = column.dt.epoch("ns").cast(pl.Float64) / 1e9
-    elif isinstance(kind, pl.Duration):
-        column = column.dt.total_nanoseconds().cast(pl.Float64) / 1e9
-    return column.cast(pl.Float64).alias(name)
+    return column
 
 
 def _values(column: pl.Series) -> Column:

@@ -184,7 +184,7 @@ def _parse(path: Path, above: Sequence[_Line], samples: Sequence[_Line]) -> Head
     while names and not names[-1]:
         names.pop()
     names = _told_apart(names)
-    bare, units = map(list, zip(*map(_without_unit, names), strict=True)) if names else ([], [])
+    bare, units = map(list, zip(*map(without_unit, names), strict=True)) if names else ([], [])
     if below is not None:
         stated = [bare_cell(cell).strip("[]()") for cell in rows[below]]
         units = [
@@ -292,7 +292,7 @@ def _separator(line: str) -> str:
     return max(SEPARATORS, key=line.count)
 
 
-def _without_unit(name: str) -> tuple[str, str]:
+def without_unit(name: str) -> tuple[str, str]:
     """A name and the unit in brackets behind it, which is no number."""
     match = re.fullmatch(r"(.*\S)\s*[\[(]([^\[\]()]+)[\])]", name)
     if match is None or re.fullmatch(r"\d+", match[2]):

@@ -6,8 +6,11 @@ A date counts from 1970 (UTC where no zone stands behind it), a time of day from
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import polars as pl
+
+from pct.types import Column
 
 # Seconds of a unit that stands behind a number.
 BEHIND = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
@@ -42,6 +45,23 @@ def is_time(cell: str) -> bool:
     cell = re.sub(_COMPACT, r"\1-\2-\3T\4:\5:\6", re.sub(_COLONS, r"\1.\2", cell))
     match = _EITHER.search(cell)
     return match is not None and any(match[key] for key in ("unit", "year", "last", "days", "min"))
+
+
+def seconds_of(values: Sequence[object]) -> Column | None:
+    """The times in s of a list of texts, some of which may be missing; None where one of them is no time.
+
+    Examples:
+        >>> print(seconds_of(["0:00:01.5", None, "0:00:02"]), seconds_of(["left"]), seconds_of([1.0]))
+        [1.5 nan 2. ] None None
+    """
+    first = next((value for value in values if isinstance(value, str)), None)
+    if first is None or not is_time(first):
+        return None
+    texts = [value if isinstance(value, str) else None for value in values]
+    seconds = seconds_of_texts(pl.Series(texts, dtype=pl.String))
+    if seconds.null_count() > texts.count(None):
+        return None
+    return seconds.fill_null(float("nan")).to_numpy()
 
 
 def seconds_of_texts(texts: pl.Series) -> pl.Series:
