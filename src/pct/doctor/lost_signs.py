@@ -9,7 +9,7 @@ from pct.doctor.finding import Finding, Panel, confidence, evidence
 from pct.doctor.raw_recording import Piece, Recording
 from pct.doctor.statistics import Column
 from pct.logs.signals import MOTION, SIGNED
-from pct.recordings.witnesses import is_magnitude, motion_signs, sign_by_motion
+from pct.recordings.witnesses import is_magnitude, motion_signs, signed_by_motion
 
 # What the motion says of each channel, in words.
 SAYS = {
@@ -93,4 +93,4 @@ def _signed(recording: Recording, name: str) -> Column:
     """A channel with the sign of the motion, (N,)."""
     x, y, psi = (recording.channels[key] for key in ("x", "y", "psi"))
     way, turn = motion_signs(x, y, psi, recording.dt)
-    return sign_by_motion(name, way, turn) * np.abs(recording.channels[name])
+    return signed_by_motion(name, recording.channels[name], way, turn, recording.dt)

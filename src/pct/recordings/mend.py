@@ -42,7 +42,7 @@ from pct.recordings.position_jumps import find_seams
 from pct.recordings.relations import Values
 from pct.recordings.time_steps import LEAST, STEP, unit_line
 from pct.recordings.trajectory import Trajectory
-from pct.recordings.witnesses import motion_signs, sign_by_motion
+from pct.recordings.witnesses import motion_signs, signed_by_motion
 from pct.types import Bool, Column, Rows
 
 T = TypeVar("T")
@@ -239,9 +239,10 @@ def _with_signs(path: Path, signals: SignalMap, raw: RawLog) -> RawLog:
     x, y, psi = ((s := signals.channels[name]).convert(raw.columns[s.column]) for name in pose)
     steps = np.diff(seconds_of(raw, signals))
     step = float(np.median(steps[steps > 0])) if (steps > 0).any() else 1.0
-    way, turn = motion_signs(x, y, psi, max(step, LEAST))
+    step = max(step, LEAST)
+    way, turn = motion_signs(x, y, psi, step)
     signed = {
-        signal.column: sign_by_motion(name, way, turn) * np.abs(raw.columns[signal.column] + signal.offset)
+        signal.column: signed_by_motion(name, raw.columns[signal.column] + signal.offset, way, turn, step)
         - signal.offset
         for name, signal in wanted.items()
     }

@@ -19,6 +19,8 @@ DECIDES = 2.0
 ROLLS = 0.3
 # Positions and heading are compared over so many s to either side.
 ABOUT = 0.2
+# So many s before or behind a change of the motion's sign, a magnitude passes zero.
+LATER = 0.3
 # What drives how fast, in m/s, up to which wheelbase in m: toys, model cars and robots, cars, lorries.
 FASTEST = ((0.1, 8.0), (0.9, 15.0), (4.5, 120.0), (WHEELBASES[1], 40.0))
 # Values of one sign: what noise may show of the other, of the largest; and the least share of the way that
@@ -85,9 +87,38 @@ def motion_signs(x: Column, y: Column, psi: Column, step: float) -> tuple[Column
     return np.where(ahead < 0, -1.0, 1.0), np.where(turned < 0, -1.0, 1.0)
 
 
-def sign_by_motion(name: str, way: Column, turn: Column) -> Column:
-    """Sign of a channel in each row, from `motion_signs`; in reverse, steering turns the other way."""
-    return {"v": way, "vx": way, "psi_dot": turn}.get(name, way * turn)
+def signed_by_motion(name: str, column: Column, way: Column, turn: Column, step: float) -> Column:
+    """A channel that holds magnitudes with the sign of the motion, (N,).
+
+    The vehicle follows its steering a little later, so that the sign changes where the magnitude passes zero.
+
+    Args:
+        name: the channel; in reverse, steering turns the other way.
+        column: its values, of any sign, (N,).
+        way, turn: from `motion_signs`.
+        step: of the time in s.
+
+    Examples:
+        >>> late = np.array([1.0, 1.0, 1.0, 1.0, -1.0, -1.0])
+        >>> size = np.array([0.3, 0.1, 0.0, 0.2, 0.3, 0.4])
+        >>> print(signed_by_motion("delta", size, np.ones(6), late, 0.1))
+        [ 0.3  0.1  0.  -0.2 -0.3 -0.4]
+    """
+    sign = {"v": way, "vx": way, "psi_dot": turn}.get(name, way * turn)
+    size = np.abs(column)
+    known = np.where(np.isfinite(size), size, np.inf)
+    signed, most = sign * size, rows_of(LATER, step, most=len(size))
+    changes = np.flatnonzero(np.diff(sign)) + 1
+    begins, ends = np.append(0, changes), np.append(changes, len(sign))
+    for begin, change, end in zip(begins, changes, ends[1:], strict=False):
+        # Neither as far as the middle of the piece before, nor of the one behind.
+        low, high = max(change - most, (begin + change) // 2), min(change + most, (change + end) // 2)
+        at = low + int(np.argmin(known[low : high + 1]))
+        signed[low : at + 1], signed[at + 1 : high] = (
+            sign[change - 1] * size[low : at + 1],
+            sign[change] * size[at + 1 : high],
+        )
+    return signed
 
 
 def is_vehicle(wheelbase: float, speed: float) -> bool:
