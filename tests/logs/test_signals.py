@@ -271,6 +271,13 @@ def test_a_column_in_the_wrong_unit_is_no_glitch_to_cut(tmp_path: Path) -> None:
         read_folder(raw_folder(tmp_path, csv(log), f'faults = "cut"\n{MAP}'))
 
 
+def test_degrees_of_a_steering_wheel_are_no_glitch(tmp_path: Path) -> None:
+    signals = MAP + 'unit = "deg"\n'
+    content = csv({**drive(), "steer": np.full(len(drive()["t"]), 90.0)})
+    with pytest.raises(DataError, match=r"Is it that of a steering wheel\? Then divide by its ratio"):
+        read_folder(raw_folder(tmp_path, content, signals))
+
+
 def test_pedals_are_channels(tmp_path: Path) -> None:
     log = {**drive(), "gas": np.linspace(0.0, 100.0, 80), "stop": np.linspace(1.0, 0.0, 80)}
     more = '[channels.throttle]\ncolumn = "gas"\nunit = "percent"\n[channels.brake]\ncolumn = "stop"\n'

@@ -52,6 +52,28 @@ def test_parts_of_rotations_and_compasses_are_no_positions() -> None:
     assert (lines["x"].column, lines["y"].column, lines["psi"].column) == ("x", "y", "psi")
 
 
+def test_a_part_of_a_rotation_is_no_steering() -> None:
+    """In a small bend a component goes as the curvature does; what holds one value is named by its topic."""
+    log = drive()
+    steering = log.pop("delta")
+    log |= {"/odom.pose.orientation.w": np.abs(steering) + 0.5}
+    assert "delta" not in proposed(log)
+    assert proposed({**log, "/steering_angle.data": steering})["delta"].column == "/steering_angle.data"
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("rad", 1.0), ("deg", 180 / np.pi)])
+def test_a_heading_that_is_askew_gets_its_zero(unit: str, scale: float) -> None:
+    log = drive()
+    lines = proposed({**log, "psi": (log["psi"] - 0.4) * scale}, psi=unit)
+    line = lines["psi"]
+    assert float(line.keys["offset"]) == pytest.approx(0.4 * scale, abs=0.03 * scale)
+    assert line.sure == "medium"
+    assert "straight on it is" in line.reason
+    assert lines["psi_dot"].sure == "high"
+    # What a slip angle may be is none.
+    assert "offset" not in proposed({**log, "psi": log["psi"] - 0.1})["psi"].keys
+
+
 def test_a_logged_heading_goes_before_a_quaternion_of_the_same() -> None:
     log = drive()
     parts = {f"q{axis}": part for axis, part in turned(log["psi"]).items()}

@@ -50,6 +50,22 @@ def loaded(path: Path, clock: dict[str, object]) -> list[Trajectory]:
     return read_file(path / "log.csv", read_map(path / "signals.toml"))
 
 
+def test_positions_in_mm_tell_the_step_as_well(tmp_path: Path) -> None:
+    columns = drive()
+    lengths = {"pos_x_mm": 1000 * columns.pop("x"), "pos_y_mm": 1000 * columns.pop("y")}
+    proposal = mapped(tmp_path, {}, {**lengths, **columns})
+    assert "[time]\nstep = 0.02\n" in proposal.text
+
+
+def test_a_channel_is_not_called_the_closest_to_a_time(tmp_path: Path) -> None:
+    """Without a yaw rate nothing tells the step, and a position that grows is no clock."""
+    columns = {name: column for name, column in drive().items() if name != "yaw_rate"}
+    columns["x"] = columns["x"] + 10 * T
+    with pytest.raises(DataError, match="found none among 5: for a log at a fixed rate write") as refused:
+        mapped(tmp_path, {}, columns)
+    assert "'x'" not in str(refused.value)
+
+
 T = DT * np.arange(1000)
 TOW = (GPS_WEEK - 10 + T) % GPS_WEEK
 CLOCKS: dict[str, dict[str, object]] = {

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from pct.logs.readers.base import AnyColumn, RawLog
 from pct.logs.units import USUAL_UNITS
-from pct.mapping.names import means
+from pct.mapping.names import means, words
 from pct.recordings.time_steps import LEAST
 from pct.types import Bool
 
-# Rows over which motion and readings are compared, so that noise hides, and how many of these are needed.
-SPAN, FEWEST = 10, 40
+# Rows over which motion and readings are compared, more where noise is large; how many of these are needed.
+SPANS, FEWEST = (10, 40), 40
 # Both must tell the same within this.
 SAME = 0.06
 # Columns of one name that are tried.
@@ -25,6 +26,7 @@ MOST = 3
 # Larger angles are degrees.
 LARGEST_RADIANS = 7.0
 SPEEDS = (1.0, USUAL_UNITS["m/s"]["km/h"], USUAL_UNITS["m/s"]["mph"])
+LENGTHS = {"mm": 1e-3, "cm": 1e-2}
 TURNS = (1.0, math.degrees(1.0), math.radians(1.0))
 
 
@@ -41,33 +43,43 @@ def true_seconds(raw: RawLog, seconds: AnyColumn) -> float | None:
     }
     if not (names["x"] and names["y"] and names["psi"]):
         return None
+    found = (_told(raw, seconds, names, span) for span in SPANS if span < len(seconds))
+    return next((told for told in found if told is not None), None)
+
+
+def _told(raw: RawLog, seconds: AnyColumn, names: Mapping[str, Sequence[str]], span: int) -> float | None:
+    """The same from the motion over some rows."""
     x, y, psi = (raw.columns[names[channel][0]] for channel in ("x", "y", "psi"))
-    last = np.arange(SPAN, len(seconds))
-    passed = seconds[last] - seconds[last - SPAN]
+    ending = words(names["x"][0]).rpartition("_")[2]
+    length = LENGTHS.get(raw.units.get(names["x"][0], ""), LENGTHS.get(ending, 1.0))
+    last = np.arange(span, len(seconds))
+    passed = seconds[last] - seconds[last - span]
     # Neither a gap nor a clock that is set.
     usual = np.nanmedian(passed) if len(passed) else math.nan
     sound = (passed > LEAST) & (passed < 2 * usual)
     degrees = np.nanmax(np.abs(psi), initial=0.0) > LARGEST_RADIANS
     heading = np.unwrap(np.nan_to_num(psi), period=360.0 if degrees else 2 * math.pi)
-    turned = heading[last] - heading[last - SPAN]
+    turned = heading[last] - heading[last - span]
     angle = np.abs(np.radians(turned) if degrees else turned)
     arc = np.where(angle > 1e-6, (angle / 2) / np.maximum(np.sin(np.minimum(angle, 3.0) / 2), 1e-9), 1.0)
-    moved = np.hypot(x[last] - x[last - SPAN], y[last] - y[last - SPAN]) * np.where(
-        angle < 2.0, arc, math.nan
+    moved = (
+        length
+        * np.hypot(x[last] - x[last - span], y[last] - y[last - span])
+        * np.where(angle < 2.0, arc, math.nan)
     )
     for speed, rate in itertools.product((*names["v"], *names["vx"]), names["psi_dot"]):
-        by_speed = _ratio(moved, np.abs(_mean(raw.columns[speed])) * passed, sound)
-        by_turn = abs(_ratio(turned, _mean(raw.columns[rate]) * passed, sound))
+        by_speed = _ratio(moved, np.abs(_mean(raw.columns[speed], span)) * passed, sound)
+        by_turn = abs(_ratio(turned, _mean(raw.columns[rate], span) * passed, sound))
         for a, b in itertools.product(SPEEDS, TURNS):
             if abs(by_speed * a / (by_turn * b or math.nan) - 1) < SAME:
                 return math.sqrt(by_speed * a * by_turn * b)
     return None
 
 
-def _mean(column: AnyColumn) -> AnyColumn:
+def _mean(column: AnyColumn, span: int) -> AnyColumn:
     """Mean of a column over each span."""
     sums = np.concatenate([[0.0], np.cumsum(np.nan_to_num((column[1:] + column[:-1]) / 2))])
-    return (sums[SPAN:] - sums[:-SPAN]) / SPAN
+    return (sums[span:] - sums[:-span]) / span
 
 
 def _ratio(moved: AnyColumn, read: AnyColumn, sound: Bool[np.ndarray, " _"]) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from pct.logs.clocks import is_sparse
 from pct.logs.readers.base import RawLog
 from pct.mapping.evidence import Windows, without_spikes
-from pct.mapping.names import NAMES, from_unity, means
+from pct.mapping.names import NAMES, from_unity, is_rotation_part, means
 from pct.mapping.proposal import Line, factor
 from pct.recordings.relations import arc_over_chord
 from pct.types import Column
@@ -93,6 +93,7 @@ class Log:
             for name in self.columns
             if name not in self.used
             and self.varies(name)
+            and not is_rotation_part(name)
             and not any(means(name, channel) for channel in NAMES)
         ]
         return free[:MOST_NAMELESS] if len(free) <= 4 * MOST_NAMELESS else []

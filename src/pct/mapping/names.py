@@ -17,14 +17,17 @@ NAMES = {
     "psi_dot": r"yaw_?rate|(psi|yaw|theta|heading)_dot|(^|_)d_?(psi|yaw)$|(^|_)(omega(_z)?|wz|w_z|r|yaw_vel)$"
     r"|(angular|ang)(_vel|_velocity|_rate)?_z$|heading_rate|yaw_velocity|gyr(o|oscope)?_?z$",
     "vx": r"(^|_)(vx|v_x|linear_x|v_?lon|v_?long)$|(^|_)(vel|velocity|speed)(_[a-z]+)?_x$"
-    r"|longitudinal_(velocity|speed)",
-    "vy": r"(^|_)(vy|v_y|linear_y|v_?lat)$|(^|_)(vel|velocity|speed)(_[a-z]+)?_y$|lateral_(velocity|speed)$",
+    r"|(^|_)(longitudinal|long|lon)_(velocity|speed|vel)$|(^|_)(vel|velocity|speed)_(longitudinal|long|lon)$",
+    "vy": r"(^|_)(vy|v_y|linear_y|v_?lat)$|(^|_)(vel|velocity|speed)(_[a-z]+)?_y$"
+    r"|(^|_)(lateral|lat)_(velocity|speed|vel)$|(^|_)(vel|velocity|speed)_(lateral|lat)$",
     "v": r"(^|_)(v|speed|velocity|vel|vehicle_speed|erpm)$",
     "ax": r"(^|_)(ax|a_x|a_?lon|a_?long)$|(^|_)(acc|accel|acceleration|accelerometer)(_[a-z]+)?_?x$"
-    r"|(^|_)lon(g|gitudinal)?_?(g|acc(el(eration)?)?)$",
+    r"|(^|_)lon(g|gitudinal)?_?(g|g_force|acc(el(eration)?)?)$"
+    r"|(^|_)(acc|accel|acceleration|g|g_force)_(longitudinal|long|lon)$",
     "ay": r"(^|_)(ay|a_y|a_?lat)$|(^|_)(acc|accel|acceleration|accelerometer)(_[a-z]+)?_?y$"
-    r"|(^|_)lat(eral)?_?(g|acc(el(eration)?)?)$",
-    "delta": r"(^|_)(delta(_f)?|steer(ing)?|steer(ing)?_?(tire_|tyre_|wheel_)?angle|wheel_angle)$"
+    r"|(^|_)lat(eral)?_?(g|g_force|acc(el(eration)?)?)$"
+    r"|(^|_)(acc|accel|acceleration|g|g_force)_(lateral|lat)$",
+    "delta": r"(^|_)(delta(_f)?|steer(ing|ed)?|steer(ing|ed)?_?(tire_|tyre_|wheel_)?angle|wheel_angle)$"
     rf"|(^|_)steer(ing)?{_PEDAL}$|(^|_)(swa|(hand_?|steer_?|steering_?)wheel(_(angle|position|pos))?)$",
     # Names of PCT's own channels, beside those above.
     "accel": r"^(accel|acceleration)$",
@@ -43,6 +46,7 @@ WHEEL = re.compile(
 )
 STEERING_WHEEL = re.compile(r"(^|_)(swa|sw_angle|(hand|steer|steering)_?wheel(_(angle|position|pos))?)$")
 ANGLE = re.compile(r"(^|_)(delta(_f)?|.*angle|tire|tyre|road_?wheel)(_|$)|_(rad|deg)$")
+ROTATION = re.compile(r"(^|_)(orientation|rot|rotation|quat|quaternion|q)_?[wxyz0-3]$")
 # Which axis of ISO 8855 an axis of Unity is.
 UNITY = {"x": "y", "y": "z", "z": "x"}
 # Words of columns that are no state of the vehicle itself.
@@ -61,11 +65,13 @@ def words(name: str) -> str:
     Examples:
         >>> words("/odom.twist.twist.linear.x"), words("linearVelX [m/s]"), words("states[3]")
         ('odom_twist_twist_linear_x', 'linear_vel_x', 'states_3')
-        >>> words("yaw(q[1], q[2], q[3], q[0])")
-        'yaw'
+        >>> words("yaw(q[1], q[2], q[3], q[0])"), words("/steering_angle.data")
+        ('yaw', 'steering_angle')
     """
     if formula := formula_of(name):
         return formula.kind
+    # A message that holds one value only is named by its topic.
+    name = re.sub(r"(?<=.)\.(data|value)$", "", name)
     bare = re.sub(r"\s*[\[(][^\[\]()]*[^\[\]()\d][^\[\]()]*[\])]\s*$", "", name)
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", bare)
     return re.sub(r"[^a-z0-9]+", "_", parted.lower()).strip("_")
@@ -99,6 +105,16 @@ def means(name: str, channel: str) -> bool:
     ):
         return False
     return bool(re.search(NAMES[channel], text)) and not OTHERS.search(text)
+
+
+def is_rotation_part(name: str) -> bool:
+    """Whether the name is one for a component of a rotation, which is no signal by itself.
+
+    Examples:
+        >>> is_rotation_part("/odom.pose.pose.orientation.w"), is_rotation_part("qz"), is_rotation_part("q")
+        (True, True, False)
+    """
+    return bool(ROTATION.search(words(name)))
 
 
 def from_unity(name: str) -> str:

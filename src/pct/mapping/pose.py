@@ -19,6 +19,8 @@ from pct.types import Bool, Column
 
 # Steps of single precision in m that are as large as the noise of positions.
 COARSE = 0.01
+# A heading that is further off the path where the vehicle goes straight, in rad, has another zero.
+ASKEW = 0.2
 # Angles that were converted once too often, from rad to deg or back; how many rad one of their units is.
 TWICE = {"deg/57.29578": (math.pi / 180) ** 2, "57.29578 rad": 180 / math.pi}
 
@@ -88,19 +90,24 @@ def find_pose(log: Log) -> list[Line]:
         return lines
     _, pair, name, unit, side, offset, how = best
     quarter = round(offset / (math.pi / 2)) * 90
-    sure = "high" if how > 0.9 and called and abs(offset - math.radians(quarter)) < 0.3 else "medium"
+    # A sensor that is mounted askew; so much is no slip angle.
+    askew = called and abs(offset - math.radians(quarter)) > ASKEW
+    sure = "high" if how > 0.9 and called and not askew else "medium"
     where = f"{called_so(called)}; '{name}' points along the path (concentration {how:.2f})"
     lines = [_position(log, channel, column, sure, where) for channel, column in zip("xy", pair, strict=True)]
     keys = written(log.units, name, unit, "rad")
     if side == -1:
         keys["sign"] = -1
-    if quarter:
-        turned_by = {"deg": float(quarter), "rad": round(math.radians(quarter), 6)}
-        keys["offset"] = side * turned_by.get(unit, math.radians(quarter) / TWICE.get(unit, 1.0))
+    if quarter or askew:
+        degrees = round(math.degrees(offset), 2) if askew else float(quarter)
+        turned_by = {"deg": degrees, "rad": round(math.radians(degrees), 6)}
+        keys["offset"] = side * turned_by.get(unit, math.radians(degrees) / TWICE.get(unit, 1.0))
     reason = f"{called_so(bool(headings))}; points along the path (concentration {how:.2f}) in {unit}"
     if unit in TWICE:
         reason, sure = f"{reason}: it was converted once too often", "medium"
     reason += f", counted the other way round from {quarter} deg" if side == -1 else ""
+    if askew:
+        reason += f"; straight on it is {math.degrees(offset):+.1f} deg off, which is taken for its zero"
     reason, sure = beside(log, name, unit, reason, sure if headings else "medium")
     return [*lines, Line("psi", name, sure, reason, keys)]
 

@@ -18,7 +18,7 @@ from pct.logs.clocks import groups_of, sum_of_parts
 from pct.logs.readers.base import AnyColumn, RawLog
 from pct.logs.signals import ROW_NUMBER
 from pct.mapping.clock_by_motion import true_seconds
-from pct.mapping.names import means, words
+from pct.mapping.names import NAMES, means, words
 from pct.mapping.proposal import Line
 from pct.mapping.relate import called_so, unless, written
 from pct.mapping.stamp_parts import FEWEST, SECONDS, TICKS, find_parts, is_usual
@@ -169,7 +169,8 @@ def _candidate(raw: RawLog, name: str) -> _Candidate | None:
     whole = column[np.isfinite(column)]
     steps = np.diff(whole)
     going = steps[steps > 0]
-    few = len(column) < FEWEST or len(whole) < (1 - FAULTY) * len(column)
+    # What goes along x at a steady speed is no clock.
+    few = _is_channel(name) or len(column) < FEWEST or len(whole) < (1 - FAULTY) * len(column)
     if few or len(going) < (1 - FAULTY) * len(steps):
         return None
     usual, called = float(np.median(going)), means(name, "time")
@@ -322,12 +323,17 @@ def _reason(raw: RawLog, counter: _Candidate | None) -> str:
     )
 
 
+def _is_channel(name: str) -> bool:
+    """Whether the name is one for another channel, which may go on from row to row as a time does."""
+    return not means(name, "time") and any(means(name, channel) for channel in NAMES)
+
+
 def _closest(raw: RawLog) -> tuple[str, str]:
     """The column that is called a time, or goes on most often, and the first row where it fails."""
     shares = {}
     for name, column in raw.columns.items():
         steps = np.diff(column)
-        if len(steps) >= FEWEST:
+        if len(steps) >= FEWEST and not _is_channel(name):
             shares[name] = (means(name, "time"), float(np.mean(steps > 0)))
     shares = {name: share for name, share in shares.items() if share[0] or share[1] > 0.8}
     if not shares:

@@ -115,6 +115,8 @@ def all_within(column: Column, limit: float) -> bool:
 def unit_hint(name: str, unit: str, declared: str = "") -> str:
     """What a value that is too large may be, beside what the map says, and the map line for it; or empty."""
     usual = [other for other, factor in USUAL_UNITS.get(unit, {}).items() if factor > 1 and other != declared]
+    if name == "delta" and declared in ("deg", "degree", "degrees"):
+        return 'Is it that of a steering wheel? Then divide by its ratio: [channels.delta] unit = "deg/15". '
     return f'Is it {" or ".join(usual)}? Then write [channels.{name}] unit = "{usual[0]}". ' if usual else ""
 
 
