@@ -29,6 +29,8 @@ def test_a_csv_becomes_parameters_that_hold(log: Path, tmp_path: Path) -> None:
     )
     assert made.choices["car.vehicle"][0] == "f1tenth"
     assert made.choices["car.model"][0] == "singletrack"
+    # What is derived by smoothing, or predicted by a control that was derived from it, is no measurement.
+    assert made.choices["fit.compare"][0] == ["x", "y", "psi"]
     truth = pct.model("singletrack").base.default_params
     for name in made.trusted:
         expected = 0.7 if name == "mu" else float(truth[name])
@@ -43,6 +45,14 @@ def test_a_csv_becomes_parameters_that_hold(log: Path, tmp_path: Path) -> None:
     again = pct.run(plan, tmp_path / "again", report=False)
     assert again.fit.model.spec.name == "kinematic-singletrack"
     assert again.choices["car.vehicle"] == ("f1tenth", "given")
+
+
+def test_an_angle_measured_at_the_wheels_has_no_lag_of_an_actuator(log: Path, tmp_path: Path) -> None:
+    made = pct.run(
+        log, tmp_path / "run", report=False, model="singletrack", vehicle="f1tenth", steering=False
+    )
+    lag = made.choices["measurement.actuator_lag"]
+    assert lag == ([], "the steering angle is measured, behind its actuator")
 
 
 def test_what_cannot_be_run_is_refused(log: Path, tmp_path: Path) -> None:

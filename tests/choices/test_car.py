@@ -7,7 +7,17 @@ import math
 import numpy as np
 import pytest
 
-from pct.choices.car import POWERS, Size, measure, nearest_vehicle, to_scale, wheelbase_of
+from pct.choices.car import (
+    POWERS,
+    SAME,
+    Size,
+    measure,
+    nearest_vehicle,
+    to_scale,
+    tolerance,
+    vehicles_near,
+    wheelbase_of,
+)
 from pct.dynamics import MODEL_SPECS, get_model
 from pct.dynamics.vehicles.vehicle import VEHICLES, with_vehicle
 from pct.recordings.trajectory import Trajectory
@@ -23,6 +33,29 @@ def test_the_wheelbase_of_a_simulated_car_is_found(vehicle: str) -> None:
     size = measure(drives)
     assert size.wheelbase == pytest.approx(wheelbase_of(vehicle, BASE), rel=0.15)
     assert wheelbase_of(nearest_vehicle(size, BASE)[0], BASE) == pytest.approx(size.wheelbase, rel=0.2)
+
+
+@pytest.mark.parametrize(("vehicle", "speed"), [("f1tenth", (1.5, 6.0)), ("bmw-320i", (6.0, 28.0))])
+def test_the_wheelbase_is_found_in_noise_and_near_the_limit_of_grip(
+    vehicle: str, speed: tuple[float, float]
+) -> None:
+    """Bends of few degrees beside noise as large: within its standard error, which is small."""
+    spec = with_vehicle(get_model("singletrack"), vehicle)
+    drives = simulate(spec, duration=60.0, dt=0.02, noise=0.8, recordings=1, mu=(0.8,), speed=speed, grip=0.9)
+    size = measure(drives)
+    truth = wheelbase_of(vehicle, BASE)
+    assert size.wheelbase is not None
+    assert abs(size.wheelbase - truth) < 3 * size.error
+    assert size.error < 0.08 * truth
+    assert vehicles_near(size, BASE) == [vehicle]
+
+
+def test_a_wheelbase_that_is_known_badly_leaves_several_vehicles() -> None:
+    assert vehicles_near(Size(2.6, 40.0, 8.0, error=0.03), BASE) == ["bmw-320i"]
+    unsure = Size(2.6, 40.0, 8.0, error=0.4)
+    assert vehicles_near(unsure, BASE) == ["av-21", "bmw-320i"]
+    assert tolerance(unsure) > math.log(SAME)
+    assert unsure.told == "2.6 ± 0.4 m"
 
 
 def test_a_steering_that_turns_nothing_tells_no_wheelbase() -> None:

@@ -15,7 +15,8 @@ from pct.api.fits import Fit, fit, observed
 from pct.api.imports import ImportedDataset, import_logs
 from pct.api.log_checks import LogCheck, check
 from pct.api.scores import Score, evaluate
-from pct.choices.car import Size, measure, nearest_vehicle, to_scale
+from pct.api.sizing import Trial, choose_size, sized
+from pct.choices.car import Size, measure
 from pct.choices.judging import unlikelihood
 from pct.choices.plan import KEYS, Plan, read_plan
 from pct.dynamics.core import unknown_name
@@ -23,6 +24,7 @@ from pct.errors import DataError, DivergedError, UsageError
 from pct.files import write_output
 from pct.logs.signals import MAP
 from pct.mapping.log_files import AUTO
+from pct.recordings.derive import is_measured
 from pct.recordings.feeding import feeding, shared_channels
 from pct.recordings.unlogged import goes_straight, has
 
@@ -132,7 +134,7 @@ def run(
     held_out = load(dataset.parts["val"]) if "val" in dataset.parts else None
     checked = check(list(dataset.parts.values()))
     progress(f"check: {len(checked.findings)} findings, worst: {checked.worst or 'none'}")
-    car, settings = _choose(plan, train, held_out, progress)
+    car, settings, unsure = _choose(plan, train, held_out, _doubts(dataset.proposed_map), progress)
     write_output(folder / PLAN, plan.to_toml().encode())
     progress("fitting")
     fitted = fit(car, train, progress=progress, **settings)
@@ -148,6 +150,7 @@ def run(
     doubts = (
         *(f"not used: {file.error}" for file in dataset.failed),
         *(f"map: {line}" for line in _doubts(dataset.proposed_map)),
+        *unsure,
         *(
             f"{finding.where}: {finding.message}"
             for finding in checked.findings
@@ -203,19 +206,14 @@ def _doubts(proposed: str) -> list[str]:
 
 
 def _choose(
-    plan: Plan, train: Drives, held_out: Drives | None, progress: Callable[[Any], None]
-) -> tuple[Car, dict[str, Any]]:
-    """The car and the settings of its fit."""
-    recordings = [trajectory for _, trajectory in train.recordings]
-    size = measure(recordings)
-    base = model("kinematic-singletrack").base
-    vehicle = plan.choose("car.vehicle", lambda: nearest_vehicle(size, base))
-    length: float | None = size.wheelbase
-    if length is not None or "car.wheelbase" in plan.given:
-        length = plan.choose(
-            "car.wheelbase", _answer(length, "steering, speed and yaw rate at low acceleration")
-        )
-    step = max(recording.dt for recording in recordings)
+    plan: Plan,
+    train: Drives,
+    held_out: Drives | None,
+    doubts: Sequence[str],
+    progress: Callable[[Any], None],
+) -> tuple[Car, dict[str, Any], list[str]]:
+    """The car, the settings of its fit, and what is not sure about the car."""
+    step = max(trajectory.dt for _, trajectory in train.recordings)
     dt = plan.choose(
         "fit.dt", lambda: (step * math.ceil(STEP / step - 1e-9), f"a multiple of the {step:g} s of the logs")
     )
@@ -232,11 +230,27 @@ def _choose(
             f"{'. '.join(map(str, found))}"
         )
 
+    def settings_of(name: str) -> dict[str, Any]:
+        return {**settings, "compare": _compared(name, train)}
+
+    # Of models with a wheelbase the richest tells vehicles apart.
+    straight = goes_straight(held)
+    rich = None if straight else next((name for name in feeds if name in HELD), None)
+    trial = None
+    if rich is not None:
+        short = {**settings_of(rich), "samples": SOME, "iterations": 15}
+        trial = Trial(
+            lambda vehicle: _with_held(model(rich, vehicle=vehicle), _held(rich)),
+            None
+            if held_out is None
+            else lambda car: _tried(observed(car), train, held_out, settings_of(rich)),
+            short,
+            not _is_command(train, doubts),
+        )
+    vehicle, length, unsure = choose_size(plan, train, trial, progress)
+
     def car_of(name: str) -> Car:
-        car = model(name, vehicle=vehicle)
-        if length is not None and "lf" in car.base.default_params:
-            car = dataclasses.replace(car, base=to_scale(car.base, length))
-        return car
+        return sized(model(name, vehicle=vehicle), length)
 
     def which_model() -> tuple[str, str]:
         tried = feeds[:2]
@@ -246,7 +260,7 @@ def _choose(
         for name in tried:
             progress(f"trying {name}")
             car = observed(_with_held(car_of(name), _held(name)))
-            found[name] = _tried(car, train, held_out, settings)
+            found[name] = _tried(car, train, held_out, settings_of(name))
         best = min(found, key=found.__getitem__)
         other = next(name for name in tried if name != best)
         return (
@@ -255,7 +269,6 @@ def _choose(
         )
 
     name = plan.choose("car.model", which_model)
-    straight = goes_straight(held)
 
     def which_fixed() -> tuple[list[str], str]:
         if straight and name in ALONG:
@@ -267,12 +280,21 @@ def _choose(
 
     fixed = plan.choose("car.fixed", which_fixed)
     car = observed(_with_held(car_of(name), fixed))
+    compare = plan.choose(
+        "fit.compare",
+        _answer(_compared(name, train), "of what the model tells, what the logs show without a derivative"),
+    )
+    # A plan whose model was edited may name channels of the one before.
+    settings["compare"] = [channel for channel in compare if channel in car.spec.state_names]
     if not straight:
         car = _with_accelerometer(plan, car, train, held_out, settings, progress)
+        settings["compare"] += car.measurement.accelerometer
     elif not any(f"measurement.{effect}" in plan.given for effect in EFFECTS):
-        return car, settings
-    car = _with_effects(plan, car, train, held_out, settings, progress)
-    return _with_options(plan, car, car_of, size, train, held_out, settings, progress), settings
+        return car, settings, unsure
+    effects = _effects(train, doubts)
+    car = _with_effects(plan, car, effects, train, held_out, settings, progress)
+    size = measure([trajectory for _, trajectory in train.recordings])
+    return _with_options(plan, car, car_of, size, train, held_out, settings, progress), settings, unsure
 
 
 def _with_options(
@@ -338,7 +360,8 @@ def _with_accelerometer(
         return car
     progress("trying accelerometer")
     more = with_readings(["ay"])
-    found, best = _tried(more, train, held_out, settings), _tried(car, train, held_out, settings)
+    found = _tried(more, train, held_out, {**settings, "compare": [*settings["compare"], "ay"]})
+    best = _tried(car, train, held_out, settings)
     reason = f"with its place and tilt, errors on the part held out are {_less(found, best)}"
     # It says of side forces what nothing else does, so that it need not predict better.
     keeps = found < best + BETTER
@@ -346,9 +369,39 @@ def _with_accelerometer(
     return more if keeps else car
 
 
+def _is_command(drives: Drives, doubts: Sequence[str]) -> bool:
+    """Whether the steering was asked for, or is something else than the angle of the wheels."""
+    origins = {drive.trajectory.origins.get("delta") for drive in drives}
+    doubt = next((line for line in doubts if line.startswith("channels.delta ")), "")
+    return "command" in origins or any(words in doubt for words in ("not named an angle", "steering wheel"))
+
+
+def _compared(name: str, drives: Drives) -> list[str]:
+    """States that all drives measure: not derived by smoothing, nor predicted by a derived control."""
+    spec = model(name).spec
+    controls = {control.name for control in spec.controls}
+    return [
+        state
+        for state in spec.state_names
+        if not any(
+            not is_measured(state, drive.channels)
+            or (spec.rates.get(state) in controls and spec.rates[state] not in drive.channels)
+            for drive in drives
+        )
+    ]
+
+
+def _effects(drives: Drives, doubts: Sequence[str]) -> dict[str, Any]:
+    """The effects that may be: an angle that was measured at the wheels has passed its actuator."""
+    if _is_command(drives, doubts):
+        return dict(EFFECTS)
+    return {name: value for name, value in EFFECTS.items() if name != "actuator_lag"}
+
+
 def _with_effects(
     plan: Plan,
     car: Car,
+    effects: Mapping[str, Any],
     train: Drives,
     held_out: Drives | None,
     settings: Mapping[str, Any],
@@ -359,6 +412,9 @@ def _with_effects(
     for effect, value in EFFECTS.items():
         key = f"measurement.{effect}"
         nothing: Any = [] if isinstance(value, list) else False
+        if effect not in effects and key not in plan.given:
+            plan.choose(key, _answer(nothing, "the steering angle is measured, behind its actuator"))
+            continue
         try:
             more = car.measured(**{effect: plan.given.get(key, value)})
         except UsageError:

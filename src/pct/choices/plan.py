@@ -31,6 +31,7 @@ KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "fit.dt": ((int, float), "a time step in s"),
     "fit.horizon": (int, "a number of steps"),
     "fit.history": (int, "a number of steps"),
+    "fit.compare": (list, "a list of channels"),
 }
 LARGEST = 1 << 20
 WHEELBASE = Within(0.01, 20.0, "m")

@@ -11,7 +11,7 @@ import tyro
 
 from pct.choices.plan import WHEELBASE
 from pct.cli.console import command, print_table, say, say_error
-from pct.cli.flags import TIME_STEP, ComputeFlags, parse
+from pct.cli.flags import TIME_STEP, ComputeFlags, as_flags, parse
 from pct.errors import PctError
 
 
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         dt=None if args.dt is None else args.dt / 100,
     )
     for warning in (*outcome.doubts, *outcome.fit.warnings):
-        say_error(f"warning: {warning}")
+        say_error(f"warning: {as_flags(warning, RunConfig)}")
     head, rows = outcome.fit.cells()
     print_table(f"Parameters of {outcome.fit.model.spec.name}", head, rows, texts=text_columns(head))
     say(f"Trust: {', '.join(outcome.trusted) or 'none'}")

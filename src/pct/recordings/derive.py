@@ -136,6 +136,33 @@ def follows_from(name: str, logged: Container[str]) -> tuple[str, ...] | None:
     return next((row.needs for row in rows), None)
 
 
+def is_measured(name: str, logged: Container[str]) -> bool:
+    """Whether a channel is logged, or follows from those that are without a derivative.
+
+    What comes of a smoothed derivative is no measurement: its errors go with those of the rows around it.
+
+    Examples:
+        >>> pose = ("x", "y", "psi", "v")
+        >>> is_measured("psi_dot", pose), is_measured("v", pose), is_measured("beta", ("vx", "vy", "psi"))
+        (False, True, True)
+    """
+    if name in logged:
+        return True
+    needs = follows_from(name, logged)
+    row = next((row for row in derivations_of(name) if row.needs == needs), None)
+    if row is None:
+        return False
+    rates = 0
+
+    def rate(column: Column) -> Column:
+        nonlocal rates
+        rates += 1
+        return column
+
+    row.follows(Reading(lambda column: column, rate), *(np.ones(DERIVATIVE_ROWS) for _ in row.needs))
+    return not rates and all(is_measured(need, logged) for need in row.needs)
+
+
 def forward_difference(column: Column, dt: float) -> Column:
     """Rate that leads from each row to the next, per s; the last row repeats the one before.
 
