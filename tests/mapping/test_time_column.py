@@ -50,6 +50,14 @@ def loaded(path: Path, clock: dict[str, object]) -> list[Trajectory]:
     return read_file(path / "log.csv", read_map(path / "signals.toml"))
 
 
+def test_a_stamp_of_two_columns_has_a_gap(tmp_path: Path) -> None:
+    kept = np.r_[:400, 550:1000]
+    stamps = 1_700_000_000_250_000_000 + np.round(1e9 * T[kept]).astype(np.int64)
+    columns = {name: column[kept] for name, column in drive().items()}
+    proposal = mapped(tmp_path, {"sec": stamps // 10**9, "nsec": stamps % 10**9}, columns)
+    assert 'column = ["sec", "nsec"]' in proposal.text
+
+
 def test_positions_in_mm_tell_the_step_as_well(tmp_path: Path) -> None:
     columns = drive()
     lengths = {"pos_x_mm": 1000 * columns.pop("x"), "pos_y_mm": 1000 * columns.pop("y")}

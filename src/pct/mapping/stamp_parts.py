@@ -33,6 +33,8 @@ CARRIES = (
 )
 # Rows of a column that is looked at.
 FEWEST = 10
+# Share of the carries that may be those of gaps.
+GAPS = 0.1
 # Hours, minutes and seconds carry twice, with the date three times.
 MOST = 3
 
@@ -68,10 +70,14 @@ def _carries(columns: Mapping[str, AnyColumn], total: str) -> Iterator[tuple[Tim
         usual = float(np.median(steps[~drops]))
         for high in highs:
             counts = np.diff(columns[high])
-            if high == low or len(counts) != len(steps) or not np.array_equal(counts > 0, drops):
+            if high == low or len(counts) != len(steps) or not (counts[drops] > 0).all():
                 continue
             count = float(np.median(counts[drops]))
-            ranges = (usual - steps[drops]) / (counts[drops] / count)
+            plain = drops & (counts == count)
+            # A gap may be longer than the range.
+            if np.count_nonzero((counts > 0) & ~plain) > max(1, GAPS * np.count_nonzero(plain)):
+                continue
+            ranges = usual - steps[plain]
             full = float(np.median(ranges))
             # Laps take now so long, now so long.
             if (np.abs(ranges - full) > max(0.01 * full, 3 * usual)).any():
