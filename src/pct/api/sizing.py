@@ -66,7 +66,6 @@ def choose_size(
     clear = size.wheelbase is not None and size.error < CLEAR * size.wheelbase
 
     def which_vehicle() -> tuple[str, str]:
-        nonlocal clear
         name, reason = nearest_vehicle(size, spec)
         if clear or len(near) < 2 or trial is None or trial.error is None or not trial.angle:
             return name, reason
@@ -78,7 +77,6 @@ def choose_size(
         share = math.expm1(found[second] - found[first])
         if not share > DECIDES:
             return name, f"{reason}; {' and '.join(near)} predict alike"
-        clear = True
         return first, f"wheelbase about {size.told}; with {second}, errors are {share:.0%} larger"
 
     def wheelbase() -> tuple[float, str]:
