@@ -24,6 +24,7 @@ from pct.errors import DataError, DivergedError, UsageError
 from pct.files import write_output
 from pct.logs.signals import MAP
 from pct.mapping.log_files import AUTO
+from pct.measurement.accelerometer import AXES
 from pct.recordings.derive import is_measured
 from pct.recordings.feeding import feeding, shared_channels
 from pct.recordings.unlogged import goes_straight, has
@@ -288,7 +289,7 @@ def _choose(
     settings["compare"] = [channel for channel in compare if channel in car.spec.state_names]
     if not straight:
         car = _with_accelerometer(plan, car, train, held_out, settings, progress)
-        settings["compare"] += car.measurement.accelerometer
+        settings["compare"] += [name for name in car.spec.state_names if name in AXES]
     elif not any(f"measurement.{effect}" in plan.given for effect in EFFECTS):
         return car, settings, unsure
     effects = _effects(train, doubts)
