@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pct.api.cars import vehicles as vehicles
     from pct.api.comparisons import Comparison as Comparison
     from pct.api.comparisons import compare as compare
+    from pct.api.designs import Design as Design
+    from pct.api.designs import design as design
     from pct.api.drives import Drive as Drive
     from pct.api.drives import Drives as Drives
     from pct.api.drives import load as load
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from pct.api.predictions import Prediction as Prediction
     from pct.api.racing import Race as Race
     from pct.api.racing import race as race
+    from pct.api.rankings import Ranking as Ranking
+    from pct.api.rankings import rank as rank
     from pct.api.running import Outcome as Outcome
     from pct.api.running import run as run
     from pct.api.scores import Score as Score

@@ -18,6 +18,8 @@ PUBLIC = {
     **dict.fromkeys(("Network", "train"), "pct.api.networks"),
     **dict.fromkeys(("Score", "evaluate"), "pct.api.scores"),
     **dict.fromkeys(("Comparison", "compare"), "pct.api.comparisons"),
+    **dict.fromkeys(("Design", "design"), "pct.api.designs"),
+    **dict.fromkeys(("Ranking", "rank"), "pct.api.rankings"),
     **dict.fromkeys(("Outcome", "run"), "pct.api.running"),
     **dict.fromkeys(("Race", "race"), "pct.api.racing"),
     "Prediction": "pct.api.predictions",

@@ -119,6 +119,17 @@ class Fit(Shown):
 
         return advice_lines(self.verdicts)
 
+    @property
+    def design_arguments(self) -> tuple[str, ...]:
+        """Arguments of ``pct design RUN`` for a drive that tells about what is not identified yet; empty
+        where
+        nothing is short of information, the model cannot be steered, or the fit was opened."""
+        from pct.designing.advice import design_arguments
+
+        if self.result is None:
+            return ()
+        return design_arguments(self.model.spec.name, self.verdicts, self.result.windows.store)
+
     def table(self) -> pl.DataFrame:
         """One row a scalar parameter: value, standard error, standard deviation between drives (null where
         they were not compared), default, bounds, unit and verdict."""

@@ -130,6 +130,9 @@ def main(argv: Sequence[str] | None = None) -> None:
                 print_table(f"Posterior of {fit.model.spec.name}", head, rows, texts=(0, 3, 4, 7))
             if fit.advice:
                 say("To identify the remaining parameters:", *(f"  {line}" for line in fit.advice))
+            if fit.design_arguments:
+                designed = command("design", run, *fit.design_arguments)
+                say(f"  All at once, in the area that you have: {designed}")
         say(*(as_flags(line, FitConfig) for line in fit.facts))
         if args.report:
             with after_saving("the curves"):

@@ -27,6 +27,15 @@ def resolve_folder(path: str, flag: str) -> Path:
     )
 
 
+def resolve_place(path: str, flag: str) -> Path:
+    """A folder as of `resolve_folder`, or a file.
+
+    Raises:
+        DataError: there is neither.
+    """
+    return Path(path) if os.path.isfile(path) else resolve_folder(path, flag)
+
+
 def default_results() -> Path:
     """``results/`` in the working directory."""
     return Path.cwd() / "results"

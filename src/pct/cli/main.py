@@ -27,6 +27,7 @@ COMMANDS = {
         "pct.cli.demo",
         "train on the data that PCT brings along, and judge the result: nothing to fetch",
     ),
+    "design": ("pct.cli.design", "what to drive next: the drive that tells most, within limits"),
     "simulate": ("pct.cli.simulate", "make driving logs with known parameters"),
     "track": (
         "pct.cli.track",

@@ -92,6 +92,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         say("Do not trust: " + ", ".join(f"{name} ({why})" for name, why in outcome.doubtful.items()))
     if outcome.fit.advice:
         say("Drive next:", *(f"  {line}" for line in outcome.fit.advice))
+    if outcome.fit.design_arguments:
+        designed = command("design", outcome.folder / "fit", *outcome.fit.design_arguments)
+        say(f"  All at once, in the area that you have: {designed}")
     if outcome.score is None:
         say("Not judged: no part was long enough to hold out")
     else:

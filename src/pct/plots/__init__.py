@@ -11,6 +11,7 @@ from pct.plots.correlations import draw_correlations as draw_correlations
 from pct.plots.curves import Band as Band
 from pct.plots.curves import Panel as Panel
 from pct.plots.curves import draw_curves as draw_curves
+from pct.plots.design import draw_design as draw_design
 from pct.plots.error_growth import draw_error_growth as draw_error_growth
 from pct.plots.finding import draw_finding as draw_finding
 from pct.plots.ladder import draw_bins as draw_bins

@@ -113,12 +113,12 @@ def _command(
         steering = curvature * v
     available = mu * GRAVITY * jnp.sqrt(grip**2 - lateral**2)
     accel = jnp.clip((speed - v) / max(dt, SPEED_TIME), -available, available)
-    pedal = accel if spec.control_names[1] == "accel" else _drive_command(params, v, accel)
+    pedal = accel if spec.control_names[1] == "accel" else drive_command(params, v, accel)
     # A command has the resolution of its bus, and the log holds exactly what acted.
     return jnp.stack([jnp.round(steering, 2), jnp.round(pedal, 2)], axis=-1)
 
 
-def _drive_command(params: Mapping[str, Any], v: Float[Array, " R"], accel: Float[Array, " R"]) -> Array:
+def drive_command(params: Mapping[str, Any], v: Float[Array, " R"], accel: Float[Array, " R"]) -> Array:
     """Drive command of `pct.dynamics.singletrack_pacejka` for an acceleration, as far as the motor goes."""
     force = params["m"] * accel + params["C_r0"] + params["C_r2"] * v**2
     motor = params["C_m1"] - params["C_m2"] * v
