@@ -1,9 +1,10 @@
 # make demo    trains on the committed sample and leaves a run folder under results/
 # make test    formatting, lint, types, architecture, tests
 # make docs    builds the documentation site under build/docs/site
+# make release builds wheel and sdist into dist/, after the wheel was tried and the tests passed
 # make wheel   builds the wheel and runs it from an empty environment
 # Each sets up .venv first; PYTHON=python3.12 chooses another Python than python3.
-.PHONY: demo test docs wheel lint format pins clean
+.PHONY: demo test docs release wheel lint format pins clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,6 +23,12 @@ docs: $(INSTALLED)
 	@$(PIP) --only-binary :all: --require-hashes -r docs/site/requirements.txt
 	$(BIN)/python docs/site/generate.py
 	$(BIN)/zensical build --strict --config-file build/docs/zensical.toml
+
+release: wheel test
+	rm -rf dist build
+	$(BIN)/python -m pip wheel -qq --no-deps --no-build-isolation --wheel-dir dist .
+	$(BIN)/python -c 'from setuptools import build_meta; build_meta.build_sdist("dist")' > /dev/null
+	$(BIN)/python -m zipfile --test dist/*.whl
 
 wheel: $(INSTALLED)
 	.ci/wheel

@@ -76,7 +76,7 @@ def test_channels_that_need_two_lines_stay_indented(capsys: pytest.CaptureFixtur
 
 
 def test_an_unknown_model_lists_the_known() -> None:
-    with pytest.raises(UsageError, match=r"unknown model 'bike'\. Known: kinematic-singletrack"):
+    with pytest.raises(UsageError, match=r"unknown model 'bike'\. Known: double-track, kinematic"):
         run("bike")
 
 

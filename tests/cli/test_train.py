@@ -401,7 +401,7 @@ def test_another_vehicle_sets_bounds_and_defaults() -> None:
         ),
         (
             "--model bicycle",
-            "unknown model 'bicycle': did you mean 'unicycle'? Known: kinematic-singletrack, mlp-dynamics",
+            "unknown model 'bicycle': did you mean 'unicycle'? Known: double-track, kinematic-singletrack",
         ),
         ("--vehicle tank", "bmw-320i"),
         ("--val-split 1", "--val-split: expected a number of at least 0 and below 1, got 1"),

@@ -29,6 +29,7 @@ HOSTILE = (math.nan, math.inf, -math.inf, 1e300, -1, 2**63, -(2**63), 0, 10**400
 # Enough for a command to pass its other checks.
 GIVEN = {
     "shell": "bash",
+    "target": "onnx",
     "dataset": ("a",),
     "logs": (Path("a"),),
     "output": Path("a"),

@@ -127,7 +127,7 @@ def test_what_cannot_be_exported_is_told(tmp_path: Path) -> None:
 
 
 def test_unknown_names_list_the_known() -> None:
-    with pytest.raises(UsageError, match=r"unknown model 'bike'\. Known: kinematic"):
+    with pytest.raises(UsageError, match=r"unknown model 'bike'\. Known: double-track, kinematic"):
         from_model("bike")
     with pytest.raises(UsageError, match="unknown vehicle 'tank'"):
         from_model("unicycle", "tank")

@@ -108,6 +108,15 @@ def race(
     Raises:
         UsageError: an unknown track, body, vehicle or controller, or a package that is missing.
         DataError: a track file that cannot be read.
+
+    Examples:
+        >>> import pct
+        >>> try:
+        ...     slow = pct.race("trefoil", body="drift", controller="pursuit", believed={"mu": 0.3})
+        ...     print(slow["believed"].laps.finished)
+        ... except pct.errors.UsageError:  # commonroad-vehicle-models is not installed
+        ...     print(True)
+        True
     """
     from pct.racing.plants import CommonRoad
     from pct.racing.story import CONTROLLERS, attempt

@@ -175,6 +175,11 @@ def track_levels(
 
     Raises:
         UsageError, DataError: as of `track`.
+
+    Examples:
+        >>> import pct
+        >>> pct.track_levels(pct.model("singletrack").hold("m", "I", "C_Sf", "C_Sr")).jumps  # a second
+        0.05
     """
     from pct.tracking.drives import read_drives
     from pct.tracking.levels import estimate_levels

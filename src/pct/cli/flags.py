@@ -186,7 +186,7 @@ def flag_values(config: Any) -> dict[str, Any]:
 
     Examples:
         >>> flag_values(RunFlags(compile_cache=False))
-        {'debug': False, 'results': None, 'compile_cache': False}
+        {'debug': False, 'device': 'auto', 'results': None, 'compile_cache': False}
     """
     values: dict[str, Any] = {}
     for field in dataclasses.fields(config):

@@ -28,7 +28,8 @@ def speed_profile(
     Examples:
         >>> from pct.racing.tracks import load_track
         >>> track = load_track("kidney")
-        >>> slow, fast = (speed_profile(track, grip, accel=5, brake=9, top=40).mean() for grip in (0.4, 0.8))
+        >>> most = {"accel": 5.0, "brake": 9.0, "top": 40.0}
+        >>> slow, fast = (speed_profile(track, grip, **most).mean() for grip in (0.4, 0.8))
         >>> bool(1.3 < fast / slow < 1.42)
         True
     """

@@ -126,9 +126,9 @@ def test_custom_messages(tmp_path: Path, undescribed: Callable[[Path], None]) ->
 @pytest.mark.parametrize(
     ("name", "module", "command"),
     [
-        ("log.bag", "rosbags.highlevel", r'pip install "pct\[rosbag\]"'),
-        ("log.mcap", "rosbags.highlevel", r'pip install "pct\[rosbag\]"'),
-        ("log.mf4", "asammdf", r'pip install "pct\[mdf\]"'),
+        ("log.bag", "rosbags.highlevel", r'pip install "pct-vehicle\[rosbag\]"'),
+        ("log.mcap", "rosbags.highlevel", r'pip install "pct-vehicle\[rosbag\]"'),
+        ("log.mf4", "asammdf", r'pip install "pct-vehicle\[mdf\]"'),
     ],
 )
 def test_a_missing_package_is_named(
@@ -210,5 +210,5 @@ def columns_of_map() -> dict[str, str]:
 def test_a_package_that_lacks_another_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "half_a_package.py").write_text("import a_package_that_nobody_has\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(DataError, match=r'pip install "pct\[rosbag\]"'):
+    with pytest.raises(DataError, match=r'pip install "pct-vehicle\[rosbag\]"'):
         optional_package("half_a_package", "rosbag", "log.bag: a ROS bag")

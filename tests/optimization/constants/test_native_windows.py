@@ -83,7 +83,9 @@ def test_it_equals_jax(
     assert_equals_jax(spec, options, SHARE, **more)
 
 
-@pytest.mark.parametrize("measurement", [Measurement(), ALL], ids=["plain", "all effects"])
+@pytest.mark.parametrize(
+    "measurement", [Measurement(), pytest.param(ALL, marks=pytest.mark.slow)], ids=["plain", "all effects"]
+)
 def test_derivatives_of_a_car_are_those_of_its_errors(measurement: Measurement) -> None:
     """By central differences, gains held: JAX would take long to compile its derivatives."""
     spec = with_measurement(CAR, measurement)
