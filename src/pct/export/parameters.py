@@ -10,13 +10,13 @@ refitted to what it can say, with the loss stated.
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+import pct
 from pct.errors import DataError, PctError, UsageError
 from pct.export.motion import Rows, body_rates, driven_rows, has_tyres, model_rates, rows_for, usual_rows
 from pct.export.source import Source
@@ -245,8 +245,7 @@ def _differences(
 
 def _head(target: ParameterTarget, source: Source, checked: str, differs: Sequence[str]) -> Head:
     lines = [
-        f"For {target.reader}; made by `pct export {target.name}` of PCT "
-        f"{importlib.metadata.version('pct')}.",
+        f"For {target.reader}; made by `pct export {target.name}` of PCT {pct.__version__}.",
         f"Values: {source.title}; model {source.spec.name}.",
         f"Check: {checked}.",
         *(f"Differs: {line}." for line in differs),

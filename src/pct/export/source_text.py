@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from typing import Any
 
 import numpy as np
 
+import pct
 from pct.export.parameters import status_of
 from pct.export.source import Source
 
@@ -16,7 +16,7 @@ def describe(source: Source, target: str) -> list[str]:
     step = f"{source.substeps} equal steps of {source.integrator_name}"
     dt = "" if source.dt is None else f"; the values were identified with dt = {source.dt:g} s"
     return [
-        f"Made by `pct export {target}` of PCT {importlib.metadata.version('pct')}.",
+        f"Made by `pct export {target}` of PCT {pct.__version__}.",
         f"Values: {source.title}; model {source.spec.name}.",
         f"A step is {step}{dt}. SI units and radians; axes of ISO 8855: x forward, y left, z up.",
         *(f"Not exported: {line}." for line in source.left_out),

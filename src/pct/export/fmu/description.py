@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 import uuid
 import xml.etree.ElementTree as ET
 
 import numpy as np
 
+import pct
 from pct.export.c.expressions import number
 from pct.export.c.program import prefix_of
 from pct.export.parameters import status_of
@@ -79,7 +79,7 @@ def description(source: Source, guid: str, longest: float) -> bytes:
     root = ET.Element(
         "fmiModelDescription",
         fmiVersion="2.0", modelName=spec.name, guid=guid, description=told,
-        generationTool=f"PCT {importlib.metadata.version('pct')}", variableNamingConvention="flat",
+        generationTool=f"PCT {pct.__version__}", variableNamingConvention="flat",
         numberOfEventIndicators="0",
     )  # fmt: skip
     able = {
