@@ -76,6 +76,7 @@ def test_every_engine_holds_the_angle(inputs: tuple[np.ndarray, np.ndarray]) -> 
         np.testing.assert_allclose(np.stack(after).transpose(2, 1, 0), expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow  # compiles the derivatives of a car
 def test_native_code_holds_the_angle_and_knows_its_derivatives(
     inputs: tuple[np.ndarray, np.ndarray],
 ) -> None:
