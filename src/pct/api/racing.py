@@ -150,12 +150,17 @@ def race(
         road,
         (
             guess,
-            go("learned", {LEARNED: float(learned.params[LEARNED])}),
+            go("learned", {LEARNED: safe(learned)}),
             go("cautious", {"mu": CAUTIOUS}),
             go("oracle", known),
         ),
         learned,
     )
+
+
+def safe(learned: Fit) -> float:
+    """The friction to drive with: the lower end of its 95 % interval, but no less than the cautious guess."""
+    return max(float(learned.params[LEARNED] - 2.0 * learned.deviations[LEARNED]), CAUTIOUS)
 
 
 def log_of(item: Attempt) -> Drives:
