@@ -61,17 +61,10 @@ def propose_map(
         ...     "[channels.psi]" in propose_map(f"{folder}/log.csv").text
         True
     """
-    paths = [Path(logs)] if isinstance(logs, str | Path) else [Path(path) for path in logs]
-    if not paths:
-        raise UsageError("`logs`: expected one log or more, got none")
+    paths = existing_logs(logs)
     output = None if output is None else Path(output)
     if output is not None and output.exists() and not force:
         raise UsageError(f"`output={output}`: the file exists; pass `force` to overwrite it")
-    for path in paths:
-        if not path.exists():
-            raise DataError(f"{path}: expected a log, found nothing there: check the path")
-        if not is_log(path):
-            raise DataError(f"{path}: expected a log ({', '.join(FORMATS)}, or the folder of a ROS 2 bag)")
     largest = max(paths, key=size_of)
     options = {} if msg_path is None else {"msg_path": str(msg_path)}
     text = propose(largest, read_log(largest, None, options)).to_toml()
@@ -86,6 +79,24 @@ def propose_map(
     loaded = [channels for _, channels in found.values() if channels]
     feeds = tuple(feeding_lines(shared_channels(loaded))) if loaded else ()
     return ProposedMap(text, {path: outcome for path, (outcome, _) in found.items()}, feeds)
+
+
+def existing_logs(logs: str | Path | Sequence[str | Path]) -> list[Path]:
+    """The paths of logs, each of which is there and ends like one.
+
+    Raises:
+        UsageError: there is none.
+        DataError: one is missing, or no log.
+    """
+    paths = [Path(logs)] if isinstance(logs, str | Path) else [Path(path) for path in logs]
+    if not paths:
+        raise UsageError("`logs`: expected one log or more, got none")
+    for path in paths:
+        if not path.exists():
+            raise DataError(f"{path}: expected a log, found nothing there: check the path")
+        if not is_log(path):
+            raise DataError(f"{path}: expected a log ({', '.join(FORMATS)}, or the folder of a ROS 2 bag)")
+    return paths
 
 
 def _outcome(path: Path, text: str, place: Path) -> tuple[str, tuple[str, ...]]:

@@ -31,6 +31,8 @@ NARROW = 40
 # C0 and C1 with ESC, newline and tab, DEL; marks that turn the direction of text; separators of lines; what
 # stands for the bytes of a name that is not UTF-8.
 STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# What a curve is drawn with, from low to high.
+BLOCKS, ASCII_BLOCKS = "▁▂▃▄▅▆▇█", "_.-~=*^#"
 # A cell of a table: its text, or text and style.
 Cell = str | tuple[str, str]
 
@@ -139,6 +141,21 @@ def print_table(
         table.add_row(*map(_text, row))
     with _named():
         _console(sys.stdout, WIDTH if boxed else PLAIN_WIDTH).print(table)
+
+
+def sparkline(levels: Sequence[float | None]) -> str:
+    """A curve as one line of text, in ASCII where the terminal has no blocks.
+
+    Args:
+        levels: from 0 to 1, one a character; None leaves a gap.
+    """
+    try:
+        BLOCKS.encode(sys.stdout.encoding or "utf-8")
+        marks = BLOCKS
+    except UnicodeEncodeError:
+        marks = ASCII_BLOCKS
+    top = len(marks) - 1
+    return "".join(" " if level is None else marks[round(top * level)] for level in levels)
 
 
 def progress_bar(before: str, *after: str) -> Progress:

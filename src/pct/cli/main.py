@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": ("pct.cli.evaluate", "measure a run's errors on drives that it was not trained on"),
     "data check": ("pct.cli.data_check", "find what is wrong with logs, with evidence and a fix"),
     "data import": ("pct.cli.data_import", "make a dataset of logs: cut, mend, resample, hold out"),
+    "data open": ("pct.cli.data_open", "show every column of logs, before any map"),
     "data map": ("pct.cli.data_map", "propose a signals.toml for logs"),
     "demo": (
         "pct.cli.demo",
