@@ -160,8 +160,8 @@ def load(source: Any, *, map: str | Path | None = None) -> Drives:
 
     Args:
         source: one or more dataset folders, raw folders with a ``signals.toml``, or log files (CSV, JSON,
-            npz, Parquet, ROS bags, MDF4); or a data frame (polars or pandas) whose columns are ``t`` in s and
-            channels by name in SI units.
+            npz, Parquet, ROS bags, MDF4, MATLAB); or a data frame (polars or pandas) whose columns are ``t``
+            in s and channels by name in SI units.
         map: which raw column is which channel: a ``signals.toml``, the name of a preset, or ``auto`` for
             a proposal; when left out, the map beside the files.
 

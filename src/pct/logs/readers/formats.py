@@ -11,6 +11,7 @@ from pct.logs.readers.base import RawLog, check_regular
 from pct.logs.readers.computed import inputs_of, with_computed
 from pct.logs.readers.csv import read_csv
 from pct.logs.readers.json import read_json
+from pct.logs.readers.mat import read_mat
 from pct.logs.readers.mdf import read_mdf
 from pct.logs.readers.npz import read_npz
 from pct.logs.readers.parquet import read_parquet
@@ -31,6 +32,7 @@ FORMATS: dict[str, Reader] = {
     ".db3": read_bag,
     ".mcap": read_bag,
     ".mf4": read_mdf,
+    ".mat": read_mat,
 }
 
 
