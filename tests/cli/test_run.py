@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import pct
 from pct.cli.main import main
+from pct.errors import DataError
 
 
 def test_one_command_ends_with_what_to_trust(
@@ -38,3 +42,30 @@ def test_one_command_ends_with_what_to_trust(
         main(["run", "log.csv"])
     assert refused.value.code == 3
     assert "log_run: expected a new folder, found one with files" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("there", "flags", "shown"),
+    [
+        (True, [], r"sure\x1b? again? error: yes and ''"),
+        (True, ["--yes"], "error: nothing asked"),
+        (False, [], "error: nothing asked"),
+    ],
+)
+def test_questions_come_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, there: bool, flags: list[str], shown: str
+) -> None:
+    class Stream(io.StringIO):
+        def isatty(self) -> bool:
+            return there
+
+    def run(*_: object, ask: Callable[[str], str] | None, **__: object) -> None:
+        answers = None if ask is None else (ask("sure\x1b?"), ask("again?"))
+        raise DataError("nothing asked" if answers is None else f"{answers[0]} and {answers[1]!r}")
+
+    monkeypatch.setattr(pct, "run", run)
+    monkeypatch.setattr(sys, "stdin", Stream("yes\n"))
+    monkeypatch.setattr(sys, "stderr", errors := Stream())
+    with pytest.raises(SystemExit):
+        main(["run", "log.csv", *flags])
+    assert shown in errors.getvalue()

@@ -19,6 +19,7 @@ from pct.api.sizing import Trial, choose_size, sized
 from pct.choices.car import Size, measure
 from pct.choices.judging import unlikelihood
 from pct.choices.plan import KEYS, Plan, read_plan
+from pct.choices.questions import Ask, ask_columns
 from pct.dynamics.core import unknown_name
 from pct.errors import DataError, DivergedError, UsageError
 from pct.files import write_output
@@ -92,6 +93,7 @@ def run(
     *,
     progress: Callable[[Any], None] = lambda line: None,
     report: bool = True,
+    ask: Ask | None = None,
     **given: Any,
 ) -> Outcome:
     """Parameters of a car from its logs: map, import, check, choose, fit, judge on a part that is held out.
@@ -101,11 +103,13 @@ def run(
         output: the new folder of all that is made.
         progress: called with a line for each choice and step.
         report: whether figures and pages are made.
+        ask: called with a question where the map or the wheelbase is not sure; gives the answer, or an empty
+            text. When left out, nothing is asked.
         given: choices that are made already, by the last part of their key in ``run.toml``: ``vehicle``,
             ``model``, ``dt``, ...
 
     Raises:
-        DataError: no log can be used, the log feeds no model, or the output exists.
+        DataError: no log can be used, the log feeds no model, the output exists, or an answer stops it.
         UsageError: a choice that cannot be used.
         DivergedError: no model can be rolled out.
 
@@ -131,11 +135,14 @@ def run(
     plan = Plan({**choices, **_keys(given)}, progress)
     plan.choose("data.logs", _answer([str(place.absolute()) for place in places], "as asked"))
     dataset = _import(plan, places, folder, progress)
+    mapped = _doubts(dataset.proposed_map)
+    if ask is not None:
+        ask_columns(ask, [line for line in mapped if " is low: " in line], dataset.map)
     train = load(dataset.parts["train"])
     held_out = load(dataset.parts["val"]) if "val" in dataset.parts else None
     checked = check(list(dataset.parts.values()))
     progress(f"check: {len(checked.findings)} findings, worst: {checked.worst or 'none'}")
-    car, settings, unsure = _choose(plan, train, held_out, _doubts(dataset.proposed_map), progress)
+    car, settings, unsure = _choose(plan, train, held_out, mapped, progress, ask)
     write_output(folder / PLAN, plan.to_toml().encode())
     progress("fitting")
     fitted = fit(car, train, progress=progress, **settings)
@@ -150,7 +157,7 @@ def run(
             progress(f"not judged: {error}")
     doubts = (
         *(f"not used: {file.error}" for file in dataset.failed),
-        *(f"map: {line}" for line in _doubts(dataset.proposed_map)),
+        *(f"map: {line}" for line in mapped),
         *unsure,
         *(
             f"{finding.where}: {finding.message}"
@@ -212,6 +219,7 @@ def _choose(
     held_out: Drives | None,
     doubts: Sequence[str],
     progress: Callable[[Any], None],
+    ask: Ask | None,
 ) -> tuple[Car, dict[str, Any], list[str]]:
     """The car, the settings of its fit, and what is not sure about the car."""
     step = max(trajectory.dt for _, trajectory in train.recordings)
@@ -248,7 +256,9 @@ def _choose(
             short,
             not _is_command(train, doubts),
         )
-    vehicle, length, unsure = choose_size(plan, train, trial, progress)
+    # A model without axles has no use for a wheelbase.
+    has_axles = any("lf" in model(name).base.default_params for name in feeds)
+    vehicle, length, unsure = choose_size(plan, train, trial, progress, ask if has_axles else None)
 
     def car_of(name: str) -> Car:
         return sized(model(name, vehicle=vehicle), length)

@@ -22,6 +22,7 @@ from pct.choices.car import (
     wheelbase_of,
 )
 from pct.choices.plan import Plan
+from pct.choices.questions import Ask, ask_wheelbase
 from pct.errors import DataError, DivergedError
 from pct.measurement.steering import MOST_BENT
 
@@ -50,7 +51,11 @@ class Trial(NamedTuple):
 
 
 def choose_size(
-    plan: Plan, train: Drives, trial: Trial | None, progress: Callable[[Any], None]
+    plan: Plan,
+    train: Drives,
+    trial: Trial | None,
+    progress: Callable[[Any], None],
+    ask: Ask | None = None,
 ) -> tuple[str, float | None, list[str]]:
     """The vehicle, the wheelbase in m where it is known, and what is not sure about them.
 
@@ -59,6 +64,7 @@ def choose_size(
         train: the drives.
         trial: None where the drives feed no model with a wheelbase.
         progress: called with a line for each trial.
+        ask: asks for a wheelbase that is not sure; None where nobody is there.
     """
     size = measure([trajectory for _, trajectory in train.recordings])
     spec = model("kinematic-singletrack").base
@@ -91,13 +97,18 @@ def choose_size(
         return found / ratio, f"{HOW}, and then such that the steering angle needs no ratio"
 
     vehicle = plan.choose("car.vehicle", which_vehicle)
-    length: float | None = None
-    if size.wheelbase is not None or "car.wheelbase" in plan.given:
-        length = plan.choose("car.wheelbase", wheelbase)
     given = {"car.vehicle", "car.wheelbase"} & {*plan.given}
     own = wheelbase_of(vehicle, spec)
     alone = near == [vehicle] and abs(math.log((size.wheelbase or own) / own)) <= tolerance(size)
-    return vehicle, length, [] if given or clear or alone else [_doubt(size, vehicle, near)]
+    unsure = [] if given or clear or alone else [_doubt(size, vehicle, near)]
+    if unsure and ask is not None:
+        answer = ask_wheelbase(ask, unsure[0].partition(": measure it")[0])
+        if answer is not None:
+            plan.given, unsure = {**plan.given, "car.wheelbase": answer}, []
+    length: float | None = None
+    if size.wheelbase is not None or "car.wheelbase" in plan.given:
+        length = plan.choose("car.wheelbase", wheelbase)
+    return vehicle, length, unsure
 
 
 def sized(car: Car, length: float | None) -> Car:

@@ -71,6 +71,22 @@ def say(*lines: str, error: bool = False) -> None:
             sys.stdout.write(text)
 
 
+def someone_is_there() -> bool:
+    """Whether a person can read a question and answer it."""
+    return all(
+        stream is not None and not stream.closed and stream.isatty() for stream in (sys.stdin, sys.stderr)
+    )
+
+
+def ask(question: str) -> str:
+    """The line that a person answers to a question; empty where they give none."""
+    _Quiet(sys.stderr).write(f"{visible(question)} ")
+    try:
+        return sys.stdin.readline().strip()
+    except (OSError, ValueError):  # ValueError: no text
+        return ""
+
+
 def quoted(value: object) -> str:
     r"""A value as one word of a line for the shell; a path is none of a flag.
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from pct.choices.plan import WHEELBASE
-from pct.cli.console import command, print_table, say, say_error
+from pct.cli.console import ask, command, print_table, say, say_error, someone_is_there
 from pct.cli.flags import TIME_STEP, ComputeFlags, as_flags, parse
 from pct.errors import PctError
 
@@ -46,6 +46,8 @@ class RunConfig:
     export: tuple[str, ...] = ()
     """Programs that `pct export` writes for, e.g. forzaeth casadi: their files go into the folder exports. A
     car that one cannot say is refitted to it, and its file states the loss."""
+    yes: bool = False
+    """Ask nothing. Else a question comes on a terminal where the map or the wheelbase is not sure."""
     report: bool = True
     """Draw the figures and write the pages."""
     common: tyro.conf.OmitArgPrefixes[ComputeFlags] = dataclasses.field(default_factory=ComputeFlags)
@@ -76,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         output,
         progress=say_error,
         report=args.report,
+        ask=ask if someone_is_there() and not args.yes else None,
         map=args.map,
         hold_out=args.hold_out,
         model=args.model,
