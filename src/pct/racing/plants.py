@@ -83,13 +83,19 @@ class CommonRoad:
         """Drive for some seconds under a steering rate in rad/s and an acceleration in m/s^2 (RK4)."""
         state, steps = self._state, max(1, round(duration / STEP))
         h = duration / steps
+        with np.errstate(all="ignore"):  # of a car that spins
+            self._state = self._integrated(state, controls, h, steps)
+
+    def _integrated(
+        self, state: Float[np.ndarray, " X"], controls: tuple[float, float], h: float, steps: int
+    ) -> Float[np.ndarray, " X"]:
         for _ in range(steps):
             k1 = self._slope(state, controls)
             k2 = self._slope(state + h / 2 * k1, controls)
             k3 = self._slope(state + h / 2 * k2, controls)
             k4 = self._slope(state + h * k3, controls)
             state = state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-        self._state = state
+        return state
 
     def readings(self) -> Mapping[str, float]:
         """What sensors without errors show: the channels of `singletrack-drift`."""
