@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pct.racing.tracks import Track
 
 CAUTIOUS = 0.35
+# Share of a friction with which the car left the track that is believed in afterwards at most.
+BELOW = 0.8
 # What a few seconds of one drive tell; the rest is held.
 LEARNED = "mu"
 MODEL = "singletrack-drift"
@@ -150,7 +152,7 @@ def race(
         road,
         (
             guess,
-            go("learned", {LEARNED: safe(learned)}),
+            go("learned", {LEARNED: safe(learned, None if guess.laps.finished else default)}),
             go("cautious", {"mu": CAUTIOUS}),
             go("oracle", known),
         ),
@@ -158,9 +160,15 @@ def race(
     )
 
 
-def safe(learned: Fit) -> float:
-    """The friction to drive with: the lower end of its 95 % interval, but no less than the cautious guess."""
-    return max(float(learned.params[LEARNED] - 2.0 * learned.deviations[LEARNED]), CAUTIOUS)
+def safe(learned: Fit, failed: float | None) -> float:
+    """The friction to drive with: the lower end of its 95 % interval, but no less than the cautious guess.
+
+    Args:
+        learned: the fit.
+        failed: a friction that was believed in when the car left the track; `BELOW` of it is the most then.
+    """
+    lower = float(learned.params[LEARNED] - 2.0 * learned.deviations[LEARNED])
+    return max(lower if failed is None else min(lower, BELOW * failed), CAUTIOUS)
 
 
 def log_of(item: Attempt) -> Drives:
