@@ -30,7 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "build" / "docs" / "pages"
 CONFIG = ROOT / "build" / "docs" / "zensical.toml"
 GUIDES = (
-    "run", "data", "doctor", "import", "fit", "design", "evaluate", "track", "export", "race", "native",
+    "run", "data", "doctor", "import", "fit", "design", "evaluate", "sweep", "track", "export", "race",
+    "native",
 )  # fmt: skip
 # Sections of the README that are guides as well: page, heading, title.
 FROM_README = (

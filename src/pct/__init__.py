@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from pct.api.running import run as run
     from pct.api.scores import Score as Score
     from pct.api.scores import evaluate as evaluate
+    from pct.api.sweeps import Sweep as Sweep
+    from pct.api.sweeps import sweep as sweep
     from pct.api.tracking import Track as Track
     from pct.api.tracking import Tracker as Tracker
     from pct.api.tracking import track as track

@@ -22,6 +22,7 @@ PUBLIC = {
     **dict.fromkeys(("Ranking", "rank"), "pct.api.rankings"),
     **dict.fromkeys(("Outcome", "run"), "pct.api.running"),
     **dict.fromkeys(("Race", "race"), "pct.api.racing"),
+    **dict.fromkeys(("Sweep", "sweep"), "pct.api.sweeps"),
     "Prediction": "pct.api.predictions",
     **dict.fromkeys(("Track", "Tracker", "track", "track_levels"), "pct.api.tracking"),
     "open": "pct.api.opening",

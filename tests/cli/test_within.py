@@ -33,6 +33,7 @@ GIVEN = {
     "dataset": ("a",),
     "logs": (Path("a"),),
     "output": Path("a"),
+    "space": Path("a"),
     "run": Path("a"),
     "runs": (Path("a"), Path("b")),
 }
