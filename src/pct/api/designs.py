@@ -232,10 +232,11 @@ def design(
         car: from `pct.model`: what it learns is unknown, by bounds and ``spread``. A fit: what it has not
             identified is unknown, by its covariance; its values are the guess.
         identify: names of the parameters to tell about, the others are unknown, too; all learned ones when
-        empty. track: CSV file of a road to stay on in place of a free area, see
-        `pct.designing.tracks.read_track`. progress: called after each generation of the search, e.g.
-        ``print``. settings: of `pct.designing.settings.DesignSettings`: ``duration``, ``area``, ``speed``,
-        ``slip``, ...
+            empty.
+        track: CSV file of a road to stay on in place of a free area, see
+            `pct.designing.tracks.read_track`.
+        progress: called after each generation of the search, e.g. ``print``.
+        settings: of `pct.designing.settings.DesignSettings`: ``duration``, ``area``, ``speed``, ``slip``, ...
 
     Raises:
         UsageError: an unknown setting or parameter, or a model that no follower can steer.

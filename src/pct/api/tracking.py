@@ -130,7 +130,7 @@ def track(
         model: a fit or its run folder, or a car.
         drives: from `pct.load`, or what that reads.
         vary: one to three scalar parameters; or their range by name, as ``{"mu": (0.3, 1.1)}``; None for
-        their bounds.
+            their bounds.
         levels: noise and rates of change; estimated from the drives when left out.
         dt: time step in s; that of the drives when left out.
         progress: called with a line for each step.
@@ -170,7 +170,9 @@ def track_levels(
     """Levels of noise and change: usual ones, or those of drives that are not to be tracked.
 
     Args:
-        model, vary, dt: as of `track`.
+        model: as of `track`.
+        vary: likewise.
+        dt: likewise.
         drives: what they are estimated from; the usual ones when left out.
 
     Raises:
@@ -261,7 +263,8 @@ class Tracker:
         """Compile the filter, or take it from the cache.
 
         Args:
-            model, vary: as of `track`.
+            model: as of `track`.
+            vary: likewise.
             levels: from `track` or `track_levels`; usual ones when left out.
 
         Raises:
