@@ -47,7 +47,7 @@ def test_published_figures_are_those_of_the_car(name: str) -> None:
 
 
 def a_car(**published: float) -> dict[str, Any]:
-    return {"doc": "a car", "source": "us", "url": "https://", "like": "bmw-320i", "published": published}
+    return {"doc": "a car", "source": "us", "where": "https://", "like": "bmw-320i", "published": published}
 
 
 def test_what_is_not_published_is_brought_to_the_size() -> None:

@@ -47,7 +47,7 @@ def vehicle_of(table: Mapping[str, Any]) -> Vehicle:
     """The vehicle of a file.
 
     Args:
-        table: ``doc``, ``source``, ``url``, ``like``, and ``published``: value by name of a parameter, or of
+        table: ``doc``, ``source``, ``where``, ``like``, ``published``: value by name of a parameter, or of
             `OF_THE_CAR`.
 
     Raises:
@@ -69,7 +69,7 @@ def vehicle_of(table: Mapping[str, Any]) -> Vehicle:
         table["doc"],
         values,
         source=table["source"],
-        url=table["url"],
+        url=table["where"],
         published={"wheelbase": length, **published},
         like=table["like"],
     )
