@@ -36,6 +36,7 @@ from pct.dynamics.singletrack_pacejka import (
     CAR,
     DRIVETRAIN,
     TYRES,
+    blended_rates,
     drive_force,
     limits,
     longitudinal_force,
@@ -65,24 +66,8 @@ def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
     """Time derivative of ``[x, y, psi, vx, vy, psi_dot, delta]`` under ``[delta_dot, drive]``."""
     direction = travel_direction(x.vx, p, xp)
     force = longitudinal_force(x.vx, direction, u.drive, p, xp)
-    # Below v_blend_low the weight is zero; the speed is held there so that its square root stays smooth.
-    speed = xp.sqrt(xp.maximum(x.vx**2 + x.vy**2, p.v_blend_low**2))
-    weight = bicycle.smoothstep((speed - p.v_blend_low) / (p.v_blend_high - p.v_blend_low), xp)
     slipping = slipping_rates(x, direction, u.drive, force, p, xp)
-    rolling = rolling_rates(x, u.delta_dot, force, p, xp)
-    vx_dot, vy_dot, psi_ddot = (
-        weight * s + (1.0 - weight) * r for s, r in zip(slipping, rolling, strict=True)
-    )
-    sin, cos = xp.sin(x.psi), xp.cos(x.psi)
-    return x._replace(
-        x=x.vx * cos - x.vy * sin,
-        y=x.vx * sin + x.vy * cos,
-        psi=x.psi_dot,
-        vx=vx_dot,
-        vy=vy_dot,
-        psi_dot=psi_ddot,
-        delta=u.delta_dot,
-    )
+    return blended_rates(x, u.delta_dot, slipping, rolling_rates(x, u.delta_dot, force, p, xp), p, xp)
 
 
 def slipping_rates(

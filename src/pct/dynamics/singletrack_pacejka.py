@@ -54,11 +54,31 @@ def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
         wheels = wheel_forces(x.vx, direction, u.drive, force, p, xp)
         (front, _), (rear, _) = gripping(wheels, p.D_f, p.D_r, p, xp)
         force = wheels.rest + front + rear
+    slipping = slipping_rates(x, direction, force, p, xp, wheels)
+    return blended_rates(x, u.delta_dot, slipping, rolling_rates(x, u.delta_dot, force, p, xp), p, xp)
+
+
+def blended_rates(
+    x: Any,
+    delta_dot: Array,
+    slipping: tuple[Array, Array, Array],
+    rolling: tuple[Array, Array, Array],
+    p: Any,
+    xp: Any,
+) -> Any:
+    """All rates, from those of a car that rolls below ``v_blend_low`` and slips above ``v_blend_high``.
+
+    Args:
+        x: states.
+        delta_dot: steering rate in rad/s.
+        slipping: rates of vx and vy in m/s^2 and of the yaw rate in rad/s^2, of shape (...) each.
+        rolling: likewise.
+        p: parameters.
+        xp: array namespace.
+    """
     # Below v_blend_low the weight is zero; the speed is held there so that its square root stays smooth.
     speed = xp.sqrt(xp.maximum(x.vx**2 + x.vy**2, p.v_blend_low**2))
     weight = bicycle.smoothstep((speed - p.v_blend_low) / (p.v_blend_high - p.v_blend_low), xp)
-    slipping = slipping_rates(x, direction, force, p, xp, wheels)
-    rolling = rolling_rates(x, u.delta_dot, force, p, xp)
     vx_dot, vy_dot, psi_ddot = (
         weight * s + (1.0 - weight) * r for s, r in zip(slipping, rolling, strict=True)
     )
@@ -70,7 +90,7 @@ def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
         vx=vx_dot,
         vy=vy_dot,
         psi_dot=psi_ddot,
-        delta=u.delta_dot,
+        delta=delta_dot,
     )
 
 
