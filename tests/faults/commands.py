@@ -176,6 +176,9 @@ COMMANDS = (
     Command("evaluate", "evaluate {fit} --dataset {val} --at 0.15 --output {out}/evaluation"),
     Command("compare", "compare {fit} {other} --json {out}/c.json --figure {out}/c.png"),
     Command("export c", "export c --model singletrack --output {out}/car.c"),
+    Command("export ros2", "export ros2 --model singletrack --output {out}/car.yaml"),
+    Command("data open", "data open {logs}/log0.csv --figure {out}/columns.png"),
+    Command("track", "track {fit} {val} --vary alpha_accel --output {out}/track"),
 )
 
 

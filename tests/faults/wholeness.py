@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import yaml
 from flax import serialization
 
 import pct
@@ -35,6 +36,7 @@ OPENERS: dict[str, Callable[[Path], object]] = {
     ".json": lambda path: json.loads(path.read_text()),
     ".jsonl": _whole_lines,
     ".toml": lambda path: tomllib.loads(path.read_text()),
+    ".yaml": lambda path: yaml.safe_load(path.read_text()),
     ".parquet": lambda path: pl.read_parquet(path),
     ".npy": lambda path: np.load(path, allow_pickle=False),
     ".npz": lambda path: [np.load(path, allow_pickle=False)[name] for name in np.load(path).files],
