@@ -23,6 +23,27 @@ NETWORK = (
     f"--curriculum-batches 7 --curriculum-timesteps 2 {SMALL}"
 )
 
+SPACE = """
+[data]
+train = ["{train}"]
+validation = ["{val}"]
+[car]
+model = "unicycle"
+[train]
+epochs = 2
+horizon = 3
+history = 4
+history_fit = false
+samples = 12
+batch_size = 8
+model_hidden = [8]
+integrator = "euler"
+substeps = 1
+engine = "jax"
+[space.train]
+lr = {{low = 1e-4, high = 1e-2, log = true}}
+"""
+
 
 class Inputs:
     """Logs, datasets and runs in a folder, each made when it is first asked for."""
@@ -53,6 +74,28 @@ class Inputs:
             (folder / "signals.toml").write_text(map_of(drives[0].channels))
 
         return self._made("logs", write)
+
+    @property
+    def log(self) -> Path:
+        """A CSV log of 15 s without a map."""
+
+        def write(folder: Path) -> None:
+            drive = pct.simulate(pct.model("singletrack"), duration=15.0, mu=(0.7,), noise=0.05)[0]
+            folder.mkdir()
+            drive.table().select("t", "x", "y", "psi", "v").write_csv(folder / "log.csv")
+
+        return self._made("log", write)
+
+    @property
+    def space(self) -> Path:
+        """What a sweep tries."""
+
+        def write(folder: Path) -> None:
+            folder.mkdir()
+            text = SPACE.format(train=self.train, val=self.val)
+            (folder / "space.toml").write_text(text)
+
+        return self._made("space", write)
 
     @property
     def faulty(self) -> Path:
@@ -132,6 +175,9 @@ def map_of(channels: tuple[str, ...]) -> str:
     return f'[time]\ncolumn = "t"\n{named}'
 
 
+VARIES = r"config\.json|provenance\.json|DONE|metrics\.jsonl|.*\.html|.*\.png"
+
+
 @dataclasses.dataclass(frozen=True)
 class Command:
     """A command on small inputs.
@@ -147,7 +193,7 @@ class Command:
     name: str
     line: str
     codes: tuple[int, ...] = (0,)
-    varies: str = r"config\.json|provenance\.json|DONE|metrics\.jsonl|.*\.html|.*\.png"
+    varies: str = VARIES
     resumes: bool = False
 
     @property
@@ -179,6 +225,15 @@ COMMANDS = (
     Command("export ros2", "export ros2 --model singletrack --output {out}/car.yaml"),
     Command("data open", "data open {logs}/log0.csv --figure {out}/columns.png"),
     Command("track", "track {fit} {val} --vary alpha_accel --output {out}/track"),
+    Command("run", "run {log}/log.csv --model unicycle --yes --output {out}/run"),
+    Command(
+        "design",
+        "design --model unicycle --duration 2 --generations 3 --draws 2 --candidates 4 --output {out}/design",
+    ),
+    Command("race", "race --controller pursuit --body drift --output {out}/race"),
+    Command(
+        "sweep", "sweep {space}/space.toml --trials 2 --output {out}/sweep", varies=rf"{VARIES}|study\.db.*"
+    ),
 )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +34,13 @@ def _ends(*ends: bytes) -> Callable[[Path], None]:
     return check
 
 
+def _whole_database(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        said = database.execute("pragma integrity_check").fetchall()
+    if said != [("ok",)]:
+        raise ValueError(f"{said}")
+
+
 OPENERS: dict[str, Callable[[Path], object]] = {
     ".json": lambda path: json.loads(path.read_text()),
     ".jsonl": _whole_lines,
@@ -44,6 +53,9 @@ OPENERS: dict[str, Callable[[Path], object]] = {
     ".png": _ends(PNG_END),
     ".html": _ends(b"</html>"),
     ".c": _ends(b"}", b"*/"),
+    ".db": _whole_database,
+    # Undone by the next who opens the database.
+    ".db-journal": lambda path: path.read_bytes(),
     ".csv": lambda path: pl.read_csv(path),
     "DONE": lambda path: json.loads(path.read_text()),
     "FAILED": lambda path: json.loads(path.read_text()),
