@@ -167,7 +167,7 @@ class Killing:
         after = contents(place.work)
         if not self.command.resumes:
             for path in before:
-                if before[path] != after.get(path) and not Path(path).name.startswith("."):
+                if before[path] != after.get(path) and not _is_temporary(path):
                     tally.add("lost", f"{said}: {path} was there before and changed")
 
     def _arguments(self) -> list[str]:
@@ -187,6 +187,11 @@ class Killing:
             for path in self.place.work.iterdir():
                 if not path.name.startswith("."):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _is_temporary(path: str) -> bool:
+    """Whether a start may remove it: its name, or that of a folder above it, says that it is in writing."""
+    return any(part.startswith(".") for part in Path(path).parts)
 
 
 def results_of(command: Command, place: Place) -> dict[str, str]:
