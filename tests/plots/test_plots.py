@@ -12,6 +12,7 @@ from matplotlib.colors import to_hex
 from pct import plots
 from pct.dynamics.core import Channel, Parameter, define_model
 from pct.errors import DataError
+from pct.plots.layout import make_figure
 
 SPEC = define_model(
     "sketch",
@@ -647,3 +648,8 @@ def test_a_vehicle_that_stands_is_drawn(tmp_path):
 def test_a_name_in_a_title_is_text(tmp_path, name):
     assert scenario(title=name).get_suptitle().replace(r"\$", "$") == name.replace("\x1b", r"\x1b")
     plots.to_png(tmp_path / "name.png", scenario, title=name)
+
+
+def test_a_figure_shows_itself_in_a_notebook_without_pyplot() -> None:
+    figure = plots.in_style(make_figure, "drive", 3.0, 2.0)
+    assert figure._repr_png_().startswith(b"\x89PNG")

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
-from pct.plots.style import plain
+from pct.plots.style import as_png, plain
 
 # Beside a panel: the numbers and label of its y axis, and half of the last number of its x axis.
 LEFT, RIGHT = 0.85, 0.16
@@ -30,6 +30,13 @@ FOOT, ROW = 0.16, 0.19
 CHARACTER = 0.62
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows, also where pyplot has not been imported."""
+
+    def _repr_png_(self) -> bytes:
+        return as_png(lambda: self)
+
+
 def make_figure(title: str, width: float, height: float, *, size: float | None = None) -> Figure:
     """A figure with its title at the top left.
 
@@ -38,7 +45,7 @@ def make_figure(title: str, width: float, height: float, *, size: float | None =
         width, height: in inches.
         size: of the title's font in points; that of the style when left out.
     """
-    figure = Figure(figsize=(width, height))
+    figure = ShownFigure(figsize=(width, height))
     figure.suptitle(plain(title), x=0.1 / width, y=1 - 0.08 / height, ha="left", va="top", fontsize=size)
     return figure
 
