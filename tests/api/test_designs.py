@@ -128,3 +128,20 @@ def test_a_fit_offers_the_command_with_its_numbers(fit: pct.Fit, drives: pct.Dri
     assert float(said[-1]) == pytest.approx(max(d.trajectory.channels["v"].max() for d in drives), rel=0.1)
     assert design_arguments("unicycle", {}, fit.result.windows.store) == ()
     assert design_arguments("tv-linear", {"A": {"verdict": "weak"}}, fit.result.windows.store) == ()
+
+
+def test_a_rehearsal_is_the_log_of_another_car(designed: pct.Design, fit: pct.Fit) -> None:
+    spec = designed.drive.spec
+    own = pct.model(spec.name)
+    exact = designed.rehearse(own.hold(alpha_psi_dot=0.9), noise=0.0)[0]
+    assert exact.dt == designed.drive.settings.dt
+    assert len(exact) == len(designed.drive.guess[0])
+    assert set(exact.channels) == {*spec.state_names, *spec.control_names}
+    away = np.hypot(
+        *(exact.table()[name] - designed.drive.guess[0][:, spec.state_indices[name]] for name in "xy")
+    )
+    assert 0.0 < away.max() < 1.0
+    noisy = designed.rehearse(own.hold(alpha_psi_dot=0.9), seed=1)[0].table()
+    assert (noisy["x"] - exact.table()["x"]).std() > 0
+    with pytest.raises(UsageError, match="expected a car of"):
+        designed.rehearse(pct.model("singletrack"))

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pct.api.cars import Car
+from pct.api.drives import Drive, Drives
 from pct.api.fits import Fit
 from pct.api.notebook import Shown
 from pct.designing.settings import DesignSettings
-from pct.errors import UsageError
+from pct.errors import DivergedError, UsageError
 from pct.optimization.settings import make_settings
 from pct.rollout.compiled import in_single_precision
+from pct.within import check_number
 
 if TYPE_CHECKING:
     import polars as pl
@@ -111,6 +113,52 @@ class Design(Shown):
         from pct.plots import in_style
 
         return in_style(self._drawing())
+
+    def rehearse(self, car: Car, *, noise: float = 1.0, seed: int = 0) -> Drives:
+        """The log that a car would leave on this drive: it follows the path in closed loop, as on the day.
+
+        What the design expects of a fit can be tried so on cars that are not the guess, before anything is
+        driven.
+
+        Args:
+            car: of the same model; its parameters are the truth.
+            noise: multiplier of each channel's usual sensor noise; 0 records the exact state.
+            seed: of the noise.
+
+        Raises:
+            UsageError: a car of another model, or a value out of range.
+            DivergedError: the car left the range of finite numbers.
+        """
+        from pct.designing.drives import rehearse
+        from pct.recordings.trajectory import Trajectory
+        from pct.simulation.sensors import commanded, readings
+        from pct.simulation.settings import NOISE, SEED
+
+        check_number("noise", noise, NOISE)
+        check_number("seed", seed, SEED)
+        own, spec = self.drive.spec, _plain(car)
+        if (spec.name, spec.state_names, spec.control_names) != (
+            own.name,
+            own.state_names,
+            own.control_names,
+        ):
+            raise UsageError(f"`car`: expected a car of {own.name}, for which the drive is, got {spec.name}")
+        states, controls = rehearse(self.drive, spec)
+        if not np.isfinite(states).all():
+            raise DivergedError(f"{spec.name}: the car does not stay on the drive: ask for a slower one")
+        shown = {
+            **readings(np.random.default_rng(seed), spec, states, noise),
+            **commanded(spec, controls),
+        }
+        trajectory = Trajectory(
+            name="rehearsal",
+            dt=self.drive.settings.dt,
+            channels={name: column.values for name, column in shown.items()},
+            units={name: column.unit for name, column in shown.items()},
+            origins={name: column.origin for name, column in shown.items()},
+            source=f"rehearsed with {spec.name}, seed {seed}",
+        )
+        return Drives((Drive(trajectory.name, trajectory),))
 
     def save(self, folder: str | Path, *, bag: bool = False) -> Path:
         """Write ``drive.csv``, ``path.csv``, ``cones.csv``, ``design.json``, ``design.png`` and

@@ -42,6 +42,8 @@ OFF_PATH = 0.05
 LEAST = 1e-4
 # Lateral acceleration asked for, over gravity, where no limit says so; beyond what most tyres give.
 DEMAND = 1.3
+# Acceleration at which a reference slows down, as a share of that.
+BRAKING = 0.4
 
 
 class Cars(NamedTuple):
@@ -154,11 +156,8 @@ class Workshop:
         self.limits = limits_of(spec, settings, on_road=track is not None)
         self.shapes = shapes_of(spec, settings, self.limits, track)
         self.area = self.shapes.area
-        steering, rate = self.limits.steering, self.limits.steering_rate
-        hands = Hands(HANDS * steering, HANDS * rate, 1.25 * self.shapes.braking, self.limits.slip)
-        gains = Gains(slow=OFF_PATH * self.area.narrowest)
         lanes = settings.candidates * settings.draws
-        self.follow = make_follower(spec, self.steps, settings.dt, hands, gains, lanes, settings.candidates)
+        self.follow = follower_of(spec, settings, self.limits, self.area, lanes, settings.candidates)
         sizes = {row.name: row.noise for row in spec.states} | dict(noise or {})
         deviations = np.array([sizes[name] or np.inf for name in spec.state_names])
         window = max(2, round(settings.window / settings.dt))
@@ -304,6 +303,28 @@ def judged(workshop: Workshop, reference: Reference, judges: Cars) -> DesignedDr
     )
 
 
+def rehearse(drive: DesignedDrive, spec: ModelSpec) -> tuple[np.ndarray, np.ndarray]:
+    """States (N, S) and controls (N, C) of a car that follows a designed drive, at its default parameters."""
+    follow = follower_of(spec, drive.settings, drive.limits, drive.area, 1, 1)
+    driven = follow(drive.reference, spec.default_params)
+    return driven.states[0, 0].astype(float), driven.controls[0, 0].astype(float)
+
+
+def follower_of(
+    spec: ModelSpec, settings: DesignSettings, limits: Limits, area: Rectangle | Track, lanes: int, refs: int
+) -> Callable[[Reference, Mapping[str, Any]], Driven]:
+    """The follower of `make_follower` with the hands that limits and area leave it."""
+    braking = 1.25 * BRAKING * demand_of(limits)
+    hands = Hands(HANDS * limits.steering, HANDS * limits.steering_rate, braking, limits.slip)
+    gains = Gains(slow=OFF_PATH * area.narrowest)
+    return make_follower(spec, round(settings.duration / settings.dt), settings.dt, hands, gains, lanes, refs)
+
+
+def demand_of(limits: Limits) -> float:
+    """Largest lateral acceleration that is asked for, in m/s^2."""
+    return min(DEMAND * GRAVITY, limits.acceleration)
+
+
 def params_of(spec: ModelSpec, raw: Float[np.ndarray, "D P"]) -> dict[str, Any]:
     """Every parameter by name, (D,) where it is learned."""
     values = np.stack([Bounds.of(spec).on_host(one)[0] for one in raw])
@@ -354,7 +375,7 @@ def shapes_of(
         round_trip = float(np.hypot(*np.diff(centre, axis=0, append=centre[:1]).T).sum())
         laps = int(np.clip(np.ceil(way / round_trip), 1, 6))
         area = Track(centre, left, right, margin, laps, int(np.clip(24 // laps, 6, 24)))
-    demand = min(DEMAND * GRAVITY, limits.acceleration)
+    demand = demand_of(limits)
     knots = int(np.clip(settings.duration / 2.5, 4, 8))
     steering = limits.steering
-    return Shapes(area, knots, TIGHTER * limits.speed, demand, 0.4 * demand, steering)
+    return Shapes(area, knots, TIGHTER * limits.speed, demand, BRAKING * demand, steering)
