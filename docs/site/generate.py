@@ -6,6 +6,7 @@ Python API, is written from the code, so that it cannot differ from it.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import importlib
 import io
@@ -13,43 +14,49 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
+import checks
+import exchange
+import tutorials
 from equations import typeset
+from responses import draw_tyres
+from rooms import picture
+from writing import (
+    COPIES,
+    FROM_README,
+    PAGES,
+    ROOT,
+    number,
+    paragraphs,
+    table,
+    write,
+    write_figure,
+)
 
-import pct
 from pct.cli.main import COMMANDS
 from pct.dynamics import MODEL_SPECS, ModelSpec, Parameter
 from pct.dynamics.vehicles import VEHICLES
+from pct.export.targets import TARGETS
 from pct.lazy import PUBLIC
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = ROOT / "build" / "docs" / "pages"
+# The heading below which the picture of the rooms stands.
+TREE = "## The tree"
 CONFIG = ROOT / "build" / "docs" / "zensical.toml"
 GUIDES = (
     "run", "data", "doctor", "import", "fit", "design", "evaluate", "sweep", "track", "export", "race",
     "native",
 )  # fmt: skip
-# Sections of the README that are guides as well: page, heading, title.
-FROM_README = (
-    ("train", "Train", "Train a network"),
-    ("python", "In Python", "The library"),
-    ("own_model", "Your own model", "A model of your own"),
-)
-# Files at other places that are pages.
-COPIES = {
-    "architecture": "CONTRIBUTING.md",
-    "benchmarks": "benchmarks/README.md",
-    "changelog": "CHANGELOG.md",
-}
-LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(#[^)]*)?\)")
 
 
 def main() -> None:
     """Write all pages and the configuration."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="do not run the tutorials, nor plant faults for the doctor"
+    )
+    quick = parser.parse_args().quick
     shutil.rmtree(PAGES, ignore_errors=True)
     PAGES.mkdir(parents=True)
     for page in (ROOT / "docs" / "site").glob("*.md"):
@@ -62,44 +69,42 @@ def main() -> None:
         write(name, f"# {title}\n\n{readme[heading]}")
     for name, path in COPIES.items():
         write(name, (ROOT / path).read_text())
+    contributing = (ROOT / COPIES["architecture"]).read_text()
+    write("architecture", contributing.replace(TREE, f"{TREE}\n\n{picture()}", 1))
     shutil.copytree(ROOT / "docs" / "images", PAGES / "images")
-    models = [model_page(spec) for spec in MODEL_SPECS.values()]
-    reference = [
-        {"Models": ["reference/models.md", *models]},
-        vehicles_page(),
-        {"Commands": ["reference/commands.md", *map(command_page, COMMANDS)]},
-        presets_page(),
-        python_page(),
-    ]
     known = [name for name in GUIDES if name in guides]
     nav = [
         "index.md",
+        {"Tutorials": tutorials.write_pages(run=not quick)},
         {
             "Guides": pages(
                 [*known, *(name for name in guides if name not in GUIDES), *(n for n, *_ in FROM_README)]
             )
         },
-        {"Reference": reference},
-        {"How it works": pages(["intervals", "architecture", "benchmarks"])},
+        {"Reference": reference(quick)},
+        {"How it works": ["intervals.md", {"Architecture": "architecture.md"}, "benchmarks.md"]},
         "changelog.md",
     ]
     CONFIG.write_text(configuration(nav))
 
 
-def write(name: str, text: str) -> str:
-    """Write a page; its file. Links of files of the repository become links of the site."""
-    path = PAGES / f"{name}.md"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text if "/" in name else LINK.sub(link, text))
-    return f"{name}.md"
+def reference(quick: bool) -> list[Any]:
+    """Write what the code knows; its part of the navigation.
 
-
-def link(match: re.Match[str]) -> str:
-    """A link of the repository as one of the site."""
-    target, anchor = match[1], match[2] or ""
-    moved = {path: f"{name}.md" for name, path in COPIES.items()}
-    target = target.removeprefix("../").removeprefix("docs/")
-    return f"]({moved.get(target, target)}{anchor})"
+    Args:
+        quick: without examples of the doctor's findings.
+    """
+    overview()
+    return [
+        {"Models": ["reference/models.md", *map(model_page, MODEL_SPECS.values())]},
+        vehicles_page(),
+        {"Commands": ["reference/commands.md", *map(command_page, COMMANDS)]},
+        exchange.formats_page(),
+        exchange.presets_page(),
+        checks.page({} if quick else checks.examples()),
+        {"Export targets": [exchange.targets_overview(), *map(exchange.target_page, TARGETS)]},
+        python_page(),
+    ]
 
 
 def sections(text: str) -> dict[str, str]:
@@ -111,18 +116,6 @@ def sections(text: str) -> dict[str, str]:
 def pages(names: Iterable[str]) -> list[str]:
     """Files of pages."""
     return [f"{name}.md" for name in names]
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table in Markdown."""
-    cells = [[str(cell).replace("|", r"\|").replace("\n", " ") for cell in row] for row in rows]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [list(head), ["---"] * len(head), *cells])
-
-
-def number(value: Any) -> str:
-    """A value of a table, the range of an array."""
-    array = np.asarray(value)
-    return f"{array:g}" if array.ndim == 0 else f"{array.min():g} to {array.max():g}"
 
 
 def model_page(spec: ModelSpec) -> str:
@@ -163,18 +156,17 @@ def model_page(spec: ModelSpec) -> str:
         for name, option in spec.options.items()
     )
     references = f"\n## References\n\n{rest.strip()}\n" if rest else ""
+    curves = ""
+    if (drawn := draw_tyres(spec)) is not None:
+        write_figure(f"reference/models/{spec.name}.png", drawn)
+        curves = f"## Curves\n\n![Side force over slip angle at the default values]({spec.name}.png)\n\n"
     return write(
         f"reference/models/{spec.name}",
         f"# {spec.name}\n\n{paragraphs(summary)}\n\n"
         f"Module `{spec.derivative.__module__}`; `pct models {spec.name}` prints the tables below.\n\n"
-        f"## Channels\n\n{channels}\n\n## Equations\n\n{equations}\n\n"
+        f"## Channels\n\n{channels}\n\n## Equations\n\n{equations}\n\n{curves}"
         f"## Parameters\n\n{tabulated(map(spec.parameter, spec.default_params))}\n{options}{references}",
     )
-
-
-def paragraphs(docstring: str) -> str:
-    """A docstring as Markdown: names of code in its double backquotes in single ones."""
-    return docstring.strip().replace("``", "`")
 
 
 def vehicles_page() -> str:
@@ -209,18 +201,6 @@ def command_page(name: str) -> str:
         f"reference/commands/{name.replace(' ', '_')}",
         f"# pct {name}\n\n{what.capitalize()}.\n\n```text\n{plain}```\n",
     )
-
-
-def presets_page() -> str:
-    """The presets for recorders, whole."""
-    folder = Path(pct.__file__).parent / "logs" / "presets"
-    parts = [
-        "# Presets",
-        "Maps for the logs of common recorders: `--map NAME`. [Bring your own logs](../data.md) says more.",
-    ]
-    for path in sorted(folder.glob("*.toml")):
-        parts.append(f"## {path.stem}\n\n```toml\n{path.read_text().strip()}\n```")
-    return write("reference/presets", "\n\n".join(parts))
 
 
 def python_page() -> str:
@@ -297,4 +277,3 @@ def toml(value: Any) -> str:
 
 if __name__ == "__main__":
     main()
-    overview()

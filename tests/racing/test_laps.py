@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
+import polars as pl
 import pytest
 
 import pct
@@ -63,3 +66,11 @@ def test_what_was_learned_beats_caution() -> None:
     learned, cautious, oracle = (done[name].laps for name in ("learned", "cautious", "oracle"))
     assert learned.finished
     assert oracle.times[0] < learned.times[0] < 0.9 * cautious.times[0]
+
+
+def test_a_race_without_a_lap_has_the_column_of_lap_times() -> None:
+    laps = SimpleNamespace(finished=False, times=[], reason="spun", true={"v": [1.0], "beta": [0.1]})
+    race = pct.Race(
+        SimpleNamespace(), (SimpleNamespace(name="guess", believed={"mu": 1.0}, laps=laps),), None
+    )
+    assert race.table().schema["lap [s]"] == pl.Float64

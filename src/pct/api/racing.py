@@ -56,15 +56,18 @@ class Race(Shown):
         import polars as pl
 
         return pl.DataFrame(
-            {
-                "driver": item.name,
-                "believed mu": float(item.believed["mu"]),
-                "lap [s]": float(np.mean(item.laps.times)) if item.laps.finished else None,
-                "top speed [m/s]": float(np.max(item.laps.true["v"])),
-                "largest slip angle [rad]": float(np.max(np.abs(item.laps.true["beta"]))),
-                "end": "finished" if item.laps.finished else item.laps.reason,
-            }
-            for item in self.attempts
+            schema_overrides={"lap [s]": pl.Float64},
+            data=(
+                {
+                    "driver": item.name,
+                    "believed mu": float(item.believed["mu"]),
+                    "lap [s]": float(np.mean(item.laps.times)) if item.laps.finished else None,
+                    "top speed [m/s]": float(np.max(item.laps.true["v"])),
+                    "largest slip angle [rad]": float(np.max(np.abs(item.laps.true["beta"]))),
+                    "end": "finished" if item.laps.finished else item.laps.reason,
+                }
+                for item in self.attempts
+            ),
         )
 
     def plot(self) -> Figure:
