@@ -59,9 +59,9 @@ SETTINGS: dict[str, Any] = {
 # Usual numbers of a 1:10 car on this mass and wheelbase. The steering's stop and speed are not known: these
 # are beyond what is commanded.
 HALF = WHEELBASE / 2
-if "dart" not in VEHICLES:
+if "dart-wide" not in VEHICLES:
     register_vehicle(
-        "dart",
+        "dart-wide",
         Vehicle(
             "1:10 car of DART",
             {
@@ -86,7 +86,7 @@ if "dart" not in VEHICLES:
         ),
     )
 CAR = (
-    pct.model("singletrack-pacejka", vehicle="dart")
+    pct.model("singletrack-pacejka", vehicle="dart-wide")
     .hold("lf", "lr", "C_b", "S_hf", "S_vf", "S_hr", "S_vr")
     .measured(steering=True, actuator_lag=("delta",), delay=("drive",), misaligned=True)
 )

@@ -91,7 +91,7 @@ def drift_of(train: pct.Drives, test: pct.Drives) -> dict[str, Any]:
     """Errors on a drive of fits to others, with combined slip and without, beside the ladder."""
     settings = settings_of(train, test)
     at = (round(0.3 / settings["dt"]) * settings["dt"], settings["dt"] * settings["horizon"])
-    combined = dataclasses.replace(CAR, base=pct.model(f"{CAR.base.name}+{OPTION}", vehicle="dart").base)
+    combined = dataclasses.replace(CAR, base=pct.model(f"{CAR.base.name}+{OPTION}", vehicle="dart-wide").base)
     rows: dict[str, Any] = {}
     windows = 0
     for name, car in ((f"ours with {OPTION}", combined), ("ours", CAR)):
