@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -182,3 +183,29 @@ def test_an_import_without_end_is_interrupted(tmp_path: Path) -> None:
         [sys.executable, "-c", IMPORTING, tmp_path], capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+ENDING = """
+import ctypes, signal
+from pct.cli.edge import run_program
+
+class Half:
+    def __del__(self):
+        ctypes.string_at(0)  # a crash, as of a library that was half imported
+
+def command():
+    import builtins
+    builtins.half = Half()
+    {what}
+
+run_program(command)
+"""
+
+
+def test_what_crashes_as_python_ends_is_not_reached_after_a_signal() -> None:
+    interrupted, whole = (
+        subprocess.run([sys.executable, "-c", ENDING.replace("{what}", what)], capture_output=True, text=True)
+        for what in ("signal.raise_signal(signal.SIGINT)", "pass")
+    )
+    assert (interrupted.returncode, interrupted.stderr) == (130, "interrupted\n")
+    assert whole.returncode == -signal.SIGSEGV  # so that the test can fail

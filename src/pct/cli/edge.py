@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import signal
@@ -113,6 +114,8 @@ def run_program(command: Callable[[], None], *, debug: bool = False) -> None:
     """`run` in a process of our own, whose streams and signals are ours."""
     console.open_streams()
     console.report_warnings()
+    # Registered before any library, and so run after what they register.
+    atexit.register(_leave)
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _hear_all if debug else _hear)
@@ -132,6 +135,12 @@ def run_program(command: Callable[[], None], *, debug: bool = False) -> None:
             signal.setitimer(signal.ITIMER_REAL, 0)
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)  # all is done and said
+
+
+def _leave() -> None:
+    """End the process here where a signal came: a library that was half imported may crash as Python ends."""
+    if _heard:
+        os._exit(INTERRUPTED)
 
 
 def _require_memory() -> None:
