@@ -53,6 +53,31 @@ def test_otherwise_the_model_stays_as_it_is(
     assert (car.base.name, found) == ("singletrack-pacejka", why)
 
 
+@pytest.mark.parametrize(
+    ("name", "better", "lateral", "why"),
+    [
+        ("singletrack-pacejka", 0.1, 6.0, "with it, errors on the part held out are 10% smaller"),
+        ("singletrack-pacejka", 0.01, 6.0, "with it, errors on the part held out are 1% smaller"),
+        ("singletrack-pacejka", 0.1, 2.0, "bends of up to 2.0 m/s² hardly make tyres slip"),
+        ("singletrack", 0.1, 6.0, None),
+    ],
+)
+def test_a_relaxation_length_that_predicts_much_better_is_kept(
+    name: str, better: float, lateral: float, why: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tried(car: pct.Car, *_: object) -> float:
+        return -3.0 - better * ("relaxation_length" in car.spec.default_params)
+
+    monkeypatch.setattr(running, "_tried", tried)
+    plan, car = Plan({}, lambda line: None), pct.model(name).measured(steering=True)
+    size = Size(0.33, 5.0, lateral)
+    found = running._with_relaxation(plan, car, size, DRIVES, DRIVES, {}, lambda line: None)
+    kept = why is not None and "10%" in why
+    assert found.measurement is not None
+    assert (found.measurement.relaxation, found.measurement.steering) == (kept, True)
+    assert plan.chosen == ({} if why is None else {"measurement.relaxation": (kept, why)})
+
+
 def test_given_options_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     car, why = chosen(monkeypatch, {"pacejka": 0.0}, options=["load-sensitivity"])
     assert (car.base.name, why) == ("singletrack-pacejka+load-sensitivity", "given")

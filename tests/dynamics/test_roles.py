@@ -32,6 +32,7 @@ def everything(spec: ModelSpec) -> ModelSpec:
             lever_arm={"vx", "vy", "psi_dot"} <= has,
             misaligned={"vx", "vy"} <= has,
             pedals=pedals,
+            relaxation="S_hf" in spec.default_params,
             observer=True,
         ),
     )

@@ -234,6 +234,12 @@ REFUSED = [
     ("commonroad", "singletrack-drift", {}, "tau_w = 0.02 s"),
     ("forzaeth", "singletrack-pacejka", {"S_hf": 0.01}, "S_hf = 0.01: no shifts there"),
     ("forzaeth", "singletrack-pacejka", {"delay_delta_dot": 0.05}, "a delay of the steering"),
+    (
+        "forzaeth",
+        "singletrack-pacejka",
+        {"relaxation_length": 0.1},
+        "a relaxation length of the tyres of 0.1 m",
+    ),
     ("mpcc", "singletrack-pacejka", {"E_f": -0.5}, "E_f = -0.5: no E there; h = 0.074 m: no load transfer"),
     ("mpcc", "singletrack-pacejka", {"C_b": 9.0}, "C_b = 9 N"),
     ("tum", "singletrack-pacejka", {"S_vr": 0.3}, "S_vr = 0.3: no shifts"),

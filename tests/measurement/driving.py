@@ -33,6 +33,7 @@ ALL = Measurement(
     lever_arm=True,
     misaligned=True,
     pedals=True,
+    relaxation=True,
     observer=True,
 )
 

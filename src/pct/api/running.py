@@ -305,7 +305,8 @@ def _choose(
     effects = _effects(train, doubts)
     car = _with_effects(plan, car, effects, train, held_out, settings, progress)
     size = measure([trajectory for _, trajectory in train.recordings])
-    return _with_options(plan, car, car_of, size, train, held_out, settings, progress), settings, unsure
+    car = _with_options(plan, car, car_of, size, train, held_out, settings, progress)
+    return _with_relaxation(plan, car, size, train, held_out, settings, progress), settings, unsure
 
 
 def _with_options(
@@ -343,6 +344,38 @@ def _with_options(
         return kept, f"with them, errors on the part held out are {_less(found, first)}"
 
     return with_option(*plan.choose("car.options", which))
+
+
+def _with_relaxation(
+    plan: Plan,
+    car: Car,
+    size: Size,
+    train: Drives,
+    held_out: Drives | None,
+    settings: Mapping[str, Any],
+    progress: Callable[[Any], None],
+) -> Car:
+    """The car with tyres whose forces follow their slip angles over a length, where that predicts better."""
+    key = "measurement.relaxation"
+    try:
+        more = car.measured(relaxation=True)
+    except UsageError:
+        if key in plan.given:
+            raise
+        return car  # the model has no such tyres
+
+    def which() -> tuple[bool, str]:
+        if held_out is None:
+            return False, "nothing is held out to try it on"
+        if size.lateral < SLIDING:
+            return False, f"bends of up to {size.lateral:.1f} m/s² hardly make tyres slip"
+        progress("trying relaxation")
+        first, found = (_tried(one, train, held_out, settings) for one in (car, more))
+        return found < first - MUCH_BETTER, (
+            f"with it, errors on the part held out are {_less(found, first)}"
+        )
+
+    return more if plan.choose(key, which) else car
 
 
 def _with_accelerometer(

@@ -28,6 +28,7 @@ KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "measurement.steering": (bool, "true or false"),
     "measurement.misaligned": (bool, "true or false"),
     "measurement.actuator_lag": (list, "a list of channels"),
+    "measurement.relaxation": (bool, "true or false"),
     "fit.dt": ((int, float), "a time step in s"),
     "fit.horizon": (int, "a number of steps"),
     "fit.history": (int, "a number of steps"),

@@ -29,7 +29,7 @@ def drive_delay(source: Source) -> float | None:
 
 
 def unsaid_actuators(source: Source, *, lag: bool = False, delay: bool = False) -> list[str]:
-    """Lags and delays that a target has no place for, one line each.
+    """Lags and delays that a target has no place for, those of the tyres' forces included, one line each.
 
     Args:
         source: the car.
@@ -41,7 +41,9 @@ def unsaid_actuators(source: Source, *, lag: bool = False, delay: bool = False) 
         ("lag of the drive", drive_lag(source)),
         ("delay of the drive", drive_delay(source)),
     ]
-    return [f"a {what} of {value:.3g} s" for what, value in found if value]
+    length = _first(source, "relaxation_length")
+    tyres = [] if length is None else [f"a relaxation length of the tyres of {length:.3g} m"]
+    return [*(f"a {what} of {value:.3g} s" for what, value in found if value), *tyres]
 
 
 def _first(source: Source, *names: str) -> float | None:

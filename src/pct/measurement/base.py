@@ -44,6 +44,8 @@ class Layer(enum.IntEnum):
     """What lies between an actuator and the wheel."""
     COMMAND = enum.auto()
     """Which commands the log has in place of the model's controls."""
+    TYRE = enum.auto()
+    """How forces follow the motion."""
 
 
 class Hidden(NamedTuple):
@@ -133,6 +135,10 @@ class Effect:
             p: parameters by attribute.
             xp: array namespace.
         """
+        return {}
+
+    def tuned(self, values: Values, p: Any, xp: Any) -> Values:
+        """Parameters of the vehicle that change with its motion, by name; arguments as of `inward`."""
         return {}
 
     def outward(self, rates: Values, values: Values, p: Any, xp: Any) -> Values:

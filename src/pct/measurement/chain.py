@@ -106,10 +106,13 @@ class BehindEffects:
         values = [{**x._asdict(), **u._asdict()}]
         for effect in self.chain:
             values.append({**values[-1], **effect.inward(values[-1], p, xp)})
+        params = {name: getattr(p, name) for name in vehicle.parameters}
+        for effect, outside in zip(self.chain, values[:-1], strict=True):
+            params |= effect.tuned(outside, p, xp)
         own = vehicle(
             tuple(values[-1][name] for name in vehicle.states),
             tuple(values[-1][name] for name in vehicle.controls),
-            {name: getattr(p, name) for name in vehicle.parameters},
+            params,
             xp,
         )
         # Readings beside the vehicle's states have no rate of its own.

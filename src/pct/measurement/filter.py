@@ -211,7 +211,7 @@ def uncertainty(spec: ModelSpec, values: Mapping[str, Any], dt: float, dtype: An
             process.append(step * (1.0 if kind == "true" else LAGGED))
     follows = [
         *(name if name in read else "" for name in (*read, *unread)),
-        *(name if kind not in ("drift", "bias", "acting") else "" for name, kind in kinds),
+        *(name if kind == "true" or kind.startswith("stage") else "" for name, kind in kinds),
     ]
     plain = np.array([[name == other for other in read] for name in follows], float)
     plain = plain.reshape(len(follows), len(read))

@@ -17,6 +17,7 @@ from pct.measurement.lag import Lag
 from pct.measurement.lever_arm import LeverArm
 from pct.measurement.misaligned import Misaligned
 from pct.measurement.pedals import Pedals
+from pct.measurement.relaxation import Relaxation
 from pct.measurement.steering import Steering
 
 T = TypeVar("T")
@@ -63,6 +64,7 @@ class Measurement:
     accelerometer: tuple[str, ...] = option(Accelerometer)
     accelerometer_place: bool = option(AccelerometerPlace)
     accelerometer_tilt: tuple[str, ...] = option(AccelerometerTilt)
+    relaxation: bool = option(Relaxation)
     observer: bool = False
 
     @classmethod
