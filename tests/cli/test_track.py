@@ -73,6 +73,35 @@ def test_rows_as_they_come(
     assert "line 6: expected" in err
 
 
+def test_an_mcap_file_that_grows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from rosbags.rosbag2 import StoragePlugin, Writer
+    from rosbags.typesys import Stores, get_typestore
+
+    store, kind = get_typestore(Stores.ROS2_HUMBLE), "geometry_msgs/msg/Quaternion"
+    with Writer(tmp_path / "bag", version=8, storage_plugin=StoragePlugin.MCAP) as bag:
+        topic = bag.add_connection("/car", kind, typestore=store)
+        for k in range(40):
+            message = store.types[kind](x=4.0, y=0.6, z=0.02, w=0.05)
+            bag.write(topic, 10**9 + 50_000_000 * k, store.serialize_cdr(message, kind))
+    (tmp_path / "signals.toml").write_text(
+        '[time]\ncolumn = "/car.time"\n'
+        + "".join(
+            f'[channels.{name}]\ncolumn = "/car.{field}"\n'
+            for name, field in {"v": "x", "psi_dot": "y", "beta": "z", "delta": "w"}.items()
+        )
+    )
+    (log,) = (tmp_path / "bag").glob("*.mcap")
+    main(
+        [
+            *("track", "singletrack", str(log), "--follow", "--wait", "0"),
+            *("--map", str(tmp_path / "signals.toml"), "--fixed", "C_Sf", "C_Sr", "m", "I"),
+        ]
+    )
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["t"] for row in rows] == pytest.approx([1.0 + 0.05 * k for k in range(40)])
+    assert {"mu", "t"} == set(rows[0])
+
+
 def test_the_tracker_in_c(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +152,8 @@ def test_csv_and_json_lines() -> None:
         (["singletrack", "a", "b", "--follow"], "expected one file at most, got 2"),
         (["singletrack", "a", "--vary", "mu=x"], "expected NAME or NAME=LOW:HIGH"),
         (["singletrack", "a", "--wait", "2"], "goes with"),
+        (["singletrack", "--follow", "--wait", "2"], "and a file or --ros"),
+        (["singletrack", "a", "--follow", "--ros"], "--ros goes with --follow, and without a file"),
     ],
 )
 def test_what_is_refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

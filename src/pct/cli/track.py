@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,8 +35,8 @@ class TrackConfig:
     """Run folder of `pct fit`; or a model, by name or by the Python file that defines it, whose parameters
     are then as uncertain as their bounds, but for those of --fixed."""
     logs: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """Dataset folders, log files, or folders of logs with a signals.toml. With --follow: one CSV file that
-    grows; standard input where none is given."""
+    """Dataset folders, log files, or folders of logs with a signals.toml. With --follow: one CSV or MCAP file
+    that grows; standard input where none is given."""
     vary: tuple[str, ...] = ("mu",)
     """NAME or NAME=LOW:HIGH ...: one to three parameters that may change, each within its bounds or a
     narrower range, in the parameter's unit."""
@@ -55,8 +55,10 @@ class TrackConfig:
     """Folder of the files. Default: track/ in the run folder, or in the working directory."""
     follow: bool = False
     """Read rows as they come, CSV or JSON lines with t [s] and channels in SI units, and print JSON lines."""
+    ros: bool = False
+    """With --follow: read the topics that the map names from ROS 2, by rclpy."""
     wait: Annotated[float, Within(0, 1e9, "s")] | None = None
-    """With --follow and a file: end after so long without a new row [s]. Default: never."""
+    """With --follow and a file or --ros: end after so long without a new row [s]. Default: never."""
     debug: tyro.conf.OmitArgPrefixes[DebugFlags] = dataclasses.field(default_factory=DebugFlags)
 
     def validate(self) -> None:
@@ -67,8 +69,10 @@ class TrackConfig:
             )
         if self.follow and len(self.logs) > 1:
             raise UsageError(f"`follow=True`: expected one file at most, got {len(self.logs)}")
-        if self.wait is not None and not (self.follow and self.logs):
-            raise UsageError("`wait` goes with `follow=True` and a file")
+        if self.ros and (self.logs or not self.follow):
+            raise UsageError("`ros=True` goes with `follow=True`, and without a file")
+        if self.wait is not None and not (self.follow and (self.logs or self.ros)):
+            raise UsageError("`wait` goes with `follow=True` and a file or `ros=True`")
 
 
 CONFIG = TrackConfig
@@ -169,10 +173,7 @@ def read_ranges(texts: Sequence[str]) -> dict[str, tuple[float, float] | None]:
 
 def _follow(args: TrackConfig, tracker: Any) -> None:
     """Print a JSON line for each row of a stream."""
-    from pct.tracking.follow import grown_lines, read_rows
-
-    lines = grown_lines(args.logs[0], args.wait) if args.logs else sys.stdin
-    for row in read_rows(lines, tracker.channels):
+    for row in _rows(args, tracker.channels):
         try:
             if isinstance(row, str):
                 say_error(row)
@@ -183,6 +184,28 @@ def _follow(args: TrackConfig, tracker: Any) -> None:
             continue
         say_json({"t": estimate.t, **{name: _numbers(estimate, k) for k, name in enumerate(tracker.vary)}})
         flush()
+
+
+def _rows(args: TrackConfig, channels: Sequence[str]) -> Iterable[dict[str, float] | str]:
+    """Rows by name as they come, and sentences on what is not one."""
+    from pct.tracking.follow import grown_lines, grown_rows, read_rows
+
+    if args.ros:
+        from pct.logs.signals import find_map
+        from pct.tracking.ros_topics import topic_rows
+
+        return topic_rows(find_map(Path(), args.map), channels, args.wait)
+    if not args.logs:
+        return read_rows(sys.stdin, channels)
+    (log,) = args.logs
+    if log.suffix.lower() != ".mcap":
+        return read_rows(grown_lines(log, args.wait), channels)
+    import pct
+
+    def read() -> list[Any]:
+        return [drive.trajectory for drive in pct.load(log, map=args.map)]
+
+    return grown_rows(log, read, channels, args.wait)
 
 
 def _numbers(estimate: Any, place: int) -> dict[str, float]:
