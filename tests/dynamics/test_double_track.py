@@ -37,6 +37,36 @@ def test_narrow_and_coasting_it_is_the_single_track_model() -> None:
     np.testing.assert_allclose(rates(narrow), np.asarray(expected), rtol=1e-6)
 
 
+def test_side_forces_are_those_of_open_car_dynamics() -> None:
+    """Hubs, slip angles in the steered frame, tyre, forces and moment as published, under our loads.
+
+    Open-Car-Dynamics, TU Munich, https://github.com/TUMFTM/Open-Car-Dynamics: vehicle_dynamics_equations.cpp,
+    mf_simple.cpp with the slip angle in place of its tangent, and the load's effect of
+    mf_simple_extended.cpp: D + PDY2 (F_z - FNOMIN) / FNOMIN, whose PDY2 is -D k_mu.
+    """
+    coast = {"C_r0": 0.0, "C_r2": 0.0}
+    p = parameters("av-21", C_lf=0.8, C_lr=1.0, roll_f=0.6, **coast)
+    vx, vy, psi_dot, delta = 30.0, -0.9, 0.35, 0.06
+    loads = wheel_loads(vx, psi_dot, 0.0, p, np)
+    force, moment = np.zeros(2), 0.0
+    for axle, x, width, angle in (("front", p.lf, p.track_f, delta), ("rear", -p.lr, p.track_r, 0.0)):
+        B, C, D, E = (getattr(p, f"{name}_{axle[0]}") for name in "BCDE")
+        nominal = p.m * GRAVITY * (p.lr if axle == "front" else p.lf) / (p.lf + p.lr) / 2
+        for y, load in zip((width / 2, -width / 2), loads[axle], strict=True):
+            turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+            ahead, across = turn @ [vx - y * psi_dot, vy + x * psi_dot]
+            slip = B * -np.arctan2(across, ahead)
+            friction = D / (2 * nominal) * (1 - p.k_mu * (load - nominal) / nominal)
+            side = load * friction * np.sin(C * np.arctan(slip - E * (slip - np.arctan(slip))))
+            on_car = turn.T @ [0.0, side]
+            force += on_car
+            moment += x * on_car[1] - y * on_car[0]
+    found = rates(p, (0.0, 0.0, 0.0, vx, vy, psi_dot, delta))
+    wanted = (force[0] / p.m + psi_dot * vy, force[1] / p.m - psi_dot * vx, moment / p.I)
+    # The open differential holds a millionth of the load.
+    np.testing.assert_allclose(found[3:6], wanted, rtol=1e-9, atol=1e-5)
+
+
 def test_loads_are_weight_and_downforce_and_move_as_the_car_accelerates() -> None:
     p = parameters("av-21", C_lf=0.8, C_lr=1.0, roll_f=0.6)
     vx, psi_dot, force = 40.0, 0.1, -2000.0

@@ -11,6 +11,8 @@ differs, and begin at zero, as of a car that has driven steadily.
 
 References:
     [1] H. Pacejka, "Tire and Vehicle Dynamics", 3rd ed., Butterworth-Heinemann, 2012.
+    The same lag of slip angles, over 0.2 m, is in Open-Car-Dynamics, TU Munich,
+    https://github.com/TUMFTM/Open-Car-Dynamics, vehicle_dynamics_equations.cpp.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ References:
     [1] J. Chrosniak, J. Ning, M. Behl, "Deep Dynamics: Vehicle Dynamics Modeling with a
         Physics-Constrained Neural Network for Autonomous Racing", arXiv:2312.04374; configuration for
         the Indy Autonomous Challenge: axle distances, mass, bounds of the yaw inertia.
-    [2] "Vehicle Dynamics" of the AWSIM racing simulator, Dallara AV-21R: yaw inertia, steering.
+    [2] "Vehicle Dynamics" of the AWSIM racing simulator, Dallara AV-21R: yaw inertia, steering, tracks. It
+        calls 1.638762 m and 1.523969 m half the tracks, which no car of less than 2 m fits: they are whole.
         https://autonomalabs.github.io/AWSIM/RacingSim/VehicleDynamics/
 """
 
@@ -14,9 +15,9 @@ from pct.dynamics.bicycle import straight_line_range
 from pct.dynamics.vehicles.ranges import both_axles
 from pct.dynamics.vehicles.vehicle import Vehicle, register_vehicle
 
-# Not published, and set from what such cars are like: friction and cornering stiffness of slicks, the
-# height of the centre of gravity, where acceleration and speed end, drivetrain, brakes, wheels,
-# tracks and roll stiffness; wings are none until they are fitted.
+# Assumed, as not published, from what such cars are like: friction and cornering stiffness of slicks, the
+# height of the centre of gravity, where acceleration and speed end, drivetrain, brakes, wheels and roll
+# stiffness; wings are none until they are fitted.
 AV_21 = register_vehicle(
     "av-21",
     Vehicle(
