@@ -68,8 +68,10 @@ def main() -> None:
             ranks.append((posterior.draws < truth).mean(axis=(0, 1)))
             print(f"{kind} {seed}: {held[-1].tolist()} {np.round(ranks[-1], 3).tolist()}", flush=True)
             divergent += int(posterior.divergent.sum())
+        # At least five ranks are expected in each bin.
+        bins = max(2, min(MOST_BINS, args.drives // 5))
         counts = [
-            np.bincount(np.minimum((BINS * r).astype(int), BINS - 1), minlength=BINS)
+            np.bincount(np.minimum((bins * r).astype(int), bins - 1), minlength=bins)
             for r in np.array(ranks).T
         ]
         result[kind] = {
