@@ -218,7 +218,7 @@ def networks(car: pct.Car) -> dict[str, dict[str, float]]:
     ):
         drives = pct.simulate(car, **{"recordings": 12, "duration": 30.0, "surfaces": 2, **options})
         levels = sets["levels"] if sets else pct.track_levels(car, drives)
-        sets |= {"levels": levels, name: with_answer(pct.track(car, drives, levels=levels), drives)}
+        sets |= {"levels": levels, name: pct.track(car, drives, levels=levels).as_features(drives)}
     result = {}
     for name, mode in (("network", "context"), ("network that reads the tracker", "full")):
         begin = time.perf_counter()
@@ -232,33 +232,6 @@ def networks(car: pct.Car) -> dict[str, dict[str, float]]:
         }
         show(name, result[name])
     return result
-
-
-def with_answer(track: pct.Track, drives: pct.Drives) -> pct.Drives:
-    """The drives with what the tracker could know as features, in place of those of the simulator."""
-    changed = []
-    for drive, one in zip(drives, track.tracked, strict=True):
-        course, old = one.causal["mu"], drive.trajectory
-        answer = {
-            "feature.tracked": course.middle,
-            "feature.width": np.log(course.high - course.low),
-        }
-        kept = {name: values for name, values in old.channels.items() if not name.startswith("feature.")}
-        changed.append(
-            dataclasses.replace(
-                drive,
-                trajectory=dataclasses.replace(
-                    old,
-                    channels={**kept, **answer},
-                    units={**{name: old.units[name] for name in kept}, **dict.fromkeys(answer, "1")},
-                    origins={
-                        **{name: old.origins[name] for name in kept},
-                        **dict.fromkeys(answer, "derived"),
-                    },
-                ),
-            )
-        )
-    return pct.Drives(tuple(changed))
 
 
 def floors(data: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 
 import pct
 from pct.api.tracking import make_problem
+from pct.errors import UsageError
 from pct.rollout.integration import integrate_rk4
 from pct.tracking.drives import Rows, make_filter, read_drives
 from pct.tracking.problem import Levels, Problem, usual_levels
@@ -104,6 +105,17 @@ def test_a_car_sees_a_change_as_it_drives(car: pct.Car, drive: pct.Drive) -> Non
         assert np.mean((course.low <= truth) & (truth <= course.high)) > 0.9
     late = np.abs(one.t - at) > 1.0
     assert np.abs(one.smoothed["mu"].middle - truth)[late].max() < 0.02
+    (told,) = track.as_features(pct.Drives((drive,)))
+    causal, channels = one.causal["mu"], told.trajectory.channels
+    np.testing.assert_array_equal(channels["feature.mu_tracked"], causal.middle)
+    np.testing.assert_allclose(np.exp(channels["feature.mu_width"]), causal.high - causal.low)
+    assert {name for name in channels if name.startswith("feature.")} == {
+        "feature.mu_tracked",
+        "feature.mu_width",
+    }
+    assert told.trajectory.channels["truth.mu"] is truth
+    with pytest.raises(UsageError, match="the drives that were tracked"):
+        track.as_features(pct.Drives((drive, drive)))
 
 
 def test_what_is_not_known_of_the_stiffness_is_in_the_band(car: pct.Car, drive: pct.Drive) -> None:

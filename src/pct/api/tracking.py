@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pct.api.cars import Car
 from pct.api.drives import Drive, Drives, as_drives
 from pct.api.fits import Fit, observed
@@ -93,6 +95,25 @@ class Track(Shown):
             raise UsageError(f"`kind={kind}`: expected one of {', '.join(figures)}")
         return in_style(figures[kind])
 
+    def as_features(self, drives: Drives) -> Drives:
+        """The drives with what a car could know at each row as features, which a network reads.
+
+        They are ``feature.NAME_tracked``, the causal median, and ``feature.NAME_width``, the logarithm of the
+        width of its band, for `pct.train` with ``feature_mode="full"``; other features are left out.
+
+        Args:
+            drives: those that were tracked, in the same order and at the same time step.
+
+        Raises:
+            UsageError: they are others.
+        """
+        rows = [len(one.t) for one in self.tracked]
+        if (found := [len(drive) for drive in drives]) != rows:
+            raise UsageError(f"`drives`: expected the drives that were tracked, of {rows} rows, got {found}")
+        pairs = zip(drives, self.tracked, strict=True)
+        changed = tuple(_with_features(drive, one) for drive, one in pairs)
+        return dataclasses.replace(drives, drives=changed)
+
     def save(self, folder: str | Path) -> Path:
         """Write ``track.parquet``, ``track.json`` and ``track.html`` into a folder; the page's path.
 
@@ -110,6 +131,27 @@ class Track(Shown):
             self.change_table(),
             self.facts,
         )
+
+
+def _with_features(drive: Drive, one: Tracked) -> Drive:
+    known = {}
+    for name, course in one.causal.items():
+        known[f"feature.{name}_tracked"] = course.middle
+        known[f"feature.{name}_width"] = np.log(course.high - course.low)
+    old = drive.trajectory
+    channels = {name: column for name, column in old.channels.items() if not name.startswith("feature.")}
+    # A recording may say nothing of a channel.
+    units = {name: unit for name, unit in old.units.items() if name in channels}
+    origins = {name: origin for name, origin in old.origins.items() if name in channels}
+    return dataclasses.replace(
+        drive,
+        trajectory=dataclasses.replace(
+            old,
+            channels={**channels, **known},
+            units={**units, **dict.fromkeys(known, "1")},
+            origins={**origins, **dict.fromkeys(known, "derived")},
+        ),
+    )
 
 
 def track(
