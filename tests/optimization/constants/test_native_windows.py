@@ -230,8 +230,10 @@ def test_every_model_is_finite_at_standstill(name: str) -> None:
 @pytest.mark.parametrize("name", MODEL_SPECS)
 def test_every_model_equals_jax_in_single_precision(name: str) -> None:
     spec = MODEL_SPECS[name]
+    # Stiff tyres have a yaw rate with a time constant of 3.4 ms here. A substep of 12.5 ms is beyond what
+    # Runge-Kutta is stable at, so that it amplifies rounding; one of 3.1 ms is within.
     with jax.enable_x64(False):
-        errors, windows = make_errors(spec, np.float32, substeps=4), make_windows(spec, np.float32, size=0.3)
+        errors, windows = make_errors(spec, np.float32, substeps=16), make_windows(spec, np.float32, size=0.3)
         wanted, found = (results(every, errors, len(windows)) for every in on_both(errors, windows))
     # Both round: JAX's own sums are off by as much.
     assert_close(found, wanted, 3e-5)
