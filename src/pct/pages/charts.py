@@ -1,0 +1,374 @@
+"""The figures of pages: curves, residuals, maps, forests, ladders, each of plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pct.pages.figures import (
+    BAND,
+    BANDS,
+    BASELINE,
+    COLORS,
+    DASHES,
+    MUTED,
+    SIMULATED,
+    Figure,
+    Step,
+    axis_title,
+    band,
+    line,
+    merged,
+    numbers,
+    single,
+    span,
+    stacked,
+    text,
+)
+from pct.types import Bool, Float, Rows
+
+if TYPE_CHECKING:  # they live beside what draws them by Matplotlib
+    from pct.plots import Forest, Panel
+
+
+def curve_figure(panel: Panel) -> Figure:
+    """Curves with 95 % bands; what the drive did not reach is shaded."""
+    data, reached = [], [one.reached for one in panel.bands.values()]
+    low, high = min(ends[0] for ends in reached), max(ends[1] for ends in reached)
+    for n, (label, one) in enumerate(panel.bands.items()):
+        color, light, dash = COLORS[n % 3], BANDS[n % 3], DASHES[n % 3]
+        data.append(band(one.x, one.low, one.high, "95 % band", light, legend=n == 0))
+        data.append(line(one.x, one.value, label, color, dash=dash))
+    left, right = (end(end(one.x) for one in panel.bands.values()) for end in (min, max))
+    bottom, top = _inside(panel, low, high)
+    layout = single(axis_title(*panel.x), axis_title(*panel.y))
+    layout["title"] = {"text": text(panel.title)}
+    layout["xaxis"]["range"], layout["yaxis"]["range"] = numbers(np.array([left, right])), [bottom, top]
+    layout["shapes"] = [span(start, stop) for start, stop in ((left, low), (high, right)) if stop > start]
+    return Figure(
+        data,
+        layout,
+        f"{panel.title}: {panel.y[0]} over {panel.x[0]} with 95 % bands; driven from {low:.3g} to {high:.3g} "
+        f"{panel.x[1]}, the rest is shaded.",
+    )
+
+
+def _inside(panel: Panel, low: float, high: float) -> tuple[float, float]:
+    """Ends of the y axis: outside the driven range a band may grow without limit."""
+    ends = [one.value for one in panel.bands.values()]
+    for one in panel.bands.values():
+        inside = (one.x >= low) & (one.x <= high)
+        ends += [one.low[inside], one.high[inside]]
+    values = np.concatenate(ends)
+    values = values[np.isfinite(values)]
+    bottom, top = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+    margin = 0.08 * (top - bottom) or 1.0
+    return bottom - margin, top + margin
+
+
+def residual_figure(
+    channels: Sequence[tuple[str, str]],
+    times: Float[np.ndarray, " B"],
+    errors: Float[np.ndarray, "B C"],
+    accepted: Bool[np.ndarray, " B"],
+    breaks: Sequence[float],
+    says: str,
+) -> Figure:
+    """Errors along the drives, one panel a channel.
+
+    Args:
+        channels: name and unit.
+        times: driving time in s.
+        errors: in each channel's unit.
+        accepted: those that the fit did not reject.
+        breaks: times in s at which another recording begins.
+        says: the figure in words.
+    """
+    layout = stacked(channels, "driving time [s]")
+    data = []
+    for n in range(len(channels)):
+        for chosen, name, color in ((accepted, "used", SIMULATED), (~accepted, "rejected", BASELINE)):
+            if n == 0 or chosen.any():
+                marks: dict[str, Any] = {
+                    "mode": "markers",
+                    "marker": {"color": color, "size": 4, "opacity": 0.7},
+                }
+                shown = n == 0 and bool(chosen.any())
+                data.append(
+                    line(times[chosen], errors[chosen, n], name, color, axis=n + 1, legend=shown, **marks)
+                )
+    layout["shapes"] = [
+        {
+            "type": "line",
+            "yref": "paper",
+            "x0": at,
+            "x1": at,
+            "y0": 0,
+            "y1": 1,
+            "line": {"color": MUTED, "width": 1},
+        }
+        for at in breaks[:200]
+    ]
+    return Figure(data, layout, says)
+
+
+def correlogram(
+    channels: Sequence[str],
+    lags: Float[np.ndarray, " L"],
+    values: Float[np.ndarray, "C L"],
+    noise: float,
+    overlap: float,
+    says: str,
+) -> Figure:
+    """Autocorrelation of residuals over the time between them.
+
+    Args:
+        channels: names.
+        lags: in s.
+        values: correlation of each channel at each lag.
+        noise: 95 % of uncorrelated residuals lie within plus and minus this.
+        overlap: windows less far apart in s share rows.
+        says: the figure in words.
+    """
+    data = [
+        line(lags, row, name, COLORS[n % 5], dash=DASHES[n % 5], mode="lines+markers", marker={"size": 4})
+        for n, (name, row) in enumerate(zip(channels, values, strict=True))
+    ]
+    layout = single("time between windows [s]", "autocorrelation", 300)
+    layout["yaxis"]["range"] = [min(-0.4, float(np.nanmin(values, initial=0)) - 0.05), 1.05]
+    within = {**span(0, 1), "xref": "paper", "yref": "y", "y0": -noise, "y1": noise}
+    layout["shapes"] = [within, span(0, overlap)] if overlap > 0 else [within]
+    return Figure(data, layout, says)
+
+
+def correlation_figure(names: Sequence[str], correlation: Float[np.ndarray, "N N"], says: str) -> Figure:
+    """Correlations of errors of parameters, as a matrix."""
+    shown = [text(name) for name in names]
+    trace = {
+        "type": "heatmap",
+        "x": shown,
+        "y": shown,
+        "z": numbers(correlation, 3),
+        "zmin": -1,
+        "zmax": 1,
+        "colorscale": "RdBu",
+        "hovertemplate": "%{y} and %{x}: %{z:.2f}<extra></extra>",
+        "colorbar": {"thickness": 12},
+    }
+    layout: dict[str, Any] = {"height": 180 + 22 * len(names), "showlegend": False}
+    layout["yaxis"] = {"autorange": "reversed", "showgrid": False}
+    layout["xaxis"] = {"showgrid": False}
+    return Figure([trace], layout, says)
+
+
+def forest_figure(names: Sequence[str], forests: Sequence[Forest], control: str) -> Figure:
+    """The values of single drives, one quantity at a time, which a control chooses.
+
+    Args:
+        names: of the drives.
+        forests: the quantities.
+        control: its name.
+    """
+    steps = [_forest_step(one) for one in forests]
+    rows = [text(name[-40:]) for name in names]
+    base: dict[str, Any] = {"type": "scatter", "mode": "markers", "y": rows}
+    data = [
+        {**base, "name": "counts", "marker": {"color": SIMULATED, "size": 8}},
+        {**base, "name": "does not count", "marker": {"color": MUTED, "size": 8, "symbol": "circle-open"}},
+    ]
+    data = [{**trace, **change} for trace, change in zip(data, steps[0].data, strict=True)]
+    layout = single("", "", 140 + 26 * len(names))
+    layout["yaxis"] = {"autorange": "reversed", "type": "category"}
+    says = f"Value and 95 % interval of each of {len(names)} drives, with the bands of the mean and the next."
+    return Figure(data, merged(layout, steps[0].layout), says, {control: steps})
+
+
+def _forest_step(one: Forest) -> Step:
+    data = []
+    for chosen in (one.used, ~one.used):
+        widths = np.where(chosen, 1.96 * one.errors, np.nan)
+        data.append(
+            {
+                "x": numbers(np.where(chosen, one.values, np.nan)),
+                "error_x": {"type": "data", "array": numbers(widths), "thickness": 1.4, "width": 4},
+            }
+        )
+    shapes = [
+        {**span(*ends), "fillcolor": color}
+        for ends, color in ((one.next, "var(--muted-band)"), (one.mean, BAND))
+        if ends is not None
+    ]
+    if one.pooled is not None:
+        at = {"x0": one.pooled, "x1": one.pooled, "line": {"color": BASELINE, "width": 1.5, "dash": "dash"}}
+        shapes.append({**span(0, 0), "type": "line", **at})
+    return Step(data, {"shapes": shapes, "xaxis": {"title": {"text": axis_title(one.title, one.unit)}}})
+
+
+def profile_figure(
+    name: str,
+    unit: str,
+    values: Float[np.ndarray, " K"],
+    excess: Float[np.ndarray, " K"],
+    limit: float,
+    marks: Mapping[str, float],
+) -> Figure:
+    """Cost of a fit over one held parameter, over that of the best.
+
+    Args:
+        name, unit: of the parameter.
+        values, excess: (K,) each.
+        limit: the excess that bounds a 95 % interval.
+        marks: values to mark, by what they are.
+    """
+    data = [line(values, excess, "cost", SIMULATED, mode="lines+markers")]
+    ends = np.array([np.nanmin(values), np.nanmax(values)])
+    data.append(line(ends, [limit, limit], "95 % limit", MUTED, dash="dash"))
+    for n, (what, value) in enumerate(marks.items()):
+        data.append(line([value, value], [0, limit], what, COLORS[1 + n], dash=DASHES[2 + n]))
+    layout = single(axis_title(name, unit), "cost above the best")
+    return Figure(data, layout, f"Profile of {name}: cost of the fit where {name} is held at a value.")
+
+
+def histogram_figure(
+    names: Sequence[str],
+    units: Sequence[str],
+    draws: Float[np.ndarray, "D N"],
+    control: str,
+    bins: int = 50,
+) -> Figure:
+    """Draws of one parameter at a time, which a control chooses."""
+    steps = []
+    for n, (name, unit) in enumerate(zip(names, units, strict=True)):
+        counts, edges = np.histogram(draws[:, n], bins)
+        bar = {"x": numbers((edges[:-1] + edges[1:]) / 2, 6), "y": counts.tolist()}
+        steps.append(Step([bar], {"xaxis": {"title": {"text": axis_title(name, unit)}}}))
+    trace = {"type": "bar", "marker": {"color": SIMULATED}, "name": "draws", **steps[0].data[0]}
+    layout = merged(single("", "draws", bargap=0, showlegend=False), steps[0].layout)
+    return Figure([trace], layout, "Histogram of the draws of a parameter.", {control: steps})
+
+
+def map_figure(
+    x: Float[np.ndarray, " B"],
+    y: Float[np.ndarray, " B"],
+    colors: Mapping[str, Float[np.ndarray, " B"]],
+    way: tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]],
+    control: str,
+    **more: Any,
+) -> Figure:
+    """The drive from above, coloured by a quantity, which a control chooses.
+
+    Args:
+        x, y: places of the coloured points in m.
+        colors: quantities with their units, e.g. ``{"speed [m/s]": values}``.
+        way: the whole way in m, NaN between drives; drawn behind.
+        control: its name.
+        more: of the layout.
+    """
+    steps = []
+    for name, values in colors.items():
+        finite = values[np.isfinite(values)]
+        # One outlier must not leave everything else in one colour.
+        ends = np.quantile(finite, [0.02, 0.98]) if finite.size else np.array([0.0, 1.0])
+        marker = {
+            "color": numbers(values),
+            "cmin": float(ends[0]),
+            "cmax": float(ends[1]) if ends[1] > ends[0] else float(ends[0]) + 1e-9,
+            "colorbar": {"title": {"text": axis_title(name), "side": "right"}, "thickness": 14},
+        }
+        steps.append(Step([{}, {"marker": marker}]))
+    dots: dict[str, Any] = {
+        "mode": "markers",
+        "marker": {"size": 5, "colorscale": "Cividis", "showscale": True},
+    }
+    data = [
+        line(*way, "way", MUTED, width=1, hoverinfo="skip"),
+        {**line(x, y, "drive", SIMULATED, **dots), "line": {}},
+    ]
+    data[1] = merged(data[1], steps[0].data[1])
+    layout = single("x [m]", "y [m]", 460, showlegend=False, **more)
+    layout["yaxis"] |= {"scaleanchor": "x", "scaleratio": 1}
+    quantities = ", ".join(colors)
+    return Figure(data, layout, f"The drive from above, coloured by one of: {quantities}.", {control: steps})
+
+
+def ladder_figure(
+    labels: Sequence[str], intervals: Float[np.ndarray, "R 3"], apart: Rows, title: str, says: str
+) -> Figure:
+    """Error of the run and its baselines in one channel, with 95 % intervals.
+
+    Args:
+        labels: of the rows, the run first.
+        intervals: value, low and high of each; NaN where the row does not predict it.
+        apart: numbers of the rows that are not compared with the run.
+        title: of the axis.
+        says: the figure in words.
+    """
+    data = []
+    rows = np.arange(len(labels))
+    with np.errstate(invalid="ignore"):
+        finite = np.isfinite(intervals[:, 0]) & (intervals[:, 0] < 1e30)
+    groups = {
+        "this run": (rows == 0, SIMULATED, "circle"),
+        "baseline": ((rows > 0) & ~np.isin(rows, apart), BASELINE, "circle"),
+        "not compared": (np.isin(rows, apart), MUTED, "circle-open"),
+    }
+    for name, (chosen, color, symbol) in groups.items():
+        chosen = chosen & finite
+        if not chosen.any():
+            continue
+        value, low, high = intervals[chosen].T
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": name,
+                "x": numbers(value),
+                "y": [text(label) for label, one in zip(labels, chosen, strict=True) if one],
+                "marker": {"color": color, "size": 9, "symbol": symbol},
+                "error_x": {
+                    "type": "data",
+                    "array": numbers(high - value),
+                    "arrayminus": numbers(value - low),
+                    "thickness": 1.4,
+                    "width": 4,
+                },
+            }
+        )
+    layout = single(title, "", 110 + 26 * len(labels))
+    order = [text(label) for label in labels]
+    layout["yaxis"] = {"type": "category", "categoryorder": "array", "categoryarray": order[::-1]}
+    positive = intervals[finite, 0]
+    if positive.size and positive.min() > 0 and positive.max() > 20 * positive.min():
+        layout["xaxis"]["type"] = "log"
+    return Figure(data, layout, says)
+
+
+def growth_figure(
+    dt: float,
+    channels: Sequence[tuple[str, str]],
+    errors: Mapping[str, Mapping[str, Float[np.ndarray, "T 3"]]],
+    says: str,
+) -> Figure:
+    """RMSE of each channel against the time that a prediction ran, with bands; the run first.
+
+    Args:
+        dt: time step in s.
+        channels: name and unit, a panel each.
+        errors: value, low and high after each step, by label and channel.
+        says: the figure in words.
+    """
+    layout, data = stacked(channels, "horizon [s]", 190), []
+    for n, (channel, _) in enumerate(channels, 1):
+        for k, (label, by_channel) in enumerate(errors.items()):
+            if channel not in by_channel:
+                continue
+            value, low, high = np.where(np.abs(by_channel[channel]) < 1e30, by_channel[channel], np.nan).T
+            seconds = dt * np.arange(1, len(value) + 1)
+            if k == 0:
+                data.append(band(seconds, low, high, label, BAND, axis=n))
+            style: dict[str, Any] = {"dash": DASHES[k % 5], "width": 2.4 if k == 0 else 1.4}
+            data.append(line(seconds, value, label, COLORS[k % 5], axis=n, legend=n == 1, **style))
+        layout["yaxis" if n == 1 else f"yaxis{n}"]["type"] = "log"
+    return Figure(data, layout, says)
