@@ -49,11 +49,11 @@ def test_help_loads_nothing_slow(arguments: list[str]) -> None:
 def test_nothing_waits_for_what_draws_before_there_is_a_result() -> None:
     code = (
         "import sys\n"
-        "slow = {'matplotlib', 'PIL', 'flax', 'optax', 'orbax', 'scipy.stats', 'scipy.optimize'}\n"
+        "slow = {'matplotlib', 'PIL', 'flax', 'optax', 'orbax', 'scipy.stats', 'scipy.optimize', 'jinja2'}\n"
         "import pct.cli.fit, pct.api.fits, pct.runs.fits, pct.evaluation.fit_report\n"
         "print('fit:', *slow & set(sys.modules))\n"
         "import pct.cli.train_tables, pct.evaluation.scenarios, pct.evaluation.report, pct.api.scores\n"
-        "print('others:', *{'matplotlib', 'PIL', 'orbax'} & set(sys.modules))"
+        "print('others:', *{'matplotlib', 'PIL', 'orbax', 'jinja2', 'plotly'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["fit:", "others:"]

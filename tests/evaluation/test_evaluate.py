@@ -12,7 +12,8 @@ from pct.dynamics import MODEL_SPECS
 from pct.errors import DataError
 from pct.evaluation.datasets import TestData, TrainingData
 from pct.evaluation.evaluate import RUN, Evaluation, evaluate
-from pct.evaluation.report import as_html, figures_of
+from pct.evaluation.page import evaluation_page
+from pct.evaluation.report import figures_of
 from pct.evaluation.text import verdicts
 from pct.optimization.constants.model import FittedModel
 from pct.recordings.trajectory import Trajectory
@@ -69,7 +70,7 @@ def test_a_row_with_the_derived_acceleration_is_not_held_against_pedals(drive: T
     ladder = figures_of(result)["ladder_0.2"]
     assert ladder.keywords["apart"] == ["kinematic †"]
     assert [*ladder.keywords["errors"]][-1] == "kinematic †"
-    assert "kinematic †: The kinematic single-track model" in as_html(result, run=Path("."), paths=[])
+    assert "kinematic †: The kinematic single-track model" in evaluation_page(result, run=Path("."), paths=[])
     assert not any("kinematic:" in line for line in verdicts(result))
 
 

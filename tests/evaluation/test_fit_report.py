@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pct import plots
+from pages.read import figures_of_page
 from pct.dynamics import MODEL_SPECS
+from pct.evaluation.fit_page import fit_page, fit_verdict, save_fit_report
 from pct.evaluation.fit_report import (
     FitReport,
     curve_facts,
-    figures_of,
-    fit_page,
     report_facts,
-    save_fit_report,
 )
 from pct.optimization.constants.curves import Curve, Curves
 from pct.optimization.constants.model import FittedModel
@@ -89,25 +87,39 @@ def test_windows_that_explode_are_told() -> None:
     line = "2 of 9 windows EXPLODE with the fit: 'a' from 2.00 s (v after 0.35 s) and 1 more."
     told = report(explosions=[line])
     assert report_facts(told)[0] == line
-    assert "2 of 9 windows EXPLODE" in fit_page(told, "run_1", dict.fromkeys(figures_of(told), b""))
+    assert "2 of 9 windows EXPLODE" in fit_page(told, Path("run_1"))
 
 
-def test_the_page_holds_all_figures_drawn_once_and_escapes_texts(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    drawn: list[str] = []
-    monkeypatch.setattr(
-        plots, "as_png", lambda draw, **_: drawn.append(draw.func.__name__) or draw.func.__name__.encode()
-    )
+def test_the_page_says_what_to_trust_and_escapes_texts() -> None:
     profile = Profile("D_f", np.arange(3.0), np.array([9.0, 0.0, 1.0]), (0.4, None), 0.5)
-    page = save_fit_report(tmp_path, report(profiles=[profile])).read_text()
-    assert drawn == ["draw_curves", "draw_profile", "draw_correlations", "draw_residuals"]
-    for name, content in zip(("curves", "profile_D_f", "correlations", "residuals"), drawn, strict=True):
-        assert (tmp_path / "analysis" / f"{name}.png").read_text() == content
-        assert f'src="data:image/png;base64,{base64.b64encode(content.encode()).decode()}"' in page
+    page = fit_page(report(profiles=[profile]), Path("runs/<b>run"))
+    assert f"Trust {len(SCALARS) - 1} of {len(SCALARS)} parameters (" in page
+    trusted, doubted = (
+        page[page.index(f">{title}</h2>") :].partition("</section>")[0]
+        for title in ("What to trust", "What not to trust, and why")
+    )
+    assert all(f'class="text">{name}</th>' in trusted for name in SCALARS)
+    assert re.findall(r'<th scope="row" class="text">(\w+)<', doubted) == ["D_f"]
+    assert '<td class="text">Corner &lt;fast&gt;.</td>' in doubted
     assert "D_f: Corner &lt;fast&gt;." in page
     assert "95 % interval 0.4 to open N" in page
-    assert page.count("data:image/") == 4
+    assert "&lt;b&gt;run" in page
+    assert "<b>" not in page
+    names = {"curve-1", "curve-2", "curve-3", "residuals", "correlations", "profile-d-f"}
+    assert set(figures_of_page(page)) == names
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "said"),
+    [
+        (["identified"] * 2, "All 2 parameters can be trusted."),
+        (["weak", "at bound"], "Trust none of the 2 parameters yet."),
+        (["weak", "identified"], f"Trust 1 of 2 parameters ({SCALARS[1]})."),
+    ],
+)
+def test_the_verdict_is_one_sentence(verdicts: list[str], said: str) -> None:
+    judged = {k: {"verdict": v, "advice": None} for k, v in zip(SCALARS[:2], verdicts, strict=True)}
+    assert fit_verdict(report(verdicts=judged)).values["sentence"] == said
 
 
 def test_figures_and_numbers_are_kept(tmp_path: Path) -> None:

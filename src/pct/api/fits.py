@@ -271,7 +271,8 @@ class Fit(Shown):
 
     def write_report(self, run: Path) -> list[str]:
         """Write figures and ``report.html`` into a run folder; what they add to the table, in sentences."""
-        from pct.evaluation.fit_report import report_facts, save_fit_report
+        from pct.evaluation.fit_page import save_fit_report
+        from pct.evaluation.fit_report import report_facts
 
         return [*report_facts(self.report), f"Report: {save_fit_report(run, self.report)}"]
 

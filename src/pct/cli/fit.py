@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.api.fits import observed
     from pct.cli.device import settle_device
     from pct.cli.folders import default_results, resolve_folder
-    from pct.evaluation.fit_report import draw_fit_report, report_facts, save_curves, text_columns
+    from pct.evaluation.fit_report import report_facts, save_curves, text_columns
     from pct.optimization.constants.agreement import ENOUGH
     from pct.optimization.constants.posterior.nuts import require_sampler
     from pct.optimization.constants.posterior.posterior import posterior_cells
@@ -144,5 +144,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         if args.report:
             flush()  # nobody waits for the figures to read the results
+            from pct.evaluation.fit_page import draw_fit_report
+
             with after_saving("the report"):
                 say(f"Report: {draw_fit_report(run, fit.report)}")

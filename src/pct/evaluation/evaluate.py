@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from pct.evaluation.datasets import TestData, TrainingData
 from pct.evaluation.explosions import Explosion, find_exploded, name_explosions
 from pct.evaluation.ladder import ladder
 from pct.evaluation.scores import Errors, Score, compare, errors_of, growth, score, score_bins
+from pct.evaluation.simulated import Simulated
 from pct.evaluation.windows import all_windows, as_logged
 from pct.optimization.model import Model
 from pct.optimization.settings import AT, HORIZON, ROWS
@@ -79,6 +81,7 @@ class Evaluation:
         conditions: the bins.
         rows: errors by name: the run, then what can be compared with it, then the others.
         missing: why a baseline is missing, by name.
+        drive: the windows as they were driven, and as the run simulates them.
     """
 
     spec: ModelSpec
@@ -96,6 +99,7 @@ class Evaluation:
     conditions: list[Condition]
     rows: dict[str, Row]
     missing: dict[str, str]
+    drive: Simulated | None = None
 
 
 def evaluate(
@@ -182,7 +186,20 @@ def evaluate(
         conditions=binned,
         rows=dict(sorted(rows.items(), key=lambda item: not item[1].comparable)),
         missing=missing,
+        drive=Simulated(
+            spec,
+            windows,
+            states,
+            run_errors,
+            tuple(name for name in spec.state_names if name in run_errors.names),
+            _vehicle(model, spec),
+        ),
     )
+
+
+def _vehicle(model: Model, spec: ModelSpec) -> dict[str, Any]:
+    """Parameters by name: those of a fit, else the defaults."""
+    return {**spec.default_params, **getattr(model, "params", {})}
 
 
 def horizon_steps(at: Sequence[float], dt: float) -> int:

@@ -1,4 +1,4 @@
-"""The report of a fit: curves, correlations and residuals as numbers, figures and one HTML page."""
+"""The report of a fit: curves, correlations and residuals as numbers, sentences and PNG figures."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pct.designing.advice import design_arguments
 from pct.dynamics.core import ModelSpec
-from pct.errors import DataError
 from pct.evaluation.baselines.constant_parameters import diverged_as_infinite
 from pct.evaluation.explosions import explosion_lines, find_exploded, name_explosions
 from pct.evaluation.scores import errors_of
-from pct.files import write_output
+from pct.evaluation.simulated import Simulated
 from pct.optimization.constants.agreed import Agreement
-from pct.optimization.constants.agreement_text import agreement_cells
 from pct.optimization.constants.curves import AXLES, NORMAL_95, Curve, Curves, curves_table, make_curves
 from pct.optimization.constants.fitting import ConstantFit
 from pct.optimization.constants.model import FittedModel
-from pct.optimization.constants.posterior.posterior import Posterior, posterior_cells
-from pct.optimization.constants.profile import LIMIT, Profile, profile_fact
-from pct.optimization.constants.verdicts import advice_lines, strongest_pairs
+from pct.optimization.constants.posterior.posterior import Posterior
+from pct.optimization.constants.profile import LIMIT, Profile
+from pct.optimization.constants.verdicts import strongest_pairs
 from pct.runs.directory import write_json
 from pct.windows.store import spread
 from pct.windows.window_set import WindowSet
@@ -31,7 +30,6 @@ from pct.windows.window_set import WindowSet
 if TYPE_CHECKING:
     from pct import plots  # imports Matplotlib, which a fit does not wait for
 
-FIGURES = "analysis"
 # Windows that the figures show; more are too many to see.
 SHOWN = 2000
 
@@ -55,6 +53,8 @@ class FitReport:
         profiles: profile likelihoods.
         agreement: of single drives; None where they were too few.
         posterior: draws, where they were asked for; the bands of the curves are theirs.
+        drive: the shown windows as they were driven and simulated; None leaves them out of the page.
+        design: arguments of ``pct design RUN`` for what is not identified; empty where nothing helps.
     """
 
     fitted: FittedModel
@@ -72,6 +72,8 @@ class FitReport:
     profiles: Sequence[Profile] = ()
     agreement: Agreement | None = None
     posterior: Posterior | None = None
+    drive: Simulated | None = None
+    design: tuple[str, ...] = ()
 
     @property
     def spec(self) -> ModelSpec:
@@ -115,20 +117,9 @@ def make_fit_report(fit: ConstantFit, most: int = SHOWN) -> FitReport:
         fit.profiles,
         fit.agreement,
         fit.posterior,
+        Simulated(spec, windows, predicted, errors, fit.compared, {**spec.default_params, **model.params}),
+        design_arguments(spec.name, fit.verdicts, windows.store),
     )
-
-
-def save_fit_report(run: Path, report: FitReport) -> Path:
-    """Write ``curves.json``, the figures under ``analysis/`` and ``report.html``.
-
-    Returns:
-        The HTML file.
-
-    Raises:
-        DataError: the folder cannot be written.
-    """
-    save_curves(run, report)
-    return draw_fit_report(run, report)
 
 
 def save_curves(run: Path, report: FitReport) -> None:
@@ -139,83 +130,6 @@ def save_curves(run: Path, report: FitReport) -> None:
     """
     if report.curves is not None:
         write_json(run / "curves.json", curves_table(report.curves))
-
-
-def draw_fit_report(run: Path, report: FitReport) -> Path:
-    """Write the figures under ``analysis/`` and ``report.html``; each figure is drawn once.
-
-    Returns:
-        The HTML file.
-
-    Raises:
-        DataError: the folder cannot be written.
-    """
-    from pct import plots
-
-    folder = run / FIGURES
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{folder}: cannot make the folder ({error.strerror}): free some space") from None
-    images = {}
-    for name, draw in figures_of(report).items():
-        images[name] = plots.as_png(draw)
-        write_output(folder / f"{name}.png", images[name])
-    path = run / "report.html"
-    write_output(path, fit_page(report, run.name, images).encode())
-    return path
-
-
-def fit_page(report: FitReport, name: str, images: Mapping[str, bytes]) -> str:
-    """The report as one HTML document.
-
-    Args:
-        report: its contents.
-        name: of the run.
-        images: PNG of each of `figures_of`, by name.
-    """
-    from pct.plots.page import bullets, figure, page, table
-
-    drawn = {
-        key: figure(images[key], draw.keywords["title"], "png") for key, draw in figures_of(report).items()
-    }
-    spec = report.spec
-    body = [bullets([*report.facts, *report.explosions]), "<h2>Parameters</h2>"]
-    head, rows = parameter_cells(report.fitted, report.verdicts)
-    body += [table(head, rows, texts=(len(head) - 1,)), bullets(VERDICTS)]
-    if advice := advice_lines(report.verdicts):
-        body += ["<h2>How to identify the remaining parameters</h2>", bullets(advice)]
-    if report.posterior is not None:
-        body += ["<h2>Posterior</h2>", drawn["posterior"]]
-        head, rows = posterior_cells(report.posterior, spec)
-        body += [table(head, rows, texts=(3, 4, 7)), bullets(report.posterior.warnings)]
-    if report.agreement is not None:
-        body += ["<h2>Do the drives agree?</h2>", drawn["agreement"]]
-        head, rows = agreement_cells(report.agreement, report.verdicts)
-        body += [table(head, rows, texts=(head.index("verdict"),)), bullets([AGREEMENT])]
-    if report.curves is not None:
-        body += ["<h2>What the car does</h2>", drawn["curves"], bullets(curve_facts(report.curves))]
-    for profile in report.profiles:
-        body += [f"<h2>Profile of {profile.name}</h2>", drawn[f"profile_{profile.name}"]]
-        body.append(bullets([profile_fact(profile, spec.parameter(profile.name).unit)]))
-    body += ["<h2>Trade-offs between parameters</h2>", bullets(pair_facts(report)), drawn["correlations"]]
-    body += ["<h2>Residuals along the drive</h2>", drawn["residuals"]]
-    return page(f"Fit of {report.spec.name}: {name}", body)
-
-
-VERDICTS = (
-    "Identified: the error for the next drive is below 15 % of the value. Weak: it is above. Traded "
-    "off: only a combination with the other is identified. Varies: the drives differ beyond their errors. At "
-    "bound: the fit would go on beyond it. Leans on clipped rows: most of what is known comes from rows at a "
-    "limit of the model. Not excited: the drive holds next to no information; keep the nominal value.",
-    "Standard errors are those of the jackknife over blocks of driving, or, where drives were compared, of "
-    "the mean across them; the prior is included.",
-)
-AGREEMENT = (
-    "Each drive was fitted alone. p is the probability of such differences where all drives are equal, after "
-    "Holm over all rows and the side forces; below 0.05 they vary. The next drive will show a value in the "
-    "grey band with 95 % probability, if it is of the same kind."
-)
 
 
 def report_facts(report: FitReport) -> list[str]:
@@ -265,7 +179,7 @@ def figures_of(report: FitReport) -> dict[str, plots.Drawing]:
     figures: dict[str, plots.Drawing] = {}
     if report.curves is not None:
         what = f"{title}: what the car does, with 95 % bands"
-        figures["curves"] = partial(plots.draw_curves, panels=_panels(report.curves), title=what)
+        figures["curves"] = partial(plots.draw_curves, panels=curve_panels(report.curves), title=what)
     if report.agreement is not None:
         what = f"{title}: each {report.agreement.by} alone"
         figures["agreement"] = partial(
@@ -350,7 +264,8 @@ def agreement_forests(agreement: Agreement, spec: ModelSpec) -> list[plots.Fores
     ]
 
 
-def _panels(curves: Curves) -> list[plots.Panel]:
+def curve_panels(curves: Curves) -> list[plots.Panel]:
+    """The curves with the names and units of their axes."""
     from pct import plots
 
     what = "side force" if curves.force_unit == "N" else "side force over static load"

@@ -1,4 +1,4 @@
-"""Files of an evaluation: ``evaluation.json``, and one self-contained HTML file."""
+"""Files of an evaluation: ``evaluation.json``, and one self-contained HTML file; its figures as PNG."""
 
 from __future__ import annotations
 
@@ -12,21 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pct.errors import DataError
-from pct.evaluation.evaluate import RUN, Evaluation
+from pct.evaluation.evaluate import Evaluation
 from pct.evaluation.scores import DISTANCE, headline
 from pct.evaluation.text import (
     MARK,
-    bin_cells,
     channels_of,
     comparison,
-    facts,
     label,
-    ladder_cells,
-    ladder_title,
-    row_docs,
-    run_cells,
-    verdicts,
-    with_interval,
 )
 from pct.files import write_output
 from pct.runs.directory import write_json
@@ -61,8 +53,10 @@ def save_evaluation(folder: Path, result: Evaluation, *, run: Path, paths: Seque
     Raises:
         DataError: the folder cannot be made or written, or another process does not end writing it.
     """
+    from pct.evaluation.page import evaluation_page
+
     _make(folder)
-    page = as_html(result, run=run, paths=paths)
+    page = evaluation_page(result, run=run, paths=paths)
     figures = as_json(result, run=run, paths=paths)
     with writing_in_turn(folder):
         write_json(folder / NUMBERS, figures)
@@ -109,44 +103,6 @@ def as_json(result: Evaluation, *, run: Path, paths: Sequence[Path]) -> dict[str
         "comparison": {f"{seconds:g}": comparison(result, seconds) for seconds in result.at},
         "left_out": result.missing,
     }
-
-
-def as_html(result: Evaluation, *, run: Path, paths: Sequence[Path]) -> str:
-    """The report: facts, tables and figures in one file."""
-    from pct import plots
-    from pct.plots.page import bullets, figure, page, table
-
-    longest = max(result.at)
-    title = f"{run.resolve().name} on {', '.join(path.name for path in paths)}"
-    drawn = {
-        name: figure(plots.to_svg(draw), draw.keywords["title"]) for name, draw in figures_of(result).items()
-    }
-    body = [bullets(facts(result)), bullets(verdicts(result))]
-    if result.missing:
-        body += [
-            "<h2>Missing baselines</h2>",
-            bullets(f"{name}: {why}" for name, why in result.missing.items()),
-        ]
-    for seconds in result.at:
-        body += [f"<h2>Over {seconds:g} s</h2>", drawn[f"ladder_{seconds:g}"]]
-        body.append(f"<h3>{ladder_title(result)}</h3>")
-        body.append(table(*ladder_cells(result, seconds, with_interval), strong=RUN))
-        body += ["<h3>This run by channel</h3>", table(*run_cells(result, seconds))]
-    body += ["<h2>Growth of the error</h2>", drawn["growth"]]
-    if result.conditions:
-        body += [f"<h2>By speed and lateral acceleration, over {longest:g} s</h2>", drawn["conditions"]]
-        body += [table(*bin_cells(result, c, with_interval), strong=RUN) for c in result.conditions]
-    body += [
-        "<h2>What the rows are</h2>",
-        bullets(row_docs(result)),
-    ]
-    body.append(
-        "<p>Path RMSE: root mean square over all steps up to the horizon. ADE and FDE: mean distance along "
-        "the path and at its end. In brackets: the 95 % interval. A dash: the row does not predict it. "
-        "Exploded: windows in which a state is not finite, beyond the limit of its channel, or wrong by more "
-        "than three times what the test data span.</p>"
-    )
-    return page(title, body)
 
 
 def figures_of(result: Evaluation) -> dict[str, plots.Drawing]:

@@ -39,9 +39,13 @@ def verdicts(result: Evaluation) -> list[str]:
     """The run against each row that can be compared with it, over each horizon and by channel, from the same
     draws; then who is ahead of it, and what was not compared.
     """
-    lines, ahead = [], []
+    return [*comparisons(result), *rows_ahead(result), *not_compared(result)]
+
+
+def comparisons(result: Evaluation) -> list[str]:
+    """The run against each row, a sentence a row and horizon."""
+    lines = []
     for seconds in result.at:
-        rows_ahead = []
         for name, channels in comparison(result, seconds).items():
             better, worse, same = (
                 [channel for channel, verdict in channels.items() if verdict == which]
@@ -57,17 +61,20 @@ def verdicts(result: Evaluation) -> list[str]:
                 parts.append(f"no difference to {name} shown: {', '.join(same)}")
             if parts:
                 lines.append(f"Over {seconds:g} s this run {'; '.join(parts)}.")
-            if worse:
-                rows_ahead.append(f"{name} ({', '.join(worse)})")
-        ahead.append(
-            f"Over {seconds:g} s "
-            + (
-                f"AHEAD of this run: {', '.join(rows_ahead)}."
-                if rows_ahead
-                else "no row is ahead of this run."
-            )
-        )
-    return [*lines, *ahead, *not_compared(result)]
+    return lines
+
+
+def rows_ahead(result: Evaluation) -> list[str]:
+    """Which rows are ahead of the run in some channel, a sentence a horizon."""
+    lines = []
+    for seconds in result.at:
+        ahead = []
+        for name, channels in comparison(result, seconds).items():
+            if worse := [channel for channel, verdict in channels.items() if verdict == WORSE]:
+                ahead.append(f"{name} ({', '.join(worse)})")
+        said = f"AHEAD of this run: {', '.join(ahead)}." if ahead else "no row is ahead of this run."
+        lines.append(f"Over {seconds:g} s {said}")
+    return lines
 
 
 def comparison(result: Evaluation, seconds: float) -> dict[str, dict[str, str]]:

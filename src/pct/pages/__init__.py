@@ -28,11 +28,13 @@ from pct.pages.figures import Step as Step
 from pct.pages.library import plotly_script as plotly_script
 from pct.pages.parts import Part as Part
 from pct.pages.parts import Section as Section
+from pct.pages.parts import Tone as Tone
 from pct.pages.parts import bullets as bullets
 from pct.pages.parts import commands as commands
 from pct.pages.parts import details as details
 from pct.pages.parts import figure as figure
 from pct.pages.parts import grid as grid
+from pct.pages.parts import links as links
 from pct.pages.parts import paragraph as paragraph
 from pct.pages.parts import picture as picture
 from pct.pages.parts import select as select

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +28,15 @@ from pct.pages.figures import (
     stacked,
     text,
 )
-from pct.types import Bool, Float, Rows
+from pct.types import Bool, Float
 
 if TYPE_CHECKING:  # they live beside what draws them by Matplotlib
     from pct.plots import Forest, Panel
+
+# Marks of a figure: each is an element of the page, and more make it slow.
+MARKS = 3000
+# Outliers among them that are shown in any case.
+LARGEST = 20
 
 
 def curve_figure(panel: Panel) -> Figure:
@@ -44,7 +50,7 @@ def curve_figure(panel: Panel) -> Figure:
     left, right = (end(end(one.x) for one in panel.bands.values()) for end in (min, max))
     bottom, top = _inside(panel, low, high)
     layout = single(axis_title(*panel.x), axis_title(*panel.y))
-    layout["title"] = {"text": text(panel.title)}
+    layout["title"], layout["margin"] = {"text": text(panel.title)}, {"t": 62}
     layout["xaxis"]["range"], layout["yaxis"]["range"] = numbers(np.array([left, right])), [bottom, top]
     layout["shapes"] = [span(start, stop) for start, stop in ((left, low), (high, right)) if stop > start]
     return Figure(
@@ -87,17 +93,18 @@ def residual_figure(
         says: the figure in words.
     """
     layout = stacked(channels, "driving time [s]")
-    data = []
+    data, most = [], max(MARKS // max(len(channels), 1), 100)
     for n in range(len(channels)):
         for chosen, name, color in ((accepted, "used", SIMULATED), (~accepted, "rejected", BASELINE)):
-            if n == 0 or chosen.any():
+            if n == 0 or np.isfinite(errors[chosen, n]).any():
                 marks: dict[str, Any] = {
                     "mode": "markers",
                     "marker": {"color": color, "size": 4, "opacity": 0.7},
                 }
-                shown = n == 0 and bool(chosen.any())
+                shown = n == 0 and bool(np.isfinite(errors[chosen, n]).any())
+                rows = _some(np.flatnonzero(chosen), errors[:, n], most)
                 data.append(
-                    line(times[chosen], errors[chosen, n], name, color, axis=n + 1, legend=shown, **marks)
+                    line(times[rows], errors[rows, n], name, color, axis=n + 1, legend=shown, **marks)
                 )
     layout["shapes"] = [
         {
@@ -112,6 +119,14 @@ def residual_figure(
         for at in breaks[:200]
     ]
     return Figure(data, layout, says)
+
+
+def _some(rows: np.ndarray, values: np.ndarray, most: int) -> np.ndarray:
+    """At most about so many rows, evenly spread, and those of the largest values."""
+    if len(rows) <= most:
+        return rows
+    largest = rows[np.argsort(-np.abs(np.nan_to_num(values[rows])))[:LARGEST]]
+    return np.union1d(rows[:: math.ceil(len(rows) / most)], largest)
 
 
 def correlogram(
@@ -133,13 +148,21 @@ def correlogram(
         says: the figure in words.
     """
     data = [
-        line(lags, row, name, COLORS[n % 5], dash=DASHES[n % 5], mode="lines+markers", marker={"size": 4})
+        line(
+            lags,
+            row,
+            name,
+            COLORS[n % 5],
+            dash=DASHES[(n + n // 5) % 5],
+            mode="lines+markers",
+            marker={"size": 4},
+        )
         for n, (name, row) in enumerate(zip(channels, values, strict=True))
     ]
     layout = single("time between windows [s]", "autocorrelation", 300)
     layout["yaxis"]["range"] = [min(-0.4, float(np.nanmin(values, initial=0)) - 0.05), 1.05]
-    within = {**span(0, 1), "xref": "paper", "yref": "y", "y0": -noise, "y1": noise}
-    layout["shapes"] = [within, span(0, overlap)] if overlap > 0 else [within]
+    within = {**span(0.0, 1.0), "xref": "paper", "yref": "y", "y0": -noise, "y1": noise}
+    layout["shapes"] = [within, span(0.0, overlap)] if overlap > 0 else [within]
     return Figure(data, layout, says)
 
 
@@ -202,7 +225,7 @@ def _forest_step(one: Forest) -> Step:
     ]
     if one.pooled is not None:
         at = {"x0": one.pooled, "x1": one.pooled, "line": {"color": BASELINE, "width": 1.5, "dash": "dash"}}
-        shapes.append({**span(0, 0), "type": "line", **at})
+        shapes.append({**span(0.0, 0.0), "type": "line", **at})
     return Step(data, {"shapes": shapes, "xaxis": {"title": {"text": axis_title(one.title, one.unit)}}})
 
 
@@ -252,7 +275,7 @@ def histogram_figure(
 def map_figure(
     x: Float[np.ndarray, " B"],
     y: Float[np.ndarray, " B"],
-    colors: Mapping[str, Float[np.ndarray, " B"]],
+    colors: Mapping[str, tuple[str, Float[np.ndarray, " B"]]],
     way: tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]],
     control: str,
     **more: Any,
@@ -261,13 +284,13 @@ def map_figure(
 
     Args:
         x, y: places of the coloured points in m.
-        colors: quantities with their units, e.g. ``{"speed [m/s]": values}``.
+        colors: unit and values of each quantity.
         way: the whole way in m, NaN between drives; drawn behind.
         control: its name.
         more: of the layout.
     """
     steps = []
-    for name, values in colors.items():
+    for name, (unit, values) in colors.items():
         finite = values[np.isfinite(values)]
         # One outlier must not leave everything else in one colour.
         ends = np.quantile(finite, [0.02, 0.98]) if finite.size else np.array([0.0, 1.0])
@@ -275,7 +298,7 @@ def map_figure(
             "color": numbers(values),
             "cmin": float(ends[0]),
             "cmax": float(ends[1]) if ends[1] > ends[0] else float(ends[0]) + 1e-9,
-            "colorbar": {"title": {"text": axis_title(name), "side": "right"}, "thickness": 14},
+            "colorbar": {"title": {"text": axis_title(name, unit), "side": "right"}, "thickness": 14},
         }
         steps.append(Step([{}, {"marker": marker}]))
     dots: dict[str, Any] = {
@@ -291,84 +314,3 @@ def map_figure(
     layout["yaxis"] |= {"scaleanchor": "x", "scaleratio": 1}
     quantities = ", ".join(colors)
     return Figure(data, layout, f"The drive from above, coloured by one of: {quantities}.", {control: steps})
-
-
-def ladder_figure(
-    labels: Sequence[str], intervals: Float[np.ndarray, "R 3"], apart: Rows, title: str, says: str
-) -> Figure:
-    """Error of the run and its baselines in one channel, with 95 % intervals.
-
-    Args:
-        labels: of the rows, the run first.
-        intervals: value, low and high of each; NaN where the row does not predict it.
-        apart: numbers of the rows that are not compared with the run.
-        title: of the axis.
-        says: the figure in words.
-    """
-    data = []
-    rows = np.arange(len(labels))
-    with np.errstate(invalid="ignore"):
-        finite = np.isfinite(intervals[:, 0]) & (intervals[:, 0] < 1e30)
-    groups = {
-        "this run": (rows == 0, SIMULATED, "circle"),
-        "baseline": ((rows > 0) & ~np.isin(rows, apart), BASELINE, "circle"),
-        "not compared": (np.isin(rows, apart), MUTED, "circle-open"),
-    }
-    for name, (chosen, color, symbol) in groups.items():
-        chosen = chosen & finite
-        if not chosen.any():
-            continue
-        value, low, high = intervals[chosen].T
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": name,
-                "x": numbers(value),
-                "y": [text(label) for label, one in zip(labels, chosen, strict=True) if one],
-                "marker": {"color": color, "size": 9, "symbol": symbol},
-                "error_x": {
-                    "type": "data",
-                    "array": numbers(high - value),
-                    "arrayminus": numbers(value - low),
-                    "thickness": 1.4,
-                    "width": 4,
-                },
-            }
-        )
-    layout = single(title, "", 110 + 26 * len(labels))
-    order = [text(label) for label in labels]
-    layout["yaxis"] = {"type": "category", "categoryorder": "array", "categoryarray": order[::-1]}
-    positive = intervals[finite, 0]
-    if positive.size and positive.min() > 0 and positive.max() > 20 * positive.min():
-        layout["xaxis"]["type"] = "log"
-    return Figure(data, layout, says)
-
-
-def growth_figure(
-    dt: float,
-    channels: Sequence[tuple[str, str]],
-    errors: Mapping[str, Mapping[str, Float[np.ndarray, "T 3"]]],
-    says: str,
-) -> Figure:
-    """RMSE of each channel against the time that a prediction ran, with bands; the run first.
-
-    Args:
-        dt: time step in s.
-        channels: name and unit, a panel each.
-        errors: value, low and high after each step, by label and channel.
-        says: the figure in words.
-    """
-    layout, data = stacked(channels, "horizon [s]", 190), []
-    for n, (channel, _) in enumerate(channels, 1):
-        for k, (label, by_channel) in enumerate(errors.items()):
-            if channel not in by_channel:
-                continue
-            value, low, high = np.where(np.abs(by_channel[channel]) < 1e30, by_channel[channel], np.nan).T
-            seconds = dt * np.arange(1, len(value) + 1)
-            if k == 0:
-                data.append(band(seconds, low, high, label, BAND, axis=n))
-            style: dict[str, Any] = {"dash": DASHES[k % 5], "width": 2.4 if k == 0 else 1.4}
-            data.append(line(seconds, value, label, COLORS[k % 5], axis=n, legend=n == 1, **style))
-        layout["yaxis" if n == 1 else f"yaxis{n}"]["type"] = "log"
-    return Figure(data, layout, says)

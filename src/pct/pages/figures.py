@@ -27,6 +27,8 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 MOST = 2000
 # Height of a panel and of what stands around panels, in pixels.
 PANEL, AROUND = 150, 70
+# Between panels, of the height of one.
+GAP = 0.2
 
 
 class Step(NamedTuple):
@@ -173,11 +175,11 @@ def stacked(panels: Sequence[tuple[str, str]], x: str, height: int = PANEL) -> d
         x: title of the x axis.
         height: of a panel in pixels.
     """
-    count, gap = len(panels), 0.14 / max(len(panels), 2)
+    count = len(panels)
     layout: dict[str, Any] = {"height": AROUND + height * count, "showlegend": True}
+    tall = 1 / (count + GAP * (count - 1))
     for n, (name, unit) in enumerate(panels, 1):
-        top = 1 - (n - 1) * (1 + gap * count / max(count - 1, 1)) / (count + gap * count) if count > 1 else 1
-        tall = 1 / (count + gap * count) if count > 1 else 1
+        top = 1 - (n - 1) * tall * (1 + GAP)
         key = "" if n == 1 else str(n)
         layout[f"yaxis{key}"] = {
             "title": {"text": axis_title(name, unit)},

@@ -77,6 +77,11 @@ def commands(lines: Iterable[str]) -> Part:
     return Part("commands", {"lines": list(lines)})
 
 
+def links(places: Mapping[str, str]) -> Part:
+    """A list of links: addresses, relative to the page, by what they lead to."""
+    return Part("links", {"links": places})
+
+
 def table(
     head: Sequence[str],
     rows: Iterable[Sequence[str]],

@@ -199,6 +199,15 @@ def data_of(run: Path) -> dict[str, str]:
     return _read_provenance(run, Provenance).get("data", {})
 
 
+def provenance_of(run: Path) -> Beginning:
+    """What a run was started with, as far as it is known; empty where its record is lost.
+
+    Raises:
+        DataError: the record is damaged.
+    """
+    return _read_provenance(run, Beginning)
+
+
 def mark_done(run: Path, summary: Mapping[str, Any]) -> None:
     """Leave ``DONE`` with the time and the summary, in the place of a former ``FAILED``."""
     _mark(run, DONE, FAILED, summary)
@@ -319,6 +328,23 @@ class Provenance(TypedDict, total=False):
     packages: dict[str, str | None]
     data: dict[str, str]
     resumed: list[Any]
+
+
+class _Commit(TypedDict):
+    """Of the code, see `git_state`."""
+
+    commit: str
+    dirty: bool
+
+
+class Beginning(Provenance, total=False):
+    """What a page shows of it."""
+
+    started: str
+    command: list[str]
+    python: str
+    platform: str
+    git: _Commit | None
 
 
 def _read_provenance(run: Path, kind: Callable[..., Record]) -> Record:
