@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import pct
+from pages.read import figures_of_page
+from pct.api.run_page import run_page
 from pct.errors import DataError, UsageError
 
 
@@ -37,6 +39,12 @@ def test_a_csv_becomes_parameters_that_hold(log: Path, tmp_path: Path) -> None:
         assert abs(made.fit.params[name] - expected) < max(4 * made.fit.deviations[name], 0.03 * expected)
     assert {*made.trusted, *made.doubtful} == {*made.fit.params}
     assert made.score is not None
+    page = run_page(made)
+    assert {"window-channels", "map", "curve-1"} <= set(figures_of_page(page))
+    assert all(f'class="text">{name}</th>' in page for name in made.fit.params)
+    assert all(reason.partition("'")[0] in page for _, reason in made.choices.values())
+    assert "/evaluation/report.html" not in page  # links count from the folder of the page
+    assert 'href="evaluation/report.html"' in page
     assert any(line.startswith("model: singletrack (its errors on the part held out") for line in lines)
     # The choices run again, one of them edited.
     plan = tmp_path / "run" / "run.toml"

@@ -15,13 +15,23 @@ from pct.errors import DataError
 
 
 def test_one_command_ends_with_what_to_trust(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     drive = pct.simulate(pct.model("singletrack"), duration=15.0, mu=(0.7,), noise=0.05)[0]
     drive.table().select("t", "x", "y", "psi", "v").write_csv(tmp_path / "log.csv")
     monkeypatch.chdir(tmp_path)
-    main(["run", "log.csv", "--no-report", "--export", "ros2", "mpcc"])
+
+    def full_disk(_: pct.Outcome) -> None:
+        raise DataError("no space left")
+
+    monkeypatch.setattr(pct.Outcome, "write_report", full_disk)
+    main(["run", "log.csv", "--export", "ros2", "mpcc"])
     said = capsys.readouterr()
+    # All that follows was printed before a figure was drawn.
+    assert "the results are saved, but without the report: no space left" in caplog.text
     # Without a steering angle, only the unicycle is fed.
     assert "model: unicycle (the richest that the channels feed)" in said.err
     assert "vehicle: f1tenth (the wheelbase is not known; speeds up to" in said.err

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from flax import serialization
 
+from pages.read import figures_of_page
 from pct import plots
 from pct.cli.flags import flag_values
 from pct.cli.train import main
@@ -97,7 +98,7 @@ def test_the_walkthrough_works_from_another_folder(tmp_path: Path, environment: 
     assert done.returncode == 0, done.stderr
     (run,) = (tmp_path / "made here" / "singletrack-augmented").iterdir()
     plots = {"training_error_growth", "training_parameters", "training_scenario_50th_percentile"}
-    assert files(run) == ALWAYS | {f"analysis/{name}.png" for name in plots}
+    assert files(run) == ALWAYS | {"report.html"} | {f"analysis/{name}.png" for name in plots}
     assert (run / "pct_network_loss.png").read_bytes().startswith(b"\x89PNG")
     # Off a terminal: a line an epoch on stderr, no bar, no colours; results on stdout.
     lines = done.stderr.splitlines()
@@ -155,7 +156,10 @@ def test_a_run_leaves_every_file(train: Train, data: Path, kept: list[TrainedMod
         for label in ("training", "validation")
         for name in ("error_growth", "parameters", "scenario_10th_percentile", "scenario_90th_percentile")
     ]
-    assert files(run) == ALWAYS | set(plots)
+    assert files(run) == ALWAYS | {"report.html"} | set(plots)
+    shown = figures_of_page((run / "report.html").read_text())
+    assert {"parameters", "window-channels", "map", "residuals", "losses"} <= set(shown)
+    assert len(shown["losses"]["data"]) == 5
     assert run.parent.name == "unicycle"
 
     config = read(run / "config.json")
@@ -226,6 +230,7 @@ def test_the_answer_names_unit_bounds_and_default(
     assert files(run) == ALWAYS - {"pct_predicted_params.json"} | {
         "analysis/training_error_growth.png",
         "analysis/training_parameters.png",
+        "report.html",
     }
     learned = read(output)
     spec = MODEL_SPECS["unicycle"]

@@ -30,7 +30,7 @@ from pct.recordings.derive import is_measured
 from pct.recordings.feeding import feeding, shared_channels
 from pct.recordings.unlogged import goes_straight, has
 
-PLAN = "run.toml"
+PLAN, FIT, EVALUATION, REPORT = "run.toml", "fit", "evaluation", "report.html"
 # The models that a log may feed, the richest first.
 MODELS = ("singletrack-pacejka", "singletrack", "kinematic-singletrack", "unicycle")
 # What driving does not tell of each, so that it is held: forces show over mass only.
@@ -57,7 +57,8 @@ class Outcome:
     """All that `run` has made.
 
     Attributes:
-        folder: holds ``run.toml``, the dataset, the run folder ``fit`` and the ``evaluation``.
+        folder: holds ``run.toml``, the dataset, the run folder ``fit``, the ``evaluation``, and
+            ``report.html`` where it was asked for.
         dataset: what was imported.
         checked: what the doctor says of it.
         fit: the parameters, saved.
@@ -85,6 +86,20 @@ class Outcome:
         """The others, each with its verdict."""
         named = self.fit.verdicts.items()
         return {name: str(entry["verdict"]) for name, entry in named if entry["verdict"] != "identified"}
+
+    def write_report(self) -> Path:
+        """Write the figures and pages of fit and evaluation, and ``report.html`` above them; its path.
+
+        Raises:
+            DataError: the folder cannot be written.
+        """
+        from pct.api.run_page import run_page
+
+        self.fit.write_report(self.folder / FIT)
+        if self.score is not None:
+            self.score.save(self.folder / EVALUATION, run=self.folder / FIT)
+        write_output(self.folder / REPORT, run_page(self).encode())
+        return self.folder / REPORT
 
 
 def run(
@@ -122,6 +137,8 @@ def run(
         ...     made.fit.model.spec.name, made.choices["car.vehicle"][0]
         ('unicycle', 'f1tenth')
     """
+    from pct.evaluation.report import save_numbers
+
     places = [Path(logs)] if isinstance(logs, str | Path) else [Path(place) for place in logs]
     choices: dict[str, Any] = {}
     if len(places) == 1 and places[0].suffix == ".toml":
@@ -146,13 +163,12 @@ def run(
     write_output(folder / PLAN, plan.to_toml().encode())
     progress("fitting")
     fitted = fit(car, train, progress=progress, **settings)
-    fitted.save(folder / "fit", report=report)
+    fitted.save(folder / FIT, report=False)
     score = None
     if held_out is not None:
         try:
             score = evaluate(fitted, held_out, progress=lambda name: progress(f"judging: {name}"))
-            if report:
-                score.save(folder / "evaluation", run=folder / "fit")
+            save_numbers(folder / EVALUATION, score.result, run=folder / FIT, paths=held_out.paths)
         except DataError as error:
             progress(f"not judged: {error}")
     doubts = (
@@ -165,7 +181,10 @@ def run(
             if finding.severity == "error"
         ),
     )
-    return Outcome(folder, dataset, checked, fitted, score, plan.chosen, doubts)
+    outcome = Outcome(folder, dataset, checked, fitted, score, plan.chosen, doubts)
+    if report:
+        outcome.write_report()
+    return outcome
 
 
 def _keys(given: Mapping[str, Any]) -> dict[str, Any]:

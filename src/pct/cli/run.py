@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from pct.choices.plan import WHEELBASE
-from pct.cli.console import ask, command, print_table, say, say_error, someone_is_there
+from pct.cli.console import ask, command, flush, print_table, say, say_error, someone_is_there
 from pct.cli.flags import TIME_STEP, ComputeFlags, as_flags, parse
 from pct.errors import PctError
 
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.evaluation.fit_report import text_columns
     from pct.evaluation.text import verdicts
     from pct.export.targets import TARGETS, target_of
-    from pct.runs.directory import PREDICTED
+    from pct.runs.directory import PREDICTED, after_saving
 
     pct.keep_compiled_code()
     for target in args.export:
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.logs,
         output,
         progress=say_error,
-        report=args.report,
+        report=False,
         ask=ask if someone_is_there() and not args.yes else None,
         map=args.map,
         hold_out=args.hold_out,
@@ -117,4 +117,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         except PctError as error:
             say_error(f"warning: {error}")
     if args.report:
-        say(f"Pages: {outcome.folder / 'fit' / 'report.html'}, {outcome.dataset.card}")
+        flush()  # nobody waits for the figures to read the results
+        with after_saving("the report"):
+            say(f"Report: {outcome.write_report()}", f"Data: {outcome.dataset.card}")

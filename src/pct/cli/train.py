@@ -141,7 +141,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         trained = write_training(run.path, learner, result, jax.device_get(result.state))
         facts = result.facts
         if result.failure is None:
-            facts |= summarize(args, learner, trained, run.path, result.state)
+            facts |= summarize(args, learner, trained, run.path, result)
         with after_saving("the loss curves"):
             save_loss_figure(run.path, result)
         if result.failure is not None:

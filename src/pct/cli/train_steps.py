@@ -16,7 +16,7 @@ from pct.errors import DataError, UsageError
 if TYPE_CHECKING:
     from pct.api.cars import Car
     from pct.dynamics import ModelSpec
-    from pct.optimization.network.epoch import TrainState
+    from pct.optimization.network.loop import TrainResult
     from pct.optimization.network.model import TrainedModel
     from pct.optimization.network.training import Learner
     from pct.optimization.network.validation import Seen
@@ -151,7 +151,7 @@ def check_resumable(args: TrainConfig, hashes: dict[str, str]) -> TrainConfig:
 
 
 def summarize(
-    args: TrainConfig, learner: Learner, trained: TrainedModel, folder: Path, state: TrainState
+    args: TrainConfig, learner: Learner, trained: TrainedModel, folder: Path, result: TrainResult
 ) -> dict[str, Any]:
     """Write and print what was learned and compare it with the defaults and the fit below; the facts of that.
 
@@ -159,8 +159,11 @@ def summarize(
     """
     from pct.cli.train_tables import conclude
     from pct.evaluation.scenarios import against_defaults, generate_analysis_artifacts
+    from pct.evaluation.train_page import REPORT, train_page
+    from pct.files import write_output
     from pct.optimization.network.training import SHOWN
     from pct.runs.directory import PREDICTED, after_saving, write_json
+    from pct.runs.trainings import loss_figure
 
     output = args.run.output or folder / PREDICTED
     summary = learner.summarize(trained)
@@ -172,7 +175,7 @@ def summarize(
         label, dataset = "validation", learner.windows.validation.sample(SHOWN)
         splits[label] = dataset
     comparison = against_defaults(trained, dataset, label, chunk_size=chunk_size)
-    conclude(learner.spec, summary, comparison, learner.verdicts(state), output)
+    conclude(learner.spec, summary, comparison, learner.verdicts(result.state), output)
     if args.run.analysis:
         flush()
         with after_saving("all plots under analysis/"):
@@ -185,7 +188,19 @@ def summarize(
                     scenarios=args.run.analysis_scenarios,
                     chunk_size=chunk_size,
                 )
+        with after_saving("the report"):
+            report = train_page(
+                trained,
+                learner.windows.validation or learner.windows.training,
+                comparison,
+                summary,
+                loss_figure(result) if result.steps else None,
+                learner.verdicts(result.state),
+                folder,
+            )
+            write_output(folder / REPORT, report.encode())
+            say(f"Report: {folder / REPORT}")
             say(f"Look next at {folder / 'analysis'}: {label}_parameters.png, {label}_error_growth.png.")
     else:
         say("Run with --analysis to see plots of the predictions.")
-    return {**comparison.facts, **learner.facts(state)}
+    return {**comparison.facts, **learner.facts(result.state)}

@@ -11,7 +11,7 @@ import jax
 
 from pct.cli.console import print_table, say
 from pct.dynamics.core import ModelSpec
-from pct.evaluation.scenarios import AgainstDefaults
+from pct.evaluation.scenarios import AgainstDefaults, learned_cells
 from pct.optimization.network.epoch import TrainState
 from pct.optimization.network.training import Learner
 from pct.windows.bootstrap import Interval, difference
@@ -60,24 +60,7 @@ def conclude(
 
 
 def _print_learned(spec: ModelSpec, predicted: Mapping[str, Mapping[str, Any]]) -> None:
-    rows = []
-    for name, values in predicted.items():
-        if spec.full_shapes[name]:
-            shape = " x ".join(map(str, spec.full_shapes[name]))
-            rows.append((name, f"({shape} entries)", "", "", "", values["unit"]))
-            continue
-        low, high = values["bounds"]
-        rows.append(
-            (
-                name,
-                f"{values['mean']:.4g}",
-                f"{values['std']:.2g}",
-                f"{values['default']:.4g}",
-                f"{low:g} .. {high:g}",
-                values["unit"],
-            )
-        )
-    head = ("parameter", "mean", "spread", "default", "bounds", "unit")
+    head, rows = learned_cells(spec, predicted)
     print_table(f"Learned parameters of {spec.name}", head, rows, texts=(0, 5))
 
 

@@ -149,6 +149,30 @@ def began_with(trained: TrainedModel) -> str:
     return "default parameters" if trained.settings.get("beats_fit") is None else "fit below"
 
 
+def learned_cells(
+    spec: ModelSpec, summary: Mapping[str, Mapping[str, Any]]
+) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the table of what was learned; an array parameter shows its shape."""
+    rows = []
+    for name, values in summary.items():
+        if spec.full_shapes[name]:
+            shape = " x ".join(map(str, spec.full_shapes[name]))
+            rows.append([name, f"({shape} entries)", "", "", "", values["unit"]])
+            continue
+        low, high = values["bounds"]
+        rows.append(
+            [
+                name,
+                f"{values['mean']:.4g}",
+                f"{values['std']:.2g}",
+                f"{values['default']:.4g}",
+                f"{low:g} .. {high:g}",
+                values["unit"],
+            ]
+        )
+    return ["parameter", "mean", "spread", "default", "bounds", "unit"], rows
+
+
 def split_figures(
     label: str, dataset: FeatureDataset, trained: TrainedModel, *, scenarios: int = 3, chunk_size: int = 1024
 ) -> dict[str, plots.Drawing]:

@@ -61,6 +61,10 @@
     },
   });
 
+  // Pixels across a printed page.
+  const PAPER = 680;
+  const onPaper = () => root.classList.contains("paper");
+
   let figures = {};
   const chosen = {};
   // A finger that moves over a figure scrolls the page.
@@ -77,6 +81,7 @@
       }
       const style = getComputedStyle(root);
       layout = merge({ template: template(style), dragmode, autosize: true }, coloured(layout, style));
+      if (onPaper()) layout.width = PAPER;
       const options = { responsive: true, displayModeBar: false, scrollZoom: false };
       await Plotly.react(plot, coloured(data, style), layout, options);
       plot.dataset.drawn = JSON.stringify(Object.keys(figure.by).map((control) => chosen[control] ?? 0));
@@ -124,8 +129,15 @@
       for (const plot of folded.querySelectorAll("[data-drawn]")) Plotly.Plots.resize(plot);
     });
   }
+  // Paper is white and narrow. The browser waits for no promise here: a figure is drawn before one is needed.
   addEventListener("beforeprint", () => {
     for (const folded of document.querySelectorAll("details")) folded.open = true;
+    root.classList.add("paper");
+    for (const plot of plots) draw(plot);
+  });
+  addEventListener("afterprint", () => {
+    root.classList.remove("paper");
+    drawAll();
   });
 
   try {
