@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import sys
-import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train, evaluate, and show the report."""
     args = parse(DemoConfig, argv, prog="pct demo")
     from pct.cli import evaluate, train
+    from pct.cli.browser import open_page
     from pct.cli.folders import default_results
     from pct.evaluation.report import REPORT
 
@@ -64,9 +62,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     folder = run / "evaluation" / "val"
     evaluate.main([str(run), "--dataset", str(DATA / "val"), "--output", str(folder)])
     say("Next: pct run my_log.csv, with a log of your own")
-    if args.browser and _has_screen():
-        webbrowser.open((folder / REPORT).resolve().as_uri())
-
-
-def _has_screen() -> bool:
-    return sys.platform in ("darwin", "win32") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+    if args.browser:
+        open_page((folder / REPORT).resolve().as_uri())

@@ -41,6 +41,7 @@ COMMANDS = {
         f"export {name}": ("pct.cli.export_c" if name == "c" else "pct.cli.export_target", listed.doc)
         for name, listed in TARGETS.items()
     },
+    "show": ("pct.cli.show", "show all runs on one page: filters, comparisons, what is running now"),
     "models": ("pct.cli.models", "list the dynamics models with their parameters"),
     "completion": ("pct.cli.completion", "print a script that completes commands and flags in a shell"),
 }
