@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import pct
+from pages.read import figures_of_page
 from pct.cli.main import main
 
 
@@ -20,7 +21,7 @@ def test_it_prints_what_differs_and_writes_what_is_asked_for(
         drives = pct.simulate(car, duration=6.0, mu=(friction,), noise=0.1)
         fit = pct.fit(car, drives, horizon=10, iterations=8)
         runs.append(str(fit.save(tmp_path / name, report=False)))
-    files = {flag: tmp_path / f"out.{flag}" for flag in ("json", "figure", "curves")}
+    files = {flag: tmp_path / f"out.{flag}" for flag in ("json", "figure", "curves", "page")}
     flags = [text for flag, path in files.items() for text in (f"--{flag}", str(path))]
     main(["compare", *runs, *flags])
     told = capsys.readouterr().out
@@ -28,6 +29,11 @@ def test_it_prints_what_differs_and_writes_what_is_asked_for(
     assert f"run 1: {runs[0]}" in told
     assert json.loads(files["json"].read_text())["quantities"]["mu"]["verdict"] == "differs"
     assert all(path.stat().st_size > 100 for path in files.values())
+    page = files["page"].read_text()
+    figures = figures_of_page(page)
+    assert set(figures) == {"values", "curve-0", "curve-1"}
+    assert [trace["y"] for trace in figures["values"]["data"]] == [["wet", "dry"]] * 2
+    assert "Different: mu" in page
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from pct.optimization.constants.comparison import Candidate, Compared
-    from pct.plots import Drawing
+    from pct.plots import Drawing, Forest, Panel
 
 # Runs whose curves are told apart in one figure.
 DRAWN = 3
@@ -135,14 +135,56 @@ class Comparison(Shown):
             raise UsageError(f"`kind={kind}`: expected one of {', '.join(figures)}")
         return figures[kind]
 
+    def save_page(self, path: str | Path) -> Path:
+        """Write an HTML page: what differs in a sentence, the table, and interactive figures.
+
+        Raises:
+            DataError: the file cannot be written.
+        """
+        from pct.files import write_output
+
+        write_output(Path(path), self._page().encode())
+        return Path(path)
+
+    def _page(self) -> str:
+        from pct.pages import Section, bullets, figure, page, select, table, verdict
+        from pct.pages.charts import curve_figure, forest_figure
+
+        head, rows = self.cells()
+        numbered = [f"run {k}: {name}" for k, name in enumerate(self.names, 1)]
+        differ = [name for name in self.rows if name in self.differs]
+        first = [*differ, *(name for name in self.rows if name not in differ)]
+        forests = dict(zip(self.rows, self._forests(), strict=True))
+        values = forest_figure(self.names, [forests[name] for name in first], "quantity")
+        curves = [figure(f"curve {n}", curve_figure(panel)) for n, panel in enumerate(self._panels())]
+        told, *facts = self.facts
+        texts = (0, len(head) - 2, len(head) - 1)
+        sections = [
+            Section("Quantities", [table(head, rows, caption=", ".join(numbered), texts=texts)]),
+            Section("Values", [select("quantity", "Quantity", first), figure("values", values)]),
+            Section("Side forces", curves),
+        ]
+        title = f"{' and '.join(self.names)}: the same or different?"
+        return page(title, sections, lead=[verdict(told), bullets(facts)])
+
     def _figures(self) -> dict[str, Drawing]:
         from pct import plots
-        from pct.optimization.constants.comparison import side_force_bands
-        from pct.optimization.constants.curves import NORMAL_95
 
-        spec, title = self.runs[0].spec, f"{self.runs[0].spec.name}: {' and '.join(self.names)}"
+        title = f"{self.runs[0].spec.name}: {' and '.join(self.names)}"
+        forests = self._forests()
+        draw = partial(plots.draw_agreement, names=self.names, forests=forests, title=title, what="run")
+        figures: dict[str, Drawing] = {"values": draw}
+        if panels := self._panels():
+            figures["curves"] = partial(plots.draw_curves, panels=panels, title=title)
+        return figures
+
+    def _forests(self) -> list[Forest]:
+        """Values and errors of each quantity."""
+        from pct import plots
+
+        spec = self.runs[0].spec
         symbols = {name: spec.parameter(name).symbol for name in spec.param_keys}
-        forests = [
+        return [
             plots.Forest(
                 symbols.get(name, "F_y"),
                 row.unit,
@@ -155,10 +197,15 @@ class Comparison(Shown):
             )
             for name, row in self.rows.items()
         ]
-        draw = partial(plots.draw_agreement, names=self.names, forests=forests, title=title, what="run")
-        figures: dict[str, Drawing] = {"values": draw}
-        unit = "1" if "m" in spec.param_keys else "N"
-        panels = [
+
+    def _panels(self) -> list[Panel]:
+        """Side force of each axle, of the first runs."""
+        from pct import plots
+        from pct.optimization.constants.comparison import side_force_bands
+        from pct.optimization.constants.curves import NORMAL_95
+
+        unit = "1" if "m" in self.runs[0].spec.param_keys else "N"
+        return [
             plots.Panel(
                 f"{axle} axle",
                 ("slip angle", "rad"),
@@ -176,9 +223,6 @@ class Comparison(Shown):
             )
             for axle, (slips, forces) in side_force_bands(self.runs).items()
         ]
-        if panels:
-            figures["curves"] = partial(plots.draw_curves, panels=panels, title=title)
-        return figures
 
     def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:
         """Title, table and notes."""

@@ -189,12 +189,12 @@ class Design(Shown):
         return Path(folder)
 
     def _write_page(self, folder: Path) -> None:
+        from pct.designing.page import make_page
         from pct.files import write_output
-        from pct.plots import to_png, to_svg
-        from pct.plots.page import bullets, figure, page, table
+        from pct.plots import to_png
         from pct.runs.directory import write_json
 
-        drive, (head, rows) = self.drive, self.cells()
+        drive = self.drive
         write_json(
             folder / "design.json",
             {
@@ -207,13 +207,8 @@ class Design(Shown):
             },
         )
         to_png(folder / "design.png", self._drawing())
-        parts = [
-            bullets([*self.facts, *self.warnings]),
-            figure(to_svg(self._drawing()), "path with speed, cones, and steering over time"),
-            table(head, rows),
-            bullets(NOTES),
-        ]
-        write_output(folder / "design.html", page(self._title, parts).encode())
+        html = make_page(drive, self._title, self.cells(), self.facts, self.warnings, NOTES)
+        write_output(folder / "design.html", html.encode())
 
     @property
     def _title(self) -> str:
@@ -222,31 +217,10 @@ class Design(Shown):
     def _drawing(self) -> Drawing:
         from functools import partial
 
-        from pct.designing.files import cones, edges
-        from pct.designing.limits import motion_of
+        from pct.designing.page import drawn
         from pct.plots import draw_design
 
-        drive, spec = self.drive, self.drive.spec
-        states = drive.guess[0].astype(float)
-        dt = drive.settings.dt
-        motion = motion_of(spec, states, spec.default_params, dt)
-        x, y, _ = spec.pose_indices
-        steering = (
-            states[:, spec.state_indices["delta"]] if "delta" in spec.state_indices else 0 * states[:, 0]
-        )
-        limits = drive.limits
-        return partial(
-            draw_design,
-            title=self._title,
-            edges=edges(drive),
-            times=dt * np.arange(len(states)),
-            place=states[:, [x, y]],
-            speed=motion["speed"],
-            steering=steering,
-            slip=motion["slip"],
-            cones=cones(drive),
-            limits=(limits.speed, limits.steering, limits.slip),
-        )
+        return partial(draw_design, title=self._title, **drawn(self.drive))
 
     def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:
         """Title, table and notes."""
@@ -258,7 +232,7 @@ NOTES = (
     "path follower, with its speed and steering.",
     "extra in path.csv is steering to and fro on top of what follows the path: add it, and let the feedback "
     "of the yaw rate expect it.",
-    "Cones stand inside of bends; a black arrow each two seconds shows the way.",
+    "Cones stand inside of bends; an arrow each two seconds shows the way.",
 )
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ import pct
 from pct.api.notebook import Shown
 from pct.errors import DataError, UsageError
 from pct.files import new_folder, write_output
-from pct.importing.card import Summary
 from pct.importing.file import Imported, Stored
 from pct.importing.parts import deal_out, write_parts
 from pct.importing.pool import import_files
@@ -160,23 +157,12 @@ def import_logs(
         raise UsageError("`logs`: expected log files or folders, got none")
     if processes is not None:
         check_number("processes", processes, PROCESSES)
-    # Loaded while the logs are read, the library for figures costs no time.
-    threading.Thread(target=importlib.import_module, args=("pct.importing.card_page",), daemon=True).start()
     with new_folder(output) as building:
         sources, proposal = find_logs(places, None if map is None else str(map))
         work = building / ".work"
         work.mkdir()
-        figures: dict[str, list[str]] = {}
-
-        def draw(stored: list[tuple[str, Summary]]) -> None:
-            from pct.importing.card_page import draw_figures
-
-            figures.update(draw_figures(stored))
-
-        # A single log's figures are drawn while it is written, unless its recordings are held out later.
-        meanwhile = draw if len(sources) == 1 and chosen.split != "recording" else None
         outcomes: dict[int, Imported] = {}
-        for number, outcome in import_files(sources, chosen, work, processes, meanwhile):
+        for number, outcome in import_files(sources, chosen, work, processes):
             outcomes[number] = outcome
             if progress is not None:
                 progress(len(outcomes), len(sources), outcome.name)
@@ -191,6 +177,6 @@ def import_logs(
             write_output(building / MAP, proposal.encode())
         from pct.importing.card_page import write_card
 
-        write_card(building / CARD, vehicle, parts, files, chosen, figures)
+        write_card(building / CARD, vehicle, parts, files, chosen)
     places_of_parts = {part: output / place.relative_to(building) for part, place in parts.items()}
     return ImportedDataset(output, places_of_parts, tuple(files), proposal)

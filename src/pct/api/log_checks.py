@@ -147,7 +147,6 @@ def check(
             part = examined[start : start + len(recordings)]
             repairs[output] = write_repaired(folder, output, part, map)
             if (output / MANIFEST).is_file():
-                # Loads the library for figures.
                 from pct.importing.card_page import write_repaired_card
 
                 write_repaired_card(output)

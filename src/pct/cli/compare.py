@@ -27,6 +27,8 @@ class CompareConfig:
     """Run folders of `pct fit`, two or more."""
     json: Path | None = None
     """File for all numbers as JSON."""
+    page: Path | None = None
+    """File for an HTML page with all of it, whose figures can be explored."""
     figure: Path | None = None
     """File for a figure of the values as PNG."""
     curves: Path | None = None
@@ -58,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     say(*comparison.facts)
     if args.json is not None:
         say(f"Numbers: {comparison.save(args.json)}")
+    if args.page is not None:
+        say(f"Page: {comparison.save_page(args.page)}")
     for path, kind in ((args.figure, "values"), (args.curves, "curves")):
         if path is not None:
             say(f"Figure: {comparison.save_figure(path, kind)}")

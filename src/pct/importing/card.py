@@ -1,7 +1,7 @@
 """The facts of a dataset for its card, and samples of its drives to draw.
 
 `collect` reads the recordings once, one in memory at a time; `card_facts` gives their facts as numbers,
-`fact_lines` as text, and `pct.plots.plot_card` draws the samples.
+`fact_lines` as text, and `pct.pages.driven` draws the samples.
 """
 
 from __future__ import annotations

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-from pct.files import temporary_folder, write_output
-from pct.importing.card import Drives, Summary, card_facts, collect, fact_lines, put_together, stored_drives
+from pct.files import write_output
+from pct.importing.card import Drives, card_facts, collect, fact_lines, put_together, stored_drives
 from pct.importing.file import Imported
 from pct.importing.settings import ImportSettings
-from pct.plots import plot_card
-from pct.plots.page import bullets, figure, heading, page, table
+from pct.pages import Part, Section, bullets, commands, figure, grid, page, table, verdict
+from pct.pages.driven import driven_figures
 from pct.recordings.trajectory import read_manifest
 
 PARTS = {"train": "Training", "val": "Validation", "test": "Test"}
 HASH = 12
 CARD = "card.html"
-
-
-Figures: TypeAlias = dict[str, list[str]]
-
-
-def draw_figures(stored: Iterable[tuple[str, Summary]]) -> Figures:
-    """The figures of each part, of part and summary of all recordings."""
-    by_part: dict[str, list[Summary]] = {}
-    for part, summary in stored:
-        by_part.setdefault(part, []).append(summary)
-    return {part: _figures(put_together(one)) for part, one in by_part.items()}
 
 
 def write_card(
@@ -36,7 +25,6 @@ def write_card(
     parts: Iterable[str],
     files: Sequence[Imported],
     settings: ImportSettings,
-    figures: Figures | None = None,
 ) -> None:
     """Write the page.
 
@@ -46,26 +34,13 @@ def write_card(
         parts: of the dataset.
         files: outcome of each.
         settings: how they were imported.
-        figures: from `draw_figures`, where they are drawn already.
     """
     usable = [one for one in files if not one.error]
     stored = [stored for one in usable for stored in one.stored]
     drives = {part: put_together(one.summary for one in stored if one.part == part) for part in parts}
-    figures = figures or draw_figures((one.part, one.summary) for one in stored)
-    body = [_facts(drives)]
-    for part in drives:
-        body += [heading(f"{PARTS[part]} recordings" if len(drives) > 1 else "Recordings"), *figures[part]]
-    channels = [[name, unit, origin] for name, (unit, origin) in usable[0].columns.items()]
-    body += [
-        heading("Channels"),
-        table(["channel", "unit", "origin"], channels, texts=[2]),
-        heading("Sources"),
-        table(_SOURCES, map(_source, usable), texts=[len(_SOURCES) - 1]),
-    ]
     failed = [f"{Path(one.file).name}: {_short(one)}" for one in files if one.error]
-    if failed:
-        body += [heading("Files that could not be used"), bullets(failed)]
-    body += [heading("Settings"), bullets(f"{name}: {value}" for name, value in vars(settings).items())]
+    channels = [[name, unit, origin] for name, (unit, origin) in usable[0].columns.items()]
+    sources = table(_SOURCES, map(_source, usable), caption="Outcome of each file", texts=[len(_SOURCES) - 1])
     # Named from the folder of the page, so that the same logs give the same bytes wherever they go.
     folders = {part: part if len(drives) > 1 else "." for part in drives}
     fit = "".join(
@@ -73,9 +48,21 @@ def write_card(
         for part, flag in (("train", "--dataset"), ("val", "--val-dataset"))
         if part in folders
     )
-    commands = [f"pct data check {' '.join(folders.values())}", f"pct fit{fit}"]
-    body += [heading("Next, in this folder"), bullets(commands)]
-    write_output(path, page(f"Dataset: {vehicle}", body).encode())
+    next_steps = [f"pct data check {' '.join(folders.values())}", f"pct fit{fit}"]
+    sections = [
+        Section("What was driven", [_facts(drives)]),
+        *(Section(_heading(part, drives), _figures(part, drives[part])) for part in drives),
+        Section("Files that could not be used", [bullets(failed)] if failed else []),
+        Section("Channels", [_channels(channels)]),
+        Section("Sources", [sources]),
+        Section("Settings", [bullets(f"{name}: {value}" for name, value in vars(settings).items())]),
+        Section("Next, in this folder", [commands(next_steps)]),
+    ]
+    count = (
+        f"{len(usable)} of {len(files)} files" if failed else f"{len(files)} file{'s' * (len(files) != 1)}"
+    )
+    lead = verdict(f"{_driven(drives)}, from {count}.", "mixed" if failed else "good")
+    write_output(path, page(f"Dataset: {vehicle}", sections, lead=[lead]).encode())
 
 
 def write_repaired_card(folder: Path) -> None:
@@ -85,31 +72,49 @@ def write_repaired_card(folder: Path) -> None:
         folder: the mended dataset.
     """
     manifest = read_manifest(folder)
-    drives = collect(stored_drives(folder))
+    drives = {"train": collect(stored_drives(folder))}
     columns = [[name, row["unit"], row["origin"]] for name, row in manifest["columns"].items()]
-    body = [
-        _facts({"train": drives}),
-        heading("Repairs by pct data check"),
-        bullets(map(str, manifest["notes"]["repairs"])),
-        heading("Recordings"),
-        *_figures(drives),
-        heading("Channels"),
-        table(["channel", "unit", "origin"], columns, texts=[2]),
+    repairs = list(map(str, manifest["notes"]["repairs"]))
+    sections = [
+        Section("Repairs by pct data check", [bullets(repairs)]),
+        Section("What was driven", [_facts(drives)]),
+        Section("Recordings", _figures("train", drives["train"])),
+        Section("Channels", [_channels(columns)]),
     ]
-    write_output(folder / CARD, page(f"Dataset: {manifest.get('vehicle', '')}", body).encode())
+    lead = verdict(f"{_driven(drives)}, after {len(repairs)} repair{'s' * (len(repairs) != 1)}.")
+    write_output(
+        folder / CARD, page(f"Dataset: {manifest.get('vehicle', '')}", sections, lead=[lead]).encode()
+    )
 
 
-def _facts(drives: Mapping[str, Drives]) -> str:
+def _driven(drives: Mapping[str, Drives]) -> str:
+    """How much was driven, part by part."""
+    driven = {part: dict(fact_lines(card_facts(one)))["driven"] for part, one in drives.items()}
+    if len(driven) == 1:
+        return next(iter(driven.values()))
+    return "; ".join(f"{PARTS[part]} {text}" for part, text in driven.items())
+
+
+def _heading(part: str, drives: Mapping[str, Drives]) -> str:
+    return f"{PARTS[part]} recordings" if len(drives) > 1 else "Recordings"
+
+
+def _facts(drives: Mapping[str, Drives]) -> Part:
     """The facts of all parts side by side."""
     lines = {part: dict(fact_lines(card_facts(one))) for part, one in drives.items()}
     names = list(dict.fromkeys(name for one in lines.values() for name in one))
     rows = [[name, *(one.get(name, "") for one in lines.values())] for name in names]
-    return table(["", *(PARTS[part].lower() for part in lines)], rows, texts=range(1, len(lines) + 1))
+    head = ["", *(PARTS[part].lower() for part in lines)]
+    return table(head, rows, caption="Facts", texts=range(1, len(lines) + 1))
 
 
-def _figures(drives: Drives) -> list[str]:
-    with temporary_folder() as folder:
-        return [figure(path.read_bytes(), title, "png") for title, path in plot_card(folder, drives.samples)]
+def _channels(rows: list[list[str]]) -> Part:
+    return table(["channel", "unit", "origin"], rows, caption="What each recording holds", texts=[2])
+
+
+def _figures(part: str, drives: Drives) -> list[Part]:
+    found = driven_figures(drives.samples)
+    return [grid(figure(f"{part}-{name}", shown, title) for name, (title, shown) in found.items())]
 
 
 _SOURCES = (

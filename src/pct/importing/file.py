@@ -6,10 +6,10 @@ import dataclasses
 import hashlib
 import shutil
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pct.errors import DataError
 from pct.files import sha256
@@ -31,8 +31,6 @@ from pct.recordings.trajectory import Trajectory, recording_row, resample, write
 
 if TYPE_CHECKING:
     from pct.importing.delays import Delay
-
-Meanwhile: TypeAlias = Callable[[list[tuple[str, Summary]]], object]
 
 
 class Stored(NamedTuple):
@@ -95,7 +93,6 @@ def import_file(
     settings: ImportSettings,
     folder: Path,
     samples: int | None = None,
-    meanwhile: Meanwhile | None = None,
 ) -> Imported:
     """Import one log file.
 
@@ -106,7 +103,6 @@ def import_file(
         settings: see there.
         folder: for its recordings alone; an old one is replaced.
         samples: of each recording that are kept for the card; see `summarise`.
-        meanwhile: is called with the part and summary of all recordings while the last ones are hashed.
 
     Returns:
         The outcome; ``error`` says why a file cannot be used.
@@ -115,7 +111,7 @@ def import_file(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
-        return _import(path, name, signals, settings, folder, samples, meanwhile)
+        return _import(path, name, signals, settings, folder, samples)
     except (KeyboardInterrupt, SystemExit):
         raise
     except DataError as error:
@@ -152,7 +148,6 @@ def _import(
     settings: ImportSettings,
     folder: Path,
     samples: int | None,
-    meanwhile: Meanwhile | None,
 ) -> Imported:
     # Faults are cut out and counted, also where the map has them refused in training on the logs directly.
     signals = dataclasses.replace(signals, faults="cut")
@@ -163,10 +158,6 @@ def _import(
         # Nothing here holds the columns of a long log once they are written.
         imported, pending = _cut_up(path, name, raw, signals, settings, folder, samples, writing)
         del raw
-        if meanwhile is not None and pending:
-            # Python writes as well as draws, and one would wait for the other. Disk and hash need none.
-            wait([one.file for one in pending])
-            meanwhile([(one.part, one.summary) for one in pending])
     if not pending:
         raise DataError(
             f"{path}: expected a drive of {settings.shortest:g} s or more, found none in "

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pct.children import end_with, started_safely
 from pct.importing.card import FEWEST, MOST_SAMPLES
-from pct.importing.file import Imported, Meanwhile, import_file
+from pct.importing.file import Imported, import_file
 from pct.importing.settings import ImportSettings
 from pct.interpreter import collect_rarely, cores
 from pct.mapping.log_files import LogFile
@@ -23,7 +23,6 @@ def import_files(
     settings: ImportSettings,
     work: Path,
     processes: int | None = None,
-    meanwhile: Meanwhile | None = None,
 ) -> Iterator[tuple[int, Imported]]:
     """Import every file.
 
@@ -32,7 +31,6 @@ def import_files(
         settings: how.
         work: gets a folder for each file.
         processes: how many files at once; one a core when left out.
-        meanwhile: as in `import_file`, for a log that is alone.
 
     Yields:
         Number of each log and its outcome, in the order in which they finish.
@@ -42,7 +40,7 @@ def import_files(
     count = min(processes or cores(), len(logs))
     if count == 1:
         for number, log in enumerate(logs):
-            yield number, import_file(*log, settings, work / log.name, samples, meanwhile)
+            yield number, import_file(*log, settings, work / log.name, samples)
         return
     waiting = dict(enumerate(logs))
     while waiting:

@@ -6,7 +6,6 @@ A ``draw_*`` function returns the figure; `in_style`, `to_png` and `to_svg` call
 from pct.plots.agreement import Forest as Forest
 from pct.plots.agreement import draw_agreement as draw_agreement
 from pct.plots.card import card_figures as card_figures
-from pct.plots.card import plot_card as plot_card
 from pct.plots.columns import Curve as Curve
 from pct.plots.columns import draw_columns as draw_columns
 from pct.plots.correlations import draw_correlations as draw_correlations

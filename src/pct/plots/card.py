@@ -1,10 +1,9 @@
-"""The figures of a dataset's card: where it was driven, how fast, and what it asked of the tyres."""
+"""The figures of driven data: where, how fast, and what it asked of the tyres."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -17,7 +16,7 @@ from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 
 from pct.plots.layout import make_figure, place_labels
-from pct.plots.style import PREDICTED, ROUND, TRUTH, to_png
+from pct.plots.style import PREDICTED, ROUND, TRUTH
 from pct.types import Column, Float
 
 SIZE = (6.7, 4.8)  # 800 pixels wide
@@ -56,16 +55,6 @@ def card_figures(samples: Samples) -> dict[str, tuple[str, Callable[[], Figure]]
         for known, name, title, draw in rows
         if known
     }
-
-
-def plot_card(folder: Path, samples: Samples) -> list[tuple[str, Path]]:
-    """Write the figures into a folder; gives title and file of each, see `card_figures`."""
-    written = []
-    for name, (title, draw) in card_figures(samples).items():
-        path = folder / f"{name}.png"
-        to_png(path, draw)
-        written.append((title, path))
-    return written
 
 
 def draw_driven_path(*, samples: Samples, title: str) -> Figure:

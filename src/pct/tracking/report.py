@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from pct import plots
+    from pct.pages.courses import Drive
 
 PARQUET, JSON, PAGE = "track.parquet", "track.json", "track.html"
 # Drives that the page shows.
@@ -227,28 +228,67 @@ def _range(problem: Problem, name: str) -> list[float]:
 
 
 def make_page(problem: Problem, levels: Levels, tracked: Sequence[Tracked], *, estimated: bool) -> str:
-    """The page: facts, summary, changes, and the figures of the first drives."""
-    from pct import plots
-    from pct.plots import page
+    """The page: a sentence, changes, the first drives over time and on the map, and a table of all."""
+    from pct.pages import Section, bullets, figure, grid, page, select, table, verdict
+    from pct.pages.courses import course_figure, course_map, thin
 
-    head, rows = change_cells(problem, tracked)
-    body = [
-        page.bullets(facts(problem, levels, tracked, estimated=estimated)),
-        page.heading("Drives"),
-        page.table(*cells(problem, tracked), texts=(0, 1)),
-        page.heading("Changes"),
-        page.table(head, rows, texts=(0, 1)) if rows else page.bullets(["No change was found."]),
+    shown = thin([_course(problem, one) for one in tracked[:SHOWN]])
+    choice = select("drive", "Drive", [one.name for one in shown])
+    along = [choice, figure("time", course_figure(shown, "drive"), TIME)]
+    maps = [
+        figure(f"map-{name}", course_map(shown, n, "drive"))
+        for n, name in enumerate(problem.vary)
+        if any(np.ptp(one.x) > 0 or np.ptp(one.y) > 0 for one in shown)
     ]
-    for one in tracked[:SHOWN]:
-        body.append(page.heading(one.name))
-        body += [
-            page.figure(plots.as_png(draw), f"{kind} of {one.name}", "png")
-            for kind, draw in figures_of(problem, one).items()
-        ]
-    if len(tracked) > SHOWN:
-        body.append(
-            page.bullets(
-                [f"Figures of the other {len(tracked) - SHOWN} drives: pct.track(...).plot(drive=N)."]
-            )
+    head, rows = change_cells(problem, tracked)
+    changes = table(head, rows, caption="Changes of all drives", texts=(0, 1))
+    more = (
+        [bullets([f"Figures of the other {len(tracked) - SHOWN} drives: pct.track(...).plot(drive=N)."])]
+        if len(tracked) > SHOWN
+        else []
+    )
+    sections = [
+        Section("Changes", [changes] if rows else [bullets(["No change was found."])]),
+        Section("Along a drive", [*along, *([grid(maps)] if maps else []), *more]),
+        Section("Drives", [table(*cells(problem, tracked), caption="With the whole drive", texts=(0, 1))]),
+    ]
+    title = f"{', '.join(problem.vary)} of {problem.spec.name} over time"
+    lead = [verdict(_in_short(tracked)), bullets(facts(problem, levels, tracked, estimated=estimated))]
+    return page(title, sections, lead=lead)
+
+
+TIME = (
+    "Lines: as a car could know it at that moment, and with the whole drive. Shaded grey: the drive tells "
+    "nothing there and then. Dotted: a change, with its band."
+)
+
+
+def _in_short(tracked: Sequence[Tracked]) -> str:
+    """The sentence that a reader must see first."""
+    changes = [(one.name, change) for one in tracked for change in one.changes]
+    drives = f"{len(tracked)} drive{'s' * (len(tracked) != 1)}"
+    if not changes:
+        return f"Nothing changed in {drives}, as far as they tell."
+    name, most = max(changes, key=lambda entry: abs(entry[1].after / (entry[1].before or 1.0) - 1))
+    return (
+        f"{len(changes)} change{'s' * (len(changes) != 1)} in {drives}; the largest: {most.parameter} from "
+        f"{most.before:.3g} to {most.after:.3g} at {most.time:.2f} s of {name}."
+    )
+
+
+def _course(problem: Problem, one: Tracked) -> Drive:
+    """A drive as a page shows it."""
+    from pct.pages.courses import Drive, Known, Mark
+
+    known = [
+        Known(
+            name,
+            problem.row(name).unit,
+            np.stack(one.causal[name]),
+            np.stack(one.smoothed[name]),
+            one.told[name] < TELLS,
         )
-    return page.page(f"{', '.join(problem.vary)} of {problem.spec.name} over time", body)
+        for name in problem.vary
+    ]
+    marks = [Mark(change.parameter, change.time, change.low, change.high) for change in one.changes]
+    return Drive(one.name, one.t, one.x, one.y, known, marks)
