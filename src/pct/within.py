@@ -73,11 +73,13 @@ class Declared(NamedTuple):
         name: of the field.
         within: its range; None where it has none.
         optional: whether the field may be None.
+        text: whether it may hold a text in its place.
     """
 
     name: str
     within: Within | None
     optional: bool
+    text: bool = False
 
 
 FINITE = Within(-sys.float_info.max, sys.float_info.max)
@@ -104,6 +106,8 @@ def check_ranges(settings: Any) -> None:
     for number in declared_numbers(kind):
         value = getattr(settings, number.name)
         if number.within is None or (value is None and number.optional):
+            continue
+        if number.text and isinstance(value, str):
             continue
         for one in value if isinstance(value, tuple | list) else (value,):
             check_number(number.name, one, number.within)
@@ -165,22 +169,22 @@ def shown(value: Any) -> str:
 
 
 def _numbers(
-    name: str, kind: Any, within: Within | None = None, optional: bool = False
+    name: str, kind: Any, within: Within | None = None, optional: bool = False, text: bool = False
 ) -> Iterator[Declared]:
     """The numbers that an annotation holds."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
         own = next((entry for entry in arguments[1:] if isinstance(entry, Within)), within)
-        yield from _numbers(name, arguments[0], own, optional)
+        yield from _numbers(name, arguments[0], own, optional, text)
     elif origin in (typing.Union, types.UnionType):
         for argument in arguments:
-            yield from _numbers(name, argument, within, type(None) in arguments)
+            yield from _numbers(name, argument, within, type(None) in arguments, str in arguments)
     elif origin is tuple:
         for argument in dict.fromkeys(arguments):
-            yield from _numbers(name, argument, within, optional)
+            yield from _numbers(name, argument, within, optional, text)
     elif kind in (int, float):
         whole = within and dataclasses.replace(within, whole=kind is int)
-        yield Declared(name, whole, optional)
+        yield Declared(name, whole, optional, text)
 
 
 def _number(value: Any) -> int | float | None:

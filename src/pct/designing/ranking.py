@@ -19,10 +19,9 @@ import numpy as np
 from pct.designing.information import log_determinant, positive_parts
 from pct.errors import DataError, UsageError
 from pct.measurement.filter import filters
-from pct.optimization.constants.estimate import raw_values, scalar_places
+from pct.optimization.constants.estimate import HUBER, PRIOR, raw_values, scalar_places
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.constants.rollout_errors import all_windows, make_rollout_errors
-from pct.optimization.settings import FitSettings
 from pct.recordings.trajectory import Trajectory
 from pct.rollout.compiled import in_single_precision
 from pct.types import Float, Int
@@ -71,7 +70,7 @@ def rank_pieces(
     chosen: Sequence[str],
     *,
     seconds: float,
-    prior: float = FitSettings.prior,
+    prior: float = PRIOR,
 ) -> list[Piece]:
     """Pieces of recordings from the one that tells most on.
 
@@ -170,7 +169,7 @@ def _information(
         np.zeros((errors.free, len(windows))),
         sigma,
         accepted,
-        FitSettings.huber,
+        HUBER,
         np.arange(len(windows)),
     )
     matrix = np.moveaxis(sums.matrix, -1, 0)

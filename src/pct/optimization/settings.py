@@ -48,9 +48,9 @@ class FitSettings:
     choice where readings are noisy and the car is as modelled."""
     compare: tuple[str, ...] = ()
     """States whose errors count; all when left out."""
-    prior: Annotated[float, Within(1e-6, 1e6)] = 1.0
+    prior: Annotated[float, Within(1e-6, 1e6)] | str = 1.0
     """Prior standard deviation of each parameter about its default (logit space) [1]; 1 is 27 to 73 % of the
-    range, 0.5 is half as far."""
+    range, 0.5 is half as far. Or the folder of a fleet (pct fleet fit): then mean and spread of its cars."""
     huber: Annotated[float, HUBER] = 3.0
     """Error, in units of its channel's typical error, above which it counts linearly, not squared [1]."""
     iterations: Annotated[int, Within(1, 100_000)] = 50

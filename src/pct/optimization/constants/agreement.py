@@ -52,6 +52,7 @@ from pct.optimization.constants.curves import (
 )
 from pct.optimization.constants.estimate import Estimate, fit_errors, scalar_places, with_blocks
 from pct.optimization.constants.groups import Groups, group_windows
+from pct.optimization.constants.prior import covariance_of, information_of
 from pct.optimization.constants.random_effects import (
     RandomEffects,
     combined_freedom,
@@ -190,7 +191,8 @@ class _Alone:
 
     def __init__(self, fit: ConstantFit, least: int) -> None:
         self._fit, self._least = fit, least
-        self._spec, self._prior = fit.spec, fit.settings.prior
+        self._spec, self._prior = fit.spec, fit.prior
+        self._known = information_of(self._prior, fit.estimate.raw.size)
         self._places = scalar_places(self._spec)
         pooled = {**self._spec.default_params, **fit.estimate.params(self._spec)}
         errors = fit.rollout_errors
@@ -233,8 +235,8 @@ class _Alone:
 
         def cost(fit: Estimate) -> float:
             """Minus the logarithm of the likelihood and the prior: a ridge may lead far for nothing."""
-            away = (fit.raw - pooled) / self._prior
-            return float(rows * np.log(fit.sigma).sum() + 0.5 * away @ away)
+            away = fit.raw - pooled
+            return float(rows * np.log(fit.sigma).sum() + 0.5 * away @ self._known @ away)
 
         return min(finite, key=cost, default=None)
 
@@ -311,7 +313,7 @@ class _Alone:
         nothing = np.full(size, np.nan)
         pooled = self._at(self._fit.estimate)[0]
         known = [fit for fit in estimates if fit is not None and fit.sound]
-        ratios = _moderated(known, self._prior)
+        ratios = _moderated(known, self._known)
         rows = []
         left = iter(zip(known, *ratios, strict=True))
         for fit in estimates:
@@ -319,10 +321,10 @@ class _Alone:
                 rows.append((nothing, nothing, np.zeros(size), np.ones(size)))
                 continue
             _, stretch, freedom = next(left)
-            sampling, bread = _parts(fit, self._prior)
+            sampling, bread = _parts(fit, self._known)
             sampling = sampling * np.outer(stretch, stretch)
             values, slopes, _ = self._at(fit)
-            prior = self._prior**2 * np.einsum("fp,fp->f", slopes, slopes)
+            prior = np.einsum("fp,pq,fq->f", slopes, covariance_of(self._prior, fit.raw.size), slopes)
             held = np.einsum("fp,pq,fq->f", slopes, bread, slopes) / np.maximum(prior, 1e-300)
             determined = np.clip(1 - held, 1e-9, 1.0)
             errors = np.sqrt(np.maximum(np.einsum("fp,pq,fq->f", slopes, sampling, slopes), 0.0)) / determined
@@ -346,9 +348,9 @@ class _Alone:
             by_raw = np.zeros((len(curve), fit.raw.size))
             by_raw[:, numbers] = (by_unit * steep[:, None]).T
             values, slopes = np.concatenate([values, curve]), np.concatenate([unit, by_raw])
-        _, bread = _parts(fit, self._prior)
-        pulled = slopes @ bread / self._prior
-        return values, slopes, np.einsum("fp,fp->f", pulled, pulled)
+        _, bread = _parts(fit, self._known)
+        pulled = slopes @ bread
+        return values, slopes, np.einsum("fp,pq,fq->f", pulled, self._known, pulled)
 
     def _bounds(self, n: int) -> Bounds | None:
         """Bounds of a quantity; None for a point of a curve."""
@@ -382,7 +384,7 @@ def _by_jackknife(fit: ConstantFit, groups: Groups, quantities: Mapping[str, Agr
     blocks = np.full(len(fit.windows), -1)
     for number, of_group in enumerate(groups.numbers):
         blocks[of_group] = number
-    options: Any = {"prior": fit.settings.prior, "huber": fit.settings.huber}
+    options: Any = {"prior": fit.prior, "huber": fit.settings.huber}
     whole = with_blocks(fit.rollout_errors, fit.windows, fit.estimate, blocks, **options)
     errors, short = (estimate.deviations(fit.spec) for estimate in (whole, fit.estimate))
     return {
@@ -409,20 +411,24 @@ def _about(effects: RandomEffects, pooled: float, besides: float) -> dict[str, f
     }
 
 
-def _parts(fit: Estimate, prior: float) -> tuple[np.ndarray, np.ndarray]:
-    """Covariance by sampling alone, and that as if the model were right with the prior, (P, P) each."""
-    unit = np.eye(fit.raw.size)
-    bread, _ = solve_positive(fit.information + unit / prior**2, unit)
-    return fit.covariance - bread @ bread / prior**2, bread
+def _parts(fit: Estimate, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Covariance by sampling alone, and that as if the model were right with the prior, (P, P) each.
+
+    Args:
+        fit: to some of the windows.
+        known: information of the prior, (P, P).
+    """
+    bread, _ = solve_positive(fit.information + known, np.eye(fit.raw.size))
+    return fit.covariance - bread @ known @ bread, bread
 
 
-def _moderated(fits: Sequence[Estimate], prior: float) -> tuple[np.ndarray, np.ndarray]:
+def _moderated(fits: Sequence[Estimate], known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Factor of each fit's sampling errors by parameter, (M, P), and the freedom of what results, (M,)."""
     if not fits:
         return np.zeros((0, 0)), np.zeros(0)
     ratios = []
     for fit in fits:
-        sampling, bread = _parts(fit, prior)
+        sampling, bread = _parts(fit, known)
         naive = np.einsum("pq,qr,rp->p", bread, fit.information, bread)
         ratios.append(np.clip(np.diag(sampling), 1e-300, None) / np.clip(naive, 1e-300, None))
     ratio = np.clip(np.array(ratios), 1e-3, 1e3)

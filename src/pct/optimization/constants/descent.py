@@ -18,6 +18,7 @@ import numpy as np
 
 from pct.optimization.constants.covariance import solve_positive
 from pct.optimization.constants.normal_equations import NormalEquations, sums_by_group
+from pct.optimization.constants.prior import Prior, deviations_of, information_of
 from pct.optimization.constants.rollout_errors import RolloutErrors, all_windows
 from pct.windows.window_set import WindowSet
 
@@ -63,7 +64,7 @@ class Problem:
         windows: of the logs.
         numbers: which of them.
         centre: of the prior on the unbounded axis, (P,).
-        prior: its standard deviation.
+        prior: its size, see `pct.optimization.constants.prior`.
         huber: an error beyond so many of its channel's typical ones counts linearly.
     """
 
@@ -73,10 +74,12 @@ class Problem:
         windows: WindowSet,
         numbers: np.ndarray,
         centre: np.ndarray,
-        prior: float | np.ndarray,
+        prior: Prior,
         huber: float,
     ) -> None:
-        self.centre, self.prior, self._huber = centre, prior, huber
+        self.centre, self._huber = centre, huber
+        self.prior = deviations_of(prior, centre.size)
+        self.prior_information = information_of(prior, centre.size)
         self._count = len(numbers)
         self._all = all_windows(errors, windows, numbers)
         self.refresh = self._all.refresh
@@ -116,8 +119,8 @@ class Problem:
 
     def cost(self, path: Path, sigma: np.ndarray) -> float:
         """The losses of the accepted windows, and the prior."""
-        away = (path.point.raw - self.centre) / self.prior
-        return float(self.losses(path, sigma).sum() + 0.5 * np.sum(away**2))
+        away = path.point.raw - self.centre
+        return float(self.losses(path, sigma).sum() + 0.5 * away @ self.prior_information @ away)
 
     def losses(self, path: Path, sigma: np.ndarray) -> np.ndarray:
         """Half the weighted sum of squares (linear for large errors) of each accepted window."""
@@ -132,9 +135,9 @@ class Problem:
     def move(self, path: Path, equations: NormalEquations, damping: float) -> Path:
         """A step of Levenberg and Marquardt."""
         reduced = without_starts(equations, damping=damping)
-        weight = self.overlap / self.prior**2
-        matrix = reduced.matrix[..., 0] + (1 + damping) * weight * np.eye(self.centre.size)
-        gradient = reduced.gradient.sum(axis=1) + weight * (path.point.raw - self.centre)
+        prior = self.overlap * self.prior_information
+        matrix = reduced.matrix[..., 0] + prior * (1 + damping * np.eye(self.centre.size))
+        gradient = reduced.gradient.sum(axis=1) + prior @ (path.point.raw - self.centre)
         step = -solve_positive(matrix, gradient)[0]
         offsets = np.zeros_like(path.point.offsets)
         offsets[:, path.accepted] = -(reduced.starts + np.einsum("pkb,p->kb", reduced.follow, step))

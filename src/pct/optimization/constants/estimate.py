@@ -47,6 +47,7 @@ from pct.optimization.constants.filtering import (
     weigh_as_logged,
 )
 from pct.optimization.constants.normal_equations import sums_by_group
+from pct.optimization.constants.prior import Prior
 from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors
 from pct.rollout.engine import EngineName
 from pct.windows.store import spread
@@ -144,7 +145,7 @@ def fit_errors(
     numbers: np.ndarray,
     *,
     start: Mapping[str, Any] | None = None,
-    prior: float | np.ndarray = PRIOR,
+    prior: Prior = PRIOR,
     huber: float = HUBER,
     iterations: int = 50,
     starts: int = 1,
@@ -158,7 +159,7 @@ def fit_errors(
         windows: of the logs, with the history that ``errors`` were made for.
         numbers: which of them, in their order along the drives.
         start: values to begin at, by name; the defaults when left out.
-        prior: standard deviation of the prior on the unbounded axis; one for all, or of each entry, (P,).
+        prior: on the unbounded axis, see `pct.optimization.constants.prior`.
         huber: see `HUBER`.
         iterations: most iterations, those from other starts not counted.
         starts: points to begin at; those after the first are drawn about the defaults.
@@ -225,7 +226,7 @@ def with_blocks(
     estimate: Estimate,
     blocks: np.ndarray,
     *,
-    prior: float,
+    prior: Prior,
     huber: float,
 ) -> Estimate:
     """A fit to all windows with the covariance that other blocks give, such as whole drives.
@@ -259,7 +260,7 @@ def _result(spec: ModelSpec, problem: Problem, path: Path, blocks: np.ndarray) -
         (information / problem.overlap, gradient / problem.overlap)
         for information, gradient in zip(np.moveaxis(reduced.matrix, -1, 0), gradients.T, strict=True)
     ]
-    covariance = jackknife(parts, np.eye(raw.size) / problem.prior**2)
+    covariance = jackknife(parts, problem.prior_information)
     return Estimate(
         values=np.asarray(Bounds.of(spec).to(jnp.asarray(raw)), np.float64),
         raw=raw,

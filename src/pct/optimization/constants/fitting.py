@@ -19,13 +19,14 @@ from pct.optimization.constants.agreement import ENOUGH, agreement_of, with_agre
 from pct.optimization.constants.agreement_text import agreement_facts
 from pct.optimization.constants.clipped import share_without_clipped
 from pct.optimization.constants.curves import has_curves, reached_slips
-from pct.optimization.constants.estimate import Estimate
+from pct.optimization.constants.estimate import PRIOR, Estimate
 from pct.optimization.constants.groups import group_windows
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.constants.posterior.posterior import DRAWS, Posterior, draw_posterior
+from pct.optimization.constants.prior import Prior
 from pct.optimization.constants.profile import ROUNDING, Profile, make_profile, require_scalar
 from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors, part_size
-from pct.optimization.constants.starts import Starts, fit_from_start, fit_from_starts
+from pct.optimization.constants.starts import Starts, fit_from_start, fit_from_starts, prior_of
 from pct.optimization.constants.verdicts import correlations, make_verdicts, with_profile
 from pct.optimization.settings import FitSettings
 from pct.recordings.unlogged import SMOOTHED, assumed_lines
@@ -94,6 +95,7 @@ class ConstantFit:
         files: the file that each recording is of, for a comparison by file.
         starts: what became of the starts, where there were several.
         posterior: draws, where they were asked for.
+        prior: about the model's defaults on the unbounded axis, see `pct.optimization.constants.prior`.
     """
 
     model: FittedModel
@@ -107,6 +109,7 @@ class ConstantFit:
     files: tuple[str, ...] = ()
     starts: Starts | None = None
     posterior: Posterior | None = None
+    prior: Prior = PRIOR
 
     @property
     def spec(self) -> ModelSpec:
@@ -148,7 +151,7 @@ class ConstantFit:
     @cached_property
     def verdicts(self) -> dict[str, dict[str, Any]]:
         """Verdict on each scalar parameter by name; see `make_verdicts`."""
-        verdicts = make_verdicts(self.estimate, self.spec, self.settings.prior, self.agreement)
+        verdicts = make_verdicts(self.estimate, self.spec, self.prior, self.agreement)
         for item in self.profiles:
             verdicts[item.name] = with_profile(verdicts[item.name], item, self.spec)
         return verdicts
@@ -263,6 +266,7 @@ def fit(
     profiles: Sequence[str] = (),
     by: str | None = None,
     files: Sequence[str] = (),
+    prior: Prior | None = None,
     progress: Callable[[Any], None] | None = None,
 ) -> ConstantFit:
     """Fit one value of each learned parameter of a model to windows.
@@ -276,6 +280,7 @@ def fit(
         profiles: parameters whose likelihood is profiled afterwards; each takes some ten fits.
         by: by what drives are compared, from two on; by recording, from four on, when left out.
         files: the file that each recording is of, for ``by="file"``.
+        prior: about the model's defaults on the unbounded axis; that of the settings when left out.
         progress: called with what is fitted, then with a `FitProgress` after each iteration.
 
     Raises:
@@ -311,20 +316,21 @@ def fit(
         return make_rollout_errors(spec, spec.base_params(dt), windows.history, **{**options, **own})
 
     errors, starts = errors_of(), None
+    prior = prior_of(settings, prior)
     if settings.starts > 1 or start is not None:
         single = errors_of(integrator="euler", substeps=1, free_start=False)
         estimate, starts = fit_from_starts(
-            errors, single, windows, settings, start, report, progress or (lambda line: None)
+            errors, single, windows, settings, start, report, progress or (lambda line: None), prior
         )
     else:
-        estimate = fit_from_start(errors, windows, settings, None, report)
+        estimate = fit_from_start(errors, windows, settings, None, report, prior)
     compared = [spec.state_names[i] for i in errors.channels]
     exact = exact_channels(spec, dict(zip(compared, estimate.sigma, strict=True)))
     if exact and not settings.compare:
         # What no table foresaw: an error of rounding would weigh as much as real ones.
         compared = [name for name in compared if name not in exact]
         errors = errors_of(compare=compared)
-        estimate = fit_from_start(errors, windows, settings, estimate.params(spec), report)
+        estimate = fit_from_start(errors, windows, settings, estimate.params(spec), report, prior)
     share = share_without_clipped(errors, windows, estimate, settings.huber)
     estimate = dataclasses.replace(estimate, clipped_share=share)
     if estimate.noise is not None:
@@ -358,6 +364,7 @@ def fit(
         by=by,
         files=tuple(files),
         starts=starts if settings.starts > 1 else None,
+        prior=prior,
     )
     return with_profiles(result, profiles, progress) if profiles else result
 
@@ -391,7 +398,7 @@ def with_profiles(
             fit.errors,
             fit.windows,
             np.arange(len(fit.windows)),
-            prior=settings.prior,
+            prior=fit.prior,
             huber=settings.huber,
             report=partial(report, name),
         )

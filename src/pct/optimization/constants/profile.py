@@ -35,6 +35,7 @@ from pct.optimization.constants.estimate import (
     raw_values,
     scalar_places,
 )
+from pct.optimization.constants.prior import Prior, covariance_of, information_of, without
 from pct.optimization.constants.rollout_errors import RolloutErrors
 from pct.types import Float
 from pct.windows.window_set import WindowSet
@@ -89,7 +90,7 @@ def make_profile(
     windows: WindowSet,
     numbers: np.ndarray,
     *,
-    prior: float = PRIOR,
+    prior: Prior = PRIOR,
     huber: float = HUBER,
     iterations: int = 20,
     report: Callable[[float, float], None] = lambda value, excess: None,
@@ -118,15 +119,15 @@ def make_profile(
     options: Any = {"huber": huber, "iterations": 3 * iterations, "noise": estimate.noise}
     best = fit_errors(errors, windows, numbers, start=estimate.params(spec), prior=prior, **options)
     rows = _rows_counted_once(windows, numbers)
-    unit = np.eye(best.raw.size)
-    naive = solve_positive(best.information + unit / prior**2, unit)[0]
+    size = best.raw.size
+    naive = solve_positive(best.information + information_of(prior, size), np.eye(size))[0]
     scale = min(1.0, float(naive[place, place] / best.covariance[place, place]))
     deviation = float(np.sqrt(best.covariance[place, place]))
-    priors = np.full(best.raw.size, prior)
-    priors[place] = HELD
+    priors = without(prior, [place], HELD, size)
     # Errors that are rounding carry no information, whatever their ratio.
     real = best.sigma > ROUNDING * spec.scales[list(errors.channels)]
-    others = np.delete(np.arange(best.raw.size), place)
+    others = np.delete(np.arange(size), place)
+    known = information_of(covariance_of(prior, size)[np.ix_(others, others)], size - 1)
     centre = raw_values(spec, spec.default_params)
 
     def sizes(sigma: np.ndarray) -> np.ndarray:
@@ -139,8 +140,8 @@ def make_profile(
 
     def lost(estimate: Estimate) -> float:
         """Twice the negative log likelihood, the prior of the other parameters included."""
-        away = (estimate.raw - centre)[others] / prior
-        return rows * float(sizes(estimate.sigma)[real].sum()) + float(np.sum(away**2))
+        away = (estimate.raw - centre)[others]
+        return rows * float(sizes(estimate.sigma)[real].sum()) + float(away @ known @ away)
 
     def value_at(raw: float) -> float:
         """The parameter in its unit."""

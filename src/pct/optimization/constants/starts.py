@@ -20,11 +20,12 @@ import numpy as np
 
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, unflatten_params
-from pct.errors import DivergedError
+from pct.errors import DivergedError, UsageError
 from pct.measurement.filter import filters, noise_values
 from pct.optimization.constants.descent import CLIPPED, FIRST_CLIPPED, REJECTED, Path, Problem, descend
 from pct.optimization.constants.estimate import Estimate, fit_errors, raw_values, scalar_places
 from pct.optimization.constants.filtering import starts_as_logged
+from pct.optimization.constants.prior import Prior, deviations_of, without
 from pct.optimization.constants.rollout_errors import RolloutErrors
 from pct.optimization.settings import FitSettings
 from pct.windows.store import window_starts
@@ -78,21 +79,28 @@ def fit_from_start(
     settings: FitSettings,
     start: Mapping[str, Any] | None,
     report: Callable[[int, float], None],
+    prior: Prior | None = None,
 ) -> Estimate:
     """The fit to all windows; where no start is given, in two steps for a model with curvature factors.
 
     With a wrong stiffness the curvature of a tyre goes to a bound, where it stays: stiffness comes first.
 
+    Args:
+        errors, windows, settings, start, report: as of `fit_from_starts`.
+        prior: that of the settings when left out.
+
     Raises:
         DivergedError: the rollouts at the start are not finite.
     """
+    prior = prior_of(settings, prior)
     every = np.arange(len(windows))
     options: Any = {"huber": settings.huber, "report": report}
     if start is None and _curved(errors.spec):
-        prior, most = _first_prior(errors.spec, settings), min(FIRST_ITERATIONS, settings.iterations)
-        first = fit_errors(errors, windows, every, prior=prior, iterations=most, **options)
+        most = min(FIRST_ITERATIONS, settings.iterations)
+        stiff = _first_prior(errors.spec, prior)
+        first = fit_errors(errors, windows, every, prior=stiff, iterations=most, **options)
         start = first.params(errors.spec)
-    more: Any = {"prior": settings.prior, "iterations": settings.iterations}
+    more: Any = {"prior": prior, "iterations": settings.iterations}
     return fit_errors(errors, windows, every, start=start, **more, **options)
 
 
@@ -104,6 +112,7 @@ def fit_from_starts(
     start: Mapping[str, Any] | None,
     report: Callable[[int, float], None],
     say: Callable[[str], None] = lambda line: None,
+    prior: Prior | None = None,
 ) -> tuple[Estimate, Starts]:
     """The best fit of several starts: ``start``, and others that are drawn within the bounds.
 
@@ -115,14 +124,15 @@ def fit_from_starts(
         start: values of the first one by name; the defaults when left out.
         report: see `fit_errors`.
         say: called with how many points there are.
+        prior: that of the settings when left out.
 
     Raises:
         DivergedError: no start leads to finite rollouts.
     """
-    spec, several = errors.spec, settings.starts > 1
+    spec, several, prior = errors.spec, settings.starts > 1, prior_of(settings, prior)
     first = raw_values(spec, {**spec.default_params, **(start or {})})
-    basins = find_basins(single, windows, settings, [first, *draw_starts(spec, settings)])
-    judge = _whole_problem(errors, windows, settings, first)
+    basins = find_basins(single, windows, settings, [first, *draw_starts(spec, settings)], prior)
+    judge = _whole_problem(errors, windows, settings, first, prior)
     # The points that predict best over the horizon as they are; several with the first start as it is, so
     # that more starts never make a fit worse.
     as_it_is = Point(first, (0,))
@@ -138,7 +148,7 @@ def fit_from_starts(
     for point in points:
         begin = start if point is as_it_is else _values(spec, point.raw)
         try:
-            ends.append((fit_from_start(errors, windows, settings, begin, report), point))
+            ends.append((fit_from_start(errors, windows, settings, begin, report, prior), point))
         except DivergedError:
             if point is points[-1] and not ends:
                 raise
@@ -164,7 +174,11 @@ def draw_starts(spec: ModelSpec, settings: FitSettings) -> np.ndarray:
 
 
 def find_basins(
-    single: RolloutErrors, windows: WindowSet, settings: FitSettings, starts: Sequence[np.ndarray]
+    single: RolloutErrors,
+    windows: WindowSet,
+    settings: FitSettings,
+    starts: Sequence[np.ndarray],
+    prior: Prior | None = None,
 ) -> list[Point]:
     """The points to which single steps lead from the starts, (P,) each; equal ones once.
 
@@ -175,8 +189,8 @@ def find_basins(
     rows = window_starts(windows.store, samples=STEPS, **shape)
     steps = make_window_set(windows.store, rows, spec, feature_mode="context", **shape)
     centre, most = raw_values(spec, spec.default_params), min(STEP_ITERATIONS, settings.iterations)
-    prior = _first_prior(spec, settings)
-    problem = Problem(single, steps, np.arange(len(steps)), centre, prior, settings.huber)
+    stiff = _first_prior(spec, prior_of(settings, prior))
+    problem = Problem(single, steps, np.arange(len(steps)), centre, stiff, settings.huber)
     paths: list[tuple[Path, int]] = []
     for number, raw in enumerate(starts):
         if filters(spec):
@@ -203,11 +217,11 @@ def find_basins(
 
 
 def _whole_problem(
-    errors: RolloutErrors, windows: WindowSet, settings: FitSettings, raw: np.ndarray
+    errors: RolloutErrors, windows: WindowSet, settings: FitSettings, raw: np.ndarray, prior: Prior
 ) -> Problem:
     """The problem of the whole horizon with windows begun as they are logged, which all points share."""
     centre = raw_values(errors.spec, errors.spec.default_params)
-    problem = Problem(errors, windows, np.arange(len(windows)), centre, settings.prior, settings.huber)
+    problem = Problem(errors, windows, np.arange(len(windows)), centre, prior, settings.huber)
     if filters(errors.spec):
         problem.refresh(raw, noise_values(errors.spec, starts_as_logged(errors)))
     return problem
@@ -228,8 +242,8 @@ def _loss(problem: Problem, estimate: Estimate, windows: WindowSet) -> float:
     by_row = np.log(estimate.sigma).sum() + len(estimate.sigma) * np.log(REJECTED) * (
         1 - estimate.accepted.mean()
     )
-    away = (estimate.raw - problem.centre) / problem.prior
-    return float(rows * by_row + 0.5 * np.sum(away**2))
+    away = estimate.raw - problem.centre
+    return float(rows * by_row + 0.5 * away @ problem.prior_information @ away)
 
 
 def _alike(error: np.ndarray, other: np.ndarray, sigma: np.ndarray, accepted: np.ndarray) -> bool:
@@ -244,11 +258,20 @@ def _curved(spec: ModelSpec) -> list[int]:
     return [n for name, n in scalar_places(spec).items() if spec.parameter(name).role == CURVATURE]
 
 
-def _first_prior(spec: ModelSpec, settings: FitSettings) -> np.ndarray:
-    """Standard deviation of each entry's prior while the curvature factors wait, (P,)."""
-    prior = np.full(spec.vector_size, settings.prior)
-    prior[_curved(spec)] *= STIFF
-    return prior
+def _first_prior(spec: ModelSpec, prior: Prior) -> Prior:
+    """The prior while the curvature factors wait."""
+    curved = _curved(spec)
+    deviations = deviations_of(prior, spec.vector_size)
+    return without(prior, curved, STIFF * deviations[curved], spec.vector_size)
+
+
+def prior_of(settings: FitSettings, prior: Prior | None) -> Prior:
+    """The prior of a fit: that of its settings where none is given."""
+    if prior is not None:
+        return prior
+    if isinstance(settings.prior, str):
+        raise UsageError(f"`prior={settings.prior}`: expected a number, or the prior that was read from it")
+    return settings.prior
 
 
 def _values(spec: ModelSpec, raw: np.ndarray) -> dict[str, Any]:

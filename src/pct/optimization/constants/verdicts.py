@@ -21,6 +21,7 @@ from pct.dynamics.roles import manoeuvre
 from pct.optimization.constants.agreed import Agreement
 from pct.optimization.constants.covariance import solve_positive
 from pct.optimization.constants.estimate import Estimate, raw_values, scalar_places
+from pct.optimization.constants.prior import Prior, deviations_of, information_of
 from pct.optimization.constants.profile import Profile
 from pct.types import Float
 
@@ -157,14 +158,14 @@ def _combination(name: str, partner: str, correlation: float, known: float) -> s
 
 
 def make_verdicts(
-    estimate: Estimate, spec: ModelSpec, prior: float, agreement: Agreement | None = None
+    estimate: Estimate, spec: ModelSpec, prior: Prior, agreement: Agreement | None = None
 ) -> dict[str, dict[str, Any]]:
     """Verdict on each scalar parameter by name.
 
     Args:
         estimate: from `pct.optimization.constants.estimate.fit_parameters`.
         spec: the model that was fitted.
-        prior: standard deviation of the prior that it was fitted with.
+        prior: that it was fitted with.
         agreement: of its recordings; the errors then include what differs between them.
 
     Returns:
@@ -183,7 +184,7 @@ def make_verdicts(
 
 
 def facts_of(
-    estimate: Estimate, spec: ModelSpec, prior: float, agreement: Agreement | None = None
+    estimate: Estimate, spec: ModelSpec, prior: Prior, agreement: Agreement | None = None
 ) -> dict[str, Facts]:
     """What is known of each scalar parameter by name; arguments as of `make_verdicts`."""
     from scipy.special import stdtrit
@@ -193,6 +194,7 @@ def facts_of(
     deviations = estimate.deviations(spec)
     naive = _naive(estimate, prior, np.ones(estimate.raw.size))
     centre = raw_values(spec, spec.default_params)
+    known_before = deviations_of(prior, estimate.raw.size)
     places = scalar_places(spec)
     # Errors made by hand have no blocks.
     blocks = stdtrit(max(estimate.blocks - 1, 1), 0.975) / NORMAL_95 if estimate.blocks else 1.0
@@ -212,11 +214,11 @@ def facts_of(
             size=max(abs(value), 0.1 * (high - low)),
             std=float(deviations[n]),
             widening=float(blocks),
-            prior_share=float(spread[n] / prior),
-            moved=float(abs(estimate.raw[n] - centre[n]) / prior),
+            prior_share=float(spread[n] / known_before[n]),
+            moved=float(abs(estimate.raw[n] - centre[n]) / known_before[n]),
             outwards=float(estimate.raw[n]),
             raw_error=float(np.fmax(spread[n], naive[n])),
-            beside_bound=float(_naive(estimate, prior, steep)[n] / prior),
+            beside_bound=float(_naive(estimate, prior, steep)[n] / known_before[n]),
             sound=estimate.sound,
             clipped_share=1.0 if estimate.clipped_share is None else float(estimate.clipped_share[n]),
             partner=(strongest, float(correlation[n, m])) if others else None,
@@ -308,13 +310,13 @@ def strongest_pairs(
     ]
 
 
-def _naive(estimate: Estimate, prior: float, steepness: Float[np.ndarray, " P"]) -> np.ndarray:
+def _naive(estimate: Estimate, prior: Prior, steepness: Float[np.ndarray, " P"]) -> np.ndarray:
     """Standard errors as if the model were right, (P,), where the axes are so much less steep than they were.
 
     At a bound nothing moves on the unbounded axis, so there the plain error is the prior's whatever the data
     say.
     """
-    unit = np.eye(estimate.raw.size)
+    size = estimate.raw.size
     information = estimate.information / np.outer(steepness, steepness)
-    covariance, _ = solve_positive(information + unit / prior**2, unit)
+    covariance, _ = solve_positive(information + information_of(prior, size), np.eye(size))
     return np.sqrt(np.maximum(np.diag(covariance), 0.0))

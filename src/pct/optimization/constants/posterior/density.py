@@ -83,7 +83,7 @@ class Density:
         self._follow = reduced.follow
         information = np.moveaxis(reduced.matrix, -1, 0) / problem.overlap
         scores = sums_by_group(reduced.gradient, blocks)[1].T / problem.overlap
-        prior = np.eye(self.centre.size) / problem.prior**2
+        prior = problem.prior_information
         naive = _root(solve_positive(information.sum(axis=0) + prior, np.eye(self.centre.size))[0])
         covariance = block_covariance(information, scores, prior, naive)
         if deviations is not None:
@@ -158,7 +158,7 @@ class Density:
         rows = []
         for axis in naive.T:
             ahead, behind = (self._loss(self.centre + side * STEP * axis)[1] for side in (1, -1))
-            rows.append(naive.T @ ((ahead - behind) / (2 * STEP) + axis / self._problem.prior**2))
+            rows.append(naive.T @ ((ahead - behind) / (2 * STEP) + self._problem.prior_information @ axis))
         measured = np.array(rows)
         if not np.isfinite(measured).all():
             return np.eye(len(naive))

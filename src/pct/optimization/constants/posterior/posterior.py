@@ -17,6 +17,7 @@ from pct.optimization.constants.estimate import number_blocks, raw_slopes, raw_v
 from pct.optimization.constants.filtering import starts_as_logged, weigh_as_logged
 from pct.optimization.constants.posterior.density import Density
 from pct.optimization.constants.posterior.nuts import CHAINS, diagnose, draw_chains, require_sampler
+from pct.optimization.constants.prior import deviations_of
 from pct.optimization.constants.verdicts import facts_of
 from pct.types import Bool, Float
 
@@ -173,7 +174,7 @@ def density_of(fit: ConstantFit) -> Density:
     spec, estimate, settings = fit.spec, fit.estimate, fit.settings
     numbers = np.arange(len(fit.windows))
     centre = raw_values(fit.errors.spec, fit.errors.spec.default_params)
-    problem = Problem(fit.errors, fit.windows, numbers, centre, settings.prior, settings.huber)
+    problem = Problem(fit.errors, fit.windows, numbers, centre, fit.prior, settings.huber)
     if filters(spec):
         problem.refresh(estimate.raw, noise_values(spec, estimate.noise or starts_as_logged(fit.errors)))
     weigh_as_logged(problem, estimate.noise)
@@ -190,10 +191,10 @@ def _across_drives(fit: ConstantFit) -> np.ndarray | None:
         return None
     deviations = np.sqrt(np.diag(fit.estimate.covariance))
     slopes = raw_slopes(fit.spec, fit.estimate.raw, fit.estimate.values)
-    facts = facts_of(fit.estimate, fit.spec, fit.settings.prior, fit.agreement)
+    facts = facts_of(fit.estimate, fit.spec, fit.prior, fit.agreement)
     for name, place in scalar_places(fit.spec).items():
         deviations[place] = facts[name].widening * facts[name].std / slopes[place]
-    return np.minimum(deviations, fit.settings.prior)
+    return np.minimum(deviations, deviations_of(fit.prior, deviations.size))
 
 
 def posterior_table(posterior: Posterior, spec: ModelSpec) -> dict[str, Any]:
