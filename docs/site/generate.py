@@ -45,8 +45,8 @@ from pct.lazy import PUBLIC
 TREE = "## The tree"
 CONFIG = ROOT / "build" / "docs" / "zensical.toml"
 GUIDES = (
-    "run", "data", "doctor", "import", "fit", "design", "evaluate", "reports", "sweep", "track", "show",
-    "export", "race", "native",
+    "run", "data", "doctor", "import", "fit", "design", "evaluate", "reports", "sweep", "fleet", "track",
+    "show", "export", "race", "native",
 )  # fmt: skip
 
 

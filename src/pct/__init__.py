@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pct.api.drives import simulate as simulate
     from pct.api.fits import Fit as Fit
     from pct.api.fits import fit as fit
+    from pct.api.fleets import Fleet as Fleet
+    from pct.api.fleets import fleet as fleet
     from pct.api.imports import import_logs as import_logs
     from pct.api.log_checks import check as check
     from pct.api.maps import propose_map as propose_map

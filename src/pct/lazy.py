@@ -15,6 +15,7 @@ PUBLIC = {
     "propose_map": "pct.api.maps",
     **dict.fromkeys(("Drive", "Drives", "load", "simulate"), "pct.api.drives"),
     **dict.fromkeys(("Fit", "fit"), "pct.api.fits"),
+    **dict.fromkeys(("Fleet", "fleet"), "pct.api.fleets"),
     **dict.fromkeys(("Network", "train"), "pct.api.networks"),
     **dict.fromkeys(("Score", "evaluate"), "pct.api.scores"),
     **dict.fromkeys(("Comparison", "compare"), "pct.api.comparisons"),

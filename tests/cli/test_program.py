@@ -89,7 +89,7 @@ def test_an_unknown_command_lists_the_known(capsys: pytest.CaptureFixture[str]) 
     told = capsys.readouterr().err.strip()
     names = ", ".join(dict.fromkeys(name.split()[0] for name in COMMANDS))
     assert told == f"pct: unknown command 'drive'. Commands: {names}"
-    assert names.startswith("run, fit, train, sweep, evaluate, data, ")
+    assert names.startswith("run, fit, train, sweep, fleet, evaluate, data, ")
     leaves_with(2, "trian")
     assert "unknown command 'trian': did you mean 'train'? Commands: run" in capsys.readouterr().err
 

@@ -36,6 +36,7 @@ GIVEN = {
     "space": Path("a"),
     "run": Path("a"),
     "runs": (Path("a"), Path("b")),
+    "pattern": ("a",),
 }
 
 
@@ -83,6 +84,8 @@ def test_nothing_outside_its_range_passes(config: type) -> None:
                 assert f"`{number.name}`" in str(error)  # noqa: PT017
                 assert len(str(error)) < 200  # noqa: PT017
             else:
+                if number.text and isinstance(value, str):
+                    continue
                 assert value in number.within
                 assert abs(value) < math.inf or number.name in ("max_window_grad", "standstill")
         if not number.optional:

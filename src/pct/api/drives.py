@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -155,7 +155,7 @@ class Drives(Shown, Sequence[Drive]):
         return f"{len(self)} drives", self.table(), ()
 
 
-def load(source: Any, *, map: str | Path | None = None) -> Drives:
+def load(source: Any, *, map: str | Path | None = None, names: Collection[str] | None = None) -> Drives:
     """Read drives.
 
     Args:
@@ -164,6 +164,7 @@ def load(source: Any, *, map: str | Path | None = None) -> Drives:
             in s and channels by name in SI units.
         map: which raw column is which channel: a ``signals.toml``, the name of a preset, or ``auto`` for
             a proposal; when left out, the map beside the files.
+        names: of the recordings that are wanted; all when left out. Of a dataset folder no other is read.
 
     Returns:
         The drives, checked and on uniform time grids.
@@ -184,7 +185,7 @@ def load(source: Any, *, map: str | Path | None = None) -> Drives:
     drives: list[Drive] = []
     hashes: dict[str, str] = {}
     for place in places:
-        for name, trajectory, files in _read(Path(place), None if map is None else str(map)):
+        for name, trajectory, files in _read(Path(place), None if map is None else str(map), names):
             drives.append(Drive(name, trajectory))
             hashes |= files
     return Drives(tuple(drives), tuple(Path(place).resolve() for place in places), hashes)
@@ -229,15 +230,17 @@ def simulate(
     return Drives(tuple(Drive(trajectory.name, trajectory) for trajectory in trajectories))
 
 
-def _read(place: Path, signals: str | None) -> Iterable[tuple[str, Trajectory, dict[str, str]]]:
+def _read(
+    place: Path, signals: str | None, names: Collection[str] | None
+) -> Iterable[tuple[str, Trajectory, dict[str, str]]]:
     """Name, channels and file hashes of each recording at a place."""
     from pct.mapping.log_files import find_logs
     from pct.recordings.folder import read_file, read_folder
     from pct.windows.loading import data_hashes
 
     if place.is_dir() and signals is None:
-        hashes = data_hashes([place])
-        for trajectory in read_folder(place):
+        hashes = data_hashes([place], names)
+        for trajectory in read_folder(place, names):
             yield f"{place.name}/{trajectory.name}", trajectory, hashes
         return
     logs, _ = find_logs([place], signals)
@@ -245,7 +248,8 @@ def _read(place: Path, signals: str | None) -> Iterable[tuple[str, Trajectory, d
         files = [log.path] if log.path.is_file() else [file for file in log.path.rglob("*") if file.is_file()]
         hashes = {str(file.resolve()): sha256(file) for file in files}
         for trajectory in read_file(log.path, log.signals):
-            yield trajectory.name, trajectory, hashes
+            if names is None or trajectory.name in names:
+                yield trajectory.name, trajectory, hashes
 
 
 def _from_frame(frame: Any) -> Drives:

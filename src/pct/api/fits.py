@@ -348,7 +348,8 @@ def fit(
             two on; by recording, from four on, when left out.
         sample: draw the posterior, too: so many draws, 1000 where it is true; needs blackjax.
         progress: called with the progress of each iteration, e.g. ``print``.
-        settings: of `pct.optimization.settings.FitSettings`: ``horizon``, ``prior``, ``starts``, ...
+        settings: of `pct.optimization.settings.FitSettings`: ``horizon``, ``prior``, ``starts``, ...; as
+            ``prior`` also a `pct.Fleet`, or its folder.
 
     Raises:
         UsageError: an unknown setting, state or parameter, or a value that cannot be used.
@@ -371,15 +372,30 @@ def fit(
         from pct.optimization.constants.posterior.nuts import require_sampler
 
         require_sampler()
+    if (known := settings.get("prior")) is not None and not isinstance(known, float | int | str):
+        settings["prior"] = str(getattr(known, "folder", known))
     checked = make_settings(FitSettings, settings)
     spec = observed(car).spec
     drives = as_drives(drives)
     store = make_window_store(drives.recordings, spec, dt=dt, inputs=checked.inputs)
-    spec = with_inputs(spec, store.origins, checked.inputs)
+    spec, prior = with_inputs(spec, store.origins, checked.inputs), None
+    if isinstance(checked.prior, str):
+        from pct.optimization.constants.fleet import with_fleet
+        from pct.runs.fleets import load_fleet_prior
+
+        spec, prior = with_fleet(spec, load_fleet_prior(Path(checked.prior)))
     windows = fitting.fit_windows(spec, store, checked)
     files = tuple(_file_of(drive) for drive in drives)
     result = fitting.fit(
-        spec, windows, checked, start=start, profiles=profiles, by=by, files=files, progress=progress
+        spec,
+        windows,
+        checked,
+        start=start,
+        profiles=profiles,
+        by=by,
+        files=files,
+        prior=prior,
+        progress=progress,
     )
     fitted = Fit(result.model, result, drives)
     return fitted.sample(None if sample is True else sample, progress) if sample else fitted

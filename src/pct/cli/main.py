@@ -20,6 +20,7 @@ COMMANDS = {
     "fit": ("pct.cli.fit", "fit one value of each parameter to driving logs, in seconds"),
     "train": ("pct.cli.train", "learn a vehicle's parameters from driving logs"),
     "sweep": ("pct.cli.sweep", "look for the best settings of a training, with any number of workers"),
+    "fleet fit": ("pct.cli.fleet", "fit many cars side by side: how they differ, a prior for the next one"),
     "evaluate": ("pct.cli.evaluate", "measure a run's errors on drives that it was not trained on"),
     "data check": ("pct.cli.data_check", "find what is wrong with logs, with evidence and a fix"),
     "data import": ("pct.cli.data_import", "make a dataset of logs: cut, mend, resample, hold out"),

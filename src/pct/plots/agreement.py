@@ -45,7 +45,12 @@ class Forest(NamedTuple):
 
 
 def draw_agreement(
-    *, names: Sequence[str], forests: Sequence[Forest], title: str, what: str = "drive alone"
+    *,
+    names: Sequence[str],
+    forests: Sequence[Forest],
+    title: str,
+    what: str = "drive alone",
+    next: str = "next drive",
 ) -> Figure:
     """Value and 95 % interval of each drive, with the bands of the mean and of the next drive.
 
@@ -54,6 +59,7 @@ def draw_agreement(
         forests: one panel each.
         title: names the fit.
         what: a value is of.
+        next: whose interval is drawn.
     """
     columns = min(COLUMNS, len(forests)) or 1
     rows = max(1, math.ceil(len(forests) / columns))
@@ -72,7 +78,7 @@ def draw_agreement(
     places = np.arange(len(names))
     for ax, forest in zip(axes, forests, strict=False):
         if forest.next is not None:
-            ax.axvspan(*forest.next, color=MUTED, alpha=0.18, linewidth=0, label="next drive, 95 %")
+            ax.axvspan(*forest.next, color=MUTED, alpha=0.18, linewidth=0, label=f"{next}, 95 %")
         if forest.mean is not None:
             ax.axvspan(*forest.mean, color=PREDICTED, alpha=0.25, linewidth=0, label="mean, 95 %")
         if forest.pooled is not None:

@@ -6,6 +6,7 @@ A raw folder holds log files and ``signals.toml``; `pct.recordings.mend` makes r
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
 
 from pct.errors import DataError
@@ -18,8 +19,12 @@ from pct.recordings.trajectory import MANIFEST, Trajectory, read_dataset
 log = logging.getLogger(__name__)
 
 
-def read_folder(folder: Path) -> list[Trajectory]:
+def read_folder(folder: Path, names: Collection[str] | None = None) -> list[Trajectory]:
     """Read a dataset folder (``dataset.json``) or a raw folder (``signals.toml``).
+
+    Args:
+        folder: of recordings.
+        names: of those that are wanted; all when left out.
 
     Returns:
         Checked recordings, in SI units, on uniform time grids.
@@ -30,12 +35,13 @@ def read_folder(folder: Path) -> list[Trajectory]:
     if not folder.is_dir():
         raise DataError(f"{folder}: expected a folder of recordings, found none: check the path")
     if (folder / MANIFEST).is_file():
-        trajectories = read_dataset(folder)
+        trajectories = read_dataset(folder, names)
         for trajectory in trajectories:
             check_trajectory(trajectory, f"{folder / trajectory.name}.parquet")
         return trajectories
     if (folder / MAP).is_file():
-        return read_raw(folder)
+        recordings = read_raw(folder)
+        return [one for one in recordings if names is None or one.name in names]
     entries = sorted(path.name for path in folder.iterdir())
     inner = [name for name in entries if any((folder / name / file).is_file() for file in (MANIFEST, MAP))]
     if inner:

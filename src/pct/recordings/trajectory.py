@@ -94,11 +94,12 @@ class Trajectory:
         )
 
 
-def read_dataset(folder: Path) -> list[Trajectory]:
+def read_dataset(folder: Path, names: Collection[str] | None = None) -> list[Trajectory]:
     """Read a dataset folder and verify it against its ``dataset.json``.
 
     Args:
         folder: a folder that `write_dataset` made.
+        names: of the recordings to read; all when left out.
 
     Returns:
         The recordings in the order of ``dataset.json``.
@@ -113,6 +114,7 @@ def read_dataset(folder: Path) -> list[Trajectory]:
             folder / row["file"], row["sha256"], row["rows"], row["dt"], row["source"], columns=columns
         )
         for row in manifest["recordings"]
+        if names is None or Path(row["file"]).stem in names
     ]
 
 

@@ -174,6 +174,7 @@ def save_fit(run: Path, fit: ConstantFit | FittedModel, *, with_verdicts: bool =
         table["estimate"] = {
             "raw": estimate.raw,
             "covariance": estimate.covariance,
+            "information": estimate.information,
             "blocks": estimate.blocks,
             "sound": estimate.sound,
         }
@@ -300,11 +301,18 @@ def load_solution(run: Path) -> Solution | None:
         matrix = numbers("estimate.covariance", covariance, (size, size), exact=True, missing=np.nan)
         if np.any(np.diag(matrix) < 0):
             raise ValueError("'estimate.covariance': expected variances of zero or more")
+        information = estimate.get("information")
+        if information is not None:
+            information = numbers(
+                "estimate.information", information, (size, size), exact=True, missing=np.nan
+            )
         return Solution(
             np.asarray(numbers("estimate.raw", raw, (size,), exact=True)),
             matrix,
             estimate["blocks"],
             saved["reached"],
+            information,
+            estimate.get("sound", True),
         )
 
     return _read(run / FIT, FitTable, "a fit", rebuild)

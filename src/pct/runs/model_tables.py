@@ -98,6 +98,8 @@ class EstimateTable(TypedDict):
     raw: list[Number]
     covariance: list[list[Known]]
     blocks: Annotated[int, msgspec.Meta(ge=0)]
+    information: NotRequired[list[list[Known]]]
+    sound: NotRequired[bool]
 
 
 Verdict = TypedDict(

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,13 +118,14 @@ def load_window_store(
     return store
 
 
-def data_hashes(paths: Sequence[Path]) -> dict[str, str]:
-    """SHA-256 of every file of the folders, by path."""
+def data_hashes(paths: Sequence[Path], names: Collection[str] | None = None) -> dict[str, str]:
+    """SHA-256 of every file of the folders, by path; of recordings stored apart, those of these names."""
     return {
         str(file): sha256(file)
         for path in paths
         for file in sorted(path.rglob("*"))
         if file.is_file() and not file.name.startswith(".")
+        if names is None or file.suffix != ".parquet" or file.stem in names
     }
 
 

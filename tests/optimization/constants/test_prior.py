@@ -38,12 +38,12 @@ def test_equal_priors_give_equal_fits_and_verdicts(windows: WindowSet) -> None:
         np.testing.assert_allclose(other.estimate.raw, usual.estimate.raw, rtol=1e-9)
         np.testing.assert_allclose(other.estimate.covariance, usual.estimate.covariance, rtol=1e-9)
         assert other.verdicts == usual.verdicts
-        again = agreement_of(other)
-        assert again is not None
-        assert pair is not None
-        for name, item in again.parameters.items():
-            np.testing.assert_allclose(item.values, pair.parameters[name].values, rtol=1e-8)
-            np.testing.assert_allclose(item.errors, pair.parameters[name].errors, rtol=1e-8)
+    again = agreement_of(other)
+    assert again is not None
+    assert pair is not None
+    for name, item in again.parameters.items():
+        np.testing.assert_allclose(item.values, pair.parameters[name].values, rtol=1e-8)
+        np.testing.assert_allclose(item.errors, pair.parameters[name].errors, rtol=1e-8)
 
 
 def test_a_covariance_draws_parameters_together(windows: WindowSet) -> None:

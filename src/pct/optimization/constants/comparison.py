@@ -43,12 +43,16 @@ class Solution(NamedTuple):
         covariance: of ``raw``, (P, P).
         blocks: that it rests on.
         reached: the largest slip angle in rad that was driven, by axle.
+        information: of the data alone, as if the model were right, (P, P); None where the run is older.
+        sound: whether the covariance can be trusted.
     """
 
     raw: np.ndarray
     covariance: np.ndarray
     blocks: int
     reached: Mapping[str, float]
+    information: np.ndarray | None = None
+    sound: bool = True
 
 
 class Candidate(NamedTuple):

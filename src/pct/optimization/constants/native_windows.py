@@ -13,6 +13,7 @@ import numpy as np
 
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, unflatten_params
+from pct.interpreter import cores
 from pct.measurement.filter import Uncertainty, filters, uncertainty
 from pct.optimization.constants.normal_equations import NormalEquations
 from pct.rollout.engine import EngineName, fallback_reason, require_cpu
@@ -219,8 +220,8 @@ def _of(gains: np.ndarray | None, part: Int[np.ndarray, " B"]) -> np.ndarray | N
 
 
 def _map(function: Callable[[np.ndarray], Any], parts: Sequence[np.ndarray]) -> list[Any]:
-    """A function of each part; two at a time."""
-    if len(parts) == 1:
-        return [function(parts[0])]
+    """A function of each part; two at a time where there are two cores."""
+    if len(parts) == 1 or cores() == 1:
+        return [function(part) for part in parts]
     with ThreadPoolExecutor(max_workers=2) as pool:
         return list(pool.map(function, parts))
