@@ -181,8 +181,8 @@ def test_workers_of_an_import_go_with_it(tmp_path: Path, group: list[int]) -> No
     logs = (tmp_path / f"{name}.csv" for name in "abc")
     process = pct("data", "import", *logs, *flags, folder=tmp_path, output=subprocess.DEVNULL)
     group.append(process.pid)
-    # Two workers and a helper of multiprocessing.
-    assert until(lambda: sum("spawn_main" in command for command in members(process.pid)) == 2)
+    workers = "from pct.executors.local import serve"
+    assert until(lambda: sum(workers in command for command in members(process.pid)) == 2)
     process.kill()
     process.wait()
     assert until(lambda: not members(process.pid))

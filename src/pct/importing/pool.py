@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import base64
+import contextlib
+import pickle
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
 from pathlib import Path
+from typing import Any
 
-from pct.children import end_with, started_safely
+from pct.executors.base import Workers
+from pct.executors.local import LocalExecutor
 from pct.importing.card import FEWEST, MOST_SAMPLES
 from pct.importing.file import Imported, import_file
 from pct.importing.settings import ImportSettings
-from pct.interpreter import collect_rarely, cores
+from pct.interpreter import cores
 from pct.mapping.log_files import LogFile
 
 
@@ -42,44 +42,31 @@ def import_files(
         for number, log in enumerate(logs):
             yield number, import_file(*log, settings, work / log.name, samples)
         return
-    waiting = dict(enumerate(logs))
-    while waiting:
-        with _pool(count) as pool:
-            try:
-                # Each starts a process, until there are enough.
-                with started_safely():
-                    jobs: dict[Future[Imported], int] = {
-                        pool.submit(import_file, *log, settings, work / log.name, samples): number
-                        for number, log in waiting.items()
-                    }
-                for job in as_completed(jobs):
-                    outcome = job.result()
-                    del waiting[jobs[job]]
-                    yield jobs[job], outcome
-            except BrokenProcessPool:
-                # A file took its process with it. One at a time, it is the first that is not done.
-                if count == 1:
-                    number, log = next(iter(waiting.items()))
-                    del waiting[number]
-                    error = f"{log.path}: its process was killed"
-                    yield number, Imported(str(log.path), log.name, error=error)
-                count = 1
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+    tasks = [_as_text((*log, settings, work / log.name, samples)) for log in logs]
+    with contextlib.closing(LocalExecutor(Workers(count, {"POLARS_MAX_THREADS": "1"}))) as workers:
+        for number, answer, reason in workers.run(f"{__name__}:import_task", tasks):
+            if answer is None:
+                log = logs[number]
+                yield number, Imported(str(log.path), log.name, error=f"{log.path}: {reason}")
+                continue
+            outcome = _of_text(answer)
+            if isinstance(outcome, Exception):
+                raise outcome
+            yield number, outcome
 
 
-def _pool(count: int) -> ProcessPoolExecutor:
-    # The threads of polars do not survive a fork.
-    with started_safely():  # one process of multiprocessing's own
-        return ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_start_worker)
+def import_task(task: str) -> str:
+    """`import_file` with a task of `import_files`, in a process of its own; an error is an answer, too."""
+    try:
+        return _as_text(import_file(*_of_text(task)))
+    except Exception as error:
+        return _as_text(error)
 
 
-def _start_worker() -> None:
-    """One thread a process; Ctrl-C is for the one that collects, and none outlives it."""
-    if parent := parent_process():
-        assert parent.pid is not None
-        end_with(parent.pid)
-    collect_rarely()
-    os.environ["POLARS_MAX_THREADS"] = "1"
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _as_text(value: object) -> str:
+    return base64.b64encode(pickle.dumps(value)).decode()
+
+
+def _of_text(text: str) -> Any:
+    """A value of our own process or of one that we started."""
+    return pickle.loads(base64.b64decode(text))
