@@ -10,6 +10,7 @@ import pct
 from pct.api.sizing import choose_size
 from pct.choices.plan import Plan
 from pct.choices.questions import ask_columns, ask_wheelbase
+from pct.choices.steps import Steps
 from pct.errors import DataError
 
 
@@ -53,11 +54,11 @@ def test_the_answer_is_a_given_choice_and_its_doubt_is_gone() -> None:
         plan = Plan({}, lambda line: None)
         asked.clear()
         _, found, unsure = choose_size(
-            plan, drives, None, lambda line: None, lambda question, a=answer: asked.append(question) or a
+            plan, drives, None, Steps(print), lambda question, a=answer: asked.append(question) or a
         )
         assert (found, len(unsure), len(asked)) == (length, doubts, 1)
         assert plan.chosen.get("car.wheelbase") == (None if length is None else (0.4, "given"))
     assert asked[0].startswith("wheelbase: the drives do not tell it, so that f1tenth is a guess")
     plan = Plan({"car.wheelbase": 0.33}, lambda line: None)
     # Who gave it is not asked.
-    choose_size(plan, drives, None, lambda line: None, lambda question: pytest.fail(question))
+    choose_size(plan, drives, None, Steps(print), lambda question: pytest.fail(question))

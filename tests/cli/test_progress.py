@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
-from pct.cli.progress import TrainingProgress
+from pct.choices.steps import Step
+from pct.cli.console import report_records
+from pct.cli.progress import RunProgress, TrainingProgress
+from pct.optimization.constants.fitting import FitProgress
 from pct.optimization.network.loop import EpochReport, StepReport
 from pct.optimization.settings import TrainSettings
 
@@ -104,3 +108,54 @@ def test_on_a_terminal_a_bar_shows_what_matters(
     assert "epoch 1/2  loss" not in shown
     colours = [code for code in ("\x1b[3", "\x1b[9", "\x1b[38") if code in shown]
     assert bool(colours) != no_color
+
+
+@pytest.fixture
+def records() -> Iterator[None]:
+    """Log records as lines of standard error, as in the program."""
+    root, level = logging.getLogger(), logging.getLogger().level
+    before = root.handlers
+    root.handlers = []
+    report_records()
+    yield
+    root.handlers = before
+    root.setLevel(level)
+
+
+def run(news: RunProgress) -> None:
+    """What a run tells on its way."""
+    with news:
+        news("model: singletrack (given)")
+        logging.getLogger("pct.tests").warning("the recording breaks off")
+        news(Step("fitting", 0.4, 180.0))
+        news(FitProgress(7, 0.2, 1.5))
+        news("not judged: \x1b[2J")
+
+
+@pytest.mark.usefixtures("records")
+def test_a_run_in_a_pipe_says_a_line_for_each_step(capsys: pytest.CaptureFixture[str]) -> None:
+    run(RunProgress())
+    assert capsys.readouterr().err.splitlines() == [
+        "model: singletrack (given)",
+        "WARNING: the recording breaks off",
+        "fitting (about 3 min left)",
+        r"not judged: \x1b[2J",
+    ]
+
+
+@pytest.mark.usefixtures("records")
+def test_a_run_on_a_terminal_has_a_bar_that_goes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    run(RunProgress())
+    shown = capsys.readouterr().err
+    assert "40%" in shown
+    assert "about 3 min left" in shown
+    assert "fitting, iteration 7" in shown
+    assert "fitting (about" not in shown
+    # A record of a library stands on a line of its own, above the bar.
+    assert "\x1b[2KWARNING: the recording breaks off\n" in shown
+    assert r"not judged: \x1b[2J" in shown
+    # The last thing is that its line is cleared.
+    assert shown.endswith("\x1b[2K")

@@ -57,13 +57,13 @@ def test_one_command_ends_with_what_to_trust(
 @pytest.mark.parametrize(
     ("there", "flags", "shown"),
     [
-        (True, [], r"sure\x1b? again? error: yes and ''"),
-        (True, ["--yes"], "error: nothing asked"),
-        (False, [], "error: nothing asked"),
+        (True, [], [r"sure\x1b? ", "again? ", "error: yes and ''"]),
+        (True, ["--yes"], ["error: nothing asked"]),
+        (False, [], ["error: nothing asked"]),
     ],
 )
 def test_questions_come_on_a_terminal_only(
-    monkeypatch: pytest.MonkeyPatch, there: bool, flags: list[str], shown: str
+    monkeypatch: pytest.MonkeyPatch, there: bool, flags: list[str], shown: list[str]
 ) -> None:
     class Stream(io.StringIO):
         def isatty(self) -> bool:
@@ -78,4 +78,5 @@ def test_questions_come_on_a_terminal_only(
     monkeypatch.setattr(sys, "stderr", errors := Stream())
     with pytest.raises(SystemExit):
         main(["run", "log.csv", *flags])
-    assert shown in errors.getvalue()
+    assert all(line in errors.getvalue() for line in shown)
+    assert ("sure" in errors.getvalue()) == (len(shown) == 3)

@@ -20,6 +20,7 @@ from pct.choices.car import Size, measure
 from pct.choices.judging import unlikelihood
 from pct.choices.plan import KEYS, Plan, read_plan
 from pct.choices.questions import Ask, ask_columns
+from pct.choices.steps import Steps
 from pct.dynamics.core import unknown_name
 from pct.errors import DataError, DivergedError, UsageError
 from pct.files import write_output
@@ -116,7 +117,8 @@ def run(
     Args:
         logs: files or folders of any readable format; or a ``run.toml`` of an earlier run.
         output: the new folder of all that is made.
-        progress: called with a line for each choice and step.
+        progress: called with a line for each choice, a `pct.choices.steps.Step` with the time left as each
+            step begins, and the progress of the fit; ``str`` makes a line of each.
         report: whether figures and pages are made.
         ask: called with a question where the map or the wheelbase is not sure; gives the answer, or an empty
             text. When left out, nothing is asked.
@@ -149,25 +151,28 @@ def run(
     folder = Path(output)
     if folder.exists() and any(folder.iterdir()):
         raise DataError(f"{folder}: expected a new folder, found one with files: choose another output")
+    steps = Steps(progress)
+    ask = None if ask is None else steps.not_counted(ask)
     plan = Plan({**choices, **_keys(given)}, progress)
     plan.choose("data.logs", _answer([str(place.absolute()) for place in places], "as asked"))
-    dataset = _import(plan, places, folder, progress)
+    dataset = _import(plan, places, folder, steps)
     mapped = _doubts(dataset.proposed_map)
     if ask is not None:
         ask_columns(ask, [line for line in mapped if " is low: " in line], dataset.map)
     train = load(dataset.parts["train"])
     held_out = load(dataset.parts["val"]) if "val" in dataset.parts else None
+    steps.start("check", "checking")
     checked = check(list(dataset.parts.values()))
     progress(f"check: {len(checked.findings)} findings, worst: {checked.worst or 'none'}")
-    car, settings, unsure = _choose(plan, train, held_out, mapped, progress, ask)
+    car, settings, unsure = _choose(plan, train, held_out, mapped, steps, ask)
     write_output(folder / PLAN, plan.to_toml().encode())
-    progress("fitting")
+    steps.start("fit", "fitting")
     fitted = fit(car, train, progress=progress, **settings)
     fitted.save(folder / FIT, report=False)
     score = None
     if held_out is not None:
         try:
-            score = evaluate(fitted, held_out, progress=lambda name: progress(f"judging: {name}"))
+            score = evaluate(fitted, held_out, progress=lambda name: steps.start("judge", f"judging: {name}"))
             save_numbers(folder / EVALUATION, score.result, run=folder / FIT, paths=held_out.paths)
         except DataError as error:
             progress(f"not judged: {error}")
@@ -195,7 +200,7 @@ def _keys(given: Mapping[str, Any]) -> dict[str, Any]:
     return {full[name]: value for name, value in given.items() if value is not None}
 
 
-def _import(plan: Plan, places: list[Path], folder: Path, progress: Callable[[Any], None]) -> ImportedDataset:
+def _import(plan: Plan, places: list[Path], folder: Path, steps: Steps) -> ImportedDataset:
     """The dataset of the logs, a part of it held out."""
 
     def which_map() -> tuple[str, str]:
@@ -212,13 +217,14 @@ def _import(plan: Plan, places: list[Path], folder: Path, progress: Callable[[An
     split = plan.choose(
         "data.hold_out", lambda: ("block", "the end of each recording is kept for the judgement")
     )
+    steps.start("import", "importing")
     return import_logs(
         places,
         folder / "dataset",
         map=mapped,
         split=split,
         val_split=0.25,
-        progress=lambda done, total, name: progress(f"imported {done} of {total}: {name}"),
+        progress=lambda done, total, name: steps.say(f"imported {done} of {total}: {name}"),
     )
 
 
@@ -237,7 +243,7 @@ def _choose(
     train: Drives,
     held_out: Drives | None,
     doubts: Sequence[str],
-    progress: Callable[[Any], None],
+    steps: Steps,
     ask: Ask | None,
 ) -> tuple[Car, dict[str, Any], list[str]]:
     """The car, the settings of its fit, and what is not sure about the car."""
@@ -245,10 +251,10 @@ def _choose(
     dt = plan.choose(
         "fit.dt", lambda: (step * math.ceil(STEP / step - 1e-9), f"a multiple of the {step:g} s of the logs")
     )
-    steps = max(2, round(SECONDS / dt))
+    count = max(2, round(SECONDS / dt))
     settings: dict[str, Any] = {"dt": dt}
     for name in ("horizon", "history"):
-        settings[name] = plan.choose(f"fit.{name}", lambda: (steps, f"{steps * dt:g} s"))
+        settings[name] = plan.choose(f"fit.{name}", lambda: (count, f"{count * dt:g} s"))
     held = shared_channels(drive.channels for drive in train)
     found = [feeding(model(name).spec, held) for name in MODELS]
     feeds = [item.model for item in found if item.feeds]
@@ -277,7 +283,7 @@ def _choose(
         )
     # A model without axles has no use for a wheelbase.
     has_axles = any("lf" in model(name).base.default_params for name in feeds)
-    vehicle, length, unsure = choose_size(plan, train, trial, progress, ask if has_axles else None)
+    vehicle, length, unsure = choose_size(plan, train, trial, steps, ask if has_axles else None)
 
     def car_of(name: str) -> Car:
         return sized(model(name, vehicle=vehicle), length)
@@ -288,7 +294,7 @@ def _choose(
             return tried[0], "the richest that the channels feed"
         found = {}
         for name in tried:
-            progress(f"trying {name}")
+            steps.trying(name)
             car = observed(_with_held(car_of(name), _held(name)))
             found[name] = _tried(car, train, held_out, settings_of(name))
         best = min(found, key=found.__getitem__)
@@ -317,15 +323,15 @@ def _choose(
     # A plan whose model was edited may name channels of the one before.
     settings["compare"] = [channel for channel in compare if channel in car.spec.state_names]
     if not straight:
-        car = _with_accelerometer(plan, car, train, held_out, settings, progress)
+        car = _with_accelerometer(plan, car, train, held_out, settings, steps)
         settings["compare"] += [name for name in car.spec.state_names if name in AXES]
     elif not any(f"measurement.{effect}" in plan.given for effect in EFFECTS):
         return car, settings, unsure
     effects = _effects(train, doubts)
-    car = _with_effects(plan, car, effects, train, held_out, settings, progress)
+    car = _with_effects(plan, car, effects, train, held_out, settings, steps)
     size = measure([trajectory for _, trajectory in train.recordings])
-    car = _with_options(plan, car, car_of, size, train, held_out, settings, progress)
-    return _with_relaxation(plan, car, size, train, held_out, settings, progress), settings, unsure
+    car = _with_options(plan, car, car_of, size, train, held_out, settings, steps)
+    return _with_relaxation(plan, car, size, train, held_out, settings, steps), settings, unsure
 
 
 def _with_options(
@@ -336,7 +342,7 @@ def _with_options(
     train: Drives,
     held_out: Drives | None,
     settings: Mapping[str, Any],
-    progress: Callable[[Any], None],
+    steps: Steps,
 ) -> Car:
     """The car with the options of its model that make it predict better; each is kept that does."""
     name, *named = car.base.name.split("+")
@@ -353,8 +359,9 @@ def _with_options(
             return [], f"bends of up to {size.lateral:.1f} m/s² do not make tyres slide"
         kept: list[str] = []
         found = first = _tried(car, train, held_out, settings)
+        steps.expect(len(car.base.options))
         for option in car.base.options:
-            progress(f"trying {option}")
+            steps.trying(option)
             more = _tried(with_option(*kept, option), train, held_out, settings)
             if more < found - MUCH_BETTER:
                 kept, found = [*kept, option], more
@@ -372,7 +379,7 @@ def _with_relaxation(
     train: Drives,
     held_out: Drives | None,
     settings: Mapping[str, Any],
-    progress: Callable[[Any], None],
+    steps: Steps,
 ) -> Car:
     """The car with tyres whose forces follow their slip angles over a length, where that predicts better."""
     key = "measurement.relaxation"
@@ -388,7 +395,7 @@ def _with_relaxation(
             return False, "nothing is held out to try it on"
         if size.lateral < SLIDING:
             return False, f"bends of up to {size.lateral:.1f} m/s² hardly make tyres slip"
-        progress("trying relaxation")
+        steps.trying("relaxation")
         first, found = (_tried(one, train, held_out, settings) for one in (car, more))
         return found < first - MUCH_BETTER, (
             f"with it, errors on the part held out are {_less(found, first)}"
@@ -403,7 +410,7 @@ def _with_accelerometer(
     train: Drives,
     held_out: Drives | None,
     settings: Mapping[str, Any],
-    progress: Callable[[Any], None],
+    steps: Steps,
 ) -> Car:
     """The car with the lateral acceleration compared, where no position is logged to compare in its place."""
     key = "measurement.accelerometer"
@@ -421,7 +428,7 @@ def _with_accelerometer(
     if held_out is None:
         plan.choose(key, _answer([], "nothing is held out to try it on"))
         return car
-    progress("trying accelerometer")
+    steps.trying("accelerometer")
     more = with_readings(["ay"])
     found = _tried(more, train, held_out, {**settings, "compare": [*settings["compare"], "ay"]})
     best = _tried(car, train, held_out, settings)
@@ -468,7 +475,7 @@ def _with_effects(
     train: Drives,
     held_out: Drives | None,
     settings: Mapping[str, Any],
-    progress: Callable[[Any], None],
+    steps: Steps,
 ) -> Car:
     """The car with the effects of sensors and actuators that make it predict better."""
     best: float | None = None
@@ -491,7 +498,7 @@ def _with_effects(
             plan.choose(key, _answer(nothing, "nothing is held out to try it on"))
         else:
             best = _tried(car, train, held_out, settings) if best is None else best
-            progress(f"trying {effect}")
+            steps.trying(effect)
             found = _tried(more, train, held_out, settings)
             reason = f"with it, errors on the part held out are {_less(found, best)}"
             if found < best - BETTER:

@@ -23,6 +23,7 @@ from pct.choices.car import (
 )
 from pct.choices.plan import Plan
 from pct.choices.questions import Ask, ask_wheelbase
+from pct.choices.steps import KINDS, Steps
 from pct.errors import DataError, DivergedError
 from pct.measurement.steering import MOST_BENT
 
@@ -54,7 +55,7 @@ def choose_size(
     plan: Plan,
     train: Drives,
     trial: Trial | None,
-    progress: Callable[[Any], None],
+    steps: Steps,
     ask: Ask | None = None,
 ) -> tuple[str, float | None, list[str]]:
     """The vehicle, the wheelbase in m where it is known, and what is not sure about them.
@@ -63,7 +64,7 @@ def choose_size(
         plan: takes the choices.
         train: the drives.
         trial: None where the drives feed no model with a wheelbase.
-        progress: called with a line for each trial.
+        steps: takes each trial.
         ask: asks for a wheelbase that is not sure; None where nobody is there.
     """
     size = measure([trajectory for _, trajectory in train.recordings])
@@ -76,8 +77,9 @@ def choose_size(
         if clear or len(near) < 2 or trial is None or trial.error is None or not trial.angle:
             return name, reason
         found = {}
+        steps.expect(len(near) + KINDS["trial"][1])
         for other in near:
-            progress(f"trying {other}")
+            steps.trying(other)
             found[other] = trial.error(trial.car(other))
         first, second = sorted(found, key=found.__getitem__)[:2]
         share = math.expm1(found[second] - found[first])
@@ -92,7 +94,7 @@ def choose_size(
         # Only an angle that is one at the wheels tells more.
         if trial is None or not trial.angle:
             return found, HOW
-        progress("trying the wheelbase")
+        steps.trying("the wheelbase")
         ratio = _ratio(sized(trial.car(vehicle), found), train, trial.settings)
         return found / ratio, f"{HOW}, and then such that the steering angle needs no ratio"
 

@@ -174,12 +174,13 @@ def sparkline(levels: Sequence[float | None]) -> str:
     return "".join(" " if level is None else marks[round(top * level)] for level in levels)
 
 
-def progress_bar(before: str, *after: str) -> Progress:
+def progress_bar(before: str, *after: str, own_time: bool = False) -> Progress:
     """A bar on standard error with the time that is left; nothing where that is no terminal.
 
     Args:
         before: text before the bar, with ``{task...}`` as rich has it.
         after: texts after the bar, likewise.
+        own_time: one of the texts says what time is left, and the bar goes when it stops.
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -193,9 +194,9 @@ def progress_bar(before: str, *after: str) -> Progress:
         Words(before),
         BarColumn(bar_width=24),
         *map(Words, after),
-        Words("left"),
-        TimeRemainingColumn(compact=True),
+        *(() if own_time else (Words("left"), TimeRemainingColumn(compact=True))),
         console=console,
+        transient=own_time,
         disable=not console.is_terminal,
     )
 
@@ -269,7 +270,7 @@ def _named() -> Iterator[None]:
 
 def report_records() -> None:
     """Have log records and warnings printed as lines of standard error."""
-    handler = logging.StreamHandler(_Quiet(sys.stderr))
+    handler = logging.StreamHandler(_StandardError())
     handler.setFormatter(_Records("%(levelname)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
 
@@ -309,6 +310,16 @@ class _Quiet:
     def flush(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             self._stream.flush()
+
+
+class _StandardError:
+    """Standard error as it is at each line: while a bar stands there, lines go above it."""
+
+    def write(self, text: str) -> int:
+        return _Quiet(sys.stderr).write(text)
+
+    def flush(self) -> None:
+        _Quiet(sys.stderr).flush()
 
 
 def _text(cell: Cell) -> Any:

@@ -1,12 +1,15 @@
-"""Progress of training on stderr: a bar on a terminal, a line an epoch elsewhere; metrics to the tracker."""
+"""Progress on stderr: a bar on a terminal, a line an epoch or a step elsewhere; metrics to the tracker."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
 
-from pct.cli.console import progress_bar, say
+from pct.choices.steps import Step, about
+from pct.cli.console import ask, progress_bar, say
+from pct.optimization.constants.fitting import FitProgress
 from pct.optimization.network.loop import EpochReport, StepReport
 from pct.optimization.settings import TrainSettings
 from pct.runs.sinks import Tracker
@@ -81,3 +84,53 @@ class Silent:
 
     def on_epoch(self, report: EpochReport) -> None:
         """Say nothing."""
+
+
+class RunProgress:
+    """Progress of `pct.run`: its choices as lines, and its steps in a bar with the time left or as lines.
+
+    A context manager that owns the bar.
+    """
+
+    def __init__(self) -> None:
+        """The bar, which begins with the context."""
+        self._bar = progress_bar(
+            "{task.percentage:>3.0f}%", "{task.fields[left]}", "{task.fields[doing]}", own_time=True
+        )
+        self._task = self._bar.add_task("", total=1.0, doing="reading", left="")
+
+    def __enter__(self) -> RunProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def __call__(self, news: Any) -> None:
+        """Show a `Step`, an iteration of the fit, or a line."""
+        if isinstance(news, Step) and not self._bar.disable:
+            left = "" if news.left is None else TimeLeft(news.left)
+            self._bar.update(self._task, completed=news.done, doing=news.text, left=left)
+        elif isinstance(news, FitProgress):  # one step, thousands of iterations
+            self._bar.update(self._task, doing=f"fitting, iteration {news.iteration}")
+        else:
+            say(str(news), error=True)
+
+    def ask(self, question: str) -> str:
+        """A person's answer; the bar waits."""
+        self._bar.stop()
+        try:
+            return ask(question)
+        finally:
+            self._bar.start()
+
+
+class TimeLeft:
+    """What is left of some seconds from now on, in words."""
+
+    def __init__(self, seconds: float) -> None:
+        """``seconds`` are left now."""
+        self._end = time.perf_counter() + seconds
+
+    def __str__(self) -> str:
+        return f"{about(max(self._end - time.perf_counter(), 0.0))} left"

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from pct.choices.plan import WHEELBASE
-from pct.cli.console import ask, command, flush, print_table, say, say_error, someone_is_there
+from pct.cli.console import command, flush, print_table, say, say_error, someone_is_there
 from pct.cli.flags import TIME_STEP, ComputeFlags, as_flags, parse
 from pct.errors import PctError
 
@@ -62,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     import pct
     from pct.api.running import PLAN
     from pct.cli.device import settle_device
+    from pct.cli.progress import RunProgress
     from pct.evaluation.fit_report import text_columns
     from pct.evaluation.text import verdicts
     from pct.export.targets import TARGETS, target_of
@@ -73,19 +74,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     device = settle_device(args.common.device, fits=True)
     output = args.output or Path(f"{args.logs[0].stem}_run")
     say_error(device)
-    outcome = pct.run(
-        args.logs,
-        output,
-        progress=say_error,
-        report=False,
-        ask=ask if someone_is_there() and not args.yes else None,
-        map=args.map,
-        hold_out=args.hold_out,
-        model=args.model,
-        vehicle=args.vehicle,
-        wheelbase=args.wheelbase,
-        dt=None if args.dt is None else args.dt / 100,
-    )
+    with RunProgress() as progress:
+        outcome = pct.run(
+            args.logs,
+            output,
+            progress=progress,
+            report=False,
+            ask=progress.ask if someone_is_there() and not args.yes else None,
+            map=args.map,
+            hold_out=args.hold_out,
+            model=args.model,
+            vehicle=args.vehicle,
+            wheelbase=args.wheelbase,
+            dt=None if args.dt is None else args.dt / 100,
+        )
     for warning in (*outcome.doubts, *outcome.fit.warnings):
         say_error(f"warning: {as_flags(warning, RunConfig)}")
     head, rows = outcome.fit.cells()
