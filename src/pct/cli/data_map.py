@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tyro
 
-from pct.cli.console import say
+from pct.cli.console import command, say
 from pct.cli.flags import DebugFlags, parse
 
 
@@ -45,3 +45,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     say(*proposal.text.removesuffix("\n").split("\n"))
     say(*(f"{path.name}: {outcome}" for path, outcome in proposal.outcomes.items()), error=True)
     say(*proposal.feeds, error=True)
+    if proposal.feeds:
+        say(f"Next: {_next(args)}", error=True)
+
+
+def _next(args: MapConfig) -> str:
+    """The command that follows: write the map, or import with it."""
+    from pct.cli.folders import free_path
+
+    first, *_ = args.logs
+    if args.output is None:
+        return command("data map", *args.logs, "--output", free_path(first.parent / "signals.toml"))
+    dataset = free_path(first.with_name(f"{first.stem}_data"))
+    return command("data import", *args.logs, "--map", args.output, "--output", dataset)

@@ -61,6 +61,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     (run,) = set(runs.glob("run_*")) - before
     folder = run / "evaluation" / "val"
     evaluate.main([str(run), "--dataset", str(DATA / "val"), "--output", str(folder)])
-    say("Next: pct run my_log.csv, with a log of your own")
+    say("Next, with a log of your own: pct run my_log.csv")
     if args.browser:
         open_page((folder / REPORT).resolve().as_uri())

@@ -141,10 +141,10 @@ def _car(args: DesignConfig) -> Any:
 
 def _free_folder(args: DesignConfig) -> Path:
     """The folder that is asked for, or the first free one of the usual name."""
+    from pct.cli.folders import free_path
+
     if args.output is not None:
         if args.output.exists():
             raise UsageError(f"`output={args.output}`: expected a new folder, found one: name another")
         return args.output
-    place = args.run or Path()
-    names = ["design", *(f"design_{k}" for k in range(2, 1000))]
-    return next(place / name for name in names if not (place / name).exists())
+    return free_path((args.run or Path()) / "design")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -140,7 +141,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 say(*report_facts(fit.report))
         say(
             f"{outcome['iterations']} iterations, {outcome['seconds']:.1f} s. Parameters: {run / PREDICTED}",
-            f"Evaluate it on other drives: {command('evaluate', run)} --dataset ...",
+            f"Evaluate it on other drives: {command('evaluate', run, '--dataset', _other_drives(folders))}",
         )
         if args.report:
             flush()  # nobody waits for the figures to read the results
@@ -148,3 +149,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
             with after_saving("the report"):
                 say(f"Report: {draw_fit_report(run, fit.report)}")
+
+
+def _other_drives(folders: Sequence[str]) -> Path:
+    """The part that was held out beside what was fitted, or a name for drives of the user."""
+    from pct.recordings.trajectory import MANIFEST
+
+    held_out = Path(folders[0]).with_name("val")
+    known = str(held_out) not in folders and (held_out / MANIFEST).is_file()
+    return held_out if known else Path("UNSEEN_DRIVES")

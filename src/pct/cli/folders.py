@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -34,6 +35,12 @@ def resolve_place(path: str, flag: str) -> Path:
         DataError: there is neither.
     """
     return Path(path) if os.path.isfile(path) else resolve_folder(path, flag)
+
+
+def free_path(wanted: Path) -> Path:
+    """The path, or with the first number behind its name that is free: ``run_2``, ``run_3``, ..."""
+    numbered = (wanted.with_name(f"{wanted.stem}_{k}{wanted.suffix}") for k in itertools.count(2))
+    return next(path for path in itertools.chain([wanted], numbered) if not path.exists())
 
 
 def default_results() -> Path:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from pct.cli.console import print_table, say, say_error
+from pct.cli.console import command, print_table, say, say_error
 from pct.cli.flags import DebugFlags, parse
 from pct.errors import UsageError
 from pct.within import Within
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     figure = args.output / "race.png"
     drives = {item.name: item.laps.true for item in done.attempts}
     write_output(figure, as_png(draw_race, track=done.track, drives=drives))
-    say(f"Figure: {figure}", f"Next: pct run {args.output / (done.attempts[0].name + '.csv')}")
+    say(f"Figure: {figure}", f"Next: {command('run', args.output / f'{done.attempts[0].name}.csv')}")
 
 
 def _fit(run: Any) -> Any:

@@ -62,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     import pct
     from pct.api.running import PLAN
     from pct.cli.device import settle_device
+    from pct.cli.folders import free_path
     from pct.cli.progress import RunProgress
     from pct.evaluation.fit_report import text_columns
     from pct.evaluation.text import verdicts
@@ -107,8 +108,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     say(
         f"Parameters: {outcome.folder / 'fit' / PREDICTED}",
         f"Choices: {outcome.folder / PLAN}",
-        f"Edit it, and run it again: {command('run', outcome.folder / PLAN)} --output ...",
-        f"Export: {command('export c', outcome.folder / 'fit')} --output car.c",
+        f"Edit it, and run it again: {command('run', outcome.folder / PLAN, '--output', free_path(output))}",
+        f"Export: {command('export c', outcome.folder / 'fit', '--output', free_path(Path('car.c')))}",
     )
     exports = outcome.folder / "exports"
     if args.export:

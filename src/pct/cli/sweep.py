@@ -63,7 +63,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         print_table("The best trials", table.columns, rows, texts=range(3, len(table.columns)))
     say(*found.facts)
     if found.best is not None:
-        say(f"Best run: {found.best}", f"Next: {command('evaluate', found.best, '--dataset')} UNSEEN_DRIVES")
+        say(
+            f"Best run: {found.best}",
+            f"Next: {command('evaluate', found.best, '--dataset', 'UNSEEN_DRIVES')}",
+        )
     say(f"Look into it: {found.dashboard}    # pip install optuna-dashboard")
 
 
