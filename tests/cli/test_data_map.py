@@ -36,12 +36,17 @@ def test_the_proposal_is_a_map_that_reads_the_log(tmp_path: Path, capsys: pytest
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("gone.csv", "expected a log, found nothing there"), ("notes.txt", r"expected a log \(.csv, ")],
+    [
+        ("gone.csv", "expected a log, found nothing there"),
+        ("notes.txt", r"expected a log \(.csv, "),
+        ("lap.LD", "found a file of MoTeC: open it in i2, and choose File, Export Data, CSV"),
+    ],
 )
 def test_files_that_are_no_logs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, message: str
 ) -> None:
     (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "lap.LD").write_text("hello")
     with pytest.raises(SystemExit) as stop:
         main(["data", "map", str(tmp_path / name)])
     assert stop.value.code == 3

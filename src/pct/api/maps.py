@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pct.errors import DataError, UsageError
 from pct.files import temporary_folder, write_output
-from pct.logs.readers import FORMATS, is_log, read_log
+from pct.logs.readers import is_log, no_log, read_log
 from pct.logs.signals import MAP, read_map
 from pct.mapping.log_files import size_of
 from pct.mapping.propose import propose
@@ -95,7 +95,7 @@ def existing_logs(logs: str | Path | Sequence[str | Path]) -> list[Path]:
         if not path.exists():
             raise DataError(f"{path}: expected a log, found nothing there: check the path")
         if not is_log(path):
-            raise DataError(f"{path}: expected a log ({', '.join(FORMATS)}, or the folder of a ROS 2 bag)")
+            raise no_log(path)
     return paths
 
 

@@ -11,7 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pct.errors import DataError
+from pct.errors import DataError, LogError
 from pct.files import sha256
 from pct.importing.card import Summary, summarise
 from pct.importing.settings import ImportSettings
@@ -117,7 +117,7 @@ def import_file(
     except DataError as error:
         reason = str(error)
     except BaseException as error:  # whatever a library trips over, the other files are imported
-        reason = f"{path}: cannot use it ({type(error).__name__}: {str(error).splitlines()[:1]})"
+        reason = f"{path}: cannot use it: a fault of PCT or of a package ({type(error).__name__})"
     # Part of it may be written already.
     shutil.rmtree(folder)
     return Imported(str(path), name, error=reason)
@@ -159,9 +159,10 @@ def _import(
         imported, pending = _cut_up(path, name, raw, signals, settings, folder, samples, writing)
         del raw
     if not pending:
-        raise DataError(
-            f"{path}: expected a drive of {settings.shortest:g} s or more, found none in "
-            f"{imported.rows} rows: see `shortest` and `standstill`"
+        raise LogError(
+            path,
+            f"expected a drive of {settings.shortest:g} s or more, found none in "
+            f"{imported.rows} rows: see `shortest` and `standstill`",
         )
     stored = [
         Stored(one.part, one.row.result(), one.seconds, one.summary.sums["metres"], one.summary)

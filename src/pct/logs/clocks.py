@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pct.errors import DataError
+from pct.errors import LogTimeError
 from pct.logs.readers.base import AnyColumn, RawLog
 from pct.logs.signals import SignalMap, TimePart
 from pct.logs.spool import Spool
@@ -67,8 +67,8 @@ def on_one_clock(
     covered = ~((time < first) | (time > last))
     if not first <= last or not covered.any():
         ranges = ", ".join(f"'{clock}' from {span[0]:.9g} to {span[1]:.9g}" for clock, span in spans.items())
-        raise DataError(
-            f"{path}: expected clocks that overlap, found {ranges}: does one count from another start?"
+        raise LogTimeError(
+            path, f"expected clocks that overlap, found {ranges}: does one count from another start?"
         )
     time = time[covered]
     for clock in sorted(others):
@@ -80,9 +80,10 @@ def on_one_clock(
         )
         if not cut and not onwards.all():
             row = int(np.flatnonzero(~onwards)[0])
-            raise DataError(
-                f"{path}: expected time ('{clock}') to go on, found {ticks[max(row - 1, 0)]:.9g} and then "
-                f'{ticks[row]:.9g} in its row {row}.\nWrite faults = "cut" in the map to leave it out'
+            raise LogTimeError(
+                path,
+                f"expected time ('{clock}') to go on, found {ticks[max(row - 1, 0)]:.9g} and then "
+                f'{ticks[row]:.9g} in its row {row}.\nWrite faults = "cut" in the map to leave it out',
             )
         ticks = ticks[onwards]
         far = gap * max(_usual(ticks), _usual(time))
@@ -94,9 +95,10 @@ def on_one_clock(
             column = _at(time, ticks, before, group[name][onwards], reading, far)
             alone = np.isnan(column) & ~np.isnan(time)
             if not cut and not reading.faulty.any() and alone.any():
-                raise DataError(
-                    f"{path}: expected '{name}' to go on in steps of about {_usual(ticks):g}, found a gap at "
-                    f"'{master}' = {time[alone][0]:.9g}. Write faults = \"cut\" in the map to split it there"
+                raise LogTimeError(
+                    path,
+                    f"expected '{name}' to go on in steps of about {_usual(ticks):g}, found a gap at "
+                    f"'{master}' = {time[alone][0]:.9g}. Write faults = \"cut\" in the map to split it there",
                 )
             columns[name] = column
     return dataclasses.replace(
@@ -224,10 +226,11 @@ def _one_length(path: Path, columns: Mapping[str, AnyColumn], clock: str) -> dic
         name = next(
             name for name, length in lengths.items() if abs(length - lengths[clock]) > 1 or length == shortest
         )
-        raise DataError(
-            f"{path}: expected columns of one length, found {lengths[name]} samples in '{name}' and "
+        raise LogTimeError(
+            path,
+            f"expected columns of one length, found {lengths[name]} samples in '{name}' and "
             f"{longest} in another: is it a signal of another rate? "
-            "Then name the column of its time: [channels.NAME] time"
+            "Then name the column of its time: [channels.NAME] time",
         )
     return {name: column[:shortest] for name, column in columns.items()}
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pct.dynamics.channels import known_channels
-from pct.errors import DataError
+from pct.errors import DataError, LogError
 from pct.logs.units import LONGEST, USUAL_UNITS, may_be_unit
 from pct.types import Column
 from pct.within import Within
@@ -161,7 +161,7 @@ def _make_map(path: Path, content: dict[str, Any]) -> SignalMap:
     preset = content.pop("preset", None)
     if preset is not None:
         if preset not in presets():
-            raise DataError(f"{path}: unknown preset '{preset}'. Known presets: {', '.join(presets())}")
+            raise LogError(path, f"unknown preset '{preset}'. Known presets: {', '.join(presets())}")
         text = resources.files("pct.logs").joinpath("presets", f"{preset}.toml").read_text()
         base, own = tomllib.loads(text), content.get("time")
         if isinstance(own, dict) and not {"column", "step", "rate"}.isdisjoint(own):
@@ -187,18 +187,18 @@ def _make_map(path: Path, content: dict[str, Any]) -> SignalMap:
         _expect(path, f"format.{key}", value, str, "a text")
     if "separator" in options and not re.fullmatch(r"[\t -~]", options["separator"]):
         shown = _shown(options["separator"])
-        raise DataError(f"{path}: expected format.separator to be one sign such as a comma, found {shown}")
+        raise LogError(path, f"expected format.separator to be one sign such as a comma, found {shown}")
     for key, allowed in (("faults", FAULTS), ("frame", tuple(FRAMES))):
         if tables.get(key, allowed[0]) not in allowed:
-            raise DataError(
-                f"{path}: expected {key} to be one of {', '.join(allowed)}, found {_shown(tables[key])}"
+            raise LogError(
+                path, f"expected {key} to be one of {', '.join(allowed)}, found {_shown(tables[key])}"
             )
     for key, place in (
         ("files", tables.get("files", "*")),
         ("format.msg_path", options.get("msg_path", ".")),
     ):
         if not place or Path(place).is_absolute() or ".." in Path(place).parts:
-            raise DataError(f"{path}: expected {key} to stay in the folder of the map, found {place!r}")
+            raise LogError(path, f"expected {key} to stay in the folder of the map, found {place!r}")
     if "msg_path" in options:
         options = {**options, "msg_path": str(path.parent / options["msg_path"])}
     gap = time.get("gap", 1.5)
@@ -225,9 +225,10 @@ def _read_clock(path: Path, time: Mapping[str, Any]) -> dict[str, Any]:
     """What the map says of the time, by attribute: a column, several that add up to it, or a fixed step."""
     ways = [key for key in ("column", "step", "rate") if time.get(key) is not None]
     if len(ways) != 1:
-        raise DataError(
-            f"{path}: expected time.column to be the raw column of the time, found "
-            f"{' and '.join(ways) or 'nothing'}: of a log without one write time.step (s) or time.rate (Hz)"
+        raise LogError(
+            path,
+            f"expected time.column to be the raw column of the time, found "
+            f"{' and '.join(ways) or 'nothing'}: of a log without one write time.step (s) or time.rate (Hz)",
         )
     if ways[0] != "column":
         within = STEP if ways[0] == "step" else RATE
@@ -240,9 +241,10 @@ def _read_clock(path: Path, time: Mapping[str, Any]) -> dict[str, Any]:
         return {"time": column, "time_unit": unit, "time_factor": _to_si(path, "time", unit or "s", "s")[1]}
     units = unit or [""] * len(column)
     if not isinstance(units, list) or len(units) != len(column) or not 1 < len(column) <= MOST_PARTS:
-        raise DataError(
-            f"{path}: expected time.column to be 2 to {MOST_PARTS} raw columns that add up to the time, and "
-            f"time.unit as many units, found {_shown(column)} and {_shown(unit)}"
+        raise LogError(
+            path,
+            f"expected time.column to be 2 to {MOST_PARTS} raw columns that add up to the time, and "
+            f"time.unit as many units, found {_shown(column)} and {_shown(unit)}",
         )
     for name, text in zip(column, units, strict=True):
         _expect(path, "time.column", name or None, str, "a list of raw columns")
@@ -266,9 +268,10 @@ def find_map(folder: Path, choice: str | None) -> SignalMap:
     """
     if choice is None:
         if not (folder / MAP).is_file():
-            raise DataError(
-                f"{folder}: expected {MAP} beside the logs, found none: pass `map` with a file or a preset "
-                f"({', '.join(presets())}), or let `pct data map` propose one"
+            raise LogError(
+                folder,
+                f"expected {MAP} beside the logs, found none: pass `map` with a file or a preset "
+                f"({', '.join(presets())}), or let `pct data map` propose one",
             )
         return read_map(folder / MAP)
     if choice in presets():
@@ -318,13 +321,13 @@ def presets() -> list[str]:
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST:
-            raise DataError(f"{path}: expected a map of a few lines, found {path.stat().st_size >> 20} MB")
+            raise LogError(path, f"expected a map of a few lines, found {path.stat().st_size >> 20} MB")
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"{path}: cannot read it ({error.strerror})") from None
+        raise LogError(path, f"cannot read it ({error.strerror})") from None
     # Damaged text, bytes that are none, numbers of thousands of digits; or a thousand brackets.
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: expected TOML, found an error: {error}") from None
+        raise LogError(path, f"expected TOML, found an error: {error}") from None
 
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -339,9 +342,10 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def _read_signal(path: Path, name: str, table: Any, side: int) -> Signal:
     """A channel's table; ``side`` is -1 in a frame that counts to the right."""
     if name not in known_channels() and not name.startswith(FREE_PREFIXES):
-        raise DataError(
-            f"{path}: unknown channel '{name}'. Known channels: {', '.join(known_channels())}; "
-            f"others begin with {' or '.join(FREE_PREFIXES)}"
+        raise LogError(
+            path,
+            f"unknown channel '{name}'. Known channels: {', '.join(known_channels())}; "
+            f"others begin with {' or '.join(FREE_PREFIXES)}",
         )
     where = f"channels.{name}"
     _expect(path, where, table, dict, "a table")
@@ -355,15 +359,13 @@ def _read_signal(path: Path, name: str, table: Any, side: int) -> Signal:
     by_motion = table.get("sign") == MOTION
     if by_motion and name not in SIGNED:
         signed = ", ".join(SIGNED)
-        raise DataError(
-            f"{path}: expected {where}.sign to be 1 or -1, found '{MOTION}', which is for {signed}"
-        )
+        raise LogError(path, f"expected {where}.sign to be 1 or -1, found '{MOTION}', which is for {signed}")
     if not by_motion and _shown(table.get("sign", 1)) not in ("1", "-1"):
         shown = _shown(table["sign"])
         raise DataError(f'{path}: expected {where}.sign to be 1 or -1 or "{MOTION}", found {shown}')
     if table.get("origin", "measured") not in ORIGINS:
         shown = _shown(table["origin"])
-        raise DataError(f"{path}: expected {where}.origin to be one of {', '.join(ORIGINS)}, found {shown}")
+        raise LogError(path, f"expected {where}.origin to be one of {', '.join(ORIGINS)}, found {shown}")
     known = known_channels().get(name)
     si, factor = _to_si(
         path, where, table.get("unit", known.unit if known else "1"), known.unit if known else None
@@ -392,9 +394,10 @@ def _to_si(path: Path, where: str, unit: str, si: str | None) -> tuple[str, floa
         return si or f"{base.units:~}".replace(" ", "") or "1", factor
     except Exception:  # the library lets through whatever its parser trips over
         examples = ", ".join([si, *USUAL_UNITS.get(si, {})]) if si else "m/s, km/h, deg, N"
-        raise DataError(
-            f"{path}: expected {where}.unit to be a unit{f' that converts to {si}' if si else ''} "
-            f"such as {examples}, found {unit[:LONGEST]!r}"
+        raise LogError(
+            path,
+            f"expected {where}.unit to be a unit{f' that converts to {si}' if si else ''} "
+            f"such as {examples}, found {unit[:LONGEST]!r}",
         ) from None
 
 
@@ -431,18 +434,18 @@ def _units() -> Any:
 def _known_keys(path: Path, table: Mapping[str, Any], known: Iterable[str], prefix: str) -> None:
     for key in table:
         if key not in known:
-            raise DataError(f"{path}: unknown key '{prefix}{key}'. Known keys: {', '.join(known)}")
+            raise LogError(path, f"unknown key '{prefix}{key}'. Known keys: {', '.join(known)}")
 
 
 def _expect(path: Path, key: str, value: Any, kind: type | tuple[type, ...], words: str) -> None:
     # In Python a truth value is an integer; in a map it is a mistake.
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise DataError(f"{path}: expected {key} to be {words}, found {_shown(value)}")
+        raise LogError(path, f"expected {key} to be {words}, found {_shown(value)}")
 
 
 def _expect_within(path: Path, key: str, value: Any, within: Within) -> None:
     if isinstance(value, bool) or value not in within:
-        raise DataError(f"{path}: expected {key} to be {within}, found {_shown(value)}")
+        raise LogError(path, f"expected {key} to be {within}, found {_shown(value)}")
 
 
 def _shown(value: Any) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pct.errors import DataError
+from pct.errors import LogError
 from pct.files import temporary_folder
-from pct.logs.readers import FORMATS, is_log, read_log
+from pct.logs.readers import FORMATS, is_log, no_log, read_log
 from pct.logs.signals import MAP, SignalMap, find_map, read_map
 from pct.mapping.propose import propose
 
@@ -44,7 +44,7 @@ def find_logs(places: Sequence[Path], map_name: str | None) -> tuple[list[LogFil
     maps_by_log: dict[Path, SignalMap | None] = {}
     for place in places:
         if not place.exists():
-            raise DataError(f"{place}: expected a log or a folder of logs, found nothing: check the path")
+            raise LogError(place, "expected a log or a folder of logs, found nothing: check the path")
         for path in [place] if is_log(place) else _logs_in(place):
             above = None if map_name else _map_above(path, place)
             if above is not None and above not in maps:
@@ -54,9 +54,13 @@ def find_logs(places: Sequence[Path], map_name: str | None) -> tuple[list[LogFil
             if signals is None or path == place or path.match(signals.files):
                 maps_by_log[path] = signals
     if not maps_by_log:
-        raise DataError(
-            f"{places[0]}: expected log files ({', '.join(FORMATS)}, or folders of ROS 2 bags), found none: "
-            "check the path"
+        closed = next((place for place in places if place.is_file()), None)
+        if closed is not None:
+            raise no_log(closed)
+        raise LogError(
+            places[0],
+            f"expected log files ({', '.join(FORMATS)}, or folders of ROS 2 bags), found none: "
+            "check the path",
         )
     proposal = ""
     if map_name == AUTO:

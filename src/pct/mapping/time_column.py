@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pct.errors import DataError
+from pct.errors import NoTimeError
 from pct.logs.clocks import groups_of, sum_of_parts
 from pct.logs.readers.base import AnyColumn, RawLog
 from pct.logs.signals import ROW_NUMBER
@@ -115,7 +115,7 @@ def find_time(path: Path, raw: RawLog) -> Clock:
     step = None if called else _step_by_motion(raw)
     if step is not None:
         return step
-    raise DataError(f"{path}: {_reason(raw, best)}")
+    raise _refusal(path, raw, best)
 
 
 def scale_of(line: Line) -> float:
@@ -296,31 +296,31 @@ def _step_by_motion(raw: RawLog) -> Clock | None:
     return Clock(line, dataclasses.replace(raw, columns=columns))
 
 
-def _reason(raw: RawLog, counter: _Candidate | None) -> str:
+def _refusal(path: Path, raw: RawLog, counter: _Candidate | None) -> NoTimeError:
     """Why no column is the time: the one that comes closest, where it fails, and what to write."""
     begin = "expected a column of the time, which goes on from row to row, found none"
     cure = "write [time] step = 0.02 (s), or rate = 50 (Hz), into the map"
     text = next((name for name in raw.texts if means(name, "time")), None)
     if text is not None:
-        return f"{begin}: '{text}' holds {raw.texts[text]!r}, which is no time that is known.\nOr {cure}"
+        what = f"'{text}' holds {raw.texts[text]!r}, which is no time that is known.\nOr {cure}"
+        return NoTimeError(path, f"{begin}: {what}", column=text)
+    begin = f"{begin} among {len(raw.columns)}"
     if counter is not None:
-        return (
-            f"{begin} among {len(raw.columns)}: '{counter.name}' counts rows, and nothing tells their rate: "
-            f"{cure}"
-        )
-    closest, where = _closest(raw)
+        what = f"'{counter.name}' counts rows, and nothing tells their rate: {cure}"
+        return NoTimeError(path, f"{begin}: {what}", column=counter.name)
+    closest, where, row = _closest(raw)
     if not closest:
-        return f"{begin} among {len(raw.columns)}: for a log at a fixed rate {cure}"
+        return NoTimeError(path, f"{begin}: for a log at a fixed rate {cure}")
+    what = f"{begin}: '{closest}' comes closest, but {where}."
     label = next((name for name in raw.texts if CALLED.search(words(name))), None)
     if label is not None:
-        return (
-            f"{begin} among {len(raw.columns)}: '{closest}' comes closest, but {where}.\nIf '{label}' tells "
-            f'vehicles apart, write numbers for its texts such as {raw.texts[label]!r}, and group = "{label}"'
+        fix = (
+            f"If '{label}' tells vehicles apart, write numbers for its texts such as {raw.texts[label]!r}, "
+            f'and group = "{label}"'
         )
-    return (
-        f"{begin} among {len(raw.columns)}: '{closest}' comes closest, but {where}.\n"
-        f"Cut the log there, or for a fixed rate {cure}"
-    )
+    else:
+        fix = f"Cut the log there, or for a fixed rate {cure}"
+    return NoTimeError(path, f"{what}\n{fix}", column=closest, row=row)
 
 
 def _is_channel(name: str) -> bool:
@@ -328,8 +328,8 @@ def _is_channel(name: str) -> bool:
     return not means(name, "time") and any(means(name, channel) for channel in NAMES)
 
 
-def _closest(raw: RawLog) -> tuple[str, str]:
-    """The column that is called a time, or goes on most often, and the first row where it fails."""
+def _closest(raw: RawLog) -> tuple[str, str, int | None]:
+    """The column that is called a time, or goes on most often, and where it fails first: words and row."""
     shares = {}
     for name, column in raw.columns.items():
         steps = np.diff(column)
@@ -337,18 +337,16 @@ def _closest(raw: RawLog) -> tuple[str, str]:
             shares[name] = (means(name, "time"), float(np.mean(steps > 0)))
     shares = {name: share for name, share in shares.items() if share[0] or share[1] > 0.8}
     if not shares:
-        return "", ""
+        return "", "", None
     name = max(shares, key=shares.__getitem__)
     column = raw.columns[name]
     row = int(np.flatnonzero(~(np.diff(column) > 0))[0]) + 1 if shares[name][1] < 1 else 0
     if not row:
-        return name, "its steps differ too much"
-    place = f"in {raw.place} {raw.rows[min(row, len(raw.rows) - 1)]}"
+        return name, "its steps differ too much", None
+    line = int(raw.rows[min(row, len(raw.rows) - 1)])
     if not np.isfinite(column[row]):
-        return name, f"holds no number {place}"
+        return name, f"holds no number in {raw.place} {line}", line
     does = "stands still" if column[row] == column[row - 1] else "goes back"
     share = 1 - shares[name][1]
-    return (
-        name,
-        f"{does} {place} ({column[row - 1]:.9g}, then {column[row]:.9g}), and in {share:.0%} of the rows",
-    )
+    where = f"in {raw.place} {line} ({column[row - 1]:.9g}, then {column[row]:.9g})"
+    return name, f"{does} {where}, and in {share:.0%} of the rows", line

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pct.errors import DataError
+from pct.errors import NoMotionError
 from pct.logs.units import USUAL_UNITS
 from pct.mapping.log_motion import Log
 from pct.mapping.names import TURNS, UNITS, is_wheel, means, turning_unit, words
@@ -48,9 +48,10 @@ def find_motion(path: Path, log: Log) -> list[Line]:
     """
     speed = _speed(log)
     if speed is None:
-        raise DataError(
-            f"{path}: expected columns of positions or of a speed, found none by name, and none with a "
-            "heading that points where positions go: write the map by hand (docs/data.md)"
+        raise NoMotionError(
+            path,
+            "expected columns of positions or of a speed, found none by name, and none with a "
+            "heading that points where positions go: write the map by hand (docs/data.md)",
         )
     log.used = {speed.column}
     forward = log.sound(speed.column) / _factor("m/s", speed)

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Collection
 from pathlib import Path
 
-from pct.errors import DataError
+from pct.errors import LogError
 from pct.logs.readers import FORMATS, is_log
 from pct.logs.signals import MAP, SignalMap, presets, read_map
 from pct.recordings.checks import check_trajectory
@@ -33,7 +33,7 @@ def read_folder(folder: Path, names: Collection[str] | None = None) -> list[Traj
         DataError: the folder is missing or of neither kind, or its content cannot be used.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: expected a folder of recordings, found none: check the path")
+        raise LogError(folder, "expected a folder of recordings, found none: check the path")
     if (folder / MANIFEST).is_file():
         trajectories = read_dataset(folder, names)
         for trajectory in trajectories:
@@ -45,15 +45,16 @@ def read_folder(folder: Path, names: Collection[str] | None = None) -> list[Traj
     entries = sorted(path.name for path in folder.iterdir())
     inner = [name for name in entries if any((folder / name / file).is_file() for file in (MANIFEST, MAP))]
     if inner:
-        raise DataError(
-            f"{folder}: expected {MANIFEST} or {MAP}, found folders that have one: "
-            f"pass {', '.join(inner)} in it"
+        raise LogError(
+            folder,
+            f"expected {MANIFEST} or {MAP}, found folders that have one: pass {', '.join(inner)} in it",
         )
     content = f"{len(entries)} entries such as '{entries[0]}'" if entries else "an empty folder"
-    raise DataError(
-        f"{folder}: expected {MANIFEST}, or log files and {MAP}, found {content}. "
+    raise LogError(
+        folder,
+        f"expected {MANIFEST}, or log files and {MAP}, found {content}. "
         f'For logs, write {MAP} there (docs/data.md), e.g. preset = "{presets()[0]}". '
-        f"Known presets: {', '.join(presets())}"
+        f"Known presets: {', '.join(presets())}",
     )
 
 
@@ -62,15 +63,16 @@ def read_raw(folder: Path) -> list[Trajectory]:
     signals = read_map(folder / MAP)
     files = [path for path in sorted(folder.glob(signals.files)) if is_log(path)]
     if not files:
-        raise DataError(
-            f"{folder}: expected log files ({signals.files}, ending in {', '.join(FORMATS)}) or folders of "
-            f"ROS 2 bags beside {MAP}, found none: put them there, or correct 'files'"
+        raise LogError(
+            folder,
+            f"expected log files ({signals.files}, ending in {', '.join(FORMATS)}) or folders of "
+            f"ROS 2 bags beside {MAP}, found none: put them there, or correct 'files'",
         )
     trajectories = [trajectory for path in files for trajectory in read_file(path, signals)]
     stems = [path.stem for path in files]
     twice = next((stem for stem in stems if stems.count(stem) > 1), None)
     if twice is not None:
-        raise DataError(f"{folder}: expected file names that differ, found two called '{twice}': rename one")
+        raise LogError(folder, f"expected file names that differ, found two called '{twice}': rename one")
     return trajectories
 
 

@@ -20,7 +20,7 @@ from typing import NamedTuple, NoReturn, TypeVar
 import numpy as np
 
 from pct.dynamics.channels import is_heading, known_channels
-from pct.errors import DataError
+from pct.errors import DataError, LogError, LogTimeError, LogValueError
 from pct.logs.blocks import unwrap_if_needed
 from pct.logs.clocks import Reading, groups_of, on_one_clock, with_rows_filled, with_time
 from pct.logs.readers import RawLog, read_log
@@ -169,9 +169,10 @@ def _mend(path: Path, raw: RawLog, signals: SignalMap, repairs: Repairs, stem: s
     jumps, fillings = _find_jumps(source)
     faulty = _find_faults(source, jumps, fillings)
     if raw.restarts and signals.faults == "refuse":
-        raise DataError(
-            f"{path}: expected one recording, found another one that begins in {raw.place} {raw.restarts[0]}."
-            f' Cut the file there, or write faults = "cut" in {MAP} to split it'
+        raise LogError(
+            path,
+            f"expected one recording, found another one that begins in {raw.place} {raw.restarts[0]}."
+            f' Cut the file there, or write faults = "cut" in {MAP} to split it',
         )
     restarts = np.searchsorted(raw.rows, list(raw.restarts))
     starts = np.union1d(jumps, restarts[restarts < len(raw.rows)]).astype(int)
@@ -212,9 +213,7 @@ def read_columns(path: Path, signals: SignalMap) -> tuple[RawLog, SignalMap]:
         return _on_rows(path, signals, raw), signals
     parts = [_on_rows(path, signals, part) for part in groups_of(raw, signals.group).values()]
     if not parts:
-        raise DataError(
-            f"{path}: expected numbers in '{signals.group}', found none: correct `group` in {MAP}"
-        )
+        raise LogError(path, f"expected numbers in '{signals.group}', found none: correct `group` in {MAP}")
     columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
     rows = np.concatenate([part.rows for part in parts])
     return dataclasses.replace(raw, columns=columns, rows=rows), signals
@@ -232,9 +231,10 @@ def _with_signs(path: Path, signals: SignalMap, raw: RawLog) -> RawLog:
         return raw
     pose = ["x", "y", "yaw" if "yaw" in signals.channels else "psi"]
     if missing := [name for name in pose if name not in signals.channels]:
-        raise DataError(
-            f"{path}: expected {', '.join(missing)} in the map for the sign of {', '.join(wanted)}, "
-            f'found none: map the pose, or write another sign than "{MOTION}"'
+        raise LogError(
+            path,
+            f"expected {', '.join(missing)} in the map for the sign of {', '.join(wanted)}, "
+            f'found none: map the pose, or write another sign than "{MOTION}"',
         )
     x, y, psi = ((s := signals.channels[name]).convert(raw.columns[s.column]) for name in pose)
     steps = np.diff(seconds_of(raw, signals))
@@ -335,9 +335,10 @@ def _faults_of(
         if source.signals.faults == "refuse":
             _refuse(source, name, column, wrong)
         if wrong.mean() > MOST_MISSING:
-            raise DataError(
-                f"{source.path}: expected values in column '{source.signals.channels[name].column}', found "
-                f"none in {wrong.sum()} of {len(wrong)} rows: leave '{name}' out of the map"
+            raise LogError(
+                source.path,
+                f"expected values in column '{source.signals.channels[name].column}', found "
+                f"none in {wrong.sum()} of {len(wrong)} rows: leave '{name}' out of the map",
             )
     return wrong, filling
 
@@ -397,25 +398,30 @@ def _cut(source: _Source, faulty: Bool[np.ndarray, " N"], jumps: Rows) -> Pieces
     repairs = source.repairs
     pieces = find_pieces(time, faulty, gap=signals.gap, longest=repairs.gap, stray=repairs.stray, seams=jumps)
     if pieces is None:
-        raise DataError(
-            f"{source.path}: expected 2 rows or more with time going on, found "
-            f"{np.count_nonzero(~faulty)}: leave the file out"
+        raise LogError(
+            source.path,
+            f"expected 2 rows or more with time going on, found "
+            f"{np.count_nonzero(~faulty)}: leave the file out",
         )
     if signals.faults == "refuse" and pieces.breaks:
         before, after = pieces.breaks[0]
         what = "go on" if time[after] <= time[before] else f"go on in steps of about {pieces.step:g} s"
-        raise DataError(
-            f"{source.path}: expected time ('{signals.time}') to {what}, found {time[before]:.9g} s and "
+        raise LogTimeError(
+            source.path,
+            f"expected time ('{signals.time}') to {what}, found {time[before]:.9g} s and "
             f"then {time[after]:.9g} s in {raw.place} {raw.rows[after]}. "
-            f'Cut the file there, or write faults = "cut" in {MAP} to split the recording at such places'
+            f'Cut the file there, or write faults = "cut" in {MAP} to split the recording at such places',
+            column=signals.time,
+            row=int(raw.rows[after]),
         )
     _check_length(source, pieces)
     # A piece between two cuts may be shorter than the delays.
     rows = [rows for rows in pieces.rows if len(_grid(source, rows, pieces.step)) >= 2]
     if not rows:
-        raise DataError(
-            f"{source.path}: expected 2 rows or more at a step of {pieces.step:g} s, found "
-            f"{len(_grid(source, pieces.rows[0], pieces.step))}: leave the file out"
+        raise LogError(
+            source.path,
+            f"expected 2 rows or more at a step of {pieces.step:g} s, found "
+            f"{len(_grid(source, pieces.rows[0], pieces.step))}: leave the file out",
         )
     return pieces._replace(rows=rows)
 
@@ -426,9 +432,10 @@ def _check_length(source: _Source, pieces: Pieces) -> None:
     Raises:
         DataError: says the step and the unit that explains it.
     """
-    expected = f"{source.path}: expected time ('{source.signals.time}') to go on"
+    refuse = partial(LogTimeError, source.path, column=source.signals.time)
+    expected = f"expected time ('{source.signals.time}') to go on"
     if pieces.step not in STEP:
-        raise DataError(
+        raise refuse(
             f"{expected} in steps {str(STEP).removeprefix('a number ')}, found steps of about "
             f"{pieces.step:.4g} s: {unit_line(pieces.step)}"
         )
@@ -436,7 +443,7 @@ def _check_length(source: _Source, pieces: Pieces) -> None:
     ends = [source.time[piece][[0, -1]] for piece in pieces.rows]
     seconds = float(sum(last - first for first, last in ends))
     if seconds / pieces.step > max(MOST_FILLED * rows, FEW_ROWS):
-        raise DataError(
+        raise refuse(
             f"{expected} in steps of about {pieces.step:.4g} s, found {seconds:.4g} s in {rows} "
             "rows: most of it is missing.\nLower the `gap` that is bridged (time.gap in the map), or look up "
             "the unit of the time"
@@ -553,9 +560,11 @@ def _refuse(source: _Source, name: str, column: Column, wrong: Bool[np.ndarray, 
     path, signals, raw = source.path, source.signals, source.raw
     signal = signals.channels.get(name)
     raw_name = signal.column if signal else signals.time
-    where = f"{path}: column '{raw_name}', {raw.place} {raw.rows[row]}"
+    line = int(raw.rows[row])
+    refuse = partial(LogValueError, path, column=raw_name, row=line)
+    where = f"column '{raw_name}', {raw.place} {line}"
     if not math.isfinite(column[row]):
-        raise DataError(
+        raise refuse(
             f"{where}: expected a number, found {raw.columns[raw_name][row]}. "
             f'Cut the row, or write faults = "cut" in {MAP} to split the recording at such rows'
         )
@@ -565,7 +574,7 @@ def _refuse(source: _Source, name: str, column: Column, wrong: Bool[np.ndarray, 
         f" = {column[row]:g} {signal.si}" if unit != signal.si else ""
     )
     hint = unit_hint(name, signal.si, unit)
-    raise DataError(
+    raise refuse(
         f"{where}: expected '{name}' within {_limit(name):g} {signal.si}, found {value}. "
         f"{hint}{'Else it' if hint else 'It'} is a glitch: "
         f'cut the row, or write faults = "cut" in {MAP}'

@@ -29,10 +29,11 @@ try:
 except ImportError:  # not on Windows, where no limits hold but that of time
     resource = None  # type: ignore[assignment]
 
+from pct import errors
 from pct.children import end_with, environment, python_command
-from pct.errors import DataError
+from pct.errors import DamagedLogError, DataError, LogError
 from pct.files import TemporaryFolder
-from pct.logs.readers.base import AnyColumn, RawLog, check_count
+from pct.logs.readers.base import AnyColumn, RawLog, check_count, damage
 from pct.logs.readers.limits import Limits, limits
 
 # Bytes of an answer without its columns: names and units of 20,000 columns.
@@ -81,16 +82,21 @@ def read_apart(path: Path, names: Sequence[str] | None, reader: str, options: Ma
         except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError):
             which = child.reason()
             _stop()
-            raise DataError(
+            raise (
                 most.exceeded(path, which)
                 if which
-                else f"{path}: expected a whole file, found one at which its reader crashes: record it anew"
+                else DamagedLogError(
+                    path, "expected a whole file, found one at which its reader crashes: record it anew"
+                )
             ) from None
         except BaseException:
             _stop()
             raise
     if "error" in answer:
         raise DataError(answer["error"])
+    if "kind" in answer:
+        kind = getattr(errors, answer["kind"])
+        raise kind(Path(answer["file"]), answer["what"], column=answer["column"], row=answer["row"])
     rows = np.arange(max(map(len, columns.values()), default=0))
     return RawLog(
         columns, rows, answer["place"], units=answer["units"], clocks=answer["clocks"], notes=answer["notes"]
@@ -136,7 +142,7 @@ class _Child:
             announced: dict[str, int] = answer.get("rows", {})
             check_count(path, len(announced))
             if 8 * sum(announced.values()) > most.memory:
-                raise DataError(most.exceeded(path, "memory"))
+                raise most.exceeded(path, "memory")
             columns: dict[str, AnyColumn] = {}
             for name, rows in announced.items():
                 columns[name] = np.empty(rows)
@@ -232,16 +238,26 @@ def _answer(request: dict[str, Any]) -> tuple[bytes, list[AnyColumn]]:
             answer = json.dumps(content).encode()
         if len(answer) < MOST_ANSWER:
             return answer, columns
-        error = f"{path}: expected names of columns and units, found {len(answer) >> 20} MB of them"
-    except DataError as refusal:
-        error = str(refusal)
+        refusal: DataError = LogError(
+            path, f"expected names of columns and units, found {len(answer) >> 20} MB of them"
+        )
+    except DataError as error:
+        refusal = error
     except MemoryError:
-        error = most.exceeded(path, "memory")
+        refusal = most.exceeded(path, "memory")
     # A bug of a package, or of ours: the file is refused, the next one is read.
     except Exception as failure:
-        reason = (str(failure).splitlines() or [""])[0][:200]
-        error = f"{path}: expected a whole file, found {type(failure).__name__} ({reason}): record it anew"
-    return json.dumps({"error": error}).encode(), []
+        refusal = DamagedLogError(path, f"expected a whole file, found {damage(failure)}: record it anew")
+    return json.dumps(_told(refusal)).encode(), []
+
+
+def _told(refusal: DataError) -> dict[str, Any]:
+    """A refusal in a form that JSON takes."""
+    if not isinstance(refusal, LogError):
+        return {"error": str(refusal)}
+    what = str(refusal).removeprefix(f"{refusal.file}: ")
+    kind, place = type(refusal).__name__, {"file": str(refusal.file), "row": refusal.row}
+    return {"kind": kind, "what": what, "column": refusal.column, **place}
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pct.errors import DataError
+from pct.errors import DataError, LogError, LogValueError
 from pct.logs.readers.time_texts import seconds_of
 from pct.types import Float, Int
 
@@ -95,22 +95,48 @@ def columns_from_arrays(
     return RawLog(columns, np.arange(longest), "row")
 
 
-def missing_column(path: Path, name: str, names: Sequence[str], most: int = 30) -> DataError:
+class DamagedBlock(ValueError):
+    """A block of a file that cannot be unpacked, in our words; it passes through a library."""
+
+
+def damage(error: BaseException) -> str:
+    """What is wrong with bytes over which a library tripped, in our words instead of its own.
+
+    Examples:
+        >>> damage(EOFError()), damage(ValueError("0x3f"))
+        ('one that breaks off', 'bytes that are damaged or of another format')
+    """
+    at: BaseException | None = error
+    while at is not None and not isinstance(at, DamagedBlock):
+        at = at.__cause__ or at.__context__
+    if at is not None:
+        return str(at)
+    if isinstance(error, RecursionError):
+        return "one that is nested too deeply"
+    told = f"{type(error).__name__} {error}".lower()
+    if any(word in told for word in ("eof", "end of file", "truncated", "unexpected end", "buffer", "short")):
+        return "one that breaks off"
+    return "bytes that are damaged or of another format"
+
+
+def missing_column(path: Path, name: str, names: Sequence[str], most: int = 30) -> LogValueError:
     """The error for a column that the file does not have."""
     listed = ", ".join(name[:LONGEST_SHOWN] for name in names[:most]) + (
         f" and {len(names) - most} more" if len(names) > most else ""
     )
-    return DataError(
-        f"{path}: expected column '{name[:LONGEST_SHOWN]}', found: {listed or 'none'}. "
-        "Correct the column in signals.toml, or leave the channel out if it can be derived"
+    return LogValueError(
+        path,
+        f"expected column '{name[:LONGEST_SHOWN]}', found: {listed or 'none'}. "
+        "Correct the column in signals.toml, or leave the channel out if it can be derived",
+        column=name,
     )
 
 
 def check_count(path: Path, columns: int) -> None:
     """Refuse a file with more columns than any log has."""
     if columns > MOST_COLUMNS:
-        raise DataError(
-            f"{path}: expected at most {MOST_COLUMNS} columns, found {columns}: is each row one signal?"
+        raise LogError(
+            path, f"expected at most {MOST_COLUMNS} columns, found {columns}: is each row one signal?"
         )
 
 
@@ -124,9 +150,10 @@ def check_size(path: Path, unpacked: int, packed: int | None = None) -> None:
     """
     packed = path.stat().st_size if packed is None else packed
     if unpacked > MOST_BYTES or (unpacked > HARMLESS and unpacked > MOST_PACKED * packed):
-        raise DataError(
-            f"{path}: expected a log, found {packed / 1e6:.3g} MB that unpack to {unpacked / 1e6:.3g} MB: "
-            "is the file damaged? Else split it into shorter recordings"
+        raise LogError(
+            path,
+            f"expected a log, found {packed / 1e6:.3g} MB that unpack to {unpacked / 1e6:.3g} MB: "
+            "is the file damaged? Else split it into shorter recordings",
         )
 
 
@@ -142,7 +169,7 @@ def check_regular(path: Path) -> None:
     }
     if not stat.S_ISREG(mode):
         kind = kinds.get(stat.S_IFMT(mode), "something else")
-        raise DataError(f"{path}: expected a file, found {kind}: leave it out")
+        raise LogError(path, f"expected a file, found {kind}: leave it out")
 
 
 def optional_package(module: str, extra: str, what: str) -> Any:
@@ -206,13 +233,16 @@ def _column(path: Path, name: str, known: Callable[[str], Any], keys: Sequence[s
             raise TypeError
         array = _numbers(values)
     except (TypeError, ValueError, OverflowError):
-        raise DataError(f"{path}: expected numbers in '{name}', found {_odd_one(values)}") from None
+        raise LogValueError(
+            path, f"expected numbers in '{name}', found {_odd_one(values)}", column=name
+        ) from None
     if index is None and array.ndim == 1:
         return array
     if index is None or array.ndim != 2 or index >= min(array.shape):
-        raise DataError(
-            f"{path}: column '{name}' names no single signal: '{match[1] if match else name}' is an array of "
-            f"shape {array.shape}; write NAME for a list, NAME[INDEX] for a component of a list of lists"
+        raise LogError(
+            path,
+            f"column '{name}' names no single signal: '{match[1] if match else name}' is an array of "
+            f"shape {array.shape}; write NAME for a list, NAME[INDEX] for a component of a list of lists",
         )
     return array[index] if array.shape[0] <= array.shape[1] else array[:, index]
 

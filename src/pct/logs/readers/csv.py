@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from pct.errors import DataError
+from pct.errors import DamagedLogError, LogError, LogValueError
 from pct.files import BLOCK
 from pct.logs.readers.base import AnyColumn, RawLog
 from pct.logs.readers.table_head import MISSING, Header, cells_of, find_header
@@ -136,9 +136,9 @@ def _as_utf8(path: Path) -> Path | bytes:
         return _without_zeros(path)
     try:
         return path.read_bytes().decode("utf-16").encode()
-    except UnicodeError as error:
-        raise DataError(
-            f"{path}: expected text, found bytes that are none ({error}): save it as UTF-8"
+    except UnicodeDecodeError as error:
+        raise DamagedLogError(
+            path, f"expected text, found bytes that are none from byte {error.start} on: save it as UTF-8"
         ) from None
 
 
@@ -291,8 +291,8 @@ def _read_slowly(
     rows = np.array([number for number, _ in samples], int)
     table = _texts(path, samples, header, columns, lenient=lenient)
     if len(table) != len(rows):
-        raise DataError(
-            f"{path}: expected a row in every line, found {len(table)} in {len(rows)} lines: is a quote open?"
+        raise LogError(
+            path, f"expected a row in every line, found {len(table)} in {len(rows)} lines: is a quote open?"
         )
     values = {}
     for name, index in columns.items():
@@ -304,9 +304,13 @@ def _read_slowly(
             words = text.gather(wrong).str.to_lowercase().is_in(MISSING).to_numpy()
             wrong = wrong[~words]
         if len(wrong) > (FEW * len(text) if lenient else 0):
-            raise DataError(
-                f"{path}: expected a {'time' if index in header.texts else 'number'} in column '{name}', "
-                f"line {rows[wrong[0]]}, found {text[int(wrong[0])][:60]!r}: correct the cell or cut the line"
+            raise LogValueError(
+                path,
+                f"expected a {'time' if index in header.texts else 'number'} in column '{name}', "
+                f"line {rows[wrong[0]]}, found {text[int(wrong[0])][:60]!r}: "
+                "correct the cell or cut the line",
+                column=name,
+                row=int(rows[wrong[0]]),
             )
         values[name] = _values(numbers)
     return values, rows
@@ -341,7 +345,7 @@ def _texts(
             columns=sorted(set(columns.values())),
             encoding="utf8-lossy",
         )
-    except TROUBLE as error:
+    except TROUBLE:
         longer = [
             (number, count)
             for number, line in samples
@@ -351,13 +355,9 @@ def _texts(
             long, empty = {number for number, _ in longer}, header.separator.encode() * (header.cells - 1)
             whole = [(number, empty if number in long else line) for number, line in samples]
             return _texts(path, whole, header, columns, lenient=False)
-        reason = (
-            f"{longer[0][1]} in line {longer[0][0]}"
-            if longer
-            else f"otherwise ({(str(error).splitlines() or [''])[0][:200]})"
-        )
-        raise DataError(
-            f"{path}: expected {header.cells} cells in every line, found {reason}: correct the line or cut it"
+        reason = f"{longer[0][1]} in line {longer[0][0]}" if longer else "otherwise: is a quote open?"
+        raise LogError(
+            path, f"expected {header.cells} cells in every line, found {reason}: correct the line or cut it"
         ) from None
 
 

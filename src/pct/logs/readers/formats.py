@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from pct.errors import DataError
+from pct.errors import LogError
 from pct.logs.readers.base import RawLog, check_regular
 from pct.logs.readers.computed import inputs_of, with_computed
 from pct.logs.readers.csv import read_csv
@@ -35,6 +35,19 @@ FORMATS: dict[str, Reader] = {
     ".mat": read_mat,
 }
 
+# Files of recorders that only their own programs read for certain, and how those give a table.
+CLOSED = {
+    ".ld": "a file of MoTeC: open it in i2, and choose File, Export Data, CSV",
+    ".ldx": "notes of MoTeC: open the .ld beside it in i2, and choose File, Export Data, CSV",
+    ".xrk": "a file of AiM: open it in Race Studio, and export it as CSV",
+    ".xrz": "a file of AiM: open it in Race Studio, and export it as CSV",
+    ".drk": "a file of AiM: open it in Race Studio, and export it as CSV",
+    ".vbo": "a file of VBOX: open it in Circuit Tools or VBOX Test Suite, and export it as CSV",
+    ".blf": "a bus log: decode it with its .dbc, for example with asammdf, and export it as MF4 or CSV",
+    ".asc": "a bus log: decode it with its .dbc, for example with asammdf, and export it as MF4 or CSV",
+    ".xlsx": "a workbook: save the sheet as CSV",
+}
+
 
 def read_log(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
     """Raw columns of a file.
@@ -56,11 +69,11 @@ def read_log(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
         raw = FORMATS[path.suffix.lower()](path, plain, options)
         return with_computed(_with_units(raw), names or ())
     except OSError as error:
-        raise DataError(f"{path}: cannot read it ({error.strerror or error})") from None
+        raise LogError(path, f"cannot read it ({error.strerror or error})") from None
     except RecursionError:
-        raise DataError(f"{path}: expected a log, found one that is nested too deeply") from None
+        raise LogError(path, "expected a log, found one that is nested too deeply") from None
     except MemoryError:
-        raise DataError(f"{path}: not enough memory to read it: split it into shorter recordings") from None
+        raise LogError(path, "not enough memory to read it: split it into shorter recordings") from None
 
 
 def _with_units(raw: RawLog) -> RawLog:
@@ -69,6 +82,13 @@ def _with_units(raw: RawLog) -> RawLog:
         return raw
     named = {name: without_unit(name)[1] for name in raw.columns}
     return dataclasses.replace(raw, units={name: unit for name, unit in named.items() if unit})
+
+
+def no_log(path: Path) -> LogError:
+    """The error for a path that is no log: what reads it, where that is known."""
+    if (closed := CLOSED.get(path.suffix.lower())) and path.is_file():
+        return LogError(path, f"expected a log that PCT reads, found {closed}")
+    return LogError(path, f"expected a log ({', '.join(FORMATS)}, or the folder of a ROS 2 bag)")
 
 
 def is_log(path: Path) -> bool:

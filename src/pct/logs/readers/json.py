@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pct.errors import DataError
+from pct.errors import DamagedLogError, LogError
 from pct.logs.readers.apart import read_apart
 from pct.logs.readers.base import RawLog, check_size, columns_from_arrays
 
@@ -38,24 +38,19 @@ def read_json(path: Path, names: Sequence[str] | None, options: Mapping[str, str
 
 def read_here(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
     """The same in this process."""
-    try:
-        content = path.read_bytes()
-        lines = path.suffix.lower() == ".jsonl"
-        document = (
-            [json.loads(line) for line in content.splitlines() if line.strip()]
-            if lines
-            else json.loads(content)
-        )
-    except (ValueError, RecursionError) as error:
-        reason = "too many brackets" if isinstance(error, RecursionError) else error
-        raise DataError(f"{path}: expected JSON, found {reason}: is the file whole?") from None
+    content = path.read_bytes()
+    if path.suffix.lower() == ".jsonl":
+        lines = enumerate(content.splitlines(), start=1)
+        document: Any = [_parsed(path, text, number) for number, text in lines if text.strip()]
+    else:
+        document = _parsed(path, content)
     if isinstance(document, list) and not _is_table(document):
-        raise DataError(
-            f"{path}: expected an object of lists or a list of objects, found a list of something else"
+        raise LogError(
+            path, "expected an object of lists or a list of objects, found a list of something else"
         )
     if not isinstance(document, list | dict):
-        raise DataError(
-            f"{path}: expected an object of lists or a list of objects, found {type(document).__name__}"
+        raise LogError(
+            path, f"expected an object of lists or a list of objects, found {type(document).__name__}"
         )
     return columns_from_arrays(path, names, lambda key: _look_up(document, key), _keys(path, document))
 
@@ -104,3 +99,18 @@ def _leaves(row: Mapping[str, Any], depth: int = 0) -> list[str]:
         else:
             leaves.append(name)
     return leaves
+
+
+def _parsed(path: Path, content: bytes, line: int = 1) -> Any:
+    """What JSON says that begins in a line of a file."""
+    row: int | None = None
+    try:
+        return json.loads(content)
+    except json.JSONDecodeError as error:
+        row = line + error.lineno - 1
+        what = f"other text in line {row}, column {error.colno}"
+    except ValueError:  # no text at all, or numbers of thousands of digits
+        what = "what is none"
+    except RecursionError:
+        what = "too many brackets"
+    raise DamagedLogError(path, f"expected JSON, found {what}: is the file whole?", row=row)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from pct.errors import LogError
 from pct.logs.readers.base import MOST_BYTES
 
 # Starting the packages takes 1 s of processor time, the slowest of usual logs (small messages) 0.5 s a MB.
@@ -29,16 +30,17 @@ class Limits(NamedTuple):
     wall: float
     memory: int
 
-    def exceeded(self, path: Path, which: str) -> str:
-        """The message where a file exceeds the limit of that name."""
+    def exceeded(self, path: Path, which: str) -> LogError:
+        """The error where a file exceeds the limit of that name."""
         most = {
             "processor": f"{self.processor:.0f} s of processor time",
             "wall": f"{self.wall:.0f} s",
             "memory": f"{self.memory / 1e9:.3g} GB of memory",
         }[which]
-        return (
-            f"{path}: expected a log that is read in {most}, found that it takes more: "
-            "is the file damaged? Else split it into shorter recordings"
+        return LogError(
+            path,
+            f"expected a log that is read in {most}, found that it takes more: "
+            "is the file damaged? Else split it into shorter recordings",
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from pct.errors import DataError
+from pct.errors import DamagedLogError, DataError, LogError
 from pct.logs.readers.apart import read_apart
 from pct.logs.readers.base import (
     MOST_AXES,
@@ -23,6 +23,7 @@ from pct.logs.readers.base import (
     check_package,
     check_size,
     columns_from_arrays,
+    damage,
     optional_package,
 )
 
@@ -68,8 +69,9 @@ def read_here(path: Path, names: Sequence[str] | None, options: Mapping[str, str
         raise
     # Damaged bytes fail anywhere inside the file.
     except Exception as error:
-        reason = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
-        raise DataError(f"{path}: expected a MATLAB file, found {reason}: is the file whole?") from None
+        raise DamagedLogError(
+            path, f"expected a MATLAB file, found {damage(error)}: is the file whole?"
+        ) from None
     if names is None and others:
         more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
         note = f"left out, cells, texts or sparse matrices: {', '.join(others[:MOST_NAMED])}{more}"
@@ -137,7 +139,7 @@ def _node(
 ) -> Iterator[tuple[str, Any]]:
     """A variable of version 7.3, or the fields of a structure."""
     if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-        raise DataError(f"{path}: expected values in '{name}', found a link to another place: save it anew")
+        raise LogError(path, f"expected values in '{name}', found a link to another place: save it anew")
     node = group[key]
     place = h5py.h5o.get_info(node.id).addr
     kind = node.attrs.get("MATLAB_class", b"")
@@ -146,16 +148,14 @@ def _node(
         _refuse(path, name, "a function" if kind == "function_handle" else "an object")
     if isinstance(node, h5py.Group):
         if place in seen or len(seen) >= DEEPEST:
-            raise DataError(f"{path}: expected structures in '{name}', found one inside itself: save it anew")
+            raise LogError(path, f"expected structures in '{name}', found one inside itself: save it anew")
         check_count(path, len(node))
         for field in node:
             yield from _node(path, h5py, node, field, f"{name}.{field}", seen | {place})
     elif kind == "char" or "MATLAB_empty" in node.attrs or node.dtype.kind not in "fiub":
         yield name, None
     elif node.is_virtual or node.external:
-        raise DataError(
-            f"{path}: expected values in '{name}', found that another file has them: save it anew"
-        )
+        raise LogError(path, f"expected values in '{name}', found that another file has them: save it anew")
     elif node.ndim > MOST_AXES:
         yield name, None
     else:
@@ -165,7 +165,8 @@ def _node(
 
 
 def _refuse(path: Path, name: str, what: str) -> NoReturn:
-    raise DataError(
-        f"{path}: expected numbers in '{name}', found {what} of MATLAB, which only MATLAB can read: "
-        "save its values as arrays or structures"
+    raise LogError(
+        path,
+        f"expected numbers in '{name}', found {what} of MATLAB, which only MATLAB can read: "
+        "save its values as arrays or structures",
     )

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from pct.errors import DataError
+from pct.errors import DamagedLogError, DataError, LogError
 from pct.logs.readers.apart import read_apart
 from pct.logs.readers.base import (
     AnyColumn,
@@ -23,6 +23,7 @@ from pct.logs.readers.base import (
     check_count,
     check_package,
     check_size,
+    damage,
     missing_column,
 )
 
@@ -60,7 +61,9 @@ def read_here(path: Path, names: Sequence[str] | None, options: Mapping[str, str
             # From an open file, else the library leaves one behind that it could not read.
             with path.open("rb") as file:
                 if file.read(3) != b"MDF":
-                    raise DataError(f"{path}: expected an MDF file, found other content: is the file whole?")
+                    raise DamagedLogError(
+                        path, "expected an MDF file, found other content: is the file whole?"
+                    )
                 # Data of a bus would be worked out when the file is opened.
                 with asammdf.MDF(file, process_bus_logging=False) as mdf:
                     return _read(path, mdf, names)
@@ -68,10 +71,10 @@ def read_here(path: Path, names: Sequence[str] | None, options: Mapping[str, str
             raise
         # Damaged bytes fail anywhere inside the blocks.
         except Exception as error:
-            reason = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
+            failure: Exception = error
         # What is half open refers to itself: only a collection lets go of it.
         gc.collect()
-    raise DataError(f"{path}: expected an MDF file, found {reason}: is the file whole?")
+    raise DamagedLogError(path, f"expected an MDF file, found {damage(failure)}: is the file whole?")
 
 
 @cache
@@ -135,7 +138,8 @@ def _read(path: Path, mdf: Any, names: Sequence[str] | None) -> RawLog:
     called = {place: name for name, place in known.items()}
     columns: dict[str, AnyColumn] = {}
     units, clocks = {}, {}
-    size, unread = 0, ""
+    size = 0
+    unread: DataError | None = None
     chosen = list(known if names is None else names)
     for name in chosen:
         if name not in known:
@@ -157,13 +161,13 @@ def _read(path: Path, mdf: Any, names: Sequence[str] | None) -> RawLog:
         except DataError as error:
             if names is not None:
                 raise
-            unread = unread or str(error)
+            unread = unread or error
             continue
         if master is not None:
             clocks[name] = called[group, master]
     units = {name: unit for name, unit in units.items() if unit}
     if not columns:
-        raise DataError(unread or f"{path}: expected channels with numbers, found none: leave the file out")
+        raise unread or LogError(path, "expected channels with numbers, found none: leave the file out")
     return RawLog(columns, np.arange(max(map(len, columns.values()))), "row", units=units, clocks=clocks)
 
 
@@ -173,7 +177,7 @@ def _check_conversion(path: Path, mdf: Any, name: str, group: int, index: int) -
     channel = mdf.groups[group].channels[index]
     if channel.conversion is None and channel.conversion_addr:
         # The package would give numbers that are not converted.
-        raise DataError(f"{path}: expected the conversion of channel '{name}', found none that can be read")
+        raise LogError(path, f"expected the conversion of channel '{name}', found none that can be read")
     waiting = [channel.conversion]
     while waiting:
         conversion = waiting.pop()
@@ -186,16 +190,14 @@ def _values(path: Path, mdf: Any, name: str, group: int, index: int) -> tuple[An
     """Samples and unit of a channel."""
     # Each of the channels that it is made of has a conversion of its own.
     if mdf.groups[group].channel_dependencies[index] is not None:
-        raise DataError(f"{path}: expected numbers in '{name}', found an array or a structure")
+        raise LogError(path, f"expected numbers in '{name}', found an array or a structure")
     _refused.clear()
     signal = mdf.get(group=group, index=index, ignore_invalidation_bits=True)
     if _refused:
         raise _formula(path, name)
     samples = np.asarray(signal.samples)
     if samples.ndim != 1 or samples.dtype.kind not in "fiub" or not len(samples):
-        raise DataError(
-            f"{path}: expected numbers in '{name}', found {len(samples)} values of {samples.dtype}"
-        )
+        raise LogError(path, f"expected numbers in '{name}', found {len(samples)} values of {samples.dtype}")
     column = samples.astype(np.float64)
     if signal.invalidation_bits is not None:
         column[np.asarray(signal.invalidation_bits, dtype=bool)] = np.nan
@@ -203,6 +205,6 @@ def _values(path: Path, mdf: Any, name: str, group: int, index: int) -> tuple[An
 
 
 def _formula(path: Path, name: str) -> DataError:
-    return DataError(
-        f"{path}: channel '{name}' is converted by a formula, which is not run: export it converted"
+    return LogError(
+        path, f"channel '{name}' is converted by a formula, which is not run: export it converted"
     )

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from pct.errors import DataError
-from pct.logs.readers.base import MOST_AXES, RawLog, check_count, check_size, columns_from_arrays
+from pct.errors import DamagedLogError, DataError, LogError
+from pct.logs.readers.base import MOST_AXES, RawLog, check_count, check_size, columns_from_arrays, damage
 
 
 def read_npz(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -> RawLog:
@@ -38,7 +38,9 @@ def read_npz(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
         raise
     # Damaged bytes fail anywhere inside the archive and the text of a header.
     except Exception as error:
-        raise DataError(f"{path}: expected a NumPy archive, could not read it ({str(error)[:200]})") from None
+        raise DamagedLogError(
+            path, f"expected a NumPy archive, found {damage(error)}: is the file whole?"
+        ) from None
 
 
 def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo | None) -> Any:
@@ -46,9 +48,7 @@ def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo | None)
         return None
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         # What unpacks others takes as much memory as they say.
-        raise DataError(
-            f"{path}: expected arrays packed as np.savez does, found otherwise: save them with it"
-        )
+        raise LogError(path, "expected arrays packed as np.savez does, found otherwise: save them with it")
     check_size(path, member.file_size, member.compress_size)
     with archive.open(member) as file:
         version = np.lib.format.read_magic(file)
@@ -57,17 +57,18 @@ def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo | None)
         )
         shape, _, kind = read(file)
     if kind.hasobject:
-        raise DataError(
-            f"{path}: expected plain arrays, found what only pickle could read; "
-            "pickles can run code and are not read: save the arrays with np.savez"
+        raise LogError(
+            path,
+            "expected plain arrays, found what only pickle could read; "
+            "pickles can run code and are not read: save the arrays with np.savez",
         )
     # An array is made before it is read, of the size that its header says.
     count = math.prod(shape)
     whole = all(type(length) is int and 0 <= length <= member.file_size for length in shape)
     if not whole or count * max(kind.itemsize, 1) > member.file_size:
         shown = str(shape)[:60]
-        raise DataError(
-            f"{path}: expected an array of {member.file_size} bytes, found a header of shape {shown}"
+        raise LogError(
+            path, f"expected an array of {member.file_size} bytes, found a header of shape {shown}"
         )
     if len(shape) <= MOST_AXES:
         check_size(path, 8 * count, member.file_size)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from pct.errors import DataError
+from pct.errors import DamagedLogError, LogValueError
 from pct.logs.readers.apart import read_apart
-from pct.logs.readers.base import RawLog, check_count, check_size, missing_column
+from pct.logs.readers.base import RawLog, check_count, check_size, damage, missing_column
 from pct.logs.readers.time_texts import LONGEST, is_time, seconds_of_texts
 from pct.types import Column
 
@@ -50,15 +50,16 @@ def read_here(path: Path, names: Sequence[str] | None, options: Mapping[str, str
             if name not in known:
                 raise missing_column(path, name, list(known))
             if not _is_number(known[name]) and name not in texts:
-                raise DataError(f"{path}: expected numbers in '{name}', found {known[name]}")
+                raise LogValueError(path, f"expected numbers in '{name}', found {known[name]}", column=name)
         # A column of equal values takes next to nothing in the file.
         count = int(scan.select(pl.len()).collect().item())
         check_size(path, 8 * count * len(chosen))
         table = scan.select(_field(name, known, top) for name in chosen).collect()
     # Damaged files trip the library anywhere, also where it only expects what it wrote itself.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise DataError(f"{path}: expected a parquet file, found {reason}: is the file whole?") from None
+        raise DamagedLogError(
+            path, f"expected a parquet file, found {damage(error)}: is the file whole?"
+        ) from None
     columns = {
         name: _values(seconds_of_texts(table[name]) if name in texts else table[name]) for name in chosen
     }

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from pct.errors import DataError
+from pct.errors import DamagedLogError, DataError, LogError
 from pct.logs.readers.apart import read_apart
 from pct.logs.readers.base import (
     AnyColumn,
@@ -29,6 +29,7 @@ from pct.logs.readers.base import (
     check_package,
     check_regular,
     check_size,
+    damage,
     missing_column,
     optional_package,
 )
@@ -83,18 +84,18 @@ def read_here(path: Path, names: Sequence[str] | None, options: Mapping[str, str
             types = _known_messages(options.get("msg_path"))
             with highlevel.AnyReader(content.files, default_typestore=types) as bag:
                 if content.lost and not any(connection.msgcount for connection in bag.connections):
-                    raise DataError(
-                        f"{path}: expected a recording, found one that breaks off before its first whole "
-                        "message: leave it out"
+                    raise LogError(
+                        path,
+                        "expected a recording, found one that breaks off before its first whole "
+                        "message: leave it out",
                     )
                 return dataclasses.replace(_read(path, bag, names), notes=_lost(content, bag))
     except (DataError, MemoryError):
         raise
     # Damaged bytes fail anywhere inside the bag's index, its packing and its messages.
     except Exception as error:
-        reason = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
-        raise DataError(
-            f"{path}: expected a ROS bag, found {reason}: is the file whole?{_cure(path)}"
+        raise DamagedLogError(
+            path, f"expected a ROS bag, found {damage(error)}: is the file whole?{_cure(path)}"
         ) from None
 
 
@@ -155,10 +156,10 @@ def _read(path: Path, bag: Any, names: Sequence[str] | None) -> RawLog:
         values = _read_topic(path, bag, topic, by_topic[topic], fields)
         columns |= {f"{topic}.{field}": column for field, column in values.items() if len(column)}
     if not columns:
-        raise DataError(f"{path}: expected topics with numbers, found none: leave the bag out")
+        raise LogError(path, "expected topics with numbers, found none: leave the bag out")
     if names is not None and (empty := [name for name in names if name not in columns]):
-        raise DataError(
-            f"{path}: expected messages of '{empty[0].partition('.')[0]}', found none: leave the bag out"
+        raise LogError(
+            path, f"expected messages of '{empty[0].partition('.')[0]}', found none: leave the bag out"
         )
     clocks = {name: f"{name.partition('.')[0]}.time" for name in columns}
     return RawLog(columns, np.arange(max(map(len, columns.values()))), "message", clocks=clocks)
@@ -170,9 +171,10 @@ def _read_topic(
     """Columns of one topic by field, and its time under ``time``."""
     kind = connections[0].msgtype
     if kind not in bag.typestore.fielddefs:
-        raise DataError(
-            f"{path}: expected a known type of message on '{topic}', found {kind}. "
-            'Put its text into msgs/PACKAGE/msg/NAME.msg beside the map and write [format] msg_path = "msgs"'
+        raise LogError(
+            path,
+            f"expected a known type of message on '{topic}', found {kind}. "
+            'Put its text into msgs/PACKAGE/msg/NAME.msg beside the map and write [format] msg_path = "msgs"',
         )
     known = _fields(bag.typestore, kind)
     fields = [field for field in fields if field != "time"]
@@ -219,8 +221,8 @@ def _element(path: Path, name: str, value: Any) -> Any:
     try:
         return value[int(index.removesuffix("]"))]
     except (ValueError, IndexError, TypeError):
-        raise DataError(
-            f"{path}: expected an element '[{index}' in '{name}', found {len(value)} elements"
+        raise LogError(
+            path, f"expected an element '[{index}' in '{name}', found {len(value)} elements"
         ) from None
 
 
@@ -265,7 +267,7 @@ def _known_messages(folder: str | None) -> Any:
         return known
     texts = sorted(Path(folder).rglob("*.msg"))
     if not texts:
-        raise DataError(f"{folder}: expected messages PACKAGE/msg/NAME.msg, found none: correct msg_path")
+        raise LogError(folder, "expected messages PACKAGE/msg/NAME.msg, found none: correct msg_path")
     typesys = optional_package("rosbags.typesys", "rosbag", "a ROS bag")
     store = typesys.get_typestore(typesys.Stores.EMPTY)
     # One that ROS brings by the same name is replaced by the given one.
@@ -291,7 +293,6 @@ def _parse(typesys: Any, texts: Sequence[Path]) -> dict[str, Any]:
             types |= typesys.get_types_from_msg(
                 path.read_text(encoding="utf-8"), f"{package}/msg/{path.stem}"
             )
-        except (typesys.TypesysError, UnicodeDecodeError, OSError) as error:
-            reason = (str(error).splitlines() or [""])[0]
-            raise DataError(f"{path}: expected the text of a ROS message, found {reason}") from None
+        except (typesys.TypesysError, UnicodeDecodeError, OSError):
+            raise LogError(path, "expected the text of a ROS message, found other text: correct it") from None
     return types

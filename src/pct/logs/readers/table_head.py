@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pct.errors import DataError
+from pct.errors import LogError
 from pct.logs.readers.base import check_count, missing_column
 from pct.logs.readers.time_texts import is_time
 
@@ -66,9 +66,7 @@ class Header:
         """Where a column stands."""
         for known in (self.names, self.bare):
             if known.count(name) > 1:
-                raise DataError(
-                    f"{path}: expected one column '{name}', found {known.count(name)}: rename them"
-                )
+                raise LogError(path, f"expected one column '{name}', found {known.count(name)}: rename them")
             if name in known:
                 return known.index(name)
         raise missing_column(path, name, self.names)
@@ -99,9 +97,9 @@ def find_header(path: Path, source: Path | bytes, comment: str | None, separator
     for look, most in ((LOOK, ENOUGH), (MOST_COMMENTS + LOOK, LONGEST_LINE)):
         for number, content in more:
             if len(content) > LONGEST_LINE:
-                raise DataError(
-                    f"{path}: expected lines of a table, found more than {LONGEST_LINE >> 20} MB in line "
-                    f"{number}"
+                raise LogError(
+                    path,
+                    f"expected lines of a table, found more than {LONGEST_LINE >> 20} MB in line {number}",
                 )
             text = _decoded(content, number).rstrip("\r\n")
             if not lines:
@@ -122,12 +120,12 @@ def find_header(path: Path, source: Path | bytes, comment: str | None, separator
         _check_text(path, line.text, line.number)
     if first is None:
         if len(lines) > MOST_COMMENTS:
-            raise DataError(
-                f"{path}: expected a header and samples in the first {MOST_COMMENTS} lines, found none"
+            raise LogError(
+                path, f"expected a header and samples in the first {MOST_COMMENTS} lines, found none"
             )
         what = "samples below the header" if lines else "a header line and samples"
         problem = "none" if lines else "an empty file"
-        raise DataError(f"{path}: expected {what}, found {problem}: leave the file out")
+        raise LogError(path, f"expected {what}, found {problem}: leave the file out")
     return _parse(path, lines[:first], lines[first:])
 
 
@@ -323,6 +321,4 @@ def _decoded(content: bytes, number: int) -> str:
 
 def _check_text(path: Path, text: str, number: int) -> None:
     if re.search(r"[\x00-\x08\x0e-\x1f\ufffd]", text):
-        raise DataError(
-            f"{path}: expected text, found bytes that are none in line {number}: save it as UTF-8"
-        )
+        raise LogError(path, f"expected text, found bytes that are none in line {number}: save it as UTF-8")

@@ -8,7 +8,7 @@ from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any
 
-from pct.logs.readers.base import HARMLESS, MOST_PACKED, optional_package
+from pct.logs.readers.base import HARMLESS, MOST_PACKED, DamagedBlock, optional_package
 
 
 @cache
@@ -35,13 +35,14 @@ def unpack(make: Callable[[], Any], data: bytes) -> bytes:
     """Unpack one block.
 
     Raises:
-        ValueError: it is cut off, or so much larger than its packed form that it is made to fill the memory.
+        DamagedBlock: it is cut off, or so much larger than its packed form that it is made to fill the
+            memory.
     """
     most = max(HARMLESS, MOST_PACKED * len(data))
     unpacker = make()
     content = unpacker.decompress(data, max_length=most)
     if not unpacker.eof:
-        raise ValueError(f"a block that is cut off or unpacks to more than {most / 1e6:.3g} MB")
+        raise DamagedBlock(f"a block that is cut off or unpacks to more than {most / 1e6:.3g} MB")
     return bytes(content)
 
 
