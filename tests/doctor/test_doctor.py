@@ -172,6 +172,19 @@ def course_for_psi(c: Channels) -> Channels:
     return {**c, "psi": c["psi"] + np.arctan2(c["vy"], c["vx"])}
 
 
+def slipped(c: Channels) -> Channels:
+    """The localisation corrects itself by half a metre over a quarter of a second, twice."""
+    ramp = sum(np.clip((np.arange(len(c["x"])) - k) / 12, 0.0, 1.0) for k in (600, 1300))
+    return {**c, "x": c["x"] + 0.4 * ramp, "y": c["y"] - 0.3 * ramp}
+
+
+def racing(c: Channels) -> Channels:
+    """A wheel spins for a fifth of a second."""
+    column = c["vx"].copy()
+    column[900:910] += 12.0
+    return {**c, "vx": column}
+
+
 DEG = 180 / np.pi
 LOGGED = [
     # On what the sensors show: check, channels, fault.
@@ -198,6 +211,7 @@ LOGGED = [
     ("frozen", ("psi_dot",), frozen),
     ("held", ("vx",), held),
     ("quantised", ("vx",), coarse),
+    ("quantised", ("y",), lambda c: {**c, "y": 0.25 * np.round(c["y"] / 0.25)}),
     ("clipping", ("psi_dot",), clip),
     ("glued", ("x", "y"), glue),
 ]
@@ -206,6 +220,10 @@ DRIVEN = [
     ("lag", ("psi_dot",), late("psi_dot", 0.2)),
     ("lag", ("vx", "vy"), lambda c: late("vy", 0.2)(late("vx", 0.2)(c))),
     ("lag", ("ax",), smooth("ax", 0.4)),
+    ("pose_slip", ("x", "y"), slipped),
+    ("acceleration", ("vx",), racing),
+    ("offset", ("psi_dot",), lambda c: {**c, "psi_dot": 1.03 * c["psi_dot"] + 0.25}),
+    ("offset", ("ay",), lambda c: {**c, "ay": c["ay"] - 1.5}),
     ("reference_point", ("vy",), lambda c: {**c, "vy": c["vy"] - 0.25 * c["psi_dot"]}),
 ]
 

@@ -98,5 +98,17 @@ def _print(result: LogCheck) -> None:
 def _place(recording: Recording, finding: Finding) -> str:
     if not finding.rows:
         return ""
-    low, high = finding.seconds
-    return f"{recording.place} {finding.rows[0]}, {low:.6g} to {high:.6g} s"
+    first, last = (_clock(seconds - recording.begin) for seconds in finding.seconds)
+    return f"{recording.place} {finding.rows[0]}, {first}{f' to {last}' if last != first else ''}"
+
+
+def _clock(seconds: float) -> str:
+    """A time from the start of a log as a player shows it.
+
+    Examples:
+        >>> _clock(0.0), _clock(75.25), _clock(3725.0)
+        ('0:00.00', '1:15.25', '1:02:05.00')
+    """
+    hours, rest = divmod(max(round(seconds, 2), 0.0), 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{hours:.0f}:{minutes:02.0f}:{rest:05.2f}" if hours else f"{minutes:.0f}:{rest:05.2f}"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from pct.doctor import (
+    bursts,
     circular,
     excitation,
     frames,
@@ -19,6 +20,7 @@ from pct.doctor import (
     lags,
     leaks,
     lost_signs,
+    offsets,
     reference_point,
     resampling,
     scales,
@@ -31,6 +33,9 @@ from pct.doctor import (
 )
 from pct.doctor.finding import SEVERITIES, Finding
 from pct.doctor.raw_recording import Recording
+
+# What cuts a recording at faults, in fixes and in maps.
+CUT = 'faults = "cut"'
 
 Check = Callable[[Recording], list[Finding]]
 
@@ -45,6 +50,7 @@ CHECKS: tuple[Check, ...] = (
     values.spikes,
     sensor_range.quantised,
     sensor_range.clipped,
+    sensor_range.saturated,
     values.frozen,
     glued_recordings.glued,
     resampling.held,
@@ -60,6 +66,9 @@ CHECKS: tuple[Check, ...] = (
     lags.lags,
     scales.clock,
     scales.mismatch,
+    bursts.accelerations,
+    bursts.pose_slips,
+    offsets.offsets,
     reference_point.reference_point,
     units_and_signs.units_and_signs_of_rates,
     lags.lags_of_rates,
@@ -81,10 +90,18 @@ def examine(recording: Recording, model: str = "singletrack") -> list[Finding]:
     checks: tuple[Check, ...] = (*CHECKS, partial(excitation.excitation, model=model))
     for check in checks:
         for finding in check(recording):
-            findings.append(dataclasses.replace(finding, where=where))
+            findings.append(dataclasses.replace(_not_set_yet(finding, recording), where=where))
             if finding.mend is not None:
                 recording = finding.mend(recording)
     return sorted(findings, key=lambda finding: -SEVERITIES.index(finding.severity))
+
+
+def _not_set_yet(finding: Finding, recording: Recording) -> Finding:
+    """A finding without the advice that its map follows already."""
+    if not (recording.cuts and CUT in finding.fix):
+        return finding
+    lines = {key: value for key, value in finding.lines.items() if key != "faults"}
+    return dataclasses.replace(finding, lines=lines, fix=f"the map has {CUT}: an import cuts or bridges it")
 
 
 def examine_all(

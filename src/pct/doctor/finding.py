@@ -65,6 +65,21 @@ class Finding:
     where: str = ""
 
 
+def duration(seconds: float) -> str:
+    """A time as a person reads it.
+
+    Examples:
+        >>> duration(0.0412), duration(75.25), duration(54000.0)
+        ('0.0412 s', '1 min 15.2 s', '15 h 0 min')
+    """
+    if abs(seconds) < 59.95:
+        return f"{seconds:.4g} s"
+    minutes, rest = divmod(seconds, 60)
+    return (
+        f"{minutes:.0f} min {rest:.1f} s" if minutes < 60 else f"{minutes // 60:.0f} h {minutes % 60:.0f} min"
+    )
+
+
 def confidence(statistic: float, threshold: float) -> float:
     """How sure a finding is: 0.5 where the statistic just reaches its threshold, 1 far beyond it.
 

@@ -79,6 +79,7 @@ class Recording:
         raw: whether it comes through a map, so that a line of it can mend something.
         gap: a longer step than this many usual ones is a gap, by the map.
         signed_by_motion: channels that hold magnitudes by the map.
+        cuts: whether the map cuts or bridges faults.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Recording:
     raw: bool = False
     gap: float = 1.5
     signed_by_motion: tuple[str, ...] = ()
+    cuts: bool = False
 
     def __len__(self) -> int:
         return len(self.time)
@@ -106,6 +108,12 @@ class Recording:
         if not len(steps):
             return 1.0
         return max(usual_step(steps, self.gap), LEAST)
+
+    @property
+    def begin(self) -> float:
+        """The earliest stamp in s; zero where there is none."""
+        stamps = self.time[np.isfinite(self.time)]
+        return float(stamps.min()) if len(stamps) else 0.0
 
     @cached_property
     def remembered(self) -> dict[Hashable, Any]:

@@ -37,7 +37,9 @@ def read_recordings(place: Path, signals: str | None = None) -> list[Recording]:
 
 def _raw(path: Path, table: SignalMap) -> list[Recording]:
     # The doctor looks at faults; nothing is refused for them.
+    faults = table.faults
     raw, table = read_columns(path, dataclasses.replace(table, faults="cut"))
+    table = dataclasses.replace(table, faults=faults)
     if not table.group:
         return [_recording(path, path.stem, raw, table)]
     parts = groups_of(raw, table.group)
@@ -60,6 +62,7 @@ def _recording(path: Path, name: str, raw: RawLog, table: SignalMap) -> Recordin
         delays={name: signal.delay for name, signal in table.channels.items() if signal.delay},
         raw=True,
         gap=table.gap,
+        cuts=table.faults == "cut",
         signed_by_motion=tuple(name for name, signal in table.channels.items() if signal.by_motion),
     )
 

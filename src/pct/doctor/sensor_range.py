@@ -18,6 +18,10 @@ from pct.types import Bool
 LEVELS = 40
 # Moves that follow one another, of all moves: steps of a level come one by one where a signal mostly stands.
 RAMP = 0.7
+# Positions on steps this many times as long as the way of a row, where noise does not blur them.
+COARSE, BLURRED = 1.5, 0.7
+# A command this often at its limit asks for more than there is; fewer values than these are a switch.
+SATURATED, SWITCH = 0.03, 10
 # What stands at zero where the vehicle does, or where no pedal is pressed; and what has a stop.
 FLOORED = {"v", "vx", "omega_f", "omega_r", "throttle", "brake", "drive", "psi_dot", "delta"}
 STOPPED = {"delta", "delta_dot", "throttle", "brake", "drive"}
@@ -37,6 +41,9 @@ def quantised(recording: Recording) -> list[Finding]:
         good = column[np.isfinite(column)]
         step = lattice(good)
         if step == 0.0:
+            continue
+        if name in ("x", "y"):
+            findings += _coarse(recording, name, step)
             continue
         low, high = np.quantile(good, [0.01, 0.99])
         levels = (high - low) / step
@@ -64,6 +71,41 @@ def quantised(recording: Recording) -> list[Finding]:
             )
         )
     return findings
+
+
+def _coarse(recording: Recording, name: str, step: float) -> list[Finding]:
+    """Positions on steps that are coarse beside the motion of a row: their changes say nothing."""
+    if not recording.has("x", "y"):
+        return []
+    x, y = recording.channels["x"], recording.channels["y"]
+    rows = recording.rows_of(1.0)
+    ways = np.hypot(x[rows:] - x[:-rows], y[rows:] - y[:-rows]) / rows
+    ways = ways[np.isfinite(ways)]
+    moving = ways[ways > 0.1 * np.quantile(ways, 0.9)] if len(ways) else ways
+    column = recording.channels[name]
+    if not len(moving) or noise_of(column[np.isfinite(column)]) > BLURRED * step:
+        return []
+    way = float(np.median(moving))
+    # At a steady speed the way of each row looks like a step.
+    if step < COARSE * way or np.mean(np.diff(column) == 0) < 1 - 1 / COARSE:
+        return []
+    changes = np.flatnonzero(np.concatenate([[False], np.diff(column) != 0]))
+    return [
+        Finding(
+            check="quantised",
+            severity="warning",
+            message=(
+                f"{recording.called(name)} moves in steps of {step:.3g} m where the vehicle moves "
+                f"{way:.3g} m in a row: speeds from it are wrong by {0.5 * step / recording.dt:.3g} m/s"
+            ),
+            channels=(name,),
+            confidence=confidence(step, COARSE * way),
+            fix="log it with more digits, in double precision; or bring the log to a slower rate (`dt`)",
+            mend=methodcaller("sparse", name),
+            panels=around(recording, name, changes[:1]),
+            **evidence(recording, changes),
+        )
+    ]
 
 
 def _ramps(moves: Column, step: float) -> bool:
@@ -123,6 +165,45 @@ def clipped(recording: Recording) -> list[Finding]:
                 fix="cut these rows: the value was beyond the range of the sensor",
                 mend=partial(cut, name=name, wrong=wrong),
                 panels=around(recording, name, rows),
+                **evidence(recording, rows),
+            )
+        )
+    return findings
+
+
+def saturated(recording: Recording) -> list[Finding]:
+    """A command that stays at its limit: the driver asks for more than the actuator has."""
+    findings = []
+    for name, column in recording.channels.items():
+        if recording.origins.get(name) != "command" or name not in STOPPED:
+            continue
+        values = column[np.isfinite(column)]
+        if len(np.unique(values)) < SWITCH:
+            continue
+        ends = {
+            end: at_end
+            for end in (float(values.max()), float(values.min()))
+            if end != 0.0 and runs(at_end := column == end)[1].max(initial=0) >= 3
+        }
+        shares = {end: float(at_end.mean()) for end, at_end in ends.items()}
+        held = [end for end, share in shares.items() if share > SATURATED]
+        if not held:
+            continue
+        rows = np.flatnonzero(np.any([ends[end] for end in held], axis=0))
+        unit = unit_of(name)
+        findings.append(
+            Finding(
+                check="saturation",
+                severity="info",
+                message=(
+                    f"the command {recording.called(name)} is at its limit of "
+                    f"{' and '.join(f'{end:.4g}' for end in held)}{f' {unit}' if unit != '1' else ''} in "
+                    f"{len(rows) / len(column):.0%} of the rows"
+                ),
+                channels=(name,),
+                confidence=1.0,
+                fix="know it: there the vehicle did not do more, whatever was asked for",
+                panels=around(recording, name, rows[:1]),
                 **evidence(recording, rows),
             )
         )

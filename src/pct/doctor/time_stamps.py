@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pct.doctor.finding import Finding, Panel, confidence, evidence
+from pct.doctor.finding import Finding, Panel, confidence, duration, evidence
 from pct.doctor.raw_recording import Recording
 from pct.doctor.statistics import spread
 
@@ -23,7 +23,7 @@ def time_resets(recording: Recording) -> list[Finding]:
         Finding(
             check="time_reset",
             severity="error",
-            message=f"time goes back {len(rows)} times, by up to {back:.4g} s",
+            message=f"time goes back {len(rows)} times, by up to {duration(back)}",
             channels=("time",),
             confidence=1.0,
             fix='split the file there; faults = "cut" in signals.toml does',
@@ -77,7 +77,7 @@ def time_gaps(recording: Recording) -> list[Finding]:
             severity="warning",
             message=(
                 f"{len(rows)} steps are longer than {limit / recording.dt:.2g} usual ones of "
-                f"{recording.dt:.4g} s, the longest {longest:.4g} s"
+                f"{recording.dt:.4g} s, the longest {duration(longest)}"
             ),
             channels=("time",),
             confidence=confidence(longest, limit),

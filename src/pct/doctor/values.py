@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from operator import methodcaller
 
@@ -31,6 +32,12 @@ from pct.types import Bool
 
 # More such rows than this share are the signal.
 SPIKE_SHARE = 0.02
+# Channels of one motion, and within how many s each answers the other.
+ONE_MOTION = (
+    frozenset({"delta", "delta_dot", "psi_dot", "ay", "vy", "beta"}),
+    frozenset({"throttle", "brake", "drive", "accel", "ax"}),
+)
+ANSWERS = 0.2
 # A channel that stands still for so many seconds while the vehicle moves.
 FROZEN_SECONDS = 0.5
 # What a driver may hold still.
@@ -73,13 +80,12 @@ def missing(recording: Recording) -> list[Finding]:
 
 
 def spikes(recording: Recording) -> list[Finding]:
-    """Values that leave their neighbours and come back within two rows, see `find_spikes`."""
+    """Values that leave their neighbours and come back within two rows, which no other channel shows."""
     findings = []
-    for name in recording.channels:
-        if not recording.measured(name):
-            continue
-        column = unwrapped_column(recording, name)
-        wrong = find_spikes(name, column)
+    columns = {n: unwrapped_column(recording, n) for n in recording.channels if recording.measured(n)}
+    found = {name: find_spikes(name, column) for name, column in columns.items()}
+    for name, column in columns.items():
+        wrong = found[name] & ~_shown(recording, name, found)
         rows = np.flatnonzero(wrong)
         if not len(rows) or wrong.mean() > SPIKE_SHARE:
             continue
@@ -102,6 +108,32 @@ def spikes(recording: Recording) -> list[Finding]:
             )
         )
     return findings
+
+
+def _shown(
+    recording: Recording, name: str, found: Mapping[str, Bool[np.ndarray, " _"]]
+) -> Bool[np.ndarray, " _"]:
+    """Rows about which another channel of the same motion leaves its course, and no others do.
+
+    A steering input that is shorter than the log's step can show shows in the yaw rate as well; a bad packet
+    shows in all channels.
+    """
+    none = np.zeros(len(recording), bool)
+    group = next((group for group in ONE_MOTION if name in group), frozenset())
+    if not found[name].any() or not group:
+        return none
+    reach = recording.rows_of(ANSWERS, least=2)
+    near = {other: _about(rows, reach) for other, rows in found.items() if other != name and rows.any()}
+    witnesses = [rows for other, rows in near.items() if other in group]
+    others = [rows for other, rows in near.items() if other not in group]
+    return np.any([none, *witnesses], axis=0) & ~np.any([none, *others], axis=0)
+
+
+def _about(rows: Bool[np.ndarray, " _"], reach: int) -> Bool[np.ndarray, " _"]:
+    """The rows and so many to either side."""
+    from scipy.ndimage import maximum_filter1d
+
+    return maximum_filter1d(rows.view(np.uint8), 2 * reach + 1, mode="constant") > 0
 
 
 def frozen(recording: Recording) -> list[Finding]:

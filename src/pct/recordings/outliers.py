@@ -18,6 +18,9 @@ MAD = 1.4826
 # A spike leaves its neighbours by more than this many robust deviations and as many usual steps.
 DEVIATIONS = 12.0
 STEPS = 3.0
+# It begins and ends at once: steps there are this share of its height, less half a usual one. A manoeuvre
+# that is short beside the step of the log rises over more rows.
+STEEP = 0.9
 # Forces may come and go within a row or two.
 ACCELERATIONS = ("accel", "ax", "ay")
 # Rows of the window whose median says where the signal is, and rows that a judgement needs.
@@ -92,7 +95,31 @@ def _stands_out(values: Column, name: str) -> AnyRows:
     before, after = np.maximum(after - 1, 0), np.minimum(after, len(sound) - 1)
     before, after = values[sound[before]], values[sound[after]]
     jump = np.minimum(np.abs(values[suspects] - before), np.abs(values[suspects] - after))
-    return suspects[(np.abs(before - after) < 0.5 * distance) & (jump > limit)]
+    returns = (np.abs(before - after) < 0.5 * distance) & (jump > limit)
+    return suspects[returns & _steep(values, suspects, distance, 0.5 * limit / STEPS)]
+
+
+def _steep(values: Column, suspects: AnyRows, distance: Distances, slack: float) -> Bool[np.ndarray, " _"]:
+    """Which suspects belong to a run that begins and ends at once.
+
+    Args:
+        values: the signal.
+        suspects: its rows in question, in order.
+        distance: how far each is from where the signal is.
+        slack: by how much a step may be less.
+    """
+    run = np.cumsum(np.diff(suspects, prepend=suspects[0] - 2) > 1) - 1
+    first, last = np.searchsorted(run, np.arange(run[-1] + 1)), np.searchsorted(run, run, side="right") - 1
+    first, last = first[run], last
+    highest = np.zeros(run[-1] + 1)
+    np.maximum.at(highest, run, distance)
+    # Two spikes side by side differ in height; of three rows the highest counts, as of a smooth one.
+    short = last - first < 2
+    into = np.where(short, distance[first], highest[run])
+    out_of = np.where(short, distance[last], highest[run])
+    rise = np.abs(values[suspects[first]] - values[np.maximum(suspects[first] - 1, 0)])
+    fall = np.abs(values[suspects[last]] - values[np.minimum(suspects[last] + 1, len(values) - 1)])
+    return (rise > STEEP * into - slack) & (fall > STEEP * out_of - slack)
 
 
 def _candidates(values: Column, limit: float) -> AnyRows:
