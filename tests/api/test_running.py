@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,11 @@ def test_a_csv_becomes_parameters_that_hold(log: Path, tmp_path: Path) -> None:
         expected = 0.7 if name == "mu" else float(truth[name])
         assert abs(made.fit.params[name] - expected) < max(4 * made.fit.deviations[name], 0.03 * expected)
     assert {*made.trusted, *made.doubtful} == {*made.fit.params}
+    # Inertia and stiffness go with the size of the car.
+    assert "I" in made.trusted
+    guessed = dataclasses.replace(made, doubts=("wheelbase: the drives do not tell it",))
+    assert guessed.doubtful["I"] == "goes with the wheelbase, a guess"
+    assert {*guessed.trusted} == {*made.trusted} - {"I", "C_Sf", "C_Sr"}
     assert made.score is not None
     page = run_page(made)
     assert {"window-channels", "map", "curve-1"} <= set(figures_of_page(page))

@@ -46,6 +46,8 @@ SLIDING = 3.0
 MUCH_BETTER = 0.05
 # Effects of sensors and actuators that are tried, one after the other.
 EFFECTS: Mapping[str, Any] = {"misaligned": True, "steering": True, "actuator_lag": ["delta"]}
+# Roles of parameters whose values go with the wheelbase: as it is guessed, so are they.
+WITH_SIZE = frozenset({"geometry", "mass", "yaw inertia", "stiffness", "steering ratio", "steering offset"})
 # What a log that goes straight ahead tells of each; there all else is held.
 ALONG = {
     "singletrack-pacejka": ("C_m1", "C_m2", "C_r0", "C_r2", "C_b"),
@@ -79,14 +81,19 @@ class Outcome:
 
     @property
     def trusted(self) -> list[str]:
-        """Names of the parameters that the drives identify."""
-        return [name for name, entry in self.fit.verdicts.items() if entry["verdict"] == "identified"]
+        """Names of the parameters that the drives identify, whatever the wheelbase where that is a guess."""
+        return [name for name in self.fit.verdicts if name not in self.doubtful]
 
     @property
     def doubtful(self) -> dict[str, str]:
         """The others, each with its verdict."""
-        named = self.fit.verdicts.items()
-        return {name: str(entry["verdict"]) for name, entry in named if entry["verdict"] != "identified"}
+        guessed = any(line.startswith("wheelbase:") for line in self.doubts)
+        roles = {parameter.name: parameter.role for parameter in self.fit.model.spec.parameters}
+        found = {name: str(entry["verdict"]) for name, entry in self.fit.verdicts.items()}
+        for name, verdict in found.items():
+            if guessed and verdict == "identified" and roles.get(name) in WITH_SIZE:
+                found[name] = "goes with the wheelbase, a guess"
+        return {name: verdict for name, verdict in found.items() if verdict != "identified"}
 
     def write_report(self) -> Path:
         """Write the figures and pages of fit and evaluation, and ``report.html`` above them; its path.
