@@ -83,6 +83,27 @@ def test_it_equals_jax(
     assert_equals_jax(spec, options, SHARE, **more)
 
 
+def test_gains_that_are_not_kept_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native_windows, "PART", 4)
+    errors, windows = make_errors(FILTERED), make_windows(FILTERED)
+    _, every = on_both(errors, windows)
+    wanted = results(every, errors, len(windows), reading=1.0)
+    kept = every._gains.kept
+    assert len(kept) == len(windows) > 6
+    # Those of six windows, which end within a part.
+    monkeypatch.setattr(native_windows, "KEPT", 6 * kept[0].nbytes)
+    found = results(every, errors, len(windows), reading=1.0)
+    assert len(every._gains.kept) == 6
+    for name, numbers in wanted.items():
+        np.testing.assert_array_equal(found[name], numbers, err_msg=name)
+
+
+def test_errors_have_the_precision_of_the_log() -> None:
+    errors, windows = make_errors(UNICYCLE, np.float32), make_windows(UNICYCLE, np.float32)
+    found = on_both(errors, windows)[1].errors(np.zeros(UNICYCLE.vector_size), np.zeros((0, len(windows))))
+    assert found.dtype == np.float32
+
+
 @pytest.mark.parametrize(
     "measurement", [Measurement(), pytest.param(ALL, marks=pytest.mark.slow)], ids=["plain", "all effects"]
 )

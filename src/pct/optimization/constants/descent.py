@@ -11,6 +11,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from pct.optimization.constants.covariance import solve_positive
 from pct.optimization.constants.normal_equations import NormalEquations, sums_by_group
 from pct.optimization.constants.prior import Prior, deviations_of, information_of
 from pct.optimization.constants.rollout_errors import RolloutErrors, all_windows
+from pct.types import Float
 from pct.windows.window_set import WindowSet
 
 # An error below this share of the channel's scale counts as zero.
@@ -30,6 +32,10 @@ TOLERANCE = 1e-4
 FIRST_CLIPPED, CLIPPED = 1.0, 10.0
 # Idle iterations in a row that end the descent.
 PATIENCE = 2
+# Points whose errors are in memory: where a descent is, and where it may go.
+KEPT = 2
+# Windows whose starts are eliminated at once.
+SOLVED = 4096
 FIRST_DAMPING, LEAST_DAMPING, LARGEST_DAMPING = 1e-2, 1e-7, 1e8
 # Spread of further starts on the unbounded axis.
 SPREAD = 0.7
@@ -41,11 +47,10 @@ MOST_REJECTED = 0.3
 
 
 class Point(NamedTuple):
-    """Raw parameters (P,), offsets of the starts (K, W), and the errors there (C, T, W)."""
+    """Raw parameters (P,) and offsets of the starts (K, W)."""
 
     raw: np.ndarray
     offsets: np.ndarray
-    error: np.ndarray
 
 
 class Path(NamedTuple):
@@ -87,16 +92,32 @@ class Problem:
         self._least = FLOOR * errors.spec.scales[list(errors.channels)]
         # Errors below these weigh as much as they do.
         self.floor = self._least
+        # Of the points that were used last; they are the largest arrays of a fit.
+        self._errors: list[tuple[Point, np.ndarray]] = []
         # Windows that predict each row.
         strides = np.diff(windows.starts[numbers])
         stride = np.median(strides) if strides.size else windows.horizon
         self.overlap = max(1.0, windows.horizon / max(1.0, float(stride)))
 
     def at(self, raw: np.ndarray, offsets: np.ndarray | None = None) -> Point:
-        """The errors; starts are as they are logged when left out."""
-        if offsets is None:
-            offsets = np.zeros((self._free, self._count))
-        return Point(raw, offsets, self._all.errors(raw, offsets))
+        """A point; starts are as they are logged when left out."""
+        point = Point(raw, np.zeros((self._free, self._count)) if offsets is None else offsets)
+        self.error(point)
+        return point
+
+    def error(self, point: Point) -> Float[np.ndarray, "C T W"]:
+        """The errors there, with the gains that held when it was made; anew where others came after it."""
+        found = next((error for known, error in self._errors if known is point), None)
+        # Room first.
+        self._errors = [item for item in self._errors if item[0] is not point][1 - KEPT :]
+        if found is None:
+            found = self._all.errors(point.raw, point.offsets)
+        self._errors.append((point, found))
+        return found
+
+    def is_finite(self, point: Point) -> bool:
+        """Whether all errors are."""
+        return all(np.isfinite(error).all() for error in self.error(point))
 
     def start(self, point: Point) -> Path:
         """The path before the first iteration."""
@@ -104,7 +125,7 @@ class Problem:
 
     def typical(self, path: Path, clipped: float) -> np.ndarray:
         """Root mean square error by channel, clipped at so many times the median error."""
-        usual = [_clipped_rms(error, clipped) for error in _accepted(path)]
+        usual = [_clipped_rms(error, clipped) for error in self.accepted_errors(path)]
         return np.maximum(usual, self._least)
 
     def weights(self, path: Path, clipped: float) -> np.ndarray:
@@ -114,8 +135,14 @@ class Problem:
     def broken(self, path: Path) -> np.ndarray:
         """Which windows have an error far beyond the typical ones, (W,)."""
         usual = self.weights(path, FIRST_CLIPPED)
-        largest = [np.abs(error).max(axis=0) for error in path.point.error]
+        largest = [np.abs(error).max(axis=0) for error in self.error(path.point)]
         return (np.array(largest) / usual[:, None]).max(axis=0) > REJECTED
+
+    def accepted_errors(self, path: Path) -> Iterator[np.ndarray]:
+        """Errors of the accepted windows, (T, A), channel by channel; no copy where all are."""
+        every = bool(path.accepted.all())
+        for error in self.error(path.point):
+            yield error if every else error[:, path.accepted]
 
     def cost(self, path: Path, sigma: np.ndarray) -> float:
         """The losses of the accepted windows, and the prior."""
@@ -124,7 +151,7 @@ class Problem:
 
     def losses(self, path: Path, sigma: np.ndarray) -> np.ndarray:
         """Half the weighted sum of squares (linear for large errors) of each accepted window."""
-        each = zip(_accepted(path), sigma, strict=True)
+        each = zip(self.accepted_errors(path), sigma, strict=True)
         losses = sum(_losses(error, usual, self._huber) for error, usual in each)
         return np.asarray(losses / self.overlap)
 
@@ -147,30 +174,23 @@ class Problem:
         )
 
 
-def _accepted(path: Path) -> Iterator[np.ndarray]:
-    """Errors of the accepted windows, (T, A), channel by channel; no copy where all are."""
-    every = bool(path.accepted.all())
-    for error in path.point.error:
-        yield error if every else error[:, path.accepted]
-
-
 def _clipped_rms(error: np.ndarray, clipped: float) -> float:
     """Root mean square of errors, clipped at so many times their median."""
     size = np.abs(error)
-    most = clipped * np.median(size)
-    np.minimum(size, most, out=size)
-    return float(np.sqrt(np.mean(np.square(size, out=size))))
+    most = clipped * float(np.median(size))
+    total = sum(float(np.square(np.minimum(row, most), dtype=np.float64).sum()) for row in size)
+    return math.sqrt(total / size.size)
 
 
 def _losses(error: np.ndarray, usual: float, huber: float) -> np.ndarray:
     """Half the squares of errors over the usual one, linear from ``huber`` on, summed over steps, (A,)."""
-    size = np.abs(error)
-    size /= usual
-    # With s, the part of a size up to huber: s (size - s / 2) is size^2 / 2 or huber size - huber^2 / 2.
-    square = np.minimum(size, huber)
-    size -= square / 2
-    size *= square
-    return np.asarray(size.sum(axis=0))
+    total = np.zeros(error.shape[1])
+    for row in error:
+        size = np.divide(np.abs(row), usual, dtype=np.float64)
+        square = np.minimum(size, huber)
+        # With s, the part of a size up to huber: s (size - s / 2) is size^2 / 2 or huber size - huber^2 / 2.
+        total += (size - square / 2) * square
+    return total
 
 
 def best_start(
@@ -181,7 +201,7 @@ def best_start(
     paths = [problem.start(first)]
     for _ in range(starts - 1):
         point = problem.at(problem.centre + SPREAD * rng.standard_normal(problem.centre.size))
-        if np.isfinite(point.error).all():
+        if problem.is_finite(point):
             paths.append(problem.start(point))
     for most, left in ((COARSE_ITERATIONS, CONTINUED), (FIRST_ITERATIONS, 1)):
         if len(paths) > left or left == 1:
@@ -244,15 +264,22 @@ def without_starts(
         damping: share of each diagonal that is added to it.
     """
     matrix, gradient, cross, block, start_gradient = equations
-    count = len(start_gradient)
-    # Where errors are beyond measure their weights are zero; what is divided by is not.
-    blocks = block.transpose(2, 0, 1) * (1 + damping * np.eye(count)) + 1e-200 * np.eye(count)
-    right = np.concatenate([cross, start_gradient[None]]).transpose(2, 1, 0)  # (B, K, P + 1)
-    solved = np.linalg.solve(blocks, right).transpose(2, 1, 0)
-    follow, starts = solved[:-1], solved[-1]
     matrix = matrix * (1 + damping * np.eye(len(matrix)))[..., None]
-    if count:
-        groups = np.zeros(gradient.shape[1], int) if groups is None else groups
-        numbers, sums = sums_by_group(np.einsum("pkb,qkb->pqb", cross, follow), groups)
+    count, windows = start_gradient.shape
+    if not count:
+        return Reduced(matrix, gradient, start_gradient, cross)
+    groups = np.zeros(windows, int) if groups is None else groups
+    gradient, starts, follow = gradient.copy(), np.empty_like(start_gradient), np.empty_like(cross)
+    for first in range(0, windows, SOLVED):
+        part = slice(first, first + SOLVED)
+        # Where errors are beyond measure their weights are zero; what is divided by is not.
+        blocks = block[..., part].transpose(2, 0, 1) * (1 + damping * np.eye(count)) + 1e-200 * np.eye(count)
+        right = np.concatenate([cross[..., part], start_gradient[None, :, part]]).transpose(2, 1, 0)
+        solved = np.linalg.solve(blocks, right).transpose(2, 1, 0)  # (P + 1, K, B)
+        follow[..., part], starts[:, part] = solved[:-1], solved[-1]
+        numbers, sums = sums_by_group(
+            np.einsum("pkb,qkb->pqb", cross[..., part], follow[..., part]), groups[part]
+        )
         matrix[..., numbers] -= sums
-    return Reduced(matrix, gradient - np.einsum("pkb,kb->pb", cross, starts), starts, follow)
+        gradient[:, part] -= np.einsum("pkb,kb->pb", cross[..., part], starts[:, part])
+    return Reduced(matrix, gradient, starts, follow)

@@ -183,7 +183,7 @@ def fit_errors(
         values = noise_values(spec, noise or starts_as_logged(errors))
         problem.refresh(raw_values(spec, {**spec.default_params, **(start or {})}), values)
     first = problem.at(raw_values(spec, {**spec.default_params, **(start or {})}))
-    if not np.isfinite(first.error).all():
+    if not problem.is_finite(first):
         raise DivergedError(
             f"{spec.name}: rollouts with the {'values to start at' if start else 'default parameters'} are "
             "not finite: shorten the horizon or raise the number of substeps"

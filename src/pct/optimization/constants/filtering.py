@@ -129,7 +129,7 @@ def refine(
         before = path.point.raw
         problem.refresh(before, values)
         point = problem.at(before)
-        if not np.isfinite(point.error).all():
+        if not problem.is_finite(point):
             return path
         most = len(path.cost) + ITERATIONS
         path = descend(problem, path._replace(point=point), most, CLIPPED, report)

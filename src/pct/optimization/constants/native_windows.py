@@ -1,6 +1,7 @@
 """Errors of all windows of a fit by native code: what `AllWindows` does by JAX, without compiling a shape.
 
-Rows are read where the store has them. What is kept by window are the filter's gains alone.
+Rows are read where the store has them. What is kept by window are the filter's gains alone, of the first
+windows: those of the others are computed at each call, so that memory does not grow with a drive.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from pct.windows.window_set import WindowSet
 
 # Windows of one call: two threads share a fit from so many on, and the order of sums does not depend on them.
 PART = 256
+# Bytes of gains that are kept: some 70,000 windows of the usual history.
+KEPT = 256 << 20
 
 
 class NativeErrors(NamedTuple):
@@ -65,6 +68,20 @@ def native_errors(
     return NativeErrors(code, spec, base_params, len(options["free"])), ""
 
 
+class Gains(NamedTuple):
+    """The filter's gains at some parameters.
+
+    Attributes:
+        params: as of `Sensitivities.parameters`.
+        uncertain: of the filter.
+        kept: of the first windows, (K, H, N, M); where readings have no noise the same in all rows, (N, M).
+    """
+
+    params: np.ndarray
+    uncertain: Uncertainty
+    kept: np.ndarray
+
+
 class NativeWindows:
     """`pct.optimization.constants.rollout_errors.AllWindows` by native code.
 
@@ -77,21 +94,33 @@ class NativeWindows:
         self._bounds, self._filtered = Bounds.of(self._spec), filters(self._spec)
         self._log, self._rows = log, rows
         self._noise: Mapping[str, Any] = {}
-        self._gains: np.ndarray | None = None
+        self._gains: Gains | None = None
 
     def refresh(self, raw: np.ndarray, noise: Mapping[str, Any]) -> None:
         """Let the observer begin windows as raw parameters (P,) and the filter's parameters have it."""
-        self._gains, self._noise = self._all_gains(self._bounds.on_host(raw)[0], noise), noise
+        former, self._noise = self._gains, noise
+        gains = self._gains_at(self._bounds.on_host(raw)[0], noise)
+        self._gains = gains
+        if not gains.uncertain.reading > 0:
+            return
+        size = np.prod(shape := (self._log.history, *gains.uncertain.plain.shape)) * self._code.dtype.itemsize
+        count = min(len(self._rows), KEPT // int(size))
+        # In the place of the former ones: they are the largest array of a fit.
+        keeps = former is not None and former.kept.ndim == 4 and len(former.kept) == count
+        kept = former.kept if former is not None and keeps else np.empty((count, *shape), self._code.dtype)
+        _map(lambda part: self._compute(gains, part, kept[_span(part)]), _parts(np.arange(count)))
+        self._gains = gains._replace(kept=kept)
 
     def errors(self, raw: np.ndarray, offsets: np.ndarray) -> Float[np.ndarray, "C T W"]:
-        """Errors at raw parameters (P,) and offsets of the starts (K, W)."""
+        """Errors at raw parameters (P,) and offsets of the starts (K, W), in the precision of the code."""
         values = self._bounds.on_host(raw)[0]
         params, gains = self._code.parameters(values, self._noise), self._known_gains(values)
-        out = np.empty((self._code.channels, self._log.horizon + (1 if self._free else 0), len(self._rows)))
+        shape = self._code.channels, self._log.horizon + (1 if self._free else 0), len(self._rows)
+        out = np.empty(shape, self._code.dtype)
 
         def one(part: np.ndarray) -> None:
             rows, to = self._rows[part], out[..., _span(part)]
-            self._code.errors(params, self._log, rows, offsets[:, part], _of(gains, part), to)
+            self._code.errors(params, self._log, rows, offsets[:, part], self._of(gains, part), to)
 
         _map(one, _parts(np.arange(len(self._rows))))
         return out
@@ -99,12 +128,12 @@ class NativeWindows:
     def states(self, values: Float[np.ndarray, " P"]) -> Float[np.ndarray, "C T W"]:
         """The compared states themselves with these parameters."""
         params, none = self._code.parameters(values), np.zeros((0, PART))
-        out = np.empty((self._code.channels, self._log.horizon, len(self._rows)))
+        gains = self._gains_at(values, {}) if self._filtered else None
+        out = np.empty((self._code.channels, self._log.horizon, len(self._rows)), self._code.dtype)
 
         def one(part: np.ndarray) -> None:
-            rows, to = self._rows[part], out[..., _span(part)]
-            gains = self._gains_at(values, rows) if self._filtered else None
-            self._code.errors(params, self._log, rows, none[:, : len(part)], gains, to, plain=True)
+            rows, to, own = self._rows[part], out[..., _span(part)], self._of(gains, part)
+            self._code.errors(params, self._log, rows, none[:, : len(part)], own, to, plain=True)
 
         _map(one, _parts(np.arange(len(self._rows))))
         return out
@@ -124,22 +153,23 @@ class NativeWindows:
         count = 1 if groups is None else int(groups.max()) + 1
         groups = np.zeros(len(self._rows), int) if groups is None else groups
 
-        def one(part: np.ndarray) -> tuple[np.ndarray, ...]:
+        numbers, size = np.flatnonzero(accepted), len(slopes)
+        matrix = np.zeros((size, size, count))
+        gradient = np.empty((size + self._free, len(numbers)))
+        by_start = np.empty((size + self._free, self._free, len(numbers)))
+
+        def one(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            part, to = numbers[places], _span(places)
             known, local = np.unique(groups[part], return_inverse=True)
             given: Any = {"slopes": slopes, "sigma": sigma, "huber": huber, "groups": local}
-            sums = self._code.normal(
-                params, self._log, self._rows[part], offsets[:, part], _of(gains, part), **given
+            own, gradient[:, to], by_start[..., to] = self._code.normal(
+                params, self._log, self._rows[part], offsets[:, part], self._of(gains, part), **given
             )
-            return known, *sums
+            return known, own
 
-        size = len(slopes)
-        matrix = np.zeros((size, size, count))
-        by_window = []
         with np.errstate(invalid="ignore"):  # windows that diverge
-            for known, own, *rest in _map(one, _parts(np.flatnonzero(accepted))):
+            for known, own in _map(one, _parts(np.arange(len(numbers)))):
                 matrix[..., known] += own.transpose(1, 2, 0)
-                by_window.append(rest)
-        gradient, by_start = (np.concatenate(part, axis=-1) for part in zip(*by_window, strict=True))
         return NormalEquations(
             matrix=matrix,
             gradient=gradient[:size],
@@ -148,34 +178,28 @@ class NativeWindows:
             start_gradient=gradient[size:],
         )
 
-    def _known_gains(self, values: np.ndarray) -> np.ndarray | None:
+    def _known_gains(self, values: np.ndarray) -> Gains | None:
         if self._filtered and self._gains is None:
-            return self._all_gains(values, {})
+            return self._gains_at(values, {})
         return self._gains
 
-    def _all_gains(self, values: np.ndarray, noise: Mapping[str, Any]) -> np.ndarray:
-        code, uncertain = self._code, self._uncertainty(values, noise)
-        if not uncertain.reading > 0:
-            return _same_gains(uncertain)
-        gains = np.empty(0) if self._gains is None else self._gains
-        if gains.ndim != 4:
-            gains = np.empty((len(self._rows), self._log.history, *uncertain.plain.shape), code.dtype)
-        params = code.parameters(values, noise)
+    def _gains_at(self, values: np.ndarray, noise: Mapping[str, Any]) -> Gains:
+        """Gains of which none are kept."""
+        uncertain = self._uncertainty(values, noise)
+        kept = np.empty((0, 0, 0, 0)) if uncertain.reading > 0 else _same_gains(uncertain)
+        return Gains(self._code.parameters(values, noise), uncertain, kept)
 
-        def one(part: np.ndarray) -> None:
-            code.gains(params, self._log, self._rows[part], uncertain, gains[_span(part)])
+    def _of(self, gains: Gains | None, part: Int[np.ndarray, " B"]) -> np.ndarray | None:
+        """Those of some windows, (B, H, N, M) or (N, M); None without a filter."""
+        if gains is None or gains.kept.ndim == 2:
+            return None if gains is None else gains.kept
+        if part[-1] < len(gains.kept):
+            return gains.kept[_span(part)] if len(part) == part[-1] - part[0] + 1 else gains.kept[part]
+        shape = len(part), self._log.history, *gains.uncertain.plain.shape
+        return self._compute(gains, part, np.empty(shape, self._code.dtype))
 
-        # In the place of the former ones: they are the largest array of a fit.
-        _map(one, _parts(np.arange(len(self._rows))))
-        return gains
-
-    def _gains_at(self, values: np.ndarray, rows: Int[np.ndarray, " B"]) -> np.ndarray:
-        """(B, H, N, M); where the noise of readings is zero, the same (N, M) in all rows."""
-        code, uncertain = self._code, self._uncertainty(values, {})
-        if not uncertain.reading > 0:
-            return _same_gains(uncertain)
-        gains = np.empty((len(rows), self._log.history, *uncertain.plain.shape), code.dtype)
-        return code.gains(code.parameters(values), self._log, rows, uncertain, gains)
+    def _compute(self, gains: Gains, part: np.ndarray, out: np.ndarray) -> np.ndarray:
+        return self._code.gains(gains.params, self._log, self._rows[part], gains.uncertain, out)
 
     def _uncertainty(self, values: np.ndarray, noise: Mapping[str, Any]) -> Uncertainty:
         spec = self._spec
@@ -210,13 +234,6 @@ def _parts(numbers: Int[np.ndarray, " W"]) -> list[np.ndarray]:
 def _span(part: Int[np.ndarray, " B"]) -> slice:
     """Numbers without a gap as a slice."""
     return slice(int(part[0]), int(part[-1]) + 1) if len(part) else slice(0)
-
-
-def _of(gains: np.ndarray | None, part: Int[np.ndarray, " B"]) -> np.ndarray | None:
-    """Those of some windows."""
-    if gains is None or gains.ndim == 2:
-        return gains
-    return gains[_span(part)] if len(part) == part[-1] - part[0] + 1 else gains[part]
 
 
 def _map(function: Callable[[np.ndarray], Any], parts: Sequence[np.ndarray]) -> list[Any]:

@@ -153,11 +153,11 @@ def fit_from_starts(
             if point is points[-1] and not ends:
                 raise
     best = min((estimate for estimate, _ in ends), key=lambda estimate: _loss(judge, estimate, windows))
-    there = judge.at(best.raw).error
+    there = judge.error(judge.at(best.raw))
     agreed = {
         number
         for estimate, point in ends
-        if estimate is best or _alike(judge.at(estimate.raw).error, there, best.sigma, best.accepted)
+        if estimate is best or _alike(judge.error(judge.at(estimate.raw)), there, best.sigma, best.accepted)
         for number in point.starts
     }
     return best, Starts(settings.starts, len(agreed), len(ends))
@@ -196,7 +196,7 @@ def find_basins(
         if filters(spec):
             problem.refresh(raw, noise_values(spec, starts_as_logged(single)))
         path = problem.start(problem.at(raw))
-        if np.isfinite(path.point.error).all():
+        if problem.is_finite(path.point):
             # First with large errors clipped, for the direction.
             for clipped in (FIRST_CLIPPED, CLIPPED):
                 path = descend(problem, path._replace(cost=()), most, clipped, lambda path: None)
@@ -205,7 +205,7 @@ def find_basins(
     points: list[Point] = []
     at_points: list[np.ndarray] = []
     for path, number in paths:
-        error, sigma = path.point.error, problem.typical(path, CLIPPED)
+        error, sigma = problem.error(path.point), problem.typical(path, CLIPPED)
         for i, other in enumerate(at_points):
             if _alike(error, other, sigma, path.accepted):
                 points[i] = points[i]._replace(starts=(*points[i].starts, number))
@@ -230,7 +230,7 @@ def _whole_problem(
 def _typical(problem: Problem, raw: np.ndarray) -> float:
     """Typical error of all channels, as the mean of logarithms; infinite where rollouts are not finite."""
     point = problem.at(raw)
-    if not np.isfinite(point.error).all():
+    if not problem.is_finite(point):
         return np.inf
     return float(np.log(problem.typical(problem.start(point), CLIPPED)).mean())
 
@@ -248,9 +248,12 @@ def _loss(problem: Problem, estimate: Estimate, windows: WindowSet) -> float:
 
 def _alike(error: np.ndarray, other: np.ndarray, sigma: np.ndarray, accepted: np.ndarray) -> bool:
     """Whether two predictions, (C, T, W), differ by less than a share of the typical errors, (C,)."""
-    off = (error - other)[..., accepted] / sigma[:, None, None]
+    squares = [
+        float(np.mean(np.square((one - two)[:, accepted] / usual)))
+        for one, two, usual in zip(error, other, sigma, strict=True)
+    ]
     # Infinite errors of both sides are not alike, nor is what is no number.
-    return bool(np.sqrt(np.mean(np.square(off))) < SAME)
+    return bool(np.sqrt(np.mean(squares)) < SAME)
 
 
 def _curved(spec: ModelSpec) -> list[int]:

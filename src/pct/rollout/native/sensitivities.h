@@ -52,7 +52,7 @@ struct Call {
   const S* sigma;                // (compared), error that counts one
   const S* uncertain;            // (3, estimated): scale, first variance, variance of a step
   const int64_t* groups;         // (B)
-  double* errors;                // out (compared, [1 +] T, stride)
+  S* errors;                     // out (compared, [1 +] T, stride)
   double* matrix;                // out (groups, P, P) with P = directions - starts: the upper triangle, added
   double* gradient;              // out (P + starts, B)
   double* by_start;              // out (P + starts, starts, B)
@@ -424,7 +424,7 @@ static void roll(const Call& call) {
         const int i = call.compared_places[c];
         e[c] = call.plain ? x[i] : call.angle[i] ? wrapped(x[i] - logged[i]) : x[i] - logged[i];
         if (!NORMAL) {
-          double* const to = call.errors + (c * (call.steps + shift) + ahead + shift) * call.stride + block.first;
+          S* const to = call.errors + (c * (call.steps + shift) + ahead + shift) * call.stride + block.first;
           for (int lane = 0; lane < block.lanes; lane++) to[lane] = e[c][lane];
           continue;
         }

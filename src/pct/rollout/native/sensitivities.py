@@ -56,7 +56,7 @@ POINTERS = (
 # Kinds of the arrays whose numbers are not of the precision of the code.
 KINDS = {
     **dict.fromkeys(("rows", "groups"), np.int64),
-    **dict.fromkeys(("errors", "matrix", "gradient", "by_start"), np.float64),
+    **dict.fromkeys(("matrix", "gradient", "by_start"), np.float64),
     **dict.fromkeys(
         (
             "pose", "angle", "held_places", "begin_place", "moved", "taps", "observed", "start_places",
@@ -215,7 +215,7 @@ class Sensitivities:
             rows: of each window's start.
             offsets: of the free states of each start.
             gains: of the observer, (B, H, N, M) or the same in all rows, (N, M); None without one.
-            out: where they go; windows side by side.
+            out: where they go, in the precision of the code; windows side by side.
             plain: the states themselves in place of their errors.
         """
         numbers = {"stride": out.strides[1] // out.itemsize, "plain": plain}

@@ -145,7 +145,7 @@ class Density:
         offsets = path.point.offsets.copy()
         offsets[:, path.accepted] -= np.einsum("pkb,p->kb", self._follow, raw - self.centre)
         moved = path._replace(point=problem.at(raw, offsets))
-        if not np.isfinite(moved.point.error[..., path.accepted]).all():
+        if not all(np.isfinite(error).all() for error in problem.accepted_errors(moved)):
             return np.inf, np.zeros_like(raw)
         equations = problem.normal(moved, sigma)
         reduced = without_starts(equations)

@@ -179,7 +179,7 @@ def density_of(fit: ConstantFit) -> Density:
         problem.refresh(estimate.raw, noise_values(spec, estimate.noise or starts_as_logged(fit.errors)))
     weigh_as_logged(problem, estimate.noise)
     path = problem.start(problem.at(estimate.raw))._replace(accepted=estimate.accepted)
-    if not np.isfinite(path.point.error[..., path.accepted]).all():
+    if not all(np.isfinite(error).all() for error in problem.accepted_errors(path)):
         raise DivergedError(f"{spec.name}: rollouts of the fit are not finite: shorten the `horizon`")
     blocks = np.unique(number_blocks(fit.windows, numbers)[estimate.accepted], return_inverse=True)[1]
     return Density(problem, path, blocks, _across_drives(fit))
