@@ -178,7 +178,7 @@ template <typename Stage>
 struct Step {
   const Call& call;
   V *w, *slopes;
-  V c[std::max(1, STEP_VALUES)], h;
+  V c[std::max(1, STEP_VALUES)], shares[MOST_STAGES][MOST_STAGES];
 
   Step(const Call& call, Memory& memory) : call(call) {
     V p[PARAMS + 1];
@@ -186,7 +186,8 @@ struct Step {
     w = memory.take(WINDOW_VALUES);
     slopes = memory.take(MOST_STAGES * SLOPES);
     window_values(p, w);
-    h = p[PARAMS];
+    for (int s = 0; s < call.stages; s++)
+      for (int i = 0; i <= s; i++) shares[s][i] = call.tableau[s * call.stages + i] * p[PARAMS];
   }
   // Take the parameters of these windows, where each has its own.
   void enter(const Block& block) {
@@ -201,29 +202,30 @@ struct Step {
   // The state after a substep; `Stage` keeps the derivatives of the stages.
   void advance(V* x) {
     V k[MOST_STAGES][STATES], y[STATES];
-    std::copy_n(x, STATES, y);
+    copy(x, y);
     for (int s = 0; s < call.stages; s++) {
       Stage::rates(w, c, y, k[s], slopes + s * SLOPES);
       combine(x, k, s, y);
     }
-    std::copy_n(y, STATES, x);
+    copy(y, x);
   }
 
   // A direction after the substep: d changes as states do, with one parameter or with one control by du.
   void advance_along(V* d, int entry, int control, V du) const {
     V k[MOST_STAGES][STATES], y[STATES];
-    std::copy_n(d, STATES, y);
+    copy(d, y);
     for (int s = 0; s < call.stages; s++) {
       const V* a = slopes + s * SLOPES;
-      for (V& rate : k[s]) rate = V{};
+      V rates[STATES] = {};
+      add_by_states(a, y, rates);
+      copy(rates, k[s]);
       if (entry >= 0)
         for (int i = SLOPE_FIRST[CONTROLS + entry]; i < SLOPE_FIRST[CONTROLS + entry + 1]; i++) k[s][SLOPE_ROW[i]] += a[i];
       if (control >= 0)
         for (int i = SLOPE_FIRST[control]; i < SLOPE_FIRST[control + 1]; i++) k[s][SLOPE_ROW[i]] += a[i] * du;
-      add_by_states(a, y, k[s]);
       combine(d, k, s, y);
     }
-    std::copy_n(y, STATES, d);
+    copy(y, d);
   }
 
   // Held states after a step; directions of a control change them, too.
@@ -236,15 +238,22 @@ struct Step {
   }
 
  private:
+  // Loops over states are unrolled, so that these stay in registers.
+  static void copy(const V* from, V* to) {
+#pragma GCC unroll 32
+    for (int i = 0; i < STATES; i++) to[i] = from[i];
+  }
   // Where the next stage takes its rates, or the state after the last.
   void combine(const V* x, const V (*k)[STATES], int stage, V* y) const {
-    std::copy_n(x, STATES, y);
+    V sum[STATES];
+    copy(x, sum);
     for (int s = 0; s <= stage; s++) {
-      const S weight = call.tableau[stage * call.stages + s];
-      if (weight == 0) continue;
-      const V share = weight * h;
-      for (int i = 0; i < STATES; i++) y[i] += share * k[s][i];
+      if (call.tableau[stage * call.stages + s] == 0) continue;
+      const V share = shares[stage][s];
+#pragma GCC unroll 32
+      for (int i = 0; i < STATES; i++) sum[i] += share * k[s][i];
     }
+    copy(sum, y);
   }
 };
 
@@ -292,7 +301,8 @@ struct Observer {
   }
 };
 
-// Normal equations of a block of windows.
+// Normal equations of a block of windows. More than the errors of one row in single precision would cost digits
+// that the covariance needs.
 struct Sums {
   const Call& call;
   const int all, channels;
@@ -322,12 +332,22 @@ struct Sums {
       V own{};
       for (int c = 0; c < channels; c++) own += weighted[c * all + p] * e[c];
       gradient[p] += __builtin_convertvector(own, D);
-      for (int q = p; q < all; q++) {
-        V product{};
-        for (int c = 0; c < channels; c++) product += weighted[c * all + p] * jacobian[c * all + q];
-        *sum++ += __builtin_convertvector(product, D);
-      }
+      int q = p;
+      for (; q + 4 <= all; q += 4, sum += 4) add_products<4>(p, q, sum);
+      for (; q < all; q++, sum++) add_products<1>(p, q, sum);
     }
+  }
+  // Side by side, so that what they share is loaded once.
+  template <int N>
+  void add_products(int p, int q, D* sum) const {
+    V product[N] = {};
+    for (int c = 0; c < channels; c++) {
+      const V left = weighted[c * all + p];
+#pragma GCC unroll 4
+      for (int n = 0; n < N; n++) product[n] += left * jacobian[c * all + q + n];
+    }
+#pragma GCC unroll 4
+    for (int n = 0; n < N; n++) sum[n] += __builtin_convertvector(product[n], D);
   }
   void write(const Block& block) const {
     const int P = all - call.starts, K = call.starts;
