@@ -1,4 +1,4 @@
-"""Native errors, normal equations and gains under sanitizers, in a process that has these loaded.
+"""Errors, normal equations and gains of every model under sanitizers, in a process that has these loaded.
 
 Arguments: what comes at the end of the compiler's flags, then ``old=>new``, a text of the source to replace,
 or nothing.
@@ -16,7 +16,7 @@ from optimization.constants.native_cases import make_errors, make_windows, on_bo
 from pct.dynamics import MODEL_SPECS
 from pct.measurement import Measurement, with_measurement
 from pct.optimization.network.native_history import NativeHistoryFit
-from pct.rollout.native import sensitivities
+from pct.rollout.native import compiler, sensitivities
 
 DELAYED = with_measurement(MODEL_SPECS["unicycle"], Measurement(delay=("accel",), observer=True))
 MEASURED = with_measurement(MODEL_SPECS["singletrack-pacejka"], ALL)
@@ -25,6 +25,7 @@ CASES = [
     (MODEL_SPECS["unicycle"], {"free_start": True, "compare": ("psi", "v")}),
     (MEASURED, {"integrator": "euler", "substeps": 2}),
     (MODEL_SPECS["singletrack"], {"integrator": "heun", "compare": ("beta",)}),
+    *((with_measurement(spec, Measurement(observer=True)), {}) for spec in MODEL_SPECS.values()),
 ]
 
 
@@ -39,6 +40,7 @@ def main(flags: str, fault: str) -> None:
 
     sensitivities.make_source = with_fault
     sensitivities.FLAGS = (*sensitivities.FLAGS, *flags.split())
+    compiler.LONGEST = 600.0
     for dtype in (np.float32, np.float64):
         for count in (1, 8, 20):
             fit_histories(count, dtype)
