@@ -154,9 +154,20 @@ def test_values_that_no_cost_can_be_made_of() -> None:
             unicycle().costs(*arguments, weights=weights)
 
 
+def test_other_parameters_are_taken_at_once() -> None:
+    start, controls = drive("kinematic-singletrack", 3, 12)
+    car = Rollout(MODEL_SPECS["kinematic-singletrack"], {"lf": 0.2}, dt=DT)
+    for params in ({"lf": 0.25}, {}):
+        car.set(params)
+        wanted = Rollout(MODEL_SPECS["kinematic-singletrack"], params, dt=DT).states(start, controls)
+        np.testing.assert_array_equal(car.states(start, controls), wanted)
+
+
 def test_an_unknown_parameter_is_named() -> None:
     with pytest.raises(UsageError, match="unknown parameter 'grip' of model"):
         Rollout(MODEL_SPECS["unicycle"], {"grip": 1.0}, dt=DT)
+    with pytest.raises(UsageError, match="unknown parameter 'grip' of model"):
+        unicycle().set({"grip": 1.0})
 
 
 def test_hidden_states_are_started_and_not_shown() -> None:

@@ -66,15 +66,27 @@ class Rollout:
             UsageError: an unknown parameter.
             NotSupported, NoCompiler: see `pct.rollout.native.code.Code`.
         """
-        for name in params or {}:
-            spec.parameter(name)
-        code = Code(spec, integrator_name, (), xla=False)
-        self._spec, self._library = spec, code.library
-        self._substeps = substeps
-        self._fixed = code.fixed({**spec.default_params, **(params or {}), "dt": dt}, substeps)
+        self._code = Code(spec, integrator_name, (), xla=False)
+        self._spec, self._library = spec, self._code.library
+        self._substeps, self._dt = substeps, dt
+        self.set(params or {})
         size = self._library.pct_call_size
         size.restype = ctypes.c_int64
         assert size() == ctypes.sizeof(_Call)
+
+    def set(self, params: Mapping[str, Any]) -> None:
+        """Take other parameters, at once: nothing is compiled.
+
+        Args:
+            params: values of parameters that are not at their defaults.
+
+        Raises:
+            UsageError: an unknown parameter.
+        """
+        for name in params:
+            self._spec.parameter(name)
+        values = {**self._spec.default_params, **params, "dt": self._dt}
+        self._fixed = self._code.fixed(values, self._substeps)
 
     def states(
         self, start: Float[np.ndarray, " X"], controls: Float[np.ndarray, "K T C"]
