@@ -23,6 +23,7 @@ from pct.plots.parameters import draw_parameters as draw_parameters
 from pct.plots.posterior import draw_posterior as draw_posterior
 from pct.plots.profile import draw_profile as draw_profile
 from pct.plots.race import draw_race as draw_race
+from pct.plots.race_animation import animate_race as animate_race
 from pct.plots.residuals import draw_residuals as draw_residuals
 from pct.plots.scenario import draw_scenario as draw_scenario
 from pct.plots.style import BASELINE as BASELINE
