@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 import pct
+from pct.api.racing import safe
 from pct.racing.controllers import PurePursuit
 from pct.racing.laps import drive
 from pct.racing.plants import CommonRoad
@@ -30,6 +31,31 @@ def test_the_road_bounds_the_forces(body: str) -> None:
         speeds.append(car.readings()["v"])
     assert slow[0] > 25.0 - 0.3 * 1.2 * 9.81
     assert fast[0] < 25.0 - 0.55 * 9.81
+
+
+def test_the_road_changes_under_the_car() -> None:
+    car = CommonRoad("drift", grip=0.9)
+    car.reset(0.0, 0.0, 0.0, 25.0)
+    car.set_grip(0.3)
+    car.advance((0.0, -8.0), 1.0)
+    assert car.readings()["v"] > 25.0 - 0.3 * 1.2 * 9.81
+
+
+@pytest.mark.parametrize(
+    ("lower", "finished", "left", "expected"),
+    [
+        (0.5, [], [1.0], 0.5),
+        (0.8, [], [0.6], 0.48),  # well below what left the track
+        (0.6, [0.5], [], 0.6),
+        (0.4, [0.5], [], 0.5),  # what finished is the least
+        (0.9, [0.7], [1.0], 0.8),  # what left the track is not forgotten by a lap that finished
+        (0.1, [], [0.4], 0.35),
+    ],
+)
+def test_what_is_believed_next(
+    lower: float, finished: list[float], left: list[float], expected: float
+) -> None:
+    assert safe(lower, finished=finished, left=left) == pytest.approx(expected)
 
 
 def test_left_and_right_are_alike() -> None:
@@ -65,7 +91,8 @@ def test_what_was_learned_beats_caution() -> None:
     assert not done["guess"].laps.finished
     learned, cautious, oracle = (done[name].laps for name in ("learned", "cautious", "oracle"))
     assert learned.finished
-    assert oracle.times[0] < learned.times[0] < 0.9 * cautious.times[0]
+    assert learned.times[0] < 0.9 * cautious.times[0]
+    assert learned.times[0] < 1.06 * oracle.times[0]
 
 
 def test_a_race_without_a_lap_has_the_column_of_lap_times() -> None:

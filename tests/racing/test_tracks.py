@@ -67,6 +67,18 @@ def test_time_falls_with_the_root_of_the_grip(tmp_path: Path) -> None:
     np.testing.assert_allclose(fast / slow, 2.0, rtol=1e-6)
 
 
+def test_each_place_has_its_own_grip(tmp_path: Path) -> None:
+    track = circle(tmp_path / "circle.csv")
+    grip = np.where(track.s < track.length / 2, 0.8, 0.2)
+    speed = speed_profile(track, grip, accel=5.0 * grip, brake=8.0 * grip, top=80.0)
+    even = speed_profile(track, 0.2, accel=1.0, brake=1.6, top=80.0)
+    slippery = speed[grip == 0.2]
+    np.testing.assert_allclose(slippery, even[grip == 0.2], rtol=1e-3)
+    assert speed.max() > 1.3 * slippery.max()
+    braking = np.diff(speed**2)[: np.argmax(grip == 0.2) - 1] / (2 * track.step)
+    assert braking.min() > -8.0 * 0.8 - 1e-6  # slower already where the grip ends
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pct.api.cars import model
+from pct.api.cars import Car, model
 from pct.api.drives import Drives, load
 from pct.api.fits import Fit, fit
 from pct.api.notebook import Shown
+from pct.api.tracking import Tracker, track_levels
 from pct.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 CAUTIOUS = 0.35
 # Share of a friction with which the car left the track that is believed in afterwards at most.
 BELOW = 0.8
+# Rows of a window of the fits, and before it. Short ones: a crash of five seconds has many of them, and what
+# the model gets wrong of a car that slides does not add up.
+HORIZON, HISTORY = 8, 5
 # What a few seconds of one drive tell; the rest is held.
 LEARNED = "mu"
 MODEL = "singletrack-drift"
@@ -35,7 +39,7 @@ class Race(Shown):
     Attributes:
         track: the track.
         attempts: in the order in which they were driven.
-        fit: what was learned from the log of the first; None where nothing was.
+        fit: what the learned driver took from the log before; None where nothing was learned.
     """
 
     track: Track
@@ -78,6 +82,16 @@ class Race(Shown):
             draw_race, track=self.track, drives={item.name: item.laps.true for item in self.attempts}
         )
 
+    def animation(self) -> bytes:
+        """All drives on the map over time, as a GIF."""
+        from pct.plots import animate_race
+        from pct.racing.controllers import DT
+
+        done = [item.laps for item in self.attempts]
+        ends = [(one.finished, f"{sum(one.times):.2f} s" if one.finished else one.reason) for one in done]
+        drives = {item.name: item.laps.true for item in self.attempts}
+        return animate_race(track=self.track, drives=drives, ends=ends, dt=DT)
+
     def shown(self) -> tuple[str, pl.DataFrame, Sequence[str]]:
         """Title, table and notes."""
         return f"Laps on {self.track.name}, {self.track.length:.0f} m", self.table(), ()
@@ -89,8 +103,10 @@ def race(
     body: str = "multi-body",
     vehicle: str = "bmw-320i",
     grip: float = 0.6,
+    then: float | None = None,
     load_factor: float = 1.0,
     laps: int = 1,
+    practice: int = 1,
     controller: str = "mppi",
     believed: Fit | Mapping[str, Any] | None = None,
     seed: int = 0,
@@ -103,8 +119,11 @@ def race(
         body: ``multi-body`` or ``drift``, CommonRoad's models.
         vehicle: ``bmw-320i`` alone has a preset of ours.
         grip: share of the tyres' friction that the road gives.
+        then: what it gives in the second half of each lap; then a driver who believes in what was learned
+            before, one whose belief follows a `pct.Tracker`, and one who knows drive that road.
         load_factor: factor of mass and moments of inertia.
         laps: of each attempt.
+        practice: drives between the guess and the learned driver; each learns from the log of the one before.
         controller: ``mppi`` or ``pursuit``.
         believed: drive with these parameters alone, and learn nothing.
         seed: of noise and tried controls.
@@ -123,55 +142,111 @@ def race(
         ...     print(True)
         True
     """
-    from pct.racing.plants import CommonRoad
-    from pct.racing.story import CONTROLLERS, attempt
+    from pct.racing.story import CONTROLLERS
     from pct.racing.tracks import load_track
 
     if controller not in CONTROLLERS:
         raise UsageError(f"`controller={controller}`: expected one of {', '.join(CONTROLLERS)}")
-    road = load_track(track)
     car = model(MODEL, vehicle=vehicle).hold_all({"tau_w": 0.02})
     car = car.hold(*(name for name in car.learned if name != LEARNED))
-    spec = car.spec
-
-    def go(name: str, values: Mapping[str, Any]) -> Attempt:
-        progress(f"{name} drives with mu = {float(values['mu']):.3g}")
-        plant = CommonRoad(body, vehicle, grip=grip, load=load_factor)
-        return attempt(name, spec, values, plant, road, laps=laps, controller=controller, seed=seed)
-
-    default = float(spec.default_params["mu"])
+    settings = {"laps": laps, "controller": controller, "seed": seed}
+    day = _Day(car, load_track(track), (body, vehicle), grip, load_factor, settings, progress)
+    default = float(car.spec.default_params["mu"])
     if believed is not None:
         values = believed.params if isinstance(believed, Fit) else believed
-        return Race(road, (go("believed", {"mu": default, **values}),), None)
-    guess = go("guess", {"mu": default})
-    progress(f"learning from {len(guess.laps.log['x']) * 0.05:.1f} s of it")
-    learned = fit(car, log_of(guess), horizon=20, history=5)
-    known = {
-        "mu": default * grip,
-        "m": load_factor * spec.default_params["m"],
-        "I": load_factor * spec.default_params["I"],
-    }
-    return Race(
-        road,
-        (
-            guess,
-            go("learned", {LEARNED: safe(learned, None if guess.laps.finished else default)}),
-            go("cautious", {"mu": CAUTIOUS}),
-            go("oracle", known),
-        ),
-        learned,
-    )
+        return Race(day.road, (day.drive("believed", {"mu": default, **values}),), None)
+    driven = [day.drive("guess", {"mu": default})]
+    for number in range(practice):
+        name = "practice" if practice == 1 else f"practice {number + 1}"
+        driven.append(day.drive(name, day.learn(driven)[1]))
+    learned, values = day.learn(driven)
+    if then is None:
+        driven.append(day.drive("learned", values))
+        driven.append(day.drive("cautious", {"mu": CAUTIOUS}))
+        driven.append(day.drive("oracle", day.truth))
+    else:
+        driven.extend(day.change(then, values, driven[-1]))
+    return Race(day.road, tuple(driven), learned)
 
 
-def safe(learned: Fit, failed: float | None) -> float:
-    """The friction to drive with: the lower end of its 95 % interval, but no less than the cautious guess.
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Day:
+    """One car on one road."""
+
+    car: Car
+    road: Track
+    plant: tuple[str, str]
+    grip: float
+    load: float
+    settings: Mapping[str, Any]
+    progress: Callable[[str], None]
+
+    @property
+    def truth(self) -> dict[str, float]:
+        """What the one who knows believes in."""
+        default = self.car.spec.default_params
+        return {
+            "mu": self.grip * default["mu"],
+            **{name: self.load * default[name] for name in ("m", "I")},
+        }
+
+    def drive(self, name: str, values: Mapping[str, Any], then: float | None = None, **own: Any) -> Attempt:
+        """One attempt, on a road that gives `then` in the second half of a lap."""
+        from pct.racing.plants import CommonRoad
+        from pct.racing.story import attempt
+
+        self.progress(f"{name} drives with mu = {float(values['mu']):.3g}")
+        plant = CommonRoad(*self.plant, grip=self.grip, load=self.load)
+        if then is not None:
+            own["event"] = lambda way: plant.set_grip(then if way % 1.0 >= 0.5 else self.grip)
+        return attempt(name, self.car.spec, values, plant, self.road, **self.settings, **own)
+
+    def learn(self, driven: Sequence[Attempt]) -> tuple[Fit, dict[str, float]]:
+        """The fit of the log of the last attempt, and what to believe in next."""
+        last = driven[-1]
+        self.progress(f"learning from {len(last.course) * 0.05:.1f} s of {last.name}")
+        found = fit(self.car, log_of(last), horizon=HORIZON, history=HISTORY)
+        lower = float(found.params[LEARNED] - 2.0 * found.deviations[LEARNED])
+        finished, left = (
+            [float(item.believed["mu"]) for item in driven if item.laps.finished == way]
+            for way in (True, False)
+        )
+        return found, {LEARNED: safe(lower, finished=finished, left=left)}
+
+    def change(self, then: float, values: Mapping[str, Any], before: Attempt) -> list[Attempt]:
+        """The road changes at half distance: a fixed belief, one that follows a tracker, and the truth."""
+        import numpy as np
+
+        from pct.racing.beliefs import Tracked
+        from pct.racing.story import wanted_speed
+
+        self.progress(f"levels of noise and change from {before.name}")
+        tracker = Tracker(self.car, vary=LEARNED, levels=track_levels(self.car, log_of(before), vary=LEARNED))
+        most = float(self.car.spec.default_params["mu"])
+        half = self.road.length / 2
+        known = wanted_speed(self.road, most * np.where(self.road.s < half, self.grip, then))
+        return [
+            self.drive("fixed", values, then),
+            self.drive("adaptive", values, then, belief=Tracked(tracker.update, values["mu"], CAUTIOUS)),
+            self.drive(
+                "oracle",
+                self.truth,
+                then,
+                belief=lambda s, state, controls: most * (self.grip if s < half else then),
+                profile=lambda friction: known,
+            ),
+        ]
+
+
+def safe(lower: float, *, finished: Sequence[float], left: Sequence[float]) -> float:
+    """The friction to drive with: the lower end of what is known, but no less than the cautious guess.
 
     Args:
-        learned: the fit.
-        failed: a friction that was believed in when the car left the track; `BELOW` of it is the most then.
+        lower: end of the 95 % interval.
+        finished: frictions that drives believed in which stayed on the track: the greatest is the least.
+        left: those that left it: `BELOW` of the smallest is the most.
     """
-    lower = float(learned.params[LEARNED] - 2.0 * learned.deviations[LEARNED])
-    return max(lower if failed is None else min(lower, BELOW * failed), CAUTIOUS)
+    return max(min([max([lower, *finished]), *(BELOW * one for one in left)]), CAUTIOUS)
 
 
 def log_of(item: Attempt) -> Drives:

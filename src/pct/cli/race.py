@@ -20,10 +20,12 @@ class RaceConfig:
     """Drive a track with a guess, learn the grip from the log of that, and drive again.
 
     The car is CommonRoad's multi-body model, not our own equations; the controller samples rollouts of
-    singletrack-drift (MPPI). Beside it drive a cautious guess and one who knows the road. Needs the package
-    commonroad-vehicle-models: pip install "pct-vehicle[race]".
+    singletrack-drift (MPPI). Beside it drive a cautious guess and one who knows the road; with --then one
+    whose belief follows a tracker while the grip changes. Needs the package commonroad-vehicle-models: pip
+    install "pct-vehicle[race]".
 
     Example: pct race --track kidney --grip 0.6
+    Example: pct race --grip 0.8 --then 0.5
     """
 
     track: str = "kidney"
@@ -35,16 +37,22 @@ class RaceConfig:
     """Model of the car."""
     grip: Annotated[float, Within(0.05, 1.5)] = 0.6
     """Share of the tyres' friction that the road gives [1]."""
+    then: Annotated[float, Within(0.05, 1.5)] | None = None
+    """Share in the second half of each lap: a fixed belief, an adaptive one and the truth drive that road."""
     load: Annotated[float, Within(0.5, 2.0)] = 1.0
     """Factor of the car's mass and moments of inertia [1]."""
     laps: Annotated[int, Within(1, 100)] = 1
     """Laps of each attempt."""
+    practice: Annotated[int, Within(0, 10)] = 1
+    """Drives between the guess and the learned driver; each learns from the log of the one before."""
     controller: Literal["mppi", "pursuit"] = "mppi"
     """Sampling control with the learned model, or pure pursuit."""
     seed: Annotated[int, Within(0, 2**32 - 1)] = 0
     """Of noise and tried controls."""
     output: Path = Path("race")
     """Folder for the figure and the logs, made where it is missing."""
+    animation: Path | None = None
+    """GIF of all drives on the map."""
     common: tyro.conf.OmitArgPrefixes[DebugFlags] = dataclasses.field(default_factory=DebugFlags)
 
 
@@ -63,8 +71,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.track,
         body=args.body,
         grip=args.grip,
+        then=args.then,
         load_factor=args.load,
         laps=args.laps,
+        practice=args.practice,
         controller=args.controller,
         believed=None if args.believed is None else _fit(pct.open(args.believed)),
         seed=args.seed,
@@ -83,6 +93,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     figure = args.output / "race.png"
     drives = {item.name: item.laps.true for item in done.attempts}
     write_output(figure, as_png(draw_race, track=done.track, drives=drives))
+    if args.animation is not None:
+        write_output(args.animation, done.animation())
+        say(f"Animation: {args.animation}")
     say(f"Figure: {figure}", f"Next: {command('run', args.output / f'{done.attempts[0].name}.csv')}")
 
 

@@ -65,8 +65,8 @@ class CommonRoad:
                 'pip install "pct-vehicle[race]"'
             ) from None
         self.params: Any = copy.deepcopy(getattr(made, f"parameters_vehicle{number}")())
-        for name in ("p_dx1", "p_dy1"):
-            setattr(self.params.tire, name, grip * getattr(self.params.tire, name))
+        self._friction = {name: getattr(self.params.tire, name) for name in ("p_dx1", "p_dy1")}
+        self.set_grip(grip)
         for name in ("m", "m_s", "m_uf", "m_ur", "I_z", "I_Phi_s", "I_y_s", "I_xz_s", "I_uf", "I_ur"):
             if getattr(self.params, name, None) is not None:
                 setattr(self.params, name, load * getattr(self.params, name))
@@ -74,6 +74,15 @@ class CommonRoad:
         self._rates = getattr(rates, f"vehicle_dynamics_{kind}")
         self._wheels = slice(23, 27) if kind == "mb" else slice(7, 9)
         self._state: Float[np.ndarray, " X"] = np.zeros(0)
+
+    def set_grip(self, grip: float) -> None:
+        """Change the road under the car.
+
+        Args:
+            grip: share of the tyres' friction that it gives from now on.
+        """
+        for name, value in self._friction.items():
+            setattr(self.params.tire, name, grip * value)
 
     def reset(self, x: float, y: float, heading: float, speed: float) -> None:
         """Put the car on the road, rolling straight on."""

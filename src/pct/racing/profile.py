@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pct.dynamics.limits import GRAVITY
@@ -10,7 +12,13 @@ from pct.types import Float
 
 
 def speed_profile(
-    track: Track, grip: float, *, accel: float, brake: float, top: float, margin: float = 0.9
+    track: Track,
+    grip: float | Float[np.ndarray, " N"],
+    *,
+    accel: float | Float[np.ndarray, " N"],
+    brake: float | Float[np.ndarray, " N"],
+    top: float,
+    margin: float = 0.9,
 ) -> Float[np.ndarray, " N"]:
     """Speed at each point of the centre line in m/s.
 
@@ -20,8 +28,8 @@ def speed_profile(
 
     Args:
         track: the track.
-        grip: largest force over weight.
-        accel, brake: largest accelerations that drive and brakes give, in m/s^2.
+        grip: largest force over weight, everywhere or at each point.
+        accel, brake: largest accelerations that drive and brakes give, in m/s^2, likewise.
         top: top speed in m/s.
         margin: share of the grip that is used.
 
@@ -33,15 +41,18 @@ def speed_profile(
         >>> bool(1.3 < fast / slow < 1.42)
         True
     """
-    most = margin * grip * GRAVITY
+    shape = track.s.shape
+    most = np.broadcast_to(margin * GRAVITY * np.asarray(grip), shape)
     bends = np.abs(track.curvature)
-    speed = np.minimum(np.sqrt(most / np.maximum(bends, 1e-9)), top)
+    speed = np.minimum(np.sqrt(most / np.maximum(bends, 1e-9)), top).tolist()
     count, start = len(speed), int(np.argmin(speed))
+    used, grips = (bends / most).tolist(), most.tolist()
     # Twice round from the slowest point: it is reached and left at its own speed.
     for direction, limit in ((1, accel), (-1, brake)):
+        limits = np.broadcast_to(limit, shape).tolist()
         for place in range(count):
             here, there = (start + direction * place) % count, (start + direction * (place + 1)) % count
-            across = min(speed[here] ** 2 * bends[here] / most, 1.0)
-            along = min(limit, most * np.sqrt(1.0 - across**2))
-            speed[there] = min(speed[there], np.sqrt(speed[here] ** 2 + 2.0 * along * track.step))
-    return speed
+            across = min(speed[here] ** 2 * used[here], 1.0)
+            along = min(limits[here], grips[here] * math.sqrt(1.0 - across**2))
+            speed[there] = min(speed[there], math.sqrt(speed[here] ** 2 + 2.0 * along * track.step))
+    return np.array(speed)

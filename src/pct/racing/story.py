@@ -1,4 +1,4 @@
-"""Drive with a guess, learn from the log, drive again; beside a cautious guess and one who knows the road."""
+"""Drives with what is believed of a car: a guess, what its log taught, caution, or the truth."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.limits import GRAVITY
-from pct.racing.controllers import BRAKING, DRIVING, Mppi, PurePursuit
+from pct.racing.beliefs import Belief, Following
+from pct.racing.controllers import BRAKING, DRIVING, Controller, Mppi, PurePursuit
 from pct.racing.laps import Laps, drive
 from pct.racing.plants import CommonRoad
 from pct.racing.profile import speed_profile
 from pct.racing.tracks import Track
+from pct.types import Float
 
 # Shares of the believed grip, and of what the controller brakes and drives with, that the profile asks for.
 MARGIN, IN_HAND = 0.8, 0.8
@@ -25,14 +29,22 @@ class Attempt:
     """A drive and what was believed of the car.
 
     Attributes:
-        name: who drives: ``guess``, ``learned``, ``cautious``, ``oracle``.
-        believed: parameters that differ from the model's defaults.
+        name: who drives, such as ``guess``, ``learned``, ``cautious``, ``oracle``.
+        believed: parameters that differ from the model's defaults, at the start.
         laps: what it came to.
+        course: friction that was believed in at each row of the log.
     """
 
     name: str
     believed: Mapping[str, Any]
     laps: Laps
+    course: Float[np.ndarray, " N"]
+
+
+def wanted_speed(track: Track, grip: float | Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """The profile that the drivers here follow, of a grip everywhere or at each point."""
+    limits = IN_HAND * GRAVITY * np.asarray(grip)
+    return speed_profile(track, grip, accel=DRIVING * limits, brake=BRAKING * limits, top=TOP, margin=MARGIN)
 
 
 def attempt(
@@ -46,6 +58,8 @@ def attempt(
     controller: str = "mppi",
     seed: int = 0,
     event: Callable[[float], None] = lambda way: None,
+    belief: Belief | None = None,
+    profile: Callable[[float], Float[np.ndarray, " N"]] | None = None,
 ) -> Attempt:
     """Drive with what is believed of the car.
 
@@ -59,20 +73,18 @@ def attempt(
         controller: ``mppi`` or ``pursuit``.
         seed: of noise and tried controls.
         event: see `pct.racing.laps.drive`.
+        belief: what the friction follows after the start; it stays when left out.
+        profile: speed along the track of a friction; `wanted_speed` when left out.
     """
     params = {**spec.default_params, **believed}
-    grip = float(params["mu"])
-    speed = speed_profile(
-        track,
-        grip,
-        accel=IN_HAND * DRIVING * grip * GRAVITY,
-        brake=IN_HAND * BRAKING * grip * GRAVITY,
-        top=TOP,
-        margin=MARGIN,
-    )
-    driver = (
+    profile = profile or (lambda grip: wanted_speed(track, grip))
+    speed = profile(float(params["mu"]))
+    driver: Controller = (
         Mppi(spec, params, track, speed, seed) if controller == "mppi" else PurePursuit(params, track, speed)
     )
+    following = None if belief is None else Following(driver, belief, params, profile)
     start = min(0.9 * float(speed[0]), FIRST)
-    driven = drive(plant, driver, track, laps=laps, speed=start, seed=seed, event=event)
-    return Attempt(name, dict(believed), driven)
+    driven = drive(plant, following or driver, track, laps=laps, speed=start, seed=seed, event=event)
+    rows = len(driven.log["x"])
+    course = np.full(rows, float(params["mu"])) if following is None else np.array(following.course)
+    return Attempt(name, dict(believed), driven, course)

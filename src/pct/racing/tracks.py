@@ -14,6 +14,8 @@ from pct.types import Float
 FOLDER = Path(__file__).parent / "tracks"
 # Distance of the points that a line is sampled at, as a share of the track's length, and in m at most.
 FINE, COARSEST = 1 / 2000, 0.5
+# Distance in m that a place is looked for about another; a quarter of a short track.
+NEAR = 30.0
 FORM = "rows of x_m, y_m, w_tr_right_m, w_tr_left_m"
 
 
@@ -50,13 +52,13 @@ class Track:
 
         Args:
             x, y: the place in m.
-            near: distance along the line in m to look about, within 30 m; the whole line when left out.
+            near: distance along the line in m to look about, within `NEAR`; the whole line when left out.
         """
         count = len(self.s)
         if near is None:
             index = np.arange(count)
         else:
-            reach = int(30.0 / self.step)
+            reach = int(min(NEAR, self.length / 4) / self.step)
             index = (round(near / self.step) + np.arange(-reach, reach + 1)) % count
         best = index[np.argmin((self.x[index] - x) ** 2 + (self.y[index] - y) ** 2)]
         dx, dy = x - self.x[best], y - self.y[best]
