@@ -8,11 +8,11 @@ Examples:
     ('mu',)
 """
 
-from typing import TYPE_CHECKING
-
 from pct.lazy import __dir__ as __dir__
 from pct.lazy import __getattr__ as __getattr__
 
+# Not of typing: a Ctrl-C that comes while the first modules load would show a traceback.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pct import errors as errors
     from pct.api.cars import Car as Car

@@ -1,8 +1,6 @@
 """Where each public name of the package lives; it is imported when it is first used."""
 
-import difflib
 import importlib
-from typing import Any
 
 DISTRIBUTION = "pct-vehicle"
 """What installs the package: the name `pct` is taken in the package index."""
@@ -33,7 +31,7 @@ PUBLIC = {
 """Module of each public name."""
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """A public name of the package.
 
     Raises:
@@ -43,7 +41,11 @@ def __getattr__(name: str) -> Any:
         from importlib import metadata
 
         return metadata.version(DISTRIBUTION)
+    if name.startswith("__"):  # as the import system asks for
+        raise AttributeError(f"module 'pct' has no attribute '{name}'")
     if name not in PUBLIC:
+        import difflib
+
         near = difflib.get_close_matches(name, PUBLIC, 1)
         hint = f"did you mean '{near[0]}'?" if near else f"public names: {', '.join(PUBLIC)}"
         raise AttributeError(f"module 'pct' has no attribute '{name}'; {hint}")
