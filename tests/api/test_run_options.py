@@ -8,6 +8,7 @@ import pct
 from pct.api import running
 from pct.choices.car import Size
 from pct.choices.plan import Plan
+from pct.choices.steps import Steps
 
 DRIVES = pct.simulate(pct.model("unicycle"), duration=5.0, noise=0.0)
 
@@ -25,7 +26,7 @@ def chosen(
     car = pct.model("singletrack-pacejka").hold("C_b").measured(steering=True)
     size = Size(0.33, 5.0, lateral)
     held_out = None if "alone" in errors else DRIVES
-    found = running._with_options(plan, car, pct.model, size, DRIVES, held_out, {}, lambda line: None)
+    found = running._with_options(plan, car, pct.model, size, DRIVES, held_out, {}, Steps(lambda line: None))
     assert found.held == car.held
     assert found.measurement == car.measurement
     return found, plan.chosen["car.options"][1]
@@ -71,7 +72,7 @@ def test_a_relaxation_length_that_predicts_much_better_is_kept(
     monkeypatch.setattr(running, "_tried", tried)
     plan, car = Plan({}, lambda line: None), pct.model(name).measured(steering=True)
     size = Size(0.33, 5.0, lateral)
-    found = running._with_relaxation(plan, car, size, DRIVES, DRIVES, {}, lambda line: None)
+    found = running._with_relaxation(plan, car, size, DRIVES, DRIVES, {}, Steps(lambda line: None))
     kept = why is not None and "10%" in why
     assert found.measurement is not None
     assert (found.measurement.relaxation, found.measurement.steering) == (kept, True)

@@ -50,7 +50,7 @@ def texts_of_documents() -> Iterator[tuple[str, str]]:
 def unknown_words(line: str) -> list[str]:
     """What is wrong with a command: its name or its flags."""
     words = re.split(r"\s+", re.sub(r"\s#.*|[.,;:)\]]+(?=\s|$)", "", line))[1:]
-    if words[:1] in (["data"], ["export"]):
+    if words[:1] in (["data"], ["export"], ["fleet"]):
         # One target of an export has the flags of all; alone it is the group, which lists its commands.
         if not words[1:] or not words[1]:
             return []
