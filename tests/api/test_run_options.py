@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import pct
-from pct.api import running
+from pct.api import trials
 from pct.choices.car import Size
 from pct.choices.plan import Plan
 from pct.choices.steps import Steps
@@ -21,12 +21,12 @@ def chosen(
     def tried(car: pct.Car, *_: object) -> float:
         return min(error for part, error in errors.items() if part in car.base.name)
 
-    monkeypatch.setattr(running, "_tried", tried)
+    monkeypatch.setattr(trials, "tried", tried)
     plan = Plan({f"car.{key}": value for key, value in given.items()}, lambda line: None)
     car = pct.model("singletrack-pacejka").hold("C_b").measured(steering=True)
     size = Size(0.33, 5.0, lateral)
     held_out = None if "alone" in errors else DRIVES
-    found = running._with_options(plan, car, pct.model, size, DRIVES, held_out, {}, Steps(lambda line: None))
+    found = trials.with_options(plan, car, pct.model, size, DRIVES, held_out, {}, Steps(lambda line: None))
     assert found.held == car.held
     assert found.measurement == car.measurement
     return found, plan.chosen["car.options"][1]
@@ -69,10 +69,10 @@ def test_a_relaxation_length_that_predicts_much_better_is_kept(
     def tried(car: pct.Car, *_: object) -> float:
         return -3.0 - better * ("relaxation_length" in car.spec.default_params)
 
-    monkeypatch.setattr(running, "_tried", tried)
+    monkeypatch.setattr(trials, "tried", tried)
     plan, car = Plan({}, lambda line: None), pct.model(name).measured(steering=True)
     size = Size(0.33, 5.0, lateral)
-    found = running._with_relaxation(plan, car, size, DRIVES, DRIVES, {}, Steps(lambda line: None))
+    found = trials.with_relaxation(plan, car, size, DRIVES, DRIVES, {}, Steps(lambda line: None))
     kept = why is not None and "10%" in why
     assert found.measurement is not None
     assert (found.measurement.relaxation, found.measurement.steering) == (kept, True)

@@ -16,20 +16,32 @@ from pct.api.imports import ImportedDataset, import_logs
 from pct.api.log_checks import LogCheck, check
 from pct.api.scores import Score, evaluate
 from pct.api.sizing import Trial, choose_size, sized
-from pct.choices.car import Size, measure
-from pct.choices.judging import unlikelihood
+from pct.api.trials import (
+    EFFECTS,
+    SOME,
+    answer,
+    difference,
+    is_command,
+    possible_effects,
+    tried,
+    with_accelerometer,
+    with_effects,
+    with_options,
+    with_relaxation,
+)
+from pct.choices.car import measure
 from pct.choices.plan import KEYS, Plan, read_plan
 from pct.choices.questions import Ask, ask_columns
 from pct.choices.steps import Steps
 from pct.dynamics.core import unknown_name
-from pct.errors import DataError, DivergedError, UsageError
+from pct.errors import DataError
 from pct.files import write_output
 from pct.logs.signals import MAP
 from pct.mapping.log_files import AUTO
 from pct.measurement.accelerometer import AXES
 from pct.recordings.derive import is_measured
 from pct.recordings.feeding import feeding, shared_channels
-from pct.recordings.unlogged import goes_straight, has
+from pct.recordings.unlogged import goes_straight
 
 PLAN, FIT, EVALUATION, REPORT = "run.toml", "fit", "evaluation", "report.html"
 # The models that a log may feed, the richest first.
@@ -38,14 +50,6 @@ MODELS = ("singletrack-pacejka", "singletrack", "kinematic-singletrack", "unicyc
 HELD = {"singletrack-pacejka": ("C_b",), "singletrack": ("m",)}
 # Seconds of a time step at least, of a horizon and of the history before it.
 STEP, SECONDS = 0.04, 1.0
-# Windows of a fit that only serves a choice, and by how much its errors must be smaller.
-SOME, BETTER = 300, 0.02
-# Lateral acceleration in m/s² up to which no option of a model is tried: most tell how tyres slide.
-SLIDING = 3.0
-# By how much an option must make errors smaller: it may say more of one drive than of the car.
-MUCH_BETTER = 0.05
-# Effects of sensors and actuators that are tried, one after the other.
-EFFECTS: Mapping[str, Any] = {"misaligned": True, "steering": True, "actuator_lag": ["delta"]}
 # Roles of parameters whose values go with the wheelbase: as it is guessed, so are they.
 WITH_SIZE = frozenset({"geometry", "mass", "yaw inertia", "stiffness", "steering ratio", "steering offset"})
 # What a log that goes straight ahead tells of each; there all else is held.
@@ -161,7 +165,7 @@ def run(
     steps = Steps(progress)
     ask = None if ask is None else steps.not_counted(ask)
     plan = Plan({**choices, **_keys(given)}, progress)
-    plan.choose("data.logs", _answer([str(place.absolute()) for place in places], "as asked"))
+    plan.choose("data.logs", answer([str(place.absolute()) for place in places], "as asked"))
     dataset = _import(plan, places, folder, steps)
     mapped = _doubts(dataset.proposed_map)
     if ask is not None:
@@ -284,9 +288,9 @@ def _choose(
             lambda vehicle: _with_held(model(rich, vehicle=vehicle), _held(rich)),
             None
             if held_out is None
-            else lambda car: _tried(observed(car), train, held_out, settings_of(rich)),
+            else lambda car: tried(observed(car), train, held_out, settings_of(rich)),
             short,
-            not _is_command(train, doubts),
+            not is_command(train, doubts),
         )
     # A model without axles has no use for a wheelbase.
     has_axles = any("lf" in model(name).base.default_params for name in feeds)
@@ -296,20 +300,18 @@ def _choose(
         return sized(model(name, vehicle=vehicle), length)
 
     def which_model() -> tuple[str, str]:
-        tried = feeds[:2]
-        if held_out is None or len(tried) == 1:
-            return tried[0], "the richest that the channels feed"
+        rivals = feeds[:2]
+        if held_out is None or len(rivals) == 1:
+            return rivals[0], "the richest that the channels feed"
         found = {}
-        for name in tried:
+        for name in rivals:
             steps.trying(name)
             car = observed(_with_held(car_of(name), _held(name)))
-            found[name] = _tried(car, train, held_out, settings_of(name))
+            found[name] = tried(car, train, held_out, settings_of(name))
         best = min(found, key=found.__getitem__)
-        other = next(name for name in tried if name != best)
-        return (
-            best,
-            f"its errors on the part held out are {_less(found[best], found[other])} than those of {other}",
-        )
+        other = next(name for name in rivals if name != best)
+        share = difference(found[best], found[other])
+        return best, f"its errors on the part held out are {share} than those of {other}"
 
     name = plan.choose("car.model", which_model)
 
@@ -325,132 +327,20 @@ def _choose(
     car = observed(_with_held(car_of(name), fixed))
     compare = plan.choose(
         "fit.compare",
-        _answer(_compared(name, train), "of what the model tells, what the logs show without a derivative"),
+        answer(_compared(name, train), "of what the model tells, what the logs show without a derivative"),
     )
     # A plan whose model was edited may name channels of the one before.
     settings["compare"] = [channel for channel in compare if channel in car.spec.state_names]
     if not straight:
-        car = _with_accelerometer(plan, car, train, held_out, settings, steps)
+        car = with_accelerometer(plan, car, train, held_out, settings, steps)
         settings["compare"] += [name for name in car.spec.state_names if name in AXES]
     elif not any(f"measurement.{effect}" in plan.given for effect in EFFECTS):
         return car, settings, unsure
-    effects = _effects(train, doubts)
-    car = _with_effects(plan, car, effects, train, held_out, settings, steps)
+    effects = possible_effects(train, doubts)
+    car = with_effects(plan, car, effects, train, held_out, settings, steps)
     size = measure([trajectory for _, trajectory in train.recordings])
-    car = _with_options(plan, car, car_of, size, train, held_out, settings, steps)
-    return _with_relaxation(plan, car, size, train, held_out, settings, steps), settings, unsure
-
-
-def _with_options(
-    plan: Plan,
-    car: Car,
-    car_of: Callable[[str], Car],
-    size: Size,
-    train: Drives,
-    held_out: Drives | None,
-    settings: Mapping[str, Any],
-    steps: Steps,
-) -> Car:
-    """The car with the options of its model that make it predict better; each is kept that does."""
-    name, *named = car.base.name.split("+")
-    if not car.base.options or named:
-        return car
-
-    def with_option(*options: str) -> Car:
-        return dataclasses.replace(car, base=car_of("+".join((name, *options))).base)
-
-    def which() -> tuple[list[str], str]:
-        if held_out is None:
-            return [], "nothing is held out to try them on"
-        if size.lateral < SLIDING:
-            return [], f"bends of up to {size.lateral:.1f} m/s² do not make tyres slide"
-        kept: list[str] = []
-        found = first = _tried(car, train, held_out, settings)
-        steps.expect(len(car.base.options))
-        for option in car.base.options:
-            steps.trying(option)
-            more = _tried(with_option(*kept, option), train, held_out, settings)
-            if more < found - MUCH_BETTER:
-                kept, found = [*kept, option], more
-        if not kept:
-            return [], "none makes errors on the part held out smaller"
-        return kept, f"with them, errors on the part held out are {_less(found, first)}"
-
-    return with_option(*plan.choose("car.options", which))
-
-
-def _with_relaxation(
-    plan: Plan,
-    car: Car,
-    size: Size,
-    train: Drives,
-    held_out: Drives | None,
-    settings: Mapping[str, Any],
-    steps: Steps,
-) -> Car:
-    """The car with tyres whose forces follow their slip angles over a length, where that predicts better."""
-    key = "measurement.relaxation"
-    try:
-        more = car.measured(relaxation=True)
-    except UsageError:
-        if key in plan.given:
-            raise
-        return car  # the model has no such tyres
-
-    def which() -> tuple[bool, str]:
-        if held_out is None:
-            return False, "nothing is held out to try it on"
-        if size.lateral < SLIDING:
-            return False, f"bends of up to {size.lateral:.1f} m/s² hardly make tyres slip"
-        steps.trying("relaxation")
-        first, found = (_tried(one, train, held_out, settings) for one in (car, more))
-        return found < first - MUCH_BETTER, (
-            f"with it, errors on the part held out are {_less(found, first)}"
-        )
-
-    return more if plan.choose(key, which) else car
-
-
-def _with_accelerometer(
-    plan: Plan,
-    car: Car,
-    train: Drives,
-    held_out: Drives | None,
-    settings: Mapping[str, Any],
-    steps: Steps,
-) -> Car:
-    """The car with the lateral acceleration compared, where no position is logged to compare in its place."""
-    key = "measurement.accelerometer"
-
-    def with_readings(names: Sequence[str]) -> Car:
-        if not names:
-            return car
-        return car.measured(accelerometer=names, accelerometer_place=True, accelerometer_tilt=names)
-
-    if key in plan.given:
-        return with_readings(plan.choose(key, _answer([], "")))
-    logged = shared_channels(drive.channels for drive in train)
-    if "ay" not in logged or "psi_dot" not in car.spec.state_names or has("x", logged):
-        return car
-    if held_out is None:
-        plan.choose(key, _answer([], "nothing is held out to try it on"))
-        return car
-    steps.trying("accelerometer")
-    more = with_readings(["ay"])
-    found = _tried(more, train, held_out, {**settings, "compare": [*settings["compare"], "ay"]})
-    best = _tried(car, train, held_out, settings)
-    reason = f"with its place and tilt, errors on the part held out are {_less(found, best)}"
-    # It says of side forces what nothing else does, so that it need not predict better.
-    keeps = found < best + BETTER
-    plan.choose(key, _answer(["ay"] if keeps else [], reason))
-    return more if keeps else car
-
-
-def _is_command(drives: Drives, doubts: Sequence[str]) -> bool:
-    """Whether the steering was asked for, or is something else than the angle of the wheels."""
-    origins = {drive.trajectory.origins.get("delta") for drive in drives}
-    doubt = next((line for line in doubts if line.startswith("channels.delta ")), "")
-    return "command" in origins or any(words in doubt for words in ("not named an angle", "steering wheel"))
+    car = with_options(plan, car, car_of, size, train, held_out, settings, steps)
+    return with_relaxation(plan, car, size, train, held_out, settings, steps), settings, unsure
 
 
 def _compared(name: str, drives: Drives) -> list[str]:
@@ -468,58 +358,6 @@ def _compared(name: str, drives: Drives) -> list[str]:
     ]
 
 
-def _effects(drives: Drives, doubts: Sequence[str]) -> dict[str, Any]:
-    """The effects that may be: an angle that was measured at the wheels has passed its actuator."""
-    if _is_command(drives, doubts):
-        return dict(EFFECTS)
-    return {name: value for name, value in EFFECTS.items() if name != "actuator_lag"}
-
-
-def _with_effects(
-    plan: Plan,
-    car: Car,
-    effects: Mapping[str, Any],
-    train: Drives,
-    held_out: Drives | None,
-    settings: Mapping[str, Any],
-    steps: Steps,
-) -> Car:
-    """The car with the effects of sensors and actuators that make it predict better."""
-    best: float | None = None
-    for effect, value in EFFECTS.items():
-        key = f"measurement.{effect}"
-        nothing: Any = [] if isinstance(value, list) else False
-        if effect not in effects and key not in plan.given:
-            plan.choose(key, _answer(nothing, "the steering angle is measured, behind its actuator"))
-            continue
-        try:
-            more = car.measured(**{effect: plan.given.get(key, value)})
-        except UsageError:
-            if key in plan.given:
-                raise
-            continue  # the model has no such channel
-        if key in plan.given:
-            plan.choose(key, _answer(nothing, ""))
-            car = more
-        elif held_out is None:
-            plan.choose(key, _answer(nothing, "nothing is held out to try it on"))
-        else:
-            best = _tried(car, train, held_out, settings) if best is None else best
-            steps.trying(effect)
-            found = _tried(more, train, held_out, settings)
-            reason = f"with it, errors on the part held out are {_less(found, best)}"
-            if found < best - BETTER:
-                car, best, kept = more, found, value
-            else:
-                kept = nothing
-            plan.choose(key, _answer(kept, reason))
-    return car
-
-
-def _answer(value: Any, reason: str) -> Callable[[], tuple[Any, str]]:
-    return lambda: (value, reason)
-
-
 def _held(name: str) -> list[str]:
     return list(HELD.get(name.partition("+")[0], ()))
 
@@ -530,22 +368,4 @@ def _with_held(car: Car, fixed: Sequence[str]) -> Car:
         car.hold_all({name: float(value) if value else None for name, value in values.items()})
         if fixed
         else car
-    )
-
-
-def _tried(car: Car, train: Drives, held_out: Drives, settings: Mapping[str, Any]) -> float:
-    """What a short fit leaves on the part that is held out; infinite where it cannot be fitted."""
-    try:
-        found = fit(car, train, samples=SOME, iterations=15, **settings)
-        return unlikelihood(found.model, held_out.recordings)
-    except (DivergedError, DataError):
-        return math.inf
-
-
-def _less(one: float, other: float) -> str:
-    share = math.expm1(one - other)
-    return (
-        "not known"
-        if not math.isfinite(share)
-        else f"{abs(share):.0%} {'smaller' if share < 0 else 'larger'}"
     )
