@@ -1,4 +1,4 @@
-"""Headings and positions that a log holds in several columns each: quaternions, latitude and longitude."""
+"""Headings and positions that a log holds in another form: quaternions, latitude and longitude, grids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from pct.logs.readers.base import AnyColumn, RawLog
 from pct.logs.readers.computed import INTEGERS, MOST_DEGREES, Formula, heading_of, with_computed
-from pct.mapping.names import means, words
+from pct.mapping.grid_positions import grid_positions
+from pct.mapping.names import OTHER_THAN_A_PLACE, means, words
 from pct.types import Bool
 
 # Norm of a quaternion, give or take rounding, in this share of the rows.
@@ -17,19 +18,22 @@ NORM, MOST = 0.02, 0.98
 # Columns about which four names are looked for.
 MOST_NAMES = 4000
 LATITUDE = re.compile(r"(^|_)(lat(itude)?)(_?(deg|rad|e7))?$")
-# Words of another quantity with that name, or of another place than the vehicle's.
-OTHER = re.compile(
-    r"(^|_)(v|vel|velocity|speed|a|acc|accel|acceleration|g|force|slip|jerk|err|error|std|sigma|cov|target|goal|home|dist)(_|$)"
-)
 # No drive goes over as many degrees.
 LONGEST = 5.0
 
 
 def with_composed(raw: RawLog) -> RawLog:
-    """The log with a heading for each quaternion, and with positions in m where it has only geodetic ones."""
+    """The log with a heading for each quaternion, grid coordinates from the first fix, and positions in m
+    where it has only geodetic ones."""
     headings = [str(Formula("yaw", parts)) for parts in _quaternions(raw)]
-    positions: list[str] = []
-    if not (any(means(name, "x") for name in raw.columns) and any(means(name, "y") for name in raw.columns)):
+    positions = [
+        str(Formula(kind, (name,)))
+        for pair in grid_positions(raw)
+        for kind, name in zip(("grid_east", "grid_north"), pair, strict=True)
+    ]
+    if not positions and not (
+        any(means(name, "x") for name in raw.columns) and any(means(name, "y") for name in raw.columns)
+    ):
         positions = [str(Formula(kind, pair)) for pair in _fixes(raw) for kind in ("east", "north")]
     return with_computed(raw, [*headings, *positions])
 
@@ -78,7 +82,7 @@ def _fixes(raw: RawLog) -> Iterator[tuple[str, str]]:
     for name in raw.columns:
         text = words(name)
         match = LATITUDE.search(text)
-        if not match or OTHER.search(text[: match.start()]):
+        if not match or OTHER_THAN_A_PLACE.search(text[: match.start()]):
             continue
         stem, end = text[: match.start(2)], text[match.end(2) :]
         others = {f"{stem}{word}{end}" for word in ("lon", "lng", "long", "longitude")}

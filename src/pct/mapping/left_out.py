@@ -10,7 +10,7 @@ import numpy as np
 from pct.logs.readers.base import AnyColumn, RawLog
 from pct.logs.readers.computed import inputs_of
 from pct.mapping.log_motion import Log
-from pct.mapping.names import NAMES, means
+from pct.mapping.names import NAMES, is_altitude, means
 from pct.mapping.proposal import Line
 
 # Columns that one note names; a log of a car has hundreds.
@@ -38,6 +38,8 @@ def _reason(name: str, column: AnyColumn, on_rows: bool, channels: AbstractSet[s
         return "no values"
     if finite.min() == finite.max():
         return "one value only"
+    if is_altitude(name):
+        return "an altitude (models are planar)"
     if not on_rows:
         return "not on the rows of the time"
     called = [channel for channel in NAMES if means(name, channel)]

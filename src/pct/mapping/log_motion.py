@@ -8,8 +8,9 @@ import numpy as np
 
 from pct.logs.clocks import is_sparse
 from pct.logs.readers.base import RawLog
+from pct.logs.readers.computed import formula_of
 from pct.mapping.evidence import Windows, without_spikes
-from pct.mapping.names import NAMES, from_unity, is_rotation_part, means
+from pct.mapping.names import NAMES, from_unity, is_altitude, is_rotation_part, means
 from pct.mapping.proposal import Line, factor
 from pct.recordings.relations import arc_over_chord
 from pct.types import Column
@@ -86,6 +87,15 @@ class Log:
             if means(from_unity(name) if turned else name, channel) and self.varies(name, 2)
         ]
 
+    def places(self, axis: str) -> list[str]:
+        """Columns with a name for a position, those of a grid from their first fix."""
+        local = {
+            formula.inputs[0]: name
+            for name in self.columns
+            if (formula := formula_of(name)) and len(formula.inputs) == 1
+        }
+        return list(dict.fromkeys(local.get(name, name) for name in self.named(axis)))
+
     def nameless(self) -> list[str]:
         """Columns whose names say nothing, where no name says anything."""
         free = [
@@ -94,6 +104,7 @@ class Log:
             if name not in self.used
             and self.varies(name)
             and not is_rotation_part(name)
+            and not is_altitude(name)
             and not any(means(name, channel) for channel in NAMES)
         ]
         return free[:MOST_NAMELESS] if len(free) <= 4 * MOST_NAMELESS else []

@@ -54,6 +54,13 @@ OTHERS = re.compile(
     r"(^|_)(goal|target|ref|reference|desired|des|waypoints?|wp|wypt|nearest|next|lookahead|pred(icted)?|error|err|cov"
     r"|covariance|std|var|sigma|mag|compass|wheel_[fr][lr]|lidar|scan|cos|sin|calculated)(_|$)"
 )
+# Words of another quantity behind which stands a coordinate's name, or of another place than the vehicle's.
+OTHER_THAN_A_PLACE = re.compile(
+    r"(^|_)(v|vel|velocity|speed|a|acc|accel|acceleration|g|force|slip|jerk|err|error|std|sigma|cov|target|goal|home|dist)(_|$)"
+)
+ALTITUDE = re.compile(
+    r"(^|_)(alt(itude)?|height|elevation|hae|hmsl|h_?msl|h_ell)(_(msl|ell|wgs84|hae|ellipsoid))?$"
+)
 COMMANDS = re.compile(
     r"(^|_)(cmd|command|commands|control|ctrl|set|setpoint|input|inputs|drive|demand|servo)(_|$)"
 )
@@ -115,6 +122,17 @@ def is_rotation_part(name: str) -> bool:
         (True, True, False)
     """
     return bool(ROTATION.search(words(name)))
+
+
+def is_altitude(name: str) -> bool:
+    """Whether the name is one for how high the vehicle is.
+
+    Examples:
+        >>> is_altitude("GPS Altitude [m]"), is_altitude("alt_msl"), is_altitude("ride_height")
+        (True, True, False)
+    """
+    text = UNITS.sub("", words(name))
+    return bool(ALTITUDE.search(text)) and not re.search(r"(^|_)(ride|susp(ension)?|damper)(_|$)", text)
 
 
 def from_unity(name: str) -> str:

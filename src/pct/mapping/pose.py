@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from pct.logs.readers.computed import INTEGERS, MOST_DEGREES, RADIUS, formula_of, inputs_of
 from pct.logs.units import USUAL_UNITS
 from pct.mapping.evidence import WINDOWS
 from pct.mapping.log_motion import Log
@@ -31,9 +32,9 @@ def find_pose(log: Log) -> list[Line]:
 
     Names tell whether the axes are those of Unity.
     """
-    firsts, seconds = log.named("x"), log.named("y")
+    firsts, seconds = log.places("x"), log.places("y")
     pairs = [(x, y) for x in firsts for y in seconds if x != y]
-    pairs = [pair for pair in pairs if partners(*pair)] or pairs
+    pairs = [pair for pair in pairs if len(raw := inputs_of(pair)) == 2 and partners(*raw)] or pairs
     ahead = [(z, x) for x in firsts if (z := _ahead(log, x))]
     log.unity = bool(ahead)
     pairs = ahead or pairs
@@ -138,15 +139,22 @@ def _ahead(log: Log, x: str) -> str:
 
 
 def note_coarse(log: Log, lines: Mapping[str, Line]) -> None:
-    """Note positions far from their zero in single precision, as those of a UTM zone often are."""
-    for channel in ("x", "y"):
-        column = log.columns[lines[channel].column]
+    """Note positions in single precision far from their zero, as those of a UTM zone or degrees often are."""
+    for channel, place in (("x", -1), ("y", 0)):
+        name, metres = lines[channel].column, factor(lines[channel])
+        formula = formula_of(name)
+        if formula:
+            name = formula.inputs[place]
+        column = log.columns[name]
         finite = column[np.isfinite(column)]
-        step = float(np.spacing(np.float32(np.abs(finite).max(initial=0.0)))) * factor(lines[channel])
+        most = float(np.abs(finite).max(initial=0.0))
+        if formula and len(formula.inputs) == 2:
+            metres = RADIUS * math.radians(INTEGERS if most > MOST_DEGREES else 1.0)
+        step = float(np.spacing(np.float32(most))) * metres
         if step > COARSE and np.all(finite.astype(np.float32) == finite):
+            cure = "store it in double precision, or subtract an origin before"
             log.notes.append(
-                f"{lines[channel].column}: in single precision so far from zero, in steps of {step:.2g} m: "
-                "subtract an origin before it is stored"
+                f"{name}: in single precision so far from zero, in steps of {step:.2g} m: {cure}"
             )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from pct.logs.readers.base import RawLog
 from pct.mapping.actuators import find_drives, find_wheels
 from pct.mapping.composed import with_composed
+from pct.mapping.grid_positions import convergence_note
 from pct.mapping.left_out import left_out
 from pct.mapping.log_motion import Log
 from pct.mapping.motion import find_accelerations, find_own, find_side_speed, find_speed, find_yaw_rate
@@ -66,6 +67,7 @@ def propose(path: Path, raw: RawLog) -> Proposal:
         head["faults"] = "cut"
     notes, missing = [], [name for name in ("delta",) if name not in lines]
     if "x" in lines:
+        notes += convergence_note(clock.raw, lines)
         notes.append("reference_ahead: write it where positions are not those of the centre of gravity")
         missing += [name for name in ("psi",) if not {name, "course"} & set(lines)]
     notes += [f"{name}: no column found; a model needs it" for name in missing]

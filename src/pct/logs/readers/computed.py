@@ -1,7 +1,8 @@
-"""Columns that are worked out of several others: the heading of a quaternion, metres of a geodetic position.
+"""Columns that are worked out of others: the heading of a quaternion, metres from the first fix.
 
 A map names such a column by a formula: ``yaw(qx, qy, qz, qw)`` in rad; ``east(latitude, longitude)`` and
-``north(latitude, longitude)`` in m from the first fix of the file.
+``north(latitude, longitude)`` in m from the first fix of the file; ``grid_east(easting)``
+and ``grid_north(northing)`` of coordinates in a grid such as UTM, in their own unit from the first fix.
 """
 
 from __future__ import annotations
@@ -9,19 +10,25 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from pct.errors import LogValueError
 from pct.logs.readers.base import AnyColumn, RawLog
+from pct.logs.units import USUAL_UNITS
 
 # How many columns each formula takes.
-INPUTS = {"yaw": 4, "east": 2, "north": 2}
+INPUTS = {"yaw": 4, "east": 2, "north": 2, "grid_east": 1, "grid_north": 1}
 FORMULA = re.compile(rf"({'|'.join(INPUTS)})\((.+)\)")
 # Semi-major axis in m and squared eccentricity of WGS 84 (NIMA TR8350.2, table 3.1).
 RADIUS, ECCENTRICITY = 6_378_137.0, 6.694_379_990_14e-3
 # Receivers that log integers count in this many degrees; degrees have no such values.
 INTEGERS, MOST_DEGREES = 1e-7, 1e3
+# From zone to zone the same place is further apart, in m, up to 80 degrees north; no vehicle drives so far
+# from fix to fix. Single fixes that are wrong are no change of zone.
+ZONE_STEP, FIXES = 1e5, 5
 
 
 class Formula(NamedTuple):
@@ -42,10 +49,15 @@ def formula_of(name: str) -> Formula | None:
         Formula(kind='yaw', inputs=('q.x', 'q.y', 'q.z', 'q.w'))
         >>> formula_of("yaw(rad)"), formula_of("yaw")
         (None, None)
+        >>> formula_of("grid_east(utm_x)"), formula_of("grid_east(m)")
+        (Formula(kind='grid_east', inputs=('utm_x',)), None)
     """
     match = FORMULA.fullmatch(name)
     inputs = tuple(part.strip() for part in match[2].split(", ")) if match else ()
-    return Formula(match[1], inputs) if match and len(inputs) == INPUTS[match[1]] else None
+    # A unit in brackets is no column.
+    if not match or len(inputs) != INPUTS[match[1]] or inputs[0] in ("m", *USUAL_UNITS["m"]):
+        return None
+    return Formula(match[1], inputs)
 
 
 def inputs_of(names: Iterable[str]) -> list[str]:
@@ -59,14 +71,21 @@ def with_computed(raw: RawLog, names: Iterable[str]) -> RawLog:
     formulas = [formula for name in names if (formula := formula_of(name))]
     if not formulas:
         return raw
-    columns, clocks = raw.columns, dict(raw.clocks)
+    columns, clocks, stated = raw.columns, dict(raw.clocks), dict(raw.units)
     added: dict[str, AnyColumn] = {}
+    zones: set[int] = set()
     for formula in formulas:
         inputs = [columns[name] for name in formula.inputs]
         rows = min(map(len, inputs))
         inputs = [column[:rows] for column in inputs]
         if formula.kind == "yaw":
             added[str(formula)] = heading_of(*inputs)
+        elif len(inputs) == 1:
+            added[str(formula)] = from_first(inputs[0])
+            if unit := stated.get(formula.inputs[0]):
+                stated[str(formula)] = unit
+            if len(inputs[0]) == len(raw.rows):
+                zones |= {int(raw.rows[row]) for _, row in zone_changes(inputs[0], unit or "")}
         else:
             units = [raw.units.get(name, "") for name in formula.inputs]
             east, north = local_metres(inputs[0], inputs[1], units)
@@ -78,7 +97,74 @@ def with_computed(raw: RawLog, names: Iterable[str]) -> RawLog:
     else:
         for name, column in added.items():
             columns[name] = column  # type: ignore[index]  # a spool keeps them in files
-    return dataclasses.replace(raw, columns=columns, clocks=clocks)
+    raw = dataclasses.replace(raw, columns=columns, clocks=clocks, units=stated)
+    if zones:
+        note = f"positions go on in another zone of their grid in {raw.place} {min(zones)}"
+        restarts = sorted({*raw.restarts, *zones})
+        raw = dataclasses.replace(raw, restarts=restarts, notes=[*raw.notes, f"{note}: they are cut there"])
+    return raw
+
+
+def check_zones(path: Path, raw: RawLog, names: Iterable[str], *, cut: bool) -> None:
+    """Refuse grid coordinates that go on in another zone.
+
+    Args:
+        path: the file, for messages.
+        raw: with the raw columns of the formulas.
+        names: of columns, formulas among them.
+        cut: whether a recording is split there, which takes a fix in the row before.
+
+    Raises:
+        DataError: a column of a formula of one column steps by more than 100 km and stays there.
+    """
+    for formula in (formula_of(name) for name in names):
+        if formula is None or len(formula.inputs) != 1:
+            continue
+        name = formula.inputs[0]
+        column = raw.columns[name]
+        known = len(column) == len(raw.rows)
+        for before, row in zone_changes(column, raw.units.get(name, "")):
+            whole = known and row == before + 1
+            if cut and whole:
+                continue
+            place = f"{raw.place} {raw.rows[row]}" if known else f"sample {row}"
+            split = 'write faults = "cut" in signals.toml to split the recording there, or ' if whole else ""
+            raise LogValueError(
+                path,
+                f"expected '{name}' in one zone of its grid, found a step of more than 100 km in {place}: "
+                f"{split}log it in one zone",
+                column=name,
+                row=int(raw.rows[row]) if known else None,
+            )
+
+
+def zone_changes(column: AnyColumn, unit: str = "") -> list[tuple[int, int]]:
+    """Where a coordinate goes on in another zone of its grid: the last row in the one, the first in the next.
+
+    Args:
+        column: easting or northing, (N,).
+        unit: that the file states; m when left out.
+    """
+    from scipy.ndimage import median_filter
+
+    rows = np.flatnonzero(np.isfinite(column) & (column != 0))
+    if not len(rows):
+        return []
+    fixes = median_filter(column[rows], FIXES, mode="nearest")
+    steps = np.flatnonzero(np.abs(np.diff(fixes)) > ZONE_STEP * USUAL_UNITS["m"].get(unit, 1.0))
+    return [(int(rows[step]), int(rows[step + 1])) for step in steps]
+
+
+def from_first(column: AnyColumn) -> AnyColumn:
+    """A coordinate from its first fix on, (N,); NaN where it is zero: no grid has a zero where cars drive.
+
+    Examples:
+        >>> print(from_first(np.array([0.0, 512_000.5, 512_003.0])))
+        [nan 0.  2.5]
+    """
+    known = np.where(np.isfinite(column) & (column != 0), column, np.nan)
+    first = known[np.isfinite(known)][:1]
+    return known - first if len(first) else known
 
 
 def heading_of(x: AnyColumn, y: AnyColumn, z: AnyColumn, w: AnyColumn) -> AnyColumn:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pct.errors import LogError
 from pct.logs.readers.base import RawLog, check_regular
-from pct.logs.readers.computed import inputs_of, with_computed
+from pct.logs.readers.computed import check_zones, inputs_of, with_computed
 from pct.logs.readers.csv import read_csv
 from pct.logs.readers.json import read_json
 from pct.logs.readers.mat import read_mat
@@ -64,10 +64,12 @@ def read_log(path: Path, names: Sequence[str] | None, options: Mapping[str, str]
     plain = None if names is None else inputs_of(names)
     try:
         if path.is_dir():
-            return with_computed(read_bag(path, plain, options), names or ())
-        check_regular(path)
-        raw = FORMATS[path.suffix.lower()](path, plain, options)
-        return with_computed(_with_units(raw), names or ())
+            raw = read_bag(path, plain, options)
+        else:
+            check_regular(path)
+            raw = _with_units(FORMATS[path.suffix.lower()](path, plain, options))
+        check_zones(path, raw, names or (), cut=options.get("faults") == "cut")
+        return with_computed(raw, names or ())
     except OSError as error:
         raise LogError(path, f"cannot read it ({error.strerror or error})") from None
     except RecursionError:
