@@ -198,6 +198,7 @@ def command():
     builtins.half = Half()
     {what}
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 run_program(command)
 """
 

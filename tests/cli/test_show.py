@@ -69,20 +69,20 @@ def test_what_is_no_folder_of_runs_is_refused(tmp_path: Path, capsys: pytest.Cap
 
 def test_the_server_answers_until_it_is_interrupted(tmp_path: Path) -> None:
     fit(tmp_path / "run")
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "pct", "show", str(tmp_path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={name: value for name, value in os.environ.items() if "DISPLAY" not in name},
-    )
-    try:
-        assert process.stdout is not None
-        address, ending = process.stdout.readline().split()[-1], process.stdout.readline()
-        with urllib.request.urlopen(address, timeout=30) as answer:
-            assert b"Results in" in answer.read()
-        process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=30)
-    finally:
-        process.kill()
+    ) as process:
+        try:
+            assert process.stdout is not None
+            address, ending = process.stdout.readline().split()[-1], process.stdout.readline()
+            with urllib.request.urlopen(address, timeout=30) as answer:
+                assert b"Results in" in answer.read()
+            process.send_signal(signal.SIGTERM)  # a Ctrl-C may be ignored where the tests run
+            _, error = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert (process.returncode, ending, error) == (130, "Ctrl-C ends the server\n", "interrupted\n")
