@@ -114,11 +114,12 @@ def test_the_page_says_what_to_trust_and_escapes_texts() -> None:
     [
         (["identified"] * 2, "All 2 parameters can be trusted."),
         (["weak", "at bound"], "Trust none of the 2 parameters yet."),
+        (["weak"], f"Do not trust {SCALARS[0]} yet."),
         (["weak", "identified"], f"Trust 1 of 2 parameters ({SCALARS[1]})."),
     ],
 )
 def test_the_verdict_is_one_sentence(verdicts: list[str], said: str) -> None:
-    judged = {k: {"verdict": v, "advice": None} for k, v in zip(SCALARS[:2], verdicts, strict=True)}
+    judged = {k: {"verdict": v, "advice": None} for k, v in zip(SCALARS, verdicts, strict=False)}
     assert fit_verdict(report(verdicts=judged)).values["sentence"] == said
 
 

@@ -155,7 +155,12 @@ def fit_verdict(report: FitReport) -> Part:
     if not judged:
         said = "No parameter was judged"
     elif not trusted:
-        said = f"Trust none of the {len(judged)} parameters yet"
+        alone = next(iter(judged))
+        said = (
+            f"Trust none of the {len(judged)} parameters yet"
+            if len(judged) > 1
+            else f"Do not trust {alone} yet"
+        )
     elif len(trusted) == len(judged):
         said = f"All {len(judged)} parameters can be trusted" if len(judged) > 1 else f"Trust {named}"
     else:
