@@ -138,6 +138,11 @@ def test_unlike_cars_are_named_and_no_others() -> None:
     assert find_outliers(read_cars(cars_of(drawn(30), 400.0 * np.eye(3)), CENTRE, 1.0)) == {}
 
 
+def test_cars_that_say_nothing_of_any_parameter_have_no_outlier() -> None:
+    readings = read_cars(cars_of(drawn(6), 400.0 * np.eye(3)), CENTRE, 1.0)
+    assert find_outliers(readings._replace(used=np.zeros_like(readings.used))) == {}
+
+
 @pytest.fixture(scope="module")
 def summary() -> Summary:
     centre = raw_values(SPEC, SPEC.default_params)

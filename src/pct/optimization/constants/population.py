@@ -179,8 +179,8 @@ def find_outliers(readings: Readings) -> Mapping[int, list[int]]:
     while True:
         furthest = [_furthest(readings, used[:, n], n) for n in range(used.shape[1])]
         chance, car, n = min((chance, car, n) for n, (chance, car) in enumerate(furthest))
-        # Holm's first step; the next one has a test less.
-        if not chance * used.sum() < DIFFERENT:
+        # Holm's first step; the next one has a test less. None is left where too few cars say a parameter.
+        if car < 0 or not chance * used.sum() < DIFFERENT:
             return {car: sorted(n for other, n in found if other == car) for car, _ in sorted(found)}
         found.append((car, n))
         used[car, n] = False
