@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-# As of `scaling.py`.
+# As of `scaling.py`; JAX reads them as it is imported, so that imports follow.
 ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 os.environ.update(XLA_FLAGS=ONE_THREAD, JAX_PLATFORMS="cpu")
 

@@ -18,15 +18,16 @@ def chosen(
 ) -> tuple[pct.Car, str]:
     """The car and the reason, where a fit of each model leaves the error of the longest name that it has."""
 
-    def tried(car: pct.Car, *_: object) -> float:
+    def tried(car: pct.Car) -> float:
         return min(error for part, error in errors.items() if part in car.base.name)
 
-    monkeypatch.setattr(trials, "tried", tried)
+    monkeypatch.setattr(trials.Grounds, "tried", lambda _, car: tried(car))
     plan = Plan({f"car.{key}": value for key, value in given.items()}, lambda line: None)
     car = pct.model("singletrack-pacejka").hold("C_b").measured(steering=True)
     size = Size(0.33, 5.0, lateral)
     held_out = None if "alone" in errors else DRIVES
-    found = trials.with_options(plan, car, pct.model, size, DRIVES, held_out, {}, Steps(lambda line: None))
+    grounds = trials.Grounds(plan, DRIVES, held_out, {}, Steps(lambda line: None))
+    found = trials.with_options(car, grounds, pct.model, size)
     assert found.held == car.held
     assert found.measurement == car.measurement
     return found, plan.chosen["car.options"][1]
@@ -66,13 +67,14 @@ def test_otherwise_the_model_stays_as_it_is(
 def test_a_relaxation_length_that_predicts_much_better_is_kept(
     name: str, better: float, lateral: float, why: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def tried(car: pct.Car, *_: object) -> float:
+    def tried(car: pct.Car) -> float:
         return -3.0 - better * ("relaxation_length" in car.spec.default_params)
 
-    monkeypatch.setattr(trials, "tried", tried)
+    monkeypatch.setattr(trials.Grounds, "tried", lambda _, car: tried(car))
     plan, car = Plan({}, lambda line: None), pct.model(name).measured(steering=True)
     size = Size(0.33, 5.0, lateral)
-    found = trials.with_relaxation(plan, car, size, DRIVES, DRIVES, {}, Steps(lambda line: None))
+    grounds = trials.Grounds(plan, DRIVES, DRIVES, {}, Steps(lambda line: None))
+    found = trials.with_relaxation(car, grounds, size)
     kept = why is not None and "10%" in why
     assert found.measurement is not None
     assert (found.measurement.relaxation, found.measurement.steering) == (kept, True)

@@ -147,7 +147,9 @@ def test_a_page_of_a_result_runs_apart_from_ours(browser: Any, root: Path) -> No
 
 
 def test_axe_finds_nothing(page: Any, root: Path, tmp_path: Path) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="checks of pages need axe"
+    ).Axe()
     index, _ = write_pages(root, tmp_path / "pages")
     page.goto(index.as_uri())
     for box in page.locator("#runs input").all()[:3]:

@@ -198,7 +198,7 @@ def test_a_file_that_is_no_database_is_listed(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_study_of_optuna_is_read(tmp_path: Path) -> None:
-    optuna = pytest.importorskip("optuna")
+    optuna = pytest.importorskip("optuna", reason="the extra sweep installs it")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(storage=f"sqlite:///{tmp_path}/study.db")
     study.optimize(lambda trial: trial.suggest_float("x", 1.0, 2.0), n_trials=2)

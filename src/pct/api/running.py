@@ -19,11 +19,11 @@ from pct.api.sizing import Trial, choose_size, sized
 from pct.api.trials import (
     EFFECTS,
     SOME,
+    Grounds,
     answer,
     difference,
     is_command,
     possible_effects,
-    tried,
     with_accelerometer,
     with_effects,
     with_options,
@@ -275,20 +275,20 @@ def _choose(
             f"{'. '.join(map(str, found))}"
         )
 
-    def settings_of(name: str) -> dict[str, Any]:
-        return {**settings, "compare": _compared(name, train)}
+    grounds = Grounds(plan, train, held_out, settings, steps)
+
+    def tried(car: Car, name: str) -> float:
+        return grounds.tried(observed(car), compare=_compared(name, train))
 
     # Of models with a wheelbase the richest tells vehicles apart.
     straight = goes_straight(held)
     rich = None if straight else next((name for name in feeds if name in HELD), None)
     trial = None
     if rich is not None:
-        short = {**settings_of(rich), "samples": SOME, "iterations": 15}
+        short = {**settings, "compare": _compared(rich, train), "samples": SOME, "iterations": 15}
         trial = Trial(
             lambda vehicle: _with_held(model(rich, vehicle=vehicle), _held(rich)),
-            None
-            if held_out is None
-            else lambda car: tried(observed(car), train, held_out, settings_of(rich)),
+            None if held_out is None else lambda car: tried(car, rich),
             short,
             not is_command(train, doubts),
         )
@@ -306,8 +306,7 @@ def _choose(
         found = {}
         for name in rivals:
             steps.trying(name)
-            car = observed(_with_held(car_of(name), _held(name)))
-            found[name] = tried(car, train, held_out, settings_of(name))
+            found[name] = tried(_with_held(car_of(name), _held(name)), name)
         best = min(found, key=found.__getitem__)
         other = next(name for name in rivals if name != best)
         share = difference(found[best], found[other])
@@ -332,15 +331,15 @@ def _choose(
     # A plan whose model was edited may name channels of the one before.
     settings["compare"] = [channel for channel in compare if channel in car.spec.state_names]
     if not straight:
-        car = with_accelerometer(plan, car, train, held_out, settings, steps)
+        car = with_accelerometer(car, grounds)
         settings["compare"] += [name for name in car.spec.state_names if name in AXES]
     elif not any(f"measurement.{effect}" in plan.given for effect in EFFECTS):
         return car, settings, unsure
     effects = possible_effects(train, doubts)
-    car = with_effects(plan, car, effects, train, held_out, settings, steps)
+    car = with_effects(car, grounds, effects)
     size = measure([trajectory for _, trajectory in train.recordings])
-    car = with_options(plan, car, car_of, size, train, held_out, settings, steps)
-    return with_relaxation(plan, car, size, train, held_out, settings, steps), settings, unsure
+    car = with_options(car, grounds, car_of, size)
+    return with_relaxation(car, grounds, size), settings, unsure
 
 
 def _compared(name: str, drives: Drives) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pct.api.cars import Car
 from pct.api.drives import Drives
@@ -28,16 +28,34 @@ MUCH_BETTER = 0.05
 EFFECTS: Mapping[str, Any] = {"misaligned": True, "steering": True, "actuator_lag": ["delta"]}
 
 
-def with_options(
-    plan: Plan,
-    car: Car,
-    car_of: Callable[[str], Car],
-    size: Size,
-    train: Drives,
-    held_out: Drives | None,
-    settings: Mapping[str, Any],
-    steps: Steps,
-) -> Car:
+class Grounds(NamedTuple):
+    """What the choices of a car rest on.
+
+    Attributes:
+        plan: takes each choice with its reason.
+        train: drives that are fitted.
+        held_out: drives that judge; None where there are none.
+        settings: of short fits.
+        steps: says what is tried.
+    """
+
+    plan: Plan
+    train: Drives
+    held_out: Drives | None
+    settings: Mapping[str, Any]
+    steps: Steps
+
+    def tried(self, car: Car, **settings: Any) -> float:
+        """What a short fit leaves on the part that is held out; infinite where it cannot be fitted."""
+        assert self.held_out is not None
+        try:
+            found = fit(car, self.train, samples=SOME, iterations=15, **{**self.settings, **settings})
+            return unlikelihood(found.model, self.held_out.recordings)
+        except (DivergedError, DataError):
+            return math.inf
+
+
+def with_options(car: Car, grounds: Grounds, car_of: Callable[[str], Car], size: Size) -> Car:
     """The car with the options of its model that make it predict better; each is kept that does."""
     name, *named = car.base.name.split("+")
     if not car.base.options or named:
@@ -47,65 +65,50 @@ def with_options(
         return dataclasses.replace(car, base=car_of("+".join((name, *options))).base)
 
     def which() -> tuple[list[str], str]:
-        if held_out is None:
+        if grounds.held_out is None:
             return [], "nothing is held out to try them on"
         if size.lateral < SLIDING:
             return [], f"bends of up to {size.lateral:.1f} m/s² do not make tyres slide"
         kept: list[str] = []
-        found = first = tried(car, train, held_out, settings)
-        steps.expect(len(car.base.options))
+        found = first = grounds.tried(car)
+        grounds.steps.expect(len(car.base.options))
         for option in car.base.options:
-            steps.trying(option)
-            more = tried(with_option(*kept, option), train, held_out, settings)
+            grounds.steps.trying(option)
+            more = grounds.tried(with_option(*kept, option))
             if more < found - MUCH_BETTER:
                 kept, found = [*kept, option], more
         if not kept:
             return [], "none makes errors on the part held out smaller"
         return kept, f"with them, errors on the part held out are {difference(found, first)}"
 
-    return with_option(*plan.choose("car.options", which))
+    return with_option(*grounds.plan.choose("car.options", which))
 
 
-def with_relaxation(
-    plan: Plan,
-    car: Car,
-    size: Size,
-    train: Drives,
-    held_out: Drives | None,
-    settings: Mapping[str, Any],
-    steps: Steps,
-) -> Car:
+def with_relaxation(car: Car, grounds: Grounds, size: Size) -> Car:
     """The car with tyres whose forces follow their slip angles over a length, where that predicts better."""
     key = "measurement.relaxation"
     try:
         more = car.measured(relaxation=True)
     except UsageError:
-        if key in plan.given:
+        if key in grounds.plan.given:
             raise
         return car  # the model has no such tyres
 
     def which() -> tuple[bool, str]:
-        if held_out is None:
+        if grounds.held_out is None:
             return False, "nothing is held out to try it on"
         if size.lateral < SLIDING:
             return False, f"bends of up to {size.lateral:.1f} m/s² hardly make tyres slip"
-        steps.trying("relaxation")
-        first, found = (tried(one, train, held_out, settings) for one in (car, more))
+        grounds.steps.trying("relaxation")
+        first, found = (grounds.tried(one) for one in (car, more))
         return found < first - MUCH_BETTER, (
             f"with it, errors on the part held out are {difference(found, first)}"
         )
 
-    return more if plan.choose(key, which) else car
+    return more if grounds.plan.choose(key, which) else car
 
 
-def with_accelerometer(
-    plan: Plan,
-    car: Car,
-    train: Drives,
-    held_out: Drives | None,
-    settings: Mapping[str, Any],
-    steps: Steps,
-) -> Car:
+def with_accelerometer(car: Car, grounds: Grounds) -> Car:
     """The car with the lateral acceleration compared, where no position is logged to compare in its place."""
     key = "measurement.accelerometer"
 
@@ -114,22 +117,22 @@ def with_accelerometer(
             return car
         return car.measured(accelerometer=names, accelerometer_place=True, accelerometer_tilt=names)
 
-    if key in plan.given:
-        return with_readings(plan.choose(key, answer([], "")))
-    logged = shared_channels(drive.channels for drive in train)
+    if key in grounds.plan.given:
+        return with_readings(grounds.plan.choose(key, answer([], "")))
+    logged = shared_channels(drive.channels for drive in grounds.train)
     if "ay" not in logged or "psi_dot" not in car.spec.state_names or has("x", logged):
         return car
-    if held_out is None:
-        plan.choose(key, answer([], "nothing is held out to try it on"))
+    if grounds.held_out is None:
+        grounds.plan.choose(key, answer([], "nothing is held out to try it on"))
         return car
-    steps.trying("accelerometer")
+    grounds.steps.trying("accelerometer")
     more = with_readings(["ay"])
-    found = tried(more, train, held_out, {**settings, "compare": [*settings["compare"], "ay"]})
-    best = tried(car, train, held_out, settings)
+    found = grounds.tried(more, compare=[*grounds.settings["compare"], "ay"])
+    best = grounds.tried(car)
     reason = f"with its place and tilt, errors on the part held out are {difference(found, best)}"
     # It says of side forces what nothing else does, so that it need not predict better.
     keeps = found < best + BETTER
-    plan.choose(key, answer(["ay"] if keeps else [], reason))
+    grounds.plan.choose(key, answer(["ay"] if keeps else [], reason))
     return more if keeps else car
 
 
@@ -147,54 +150,37 @@ def possible_effects(drives: Drives, doubts: Sequence[str]) -> dict[str, Any]:
     return {name: value for name, value in EFFECTS.items() if name != "actuator_lag"}
 
 
-def with_effects(
-    plan: Plan,
-    car: Car,
-    effects: Mapping[str, Any],
-    train: Drives,
-    held_out: Drives | None,
-    settings: Mapping[str, Any],
-    steps: Steps,
-) -> Car:
+def with_effects(car: Car, grounds: Grounds, effects: Mapping[str, Any]) -> Car:
     """The car with the effects of sensors and actuators that make it predict better."""
     best: float | None = None
     for effect, value in EFFECTS.items():
         key = f"measurement.{effect}"
         nothing: Any = [] if isinstance(value, list) else False
-        if effect not in effects and key not in plan.given:
-            plan.choose(key, answer(nothing, "the steering angle is measured, behind its actuator"))
+        if effect not in effects and key not in grounds.plan.given:
+            grounds.plan.choose(key, answer(nothing, "the steering angle is measured, behind its actuator"))
             continue
         try:
-            more = car.measured(**{effect: plan.given.get(key, value)})
+            more = car.measured(**{effect: grounds.plan.given.get(key, value)})
         except UsageError:
-            if key in plan.given:
+            if key in grounds.plan.given:
                 raise
             continue  # the model has no such channel
-        if key in plan.given:
-            plan.choose(key, answer(nothing, ""))
+        if key in grounds.plan.given:
+            grounds.plan.choose(key, answer(nothing, ""))
             car = more
-        elif held_out is None:
-            plan.choose(key, answer(nothing, "nothing is held out to try it on"))
+        elif grounds.held_out is None:
+            grounds.plan.choose(key, answer(nothing, "nothing is held out to try it on"))
         else:
-            best = tried(car, train, held_out, settings) if best is None else best
-            steps.trying(effect)
-            found = tried(more, train, held_out, settings)
+            best = grounds.tried(car) if best is None else best
+            grounds.steps.trying(effect)
+            found = grounds.tried(more)
             reason = f"with it, errors on the part held out are {difference(found, best)}"
             if found < best - BETTER:
                 car, best, kept = more, found, value
             else:
                 kept = nothing
-            plan.choose(key, answer(kept, reason))
+            grounds.plan.choose(key, answer(kept, reason))
     return car
-
-
-def tried(car: Car, train: Drives, held_out: Drives, settings: Mapping[str, Any]) -> float:
-    """What a short fit leaves on the part that is held out; infinite where it cannot be fitted."""
-    try:
-        found = fit(car, train, samples=SOME, iterations=15, **settings)
-        return unlikelihood(found.model, held_out.recordings)
-    except (DivergedError, DataError):
-        return math.inf
 
 
 def difference(one: float, other: float) -> str:
