@@ -42,7 +42,7 @@ def test_a_fleet_is_printed_and_is_a_prior(
     assert "2 fitted, 0 fitted before, 0 failed" in said
     assert "The fleet" in said
     assert "Its cars, with the fleet known" in said
-    assert f"pct fit --prior {folder} --dataset ..." in said
+    assert f"pct fit --prior {folder} --dataset NEXT_CAR --model unicycle" in said
     page = (folder / "report.html").read_text()
     assert "Fleet of unicycle" in page
     assert "by its own data, with the bands of the mean" in page

@@ -28,7 +28,7 @@ class FleetConfig:
     folder of its own: the same command skips what is done and goes on with what is not. Prints mean, spread
     and unlike cars. The folder is a prior for the next car: pct fit --prior FOLDER.
 
-    Example: pct fleet fit "my_cars/*" --model singletrack --fixed m I
+    Example: pct fleet fit "my_cars/*" --model singletrack --fixed mu m I
     """
 
     pattern: tyro.conf.Positional[tuple[str, ...]]
@@ -96,7 +96,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         print_table("Its cars, with the fleet known", head, rows, texts=(0, len(head) - 1))
     say(*found.facts, f"Fleet: {found.folder}")
     if found.summary is not None:
-        say(f"As prior for the next car: {command('fit', '--prior', found.folder, '--dataset')} ...")
+        # As it was asked for, also where the model is in a file.
+        same = [
+            "--model",
+            args.model.model,
+            *(["--vehicle", args.model.vehicle] if args.model.vehicle else []),
+        ]
+        same += ["--fixed", *args.model.fixed] if args.model.fixed else []
+        line = command("fit", "--prior", found.folder, "--dataset", "NEXT_CAR", *same)
+        say(f"As prior for the next car: {line}")
     if args.report:
         flush()  # nobody waits for the figure to read the results
         say(f"Report: {found.write_report()}")
