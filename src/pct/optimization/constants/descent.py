@@ -36,6 +36,8 @@ PATIENCE = 2
 KEPT = 2
 # Windows whose starts are eliminated at once.
 SOLVED = 4096
+# Errors that are summed in double precision at once.
+PART = 65_536
 FIRST_DAMPING, LEAST_DAMPING, LARGEST_DAMPING = 1e-2, 1e-7, 1e8
 # Spread of further starts on the unbounded axis.
 SPREAD = 0.7
@@ -178,19 +180,26 @@ def _clipped_rms(error: np.ndarray, clipped: float) -> float:
     """Root mean square of errors, clipped at so many times their median."""
     size = np.abs(error)
     most = clipped * float(np.median(size))
-    total = sum(float(np.square(np.minimum(row, most), dtype=np.float64).sum()) for row in size)
+    parts = _in_parts(size)
+    total = sum(float(np.square(np.minimum(part, most), dtype=np.float64).sum()) for part in parts)
     return math.sqrt(total / size.size)
 
 
 def _losses(error: np.ndarray, usual: float, huber: float) -> np.ndarray:
     """Half the squares of errors over the usual one, linear from ``huber`` on, summed over steps, (A,)."""
     total = np.zeros(error.shape[1])
-    for row in error:
-        size = np.divide(np.abs(row), usual, dtype=np.float64)
+    for part in _in_parts(error):
+        size = np.divide(np.abs(part), usual, dtype=np.float64)
         square = np.minimum(size, huber)
         # With s, the part of a size up to huber: s (size - s / 2) is size^2 / 2 or huber size - huber^2 / 2.
-        total += (size - square / 2) * square
+        total += ((size - square / 2) * square).sum(axis=0)
     return total
+
+
+def _in_parts(rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows, (T, W), some at a time, so that what is computed from them in double precision stays small."""
+    some = max(1, PART // max(1, rows.shape[1]))
+    return (rows[first : first + some] for first in range(0, len(rows), some))
 
 
 def best_start(
