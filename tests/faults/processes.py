@@ -85,9 +85,19 @@ class Place:
     def leftovers(self) -> list[Path]:
         """Temporary and half-made files, which nothing should leave."""
         found = [path for path in self.tmp.rglob("*") if not path.is_dir() or not any(path.iterdir())]
+        found = [path for path in found if not _is_pythons(path)]
         found += self.work.rglob(".*")
         found += [path for path in self.cache.rglob("*") if _is_temporary(path.name)]
         return sorted(found)
+
+
+def _is_pythons(path: Path) -> bool:
+    """Whether `tempfile` wrote it, which deletes it at once, to learn whether it can write there."""
+    return (
+        bool(re.fullmatch(r"[a-z0-9_]{8}", path.name))
+        and path.is_file()
+        and path.read_bytes() in (b"", b"blat")
+    )
 
 
 def _is_temporary(name: str) -> bool:
