@@ -53,9 +53,9 @@ if TYPE_CHECKING:
     from pct.api.tracking import Tracker as Tracker
     from pct.api.tracking import track as track
     from pct.api.tracking import track_levels as track_levels
-    from pct.dynamics.core import Channel as Channel
-    from pct.dynamics.core import Parameter as Parameter
     from pct.dynamics.core import define_model as define_model
+    from pct.dynamics.rows import Channel as Channel
+    from pct.dynamics.rows import Parameter as Parameter
     from pct.rollout.compiled import keep_compiled_code as keep_compiled_code
 
     __version__: str

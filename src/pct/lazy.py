@@ -25,7 +25,8 @@ PUBLIC = {
     "Prediction": "pct.api.predictions",
     **dict.fromkeys(("Track", "Tracker", "track", "track_levels"), "pct.api.tracking"),
     "open": "pct.api.opening",
-    **dict.fromkeys(("Channel", "Parameter", "define_model"), "pct.dynamics.core"),
+    **dict.fromkeys(("Channel", "Parameter"), "pct.dynamics.rows"),
+    "define_model": "pct.dynamics.core",
     "keep_compiled_code": "pct.rollout.compiled",
 }
 """Module of each public name."""

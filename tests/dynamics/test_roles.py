@@ -7,8 +7,9 @@ import dataclasses
 import pytest
 
 from pct.dynamics import MODEL_SPECS, get_model
-from pct.dynamics.core import ModelSpec, with_options
+from pct.dynamics.core import ModelSpec
 from pct.dynamics.roles import GENERAL, ROLES, manoeuvre, showing
+from pct.dynamics.variants import with_options
 from pct.errors import UsageError
 from pct.measurement import Measurement, with_measurement
 

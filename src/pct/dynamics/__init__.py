@@ -18,8 +18,8 @@ from pct.dynamics.core import define_model as define_model
 from pct.dynamics.core import flatten_bounds as flatten_bounds
 from pct.dynamics.core import register_model_spec as register_model_spec
 from pct.dynamics.core import unknown_name as unknown_name
-from pct.dynamics.core import with_fixed as with_fixed
-from pct.dynamics.core import with_scope as with_scope
 from pct.dynamics.registry import get_model as get_model
 from pct.dynamics.registry import load_model_file as load_model_file
 from pct.dynamics.registry import resolve_model as resolve_model
+from pct.dynamics.variants import with_fixed as with_fixed
+from pct.dynamics.variants import with_scope as with_scope

@@ -1,147 +1,36 @@
 """A model is its tables plus one pure function; everything else is derived from them here.
 
-`Channel` and `Parameter` rows say once what a state, control or parameter is called, its unit and its
-bounds. `define_model` turns the tables and a derivative into a `ModelSpec`, `register_model_spec` files
-it in `MODEL_SPECS`. Nothing here imports JAX: the array namespace `xp` reaches the equations as an
-argument, so that JAX, NumPy, CasADi and a code generator read one source.
+Rows (`pct.dynamics.rows`) say once what a state, control or parameter is called, its unit and its bounds.
+`define_model` turns the tables and a derivative into a `ModelSpec`, `register_model_spec` files it in
+`MODEL_SPECS`. Nothing here imports JAX: the array namespace `xp` reaches the equations as an argument, so
+that JAX, NumPy, CasADi and a code generator read one source. What a model is made of can be imported from
+here.
 """
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import difflib
 import functools
-from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
+from pct.dynamics.derivatives import LaneRates as LaneRates
+from pct.dynamics.derivatives import StackedRates as StackedRates
+from pct.dynamics.derivatives import within_limits as within_limits
 from pct.dynamics.losses import yaw_normalized_loss
+from pct.dynamics.rows import Channel as Channel
+from pct.dynamics.rows import Option as Option
+from pct.dynamics.rows import Parameter as Parameter
+from pct.dynamics.rows import Range as Range
+from pct.dynamics.rows import Shape as Shape
+from pct.dynamics.vectors import flatten_bounds as flatten_bounds
+from pct.dynamics.vectors import flatten_params as flatten_params
+from pct.dynamics.vectors import unflatten_params as unflatten_params
 from pct.errors import UsageError
 from pct.types import Array
-from pct.within import FINITE, check_number
-
-Shape = tuple[int, ...]
-Range = tuple[Any, Any]
-Scope = Literal["context", "global", "fixed"]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Channel:
-    """One state or control of a model.
-
-    Attributes:
-        name: column name in a dataset, e.g. ``psi_dot``.
-        symbol: mathtext for axis labels, without dollar signs.
-        unit: SI unit, e.g. ``rad/s``; ``""`` is not allowed, use ``1`` for a ratio.
-        angle: whether residuals are wrapped to [-pi, pi).
-        scale: size of an error that matters, in ``unit``; the loss divides by it.
-        odd: whether the value changes sign when left and right are swapped.
-        limit: largest magnitude that any vehicle shows, in ``unit``; data beyond it is refused. Positions and
-            headings have none.
-        noise: standard deviation of its usual sensor, in ``unit``; simulated recordings have it.
-        typical: largest usual magnitude, in ``unit``: tests draw states up to it, and controls that nobody
-            steers are simulated up to it; 20 scales when left out.
-        held: whether a rollout holds it over a time step, as it does commands.
-        rate_of: name of the channel whose rate it is; it is derived from that where a log lacks it.
-    """
-
-    name: str
-    symbol: str
-    unit: str
-    angle: bool = False
-    scale: float = 1.0
-    odd: bool = False
-    limit: float = np.inf
-    noise: float = 0.0
-    typical: float = 0.0
-    held: bool = False
-    rate_of: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.typical:
-            object.__setattr__(self, "typical", 20.0 * self.scale)
-
-    @property
-    def heading(self) -> bool:
-        """Whether it is an angle that grows from turn to turn."""
-        return self.angle and not np.isfinite(self.limit)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Parameter:
-    """One physical parameter of a model.
-
-    Attributes:
-        name: key in ``params``, e.g. ``C_Sf``.
-        symbol: mathtext for axis labels, without dollar signs.
-        unit: SI unit, ``1`` for a ratio.
-        low, high, default: bounds and start in ``unit``; a scalar, or an array of ``shape``.
-        doc: one line that says what it is.
-        shape: axes of an array parameter, ``()`` for a scalar.
-        scope: ``context``: the network predicts it; ``global``: one learned constant;
-            ``fixed``: known, never learned.
-        log: whether the range spans decades, so that bounds are mapped in the logarithm.
-        odd: sign of the parameter under the swap of left and right is -1; a scalar or an array of
-            ``shape`` (True where the sign changes).
-        role: how it shows in driving, and what identifies it: a key of `pct.dynamics.roles.ROLES`, or a
-            sentence that names the manoeuvre.
-    """
-
-    name: str
-    symbol: str
-    unit: str
-    low: Any
-    high: Any
-    default: Any
-    doc: str
-    shape: Shape = ()
-    scope: Scope = "context"
-    log: bool = False
-    odd: Any = False
-    role: str = ""
-
-    def __post_init__(self) -> None:
-        low, high, default = (np.broadcast_to(v, self.shape) for v in self.range)
-        finite = np.isfinite(low).all() and np.isfinite(high).all()
-        if not (finite and np.all(low < high) and np.all(low <= default) and np.all(default <= high)):
-            raise ValueError(
-                f"Parameter {self.name}: expected finite low < high and low <= default <= high, "
-                f"got low={self.low}, default={self.default}, high={self.high}"
-            )
-        if self.log and not np.all(low > 0):
-            raise ValueError(f"Parameter {self.name}: log bounds need low > 0, got {self.low}")
-
-    @property
-    def range(self) -> tuple[Any, Any, Any]:
-        """Low, high and default."""
-        return self.low, self.high, self.default
-
-    def in_force(self, low: Any, high: Any, default: Any, shape: Shape) -> Parameter:
-        """The row with other values; not checked, since a fitted default may lie on its bound but for
-        rounding.
-        """
-        row = copy.copy(self)
-        for field, value in (("low", low), ("high", high), ("default", default), ("shape", shape)):
-            object.__setattr__(row, field, value)
-        return row
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Option:
-    """What equations can do beyond those of the plain model.
-
-    Attributes:
-        doc: one line that says what it adds.
-        parameters: rows that join the table; the equations ask ``hasattr(p, name)``. A row of a name in the
-            table takes its place.
-    """
-
-    doc: str
-    parameters: tuple[Parameter, ...]
-
 
 # A field that holds what the tables say unless another value is given.
 FROM_TABLES: Any = None
@@ -352,123 +241,6 @@ class ModelSpec:
         return self.base_params(timestep_hundredths / 100.0)
 
 
-@dataclasses.dataclass(frozen=True)
-class LaneRates:
-    """A derivative on tuples of arrays and a mapping of parameters, which it gets under their names.
-
-    ``held`` has the position of each state that a step holds, and that of its rate control.
-    """
-
-    derivative: Callable[..., Any]
-    states: tuple[str, ...]
-    controls: tuple[str, ...]
-    parameters: tuple[str, ...]
-    held: tuple[tuple[int, int], ...] = ()
-
-    def __call__(
-        self, x: tuple[Array, ...], u: tuple[Array, ...], params: Mapping[str, Any], xp: Any
-    ) -> tuple[Array, ...]:
-        """Time derivative of every state.
-
-        Args:
-            x, u: states and controls in the order of the tables, of shape (...) each.
-            params: value by name, scalars of shape () or (...), arrays with their axes last.
-            xp: array namespace.
-
-        Returns:
-            One array a state; of shape () where the rate is a constant.
-        """
-        state, control, named = self._tuples
-        p = named(*(params[name] for name in self.parameters))
-        return tuple(self.derivative(state(*x), control(*u), p, xp))
-
-    def within_step(
-        self, x: tuple[Array, ...], u: tuple[Array, ...], params: Mapping[str, Any], xp: Any
-    ) -> tuple[Array, ...]:
-        """The same inside a time step, where held states stay."""
-        rates = list(self(x, u, params, xp))
-        for state, _ in self.held:
-            rates[state] = 0.0 * x[state]
-        return tuple(rates)
-
-    def after_step(self, x: tuple[Array, ...], u: tuple[Array, ...], dt: Any) -> tuple[Array, ...]:
-        """The state at the end of a time step of ``dt`` s: held states jump to their next value."""
-        after = list(x)
-        for state, control in self.held:
-            after[state] = x[state] + dt * u[control]
-        return tuple(after)
-
-    @functools.cached_property
-    def _tuples(self) -> tuple[Any, Any, Any]:
-        # mypy knows named tuples with literal fields only.
-        State = namedtuple("State", self.states)  # type: ignore[misc]
-        Control = namedtuple("Control", self.controls)  # type: ignore[misc]
-        Params = namedtuple("Params", self.parameters)  # type: ignore[misc]
-        return State, Control, Params
-
-
-@dataclasses.dataclass(frozen=True)
-class StackedRates:
-    """The derivative on stacked vectors, as documented: zeros in the control slots."""
-
-    lanes: LaneRates
-
-    def __call__(self, x_and_u: Array, params: Mapping[str, Any], xp: Any = None) -> Array:
-        """Time derivative of the concatenated state and control.
-
-        Args:
-            x_and_u: states then controls on the last axis, shape (..., S + C).
-            params: value by name, scalars of shape () or (...), arrays with their axes last.
-            xp: array namespace; ``jax.numpy`` when left out.
-
-        Returns:
-            Shape (..., S + C), zeros in the control slots.
-        """
-        if xp is None:
-            import jax.numpy as xp
-        states, controls = len(self.lanes.states), len(self.lanes.controls)
-        lanes = [x_and_u[..., i] for i in range(states + controls)]
-        rates = self.lanes(tuple(lanes[:states]), tuple(lanes[states:]), params, xp)
-        zero = xp.zeros_like(x_and_u[..., 0])
-        return xp.stack([zero + rate for rate in rates] + [zero] * controls, axis=-1)
-
-    @property
-    def held(self) -> tuple[tuple[int, int], ...]:
-        """Position of each state that a step holds, and of its rate control, in the stacked vector."""
-        return tuple((state, len(self.lanes.states) + control) for state, control in self.lanes.held)
-
-
-@dataclasses.dataclass(frozen=True)
-class WithinLimits:
-    """A derivative whose controls pass limits first; one object for one model, so that caches know it."""
-
-    derivative: Callable[..., Any]
-    limits: Callable[..., Mapping[str, Any]]
-    limited: tuple[str, ...]
-
-    def __call__(self, x: Any, u: Any, p: Any, xp: Any) -> Any:
-        """Arguments as of `define_model`'s derivative."""
-        within = self.limits(x, u, p, xp)
-        return self.derivative(
-            x, u._replace(**{name: within[name] for name in self.limited if name in within}), p, xp
-        )
-
-
-def within_limits(
-    derivative: Callable[..., Any], limits: Callable[..., Mapping[str, Any]] | None, limited: tuple[str, ...]
-) -> Callable[..., Any]:
-    """The derivative behind limits on some of its controls.
-
-    A derivative that wraps a vehicle's, such as that of a measurement, puts them before the vehicle itself,
-    with a method ``within_limits(limits, limited)``.
-    """
-    inside = getattr(derivative, "within_limits", None)
-    if inside is not None:
-        inner: Callable[..., Any] = inside(limits, limited)
-        return inner
-    return derivative if limits is None or not limited else WithinLimits(derivative, limits, limited)
-
-
 MODEL_SPECS: dict[str, ModelSpec] = {}
 
 
@@ -560,124 +332,3 @@ def unknown_name(kind: str, name: str, known: Iterable[str], of: str = "") -> Us
     guess = [f": did you mean '{other}'?" for other in known if [other.lower()] == nearest][:1]
     owner = f" of {of}" if of else ""
     return UsageError(f"unknown {kind} '{name}'{owner}{guess[0] if guess else '.'} Known: {', '.join(known)}")
-
-
-def with_options(spec: ModelSpec, names: Iterable[str]) -> ModelSpec:
-    """A model as it was defined, with options: their rows in its table, their names behind its own.
-
-    Args:
-        spec: a model without options, vehicle and measurement.
-        names: of options, in any order; none gives the model itself.
-
-    Raises:
-        UsageError: an unknown option, or one twice.
-    """
-    names = list(names)
-    for name in names:
-        if name not in spec.options:
-            raise unknown_name("option", name, spec.options, of=f"model '{spec.name}'")
-        if names.count(name) > 1:
-            raise UsageError(f"`model={'+'.join([spec.name, *names])}`: expected each option once")
-    if not names:
-        return spec
-    chosen = [name for name in spec.options if name in names]
-    added = {row.name: row for name in chosen for row in spec.options[name].parameters}
-    rows = {row.name: row for row in spec.parameters} | added
-    return ModelSpec(
-        **{field: getattr(spec, field) for field in OF_EQUATIONS},
-        name="+".join([spec.name, *chosen]),
-        parameters=tuple(rows.values()),
-    )
-
-
-OF_EQUATIONS = (
-    "states", "controls", "derivative", "pose", "pose_invariant", "side_force", "drive_force", "physical",
-    "options", "limits",
-)  # fmt: skip
-"""Fields of a model that options leave as they are."""
-
-
-def with_fixed(spec: ModelSpec, fixed: Mapping[str, float | None]) -> ModelSpec:
-    """Hold parameters: the network no longer predicts them.
-
-    Args:
-        fixed: value by name; None holds the default.
-
-    Raises:
-        UsageError: an unknown name, a value out of bounds, or nothing left to learn.
-    """
-    for name, value in fixed.items():
-        row = spec.parameter(name)
-        if value is None:
-            continue
-        check_number(f"fixed={name}", value, FINITE)
-        low, high = spec.param_bounds[name]
-        if not (np.all(np.asarray(low) <= value) and np.all(value <= np.asarray(high))):
-            raise UsageError(f"`fixed={name}={value}`: expected a value within [{low}, {high}] {row.unit}")
-    values = {name: value for name, value in fixed.items() if value is not None}
-    keys = tuple(key for key in spec.param_keys if key not in fixed)
-    if not keys:
-        raise UsageError(f"`fixed`: holds every parameter of '{spec.name}': nothing is left to learn")
-    return dataclasses.replace(
-        spec,
-        param_keys=keys,
-        default_params={
-            name: np.full(np.shape(old), values[name])
-            if name in values and np.shape(old)
-            else values.get(name, old)
-            for name, old in spec.default_params.items()
-        },
-    )
-
-
-def with_scope(spec: ModelSpec, names: Sequence[str], scope: Literal["global", "context"]) -> ModelSpec:
-    """Learn parameters as one constant for all windows, or with the context of each; also held ones.
-
-    Raises:
-        UsageError: an unknown name.
-    """
-    for name in names:
-        spec.parameter(name)
-    learned = {*spec.param_keys, *names}
-    constants = {*spec.global_keys, *names} if scope == "global" else {*spec.global_keys} - {*names}
-    return dataclasses.replace(
-        spec,
-        param_keys=tuple(row.name for row in spec.parameters if row.name in learned),
-        global_keys=tuple(row.name for row in spec.parameters if row.name in constants),
-    )
-
-
-def flatten_bounds(
-    param_keys: tuple[str, ...],
-    param_bounds: Mapping[str, Range],
-    full_shapes: Mapping[str, Shape],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper bound of each entry of the flat parameter vector, two arrays of shape (P,).
-
-    Examples:
-        >>> flatten_bounds(("mu", "b"), {"mu": (0.1, 1.5), "b": (-1.0, 1.0)}, {"mu": (), "b": (2,)})
-        (array([ 0.1, -1. , -1. ]), array([1.5, 1. , 1. ]))
-    """
-    low, high = ({key: param_bounds[key][side] for key in param_keys} for side in (0, 1))
-    return flatten_params(low, param_keys, full_shapes), flatten_params(high, param_keys, full_shapes)
-
-
-def flatten_params(
-    params: Mapping[str, Any], param_keys: tuple[str, ...], full_shapes: Mapping[str, Shape]
-) -> np.ndarray:
-    """Stack parameters into one vector of shape (P,), arrays in row-major order."""
-    parts = [np.broadcast_to(params[key], full_shapes[key]).ravel() for key in param_keys]
-    return np.concatenate(parts).astype(float)
-
-
-def unflatten_params(
-    vector: Array, param_keys: tuple[str, ...], full_shapes: Mapping[str, Shape]
-) -> dict[str, Array]:
-    """Split the last axis of a flat vector (..., P) into named parameters (..., *shape)."""
-    params, start = {}, 0
-    for key in param_keys:
-        size = int(np.prod(full_shapes[key]))
-        part = vector[..., start : start + size]
-        params[key] = part.reshape((*vector.shape[:-1], *full_shapes[key]))
-        start += size
-    return params

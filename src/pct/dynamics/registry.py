@@ -18,7 +18,8 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from pct.dynamics.core import MODEL_SPECS, ModelSpec, register_model_spec, unknown_name, with_options
+from pct.dynamics.core import MODEL_SPECS, ModelSpec, register_model_spec, unknown_name
+from pct.dynamics.variants import with_options
 from pct.errors import UsageError
 
 ENTRY_POINTS = "pct.models"

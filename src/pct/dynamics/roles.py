@@ -1,6 +1,6 @@
 """Roles of parameters: how each shows in driving, and which manoeuvre identifies it.
 
-A row of a model's table names its role, `pct.dynamics.core.Parameter.role`. Verdicts of a fit advise the
+A row of a model's table names its role, `pct.dynamics.rows.Parameter.role`. Verdicts of a fit advise the
 manoeuvre; the doctor reads from the rest which parameters a drive cannot identify. A parameter that shows in
 a way of its own has the sentence itself for a role. One without a role gets a general sentence.
 

@@ -122,7 +122,7 @@ def integrate(
     Args:
         tableau: the method.
         dynamics_fn: ``dynamics_fn(x_and_u, params)``; with an attribute ``held`` as of
-            `pct.dynamics.core.StackedRates`, these states hold over the step and jump at its end.
+            `pct.dynamics.derivatives.StackedRates`, these states hold over the step and jump at its end.
         x_and_u: states then controls, shape (..., S + C); controls are held.
         params: value by name.
         dt: time step in s.

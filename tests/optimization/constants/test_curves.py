@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pct.dynamics import MODEL_SPECS, flatten_bounds
+from pct.dynamics import MODEL_SPECS, ModelSpec, flatten_bounds, with_fixed
 from pct.dynamics.bounds import Bounds
-from pct.dynamics.core import ModelSpec, flatten_params, with_fixed
+from pct.dynamics.core import flatten_params
 from pct.measurement import Measurement, with_measurement
 from pct.optimization.constants.curves import NORMAL_95, Curves, curves_table, make_curves
 from pct.optimization.constants.estimate import Estimate
