@@ -19,8 +19,8 @@ import numpy as np
 import pct
 from mapping.made_logs import DT, drive
 from pct.doctor import Finding
+from pct.logs.map_files import read_map
 from pct.logs.readers import read_log
-from pct.logs.signals import read_map
 from pct.mapping import propose
 from pct.recordings.folder import read_file
 from pct.recordings.trajectory import Trajectory

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from pct.errors import DataError
-from pct.logs.signals import read_map
+from pct.logs.map_files import read_map
 from pct.recordings.folder import read_file, read_folder
 from pct.recordings.trajectory import Trajectory
 

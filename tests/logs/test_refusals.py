@@ -18,8 +18,8 @@ from pct.errors import (
     NoMotionError,
     NoTimeError,
 )
+from pct.logs.map_files import read_map
 from pct.logs.readers import read_log
-from pct.logs.signals import read_map
 from pct.recordings.folder import read_file
 
 MAP = '[time]\ncolumn = "t"\n' + "".join(

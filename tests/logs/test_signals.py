@@ -10,7 +10,7 @@ import pytest
 
 from pct.dynamics import MODEL_SPECS
 from pct.errors import DataError
-from pct.logs.signals import presets, read_map
+from pct.logs.map_files import presets, read_map
 from pct.recordings.derive import model_columns
 from pct.recordings.folder import read_folder
 from pct.recordings.trajectory import Trajectory

@@ -10,8 +10,8 @@ import pytest
 
 from mapping.made_logs import DT, by_channel, drive, proposed, raw
 from pct.errors import DataError
+from pct.logs.map_files import read_map
 from pct.logs.readers import read_log
-from pct.logs.signals import read_map
 from pct.mapping import Line, propose
 from pct.types import Column
 

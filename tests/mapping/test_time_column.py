@@ -12,7 +12,7 @@ import pytest
 
 from pct.api.maps import ProposedMap, propose_map
 from pct.errors import DataError
-from pct.logs.signals import read_map
+from pct.logs.map_files import read_map
 from pct.recordings.folder import read_file
 from pct.recordings.trajectory import Trajectory
 from pct.types import Column

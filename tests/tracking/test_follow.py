@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from pct.errors import DataError, UsageError
-from pct.logs.signals import read_map
+from pct.logs.map_files import read_map
 from pct.recordings.trajectory import Trajectory
 from pct.tracking.follow import grown_rows
 from pct.tracking.ros_topics import topic_rows

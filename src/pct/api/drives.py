@@ -257,7 +257,8 @@ def _from_frame(frame: Any) -> Drives:
     import polars as pl
 
     from pct.dynamics.channels import known_channels
-    from pct.logs.signals import FREE_PREFIXES, read_map
+    from pct.logs.map_files import read_map
+    from pct.logs.signals import FREE_PREFIXES
     from pct.recordings.folder import read_file
 
     table = frame if isinstance(frame, pl.DataFrame) else pl.from_pandas(frame)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pct.errors import DataError, UsageError
 from pct.files import temporary_folder, write_output
+from pct.logs.map_files import read_map
 from pct.logs.readers import is_log, no_log, read_log
-from pct.logs.signals import MAP, read_map
+from pct.logs.signals import MAP
 from pct.mapping.log_files import size_of
 from pct.mapping.propose import propose
 from pct.recordings.feeding import feeding_lines, shared_channels

@@ -191,7 +191,7 @@ def _rows(args: TrackConfig, channels: Sequence[str]) -> Iterable[dict[str, floa
     from pct.tracking.follow import grown_lines, grown_rows, read_rows
 
     if args.ros:
-        from pct.logs.signals import find_map
+        from pct.logs.map_files import find_map
         from pct.tracking.ros_topics import topic_rows
 
         return topic_rows(find_map(Path(), args.map), channels, args.wait)

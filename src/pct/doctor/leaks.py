@@ -9,6 +9,7 @@ import numpy as np
 from pct.doctor.finding import Finding, evidence
 from pct.doctor.raw_recording import Recording
 from pct.dynamics.channels import grows, known_channels
+from pct.logs.signals import FREE_PREFIXES
 from pct.types import Int
 
 # Rows in a row that two drives do not share by chance, and that are compared.
@@ -84,7 +85,7 @@ def _windows(recording: Recording) -> np.ndarray:
     names = sorted(
         name
         for name in recording.channels
-        if not (grows(name) or _is_commanded_rate(name)) and not name.startswith(("feature.", "truth."))
+        if not (grows(name) or _is_commanded_rate(name)) and not name.startswith(FREE_PREFIXES)
     )
     if not names or len(recording) < 2 * WINDOW:
         return np.zeros(0, np.uint64)

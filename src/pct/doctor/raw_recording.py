@@ -17,6 +17,7 @@ import numpy as np
 from pct.doctor.statistics import Column
 from pct.dynamics.channels import is_heading
 from pct.logs.blocks import unwrap_if_needed
+from pct.logs.signals import FREE_PREFIXES
 from pct.recordings.derive import derive
 from pct.recordings.gaps import usual_step
 from pct.recordings.time_steps import LEAST, rows_of
@@ -166,7 +167,7 @@ class Recording:
 
     def sensor_channels(self) -> list[str]:
         """Channels of the vehicle's own sensors: measured, and neither features nor known truth."""
-        return [n for n in self.channels if self.measured(n) and not n.startswith(("feature.", "truth."))]
+        return [n for n in self.channels if self.measured(n) and not n.startswith(FREE_PREFIXES)]
 
     def called(self, name: str) -> str:
         """A channel as messages call it, with its raw column."""

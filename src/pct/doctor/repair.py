@@ -14,7 +14,8 @@ from pct.doctor.raw_recording import Recording
 from pct.dynamics.channels import known_channels
 from pct.errors import DataError
 from pct.files import new_folder, write_atomic
-from pct.logs.signals import MAP, MOTION, presets
+from pct.logs.map_files import presets
+from pct.logs.signals import MAP, MOTION
 from pct.recordings.trajectory import MANIFEST, Trajectory, read_manifest, write_dataset
 
 Examined = Sequence[tuple[Recording, Sequence[Finding]]]

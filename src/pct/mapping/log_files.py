@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from pct.errors import LogError
 from pct.files import temporary_folder
+from pct.logs.map_files import find_map, read_map
 from pct.logs.readers import FORMATS, is_log, no_log, read_log
-from pct.logs.signals import MAP, SignalMap, find_map, read_map
+from pct.logs.signals import MAP, SignalMap
 from pct.mapping.propose import propose
 
 AUTO = "auto"

@@ -10,8 +10,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from pct.errors import LogError
+from pct.logs.map_files import presets, read_map
 from pct.logs.readers import FORMATS, is_log
-from pct.logs.signals import MAP, SignalMap, presets, read_map
+from pct.logs.signals import MAP, SignalMap
 from pct.recordings.checks import check_trajectory
 from pct.recordings.mend import Repairs, mend, read_columns
 from pct.recordings.trajectory import MANIFEST, Trajectory, read_dataset

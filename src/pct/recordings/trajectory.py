@@ -25,6 +25,7 @@ from pct.errors import DataError
 from pct.files import new_folder, sha256, wait_for_disk, write_atomic
 from pct.json_files import read_json
 from pct.logs.readers.base import check_size
+from pct.logs.signals import FREE_PREFIXES
 from pct.logs.spool import Spool
 from pct.recordings.time_steps import STEP, unit_line
 from pct.types import Column, Float
@@ -215,7 +216,7 @@ def resample(
             return _mean_over_steps(column, at - 0.5 * dt / trajectory.dt + 0.5, dt / trajectory.dt)
         if is_held(name) or name in held or trajectory.origins[name] == "command":
             return _mean_over_steps(column, at, dt / trajectory.dt)
-        if whole or name.startswith(("feature.", "truth.")):
+        if whole or name.startswith(FREE_PREFIXES):
             return column[before]
         return np.interp(at, np.arange(rows), np.unwrap(column) if is_heading(name) else column)
 

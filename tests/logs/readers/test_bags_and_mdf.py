@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from pct.errors import DataError
+from pct.logs.map_files import read_map
 from pct.logs.readers import read_log
 from pct.logs.readers.base import optional_package
 from pct.logs.readers.rosbag import _fields, _known_messages
-from pct.logs.signals import read_map
 from pct.mapping import propose
 from pct.recordings.folder import read_folder
 

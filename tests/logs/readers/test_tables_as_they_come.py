@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from pct.errors import DataError
+from pct.logs.map_files import read_map
 from pct.logs.readers import csv, read_log
-from pct.logs.signals import read_map
 from pct.recordings.folder import read_file
 
 ROWS = "".join(f'"{0.02 * row:.2f}","{row}.5","{2 * row}"\n' for row in range(40))
