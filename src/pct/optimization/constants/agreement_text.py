@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pct.optimization.constants.agreed import Agreed, Agreement
-from pct.optimization.constants.agreement import AXLES, ENOUGH
+from pct.optimization.constants.agreement import ENOUGH
+from pct.optimization.constants.curves import AXLES
 
 
 def agreement_facts(agreement: Agreement | None, recordings: int) -> list[str]:

@@ -21,11 +21,11 @@ from pct.dynamics.core import ModelSpec
 from pct.errors import UsageError
 from pct.measurement.filter import noise_names
 from pct.optimization.constants.agreed import DIFFERENT, Agreement
-from pct.optimization.constants.agreement import SLIPS
 from pct.optimization.constants.curves import AXLES, differences, force_at, has_curves
 from pct.optimization.constants.estimate import raw_slopes, scalar_places
 from pct.optimization.constants.mass_and_tyres import mass_and_tyres
 from pct.optimization.constants.model import FittedModel
+from pct.optimization.constants.quantities import SLIPS
 from pct.optimization.constants.random_effects import CONFIDENCE, holm, random_effects
 from pct.types import Bool, Float
 

@@ -30,7 +30,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from pct.optimization.constants.agreed import DIFFERENT
-from pct.optimization.constants.agreement import EXCITED, MODERATION
+from pct.optimization.constants.alone import EXCITED, MODERATION
 from pct.optimization.constants.prior import Prior, covariance_of, information_of
 from pct.optimization.constants.random_effects import RandomEffects, random_effects
 from pct.types import Bool, Float
