@@ -16,6 +16,20 @@ from pct.runs.sinks import Tracker
 from pct.runs.trainings import epoch_metrics, step_metrics
 
 
+def training_reporter(
+    tracker: Tracker | None, settings: TrainSettings, num_samples: int, done: Sequence[StepReport] = ()
+) -> TrainingProgress | Silent:
+    """What shows and logs a training; silent in a process without a tracker.
+
+    Args:
+        tracker: of the process that reports.
+        settings: of the training.
+        num_samples: windows of an epoch.
+        done: steps of a run that is resumed.
+    """
+    return Silent() if tracker is None else TrainingProgress(tracker, settings, num_samples, done)
+
+
 class TrainingProgress:
     """Reporter of `pct.optimization.network.loop.train`; a context manager that owns the bar."""
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pct.cli.console import command, say
 from pct.cli.flags import flag_values, validate
 from pct.cli.train_config import TrainConfig, flags_to_repeat, parse_args, resume_facts, shared_flags
 from pct.cli.train_steps import (
     check_resumable,
+    choose_device,
     load_stores,
     resolve_start,
     rows_of_start,
-    summarize,
+    run_folder,
     with_folders,
+    write_results,
 )
 from pct.errors import DivergedError
 
@@ -38,20 +40,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.api.networks import trainable
     from pct.cli import processes, train_tables
     from pct.cli.device import settle_device
-    from pct.cli.folders import default_results
-    from pct.cli.progress import Silent, TrainingProgress
+    from pct.cli.progress import training_reporter
     from pct.cli.stopping import Stopping
-    from pct.evaluation.scenarios import save_loss_figure
-    from pct.optimization.network.device_trial import open_trials, training_device
     from pct.optimization.network.feature_cache import open_features
     from pct.optimization.network.loop import TrainResult
     from pct.optimization.network.training import choose_engine, make_learner, training_windows
     from pct.rollout.compiled import keep_compiled_code
-    from pct.rollout.device import use_device, visible_platforms
     from pct.runs import checkpoint
-    from pct.runs.directory import after_saving, create_run_directory
     from pct.runs.lock import RunLock
-    from pct.runs.trainings import TrainingFolder, restore_training, write_training
+    from pct.runs.trainings import restore_training
     from pct.windows.loading import data_hashes
 
     if args.run.compile_cache:
@@ -81,9 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         seen = rows_of_start(args)
         windows = training_windows(spec, store, val_store, settings, cache=histories, seen=seen)
         if device is None:
-            trials = open_trials() if args.run.compile_cache else None
-            device = training_device(spec, windows.training, settings, visible_platforms(), trials)
-            use_device(device)
+            device = choose_device(args, spec, windows.training)
         engine = choose_engine(spec, store.dt, settings)
         if engine.fallback and first:
             log.warning(
@@ -94,11 +89,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         saved = None if args.run.resume is None else checkpoint.newest_state(args.run.resume)
         group.agree("the data or the checkpoint", (sorted(hashes.values()), saved and saved.path.name))
         if first:
-            results = args.run.results or default_results()
-            resumed = args.run.resume and args.run.resume.resolve()
-            path = resumed or create_run_directory(results, spec.name, settings.feature_mode)
-            run = TrainingFolder(path, config=flag_values(args), data=hashes, lock=lock)
-            if resumed is None:
+            run = run_folder(args, spec.name, hashes, lock)
+            if args.run.resume is None:
                 run.begin()
 
             # 5) Logging: metrics.jsonl always, and the services that are named.
@@ -119,9 +111,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 result = run.resume(state, learner.epoch)
             say(str(device), error=True)
             train_tables.announce(learner, state, run.path)
-        reporter: Any = Silent()
-        if run is not None and run.tracker is not None:
-            reporter = TrainingProgress(run.tracker, learner.settings, len(windows.training), result.steps)
+        tracker = None if run is None else run.tracker
+        reporter = training_reporter(tracker, learner.settings, len(windows.training), result.steps)
         with reporter, Stopping() as stopping, group.at_work():
             result = learner.train(
                 state,
@@ -138,15 +129,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         # 8) Checkpoints first, so that nothing learned is lost; then summaries and artifacts.
         run.save(result.state, result)
-        trained = write_training(run.path, learner, result, jax.device_get(result.state))
-        facts = result.facts
-        if result.failure is None:
-            facts |= summarize(args, learner, trained, run.path, result)
-        with after_saving("the loss curves"):
-            save_loss_figure(run.path, result)
-        if result.failure is not None:
-            raise result.failure
-        run.done(facts)
+        run.done(write_results(args, learner, run.path, result))
     except BaseException as error:
         if run is not None and run.is_open:
             end_failed(run, error, args)

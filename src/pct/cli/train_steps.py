@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pct.cli.console import flush, say
-from pct.cli.flags import flag_name
+from pct.cli.flags import flag_name, flag_values
 from pct.cli.folders import resolve_folder
 from pct.cli.train_config import TrainConfig, TrainModelFlags, changed_flags, saved_config
 from pct.errors import DataError, UsageError
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from pct.optimization.network.model import TrainedModel
     from pct.optimization.network.training import Learner
     from pct.optimization.network.validation import Seen
+    from pct.rollout.device import DeviceChoice
+    from pct.runs.lock import RunLock
+    from pct.runs.trainings import TrainingFolder
     from pct.windows.store import WindowStore
+    from pct.windows.window_set import WindowSet
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +119,36 @@ def load_stores(
     return with_unlogged(spec, val_store.origins, only=False), store, val_store
 
 
+def choose_device(args: TrainConfig, spec: ModelSpec, windows: WindowSet) -> DeviceChoice:
+    """The device that trains these windows fastest, which JAX uses from now on."""
+    from pct.optimization.network.device_trial import open_trials, training_device
+    from pct.rollout.device import use_device, visible_platforms
+
+    trials = open_trials() if args.run.compile_cache else None
+    device = training_device(spec, windows, args.settings, visible_platforms(), trials)
+    use_device(device)
+    return device
+
+
+def run_folder(args: TrainConfig, name: str, hashes: dict[str, str], lock: RunLock) -> TrainingFolder:
+    """A new folder of a model's results, or that of the run which is resumed, with nothing written yet.
+
+    Args:
+        args: the flags.
+        name: of the model.
+        hashes: of the data, by path.
+        lock: on the folder.
+    """
+    from pct.cli.folders import default_results
+    from pct.runs.directory import create_run_directory
+    from pct.runs.trainings import TrainingFolder
+
+    results = args.run.results or default_results()
+    resumed = args.run.resume and args.run.resume.resolve()
+    path = resumed or create_run_directory(results, name, args.settings.feature_mode)
+    return TrainingFolder(path, config=flag_values(args), data=hashes, lock=lock)
+
+
 def check_resumable(args: TrainConfig, hashes: dict[str, str]) -> TrainConfig:
     """Refuse to resume with other flags or data than the run was started with, unless forced.
 
@@ -150,14 +184,37 @@ def check_resumable(args: TrainConfig, hashes: dict[str, str]) -> TrainConfig:
     return saved
 
 
-def summarize(
+def write_results(args: TrainConfig, learner: Learner, folder: Path, result: TrainResult) -> dict[str, Any]:
+    """Write the network, then its summaries and figures; the facts of the run.
+
+    Raises:
+        DivergedError: the training ended so, and what it had learned is written.
+    """
+    import jax
+
+    from pct.evaluation.scenarios import save_loss_figure
+    from pct.runs.directory import after_saving
+    from pct.runs.trainings import write_training
+
+    trained = write_training(folder, learner, result, jax.device_get(result.state))
+    facts = result.facts
+    if result.failure is None:
+        facts |= _summarize(args, learner, trained, folder, result)
+    with after_saving("the loss curves"):
+        save_loss_figure(folder, result)
+    if result.failure is not None:
+        raise result.failure
+    return facts
+
+
+def _summarize(
     args: TrainConfig, learner: Learner, trained: TrainedModel, folder: Path, result: TrainResult
 ) -> dict[str, Any]:
     """Write and print what was learned and compare it with the defaults and the fit below; the facts of that.
 
     The figures come last: nobody waits for them to read the results.
     """
-    from pct.cli.train_tables import conclude
+    from pct.cli import train_tables
     from pct.evaluation.scenarios import against_defaults, generate_analysis_artifacts
     from pct.evaluation.train_page import REPORT, train_page
     from pct.files import write_output
@@ -175,7 +232,7 @@ def summarize(
         label, dataset = "validation", learner.windows.validation.sample(SHOWN)
         splits[label] = dataset
     comparison = against_defaults(trained, dataset, label, chunk_size=chunk_size)
-    conclude(learner.spec, summary, comparison, learner.verdicts(result.state), output)
+    train_tables.conclude(learner.spec, summary, comparison, learner.verdicts(result.state), output)
     if args.run.analysis:
         flush()
         with after_saving("all plots under analysis/"):

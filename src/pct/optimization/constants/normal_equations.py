@@ -1,9 +1,10 @@
-"""Sums of weighted products of derivatives, and their sums by groups of windows."""
+"""Sums of weighted products of derivatives by window, and by groups of windows."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from pct.types import Array, Float, Int
@@ -26,6 +27,32 @@ class NormalEquations(NamedTuple):
     cross: Float[Array, "P K B"]
     block: Float[Array, "K K B"]
     start_gradient: Float[Array, "K B"]
+
+
+def equations_by_window(
+    error: Float[Array, "C T B"],
+    jacobian: Float[Array, "C T Q B"],
+    weight: Float[Array, "C T B"],
+    parameters: int,
+) -> NormalEquations:
+    """The normal equations by window.
+
+    Args:
+        error: in units of each channel's size.
+        jacobian: its derivatives by the parameters, then by the free states of the window's start.
+        weight: of each squared error.
+        parameters: number of them, P.
+    """
+    weighted = jacobian * weight[:, :, None]
+    gradient = jnp.einsum("ctpb,ctb->pb", weighted, error)
+    by_start = jnp.einsum("ctpb,ctkb->pkb", weighted, jacobian[:, :, parameters:])
+    return NormalEquations(
+        matrix=jnp.einsum("ctpb,ctqb->pqb", weighted[:, :, :parameters], jacobian[:, :, :parameters]),
+        gradient=gradient[:parameters],
+        cross=by_start[:parameters],
+        block=by_start[parameters:],
+        start_gradient=gradient[parameters:],
+    )
 
 
 def sums_by_group(

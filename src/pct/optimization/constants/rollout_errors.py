@@ -28,7 +28,7 @@ from pct.optimization.constants.native_windows import (
     native_errors,
     native_windows,
 )
-from pct.optimization.constants.normal_equations import NormalEquations, sums_by_group
+from pct.optimization.constants.normal_equations import NormalEquations, equations_by_window, sums_by_group
 from pct.rollout.engine import EngineName
 from pct.rollout.history import make_history_rollout
 from pct.types import Array, Float, Int, WholeWindows
@@ -169,21 +169,11 @@ def make_rollout_errors(
         states, change = roll.sensitivities(params, directions, moved(offsets, windows), gains, along_start)
         error = residual(states, offsets, windows) / sigma[:, None, None]
         weight = keep * jnp.minimum(1.0, huber / jnp.maximum(jnp.abs(error), huber))
-        jacobian = jnp.stack([change[i] for i in channels])  # (C, T, P + K, B)
+        jacobian = jnp.stack([change[i] for i in channels])
         if free:
             first = jnp.broadcast_to(unit[size:, None, :, None], (len(free), 1, count, error.shape[2]))
             jacobian = jnp.concatenate([first, jacobian], axis=1)
-        jacobian = jacobian / sigma[:, None, None, None]
-        weighted = jacobian * weight[:, :, None]
-        gradient = jnp.einsum("ctpb,ctb->pb", weighted, error)
-        by_start = jnp.einsum("ctpb,ctkb->pkb", weighted, jacobian[:, :, size:])
-        return NormalEquations(
-            matrix=jnp.einsum("ctpb,ctqb->pqb", weighted[:, :, :size], jacobian[:, :, :size]),
-            gradient=gradient[:size],
-            cross=by_start[:size],
-            block=by_start[size:],
-            start_gradient=gradient[size:],
-        )
+        return equations_by_window(error, jacobian / sigma[:, None, None, None], weight, size)
 
     @jax.jit
     def gains(raw: Array, windows: WholeWindows, noise: Mapping[str, Array]) -> Array:
