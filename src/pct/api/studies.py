@@ -11,12 +11,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from pct.errors import DataError, UsageError
+from pct.showing.studies import GRACE
 
 if TYPE_CHECKING:
     import optuna
 
-HEARTBEAT, GRACE = 20, 120
-"""Seconds from one sign of life of a worker to the next, and without one until its trial is taken up."""
+HEARTBEAT = 20
+"""Seconds from one sign of life of a worker to the next; a trial is taken up after `GRACE` without one."""
 RETRIES = 3
 """Most times that a trial is begun again."""
 

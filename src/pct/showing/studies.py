@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-# Seconds without a sign of life after which a worker counts as dead, as in `pct.api.studies`.
+# Seconds without a sign of life after which a worker counts as dead.
 GRACE = 120
 
 
