@@ -44,8 +44,9 @@ class Piece(NamedTuple):
         begin, end: rows of the recording, the last exclusive.
         start, seconds: time of its first row from the beginning of the recording, and length, in s.
         lowers: share by which it lowers the standard errors (geometric mean) where all better pieces are
-        known. left: standard errors of all better pieces and this one, over those of all pieces (geometric
-        mean). told: parameters that it tells most about, compared with other pieces.
+            known.
+        left: standard errors of all better pieces and this one, over those of all pieces (geometric mean).
+        told: parameters that it tells most about, compared with other pieces.
     """
 
     recording: int
@@ -70,7 +71,6 @@ def rank_pieces(
     chosen: Sequence[str],
     *,
     seconds: float,
-    prior: float = PRIOR,
 ) -> list[Piece]:
     """Pieces of recordings from the one that tells most on.
 
@@ -79,7 +79,6 @@ def rank_pieces(
         recordings: name and trajectory of each.
         chosen: parameters to tell about; all learned scalars when empty.
         seconds: length of a piece.
-        prior: standard deviation of the fit's prior (logit space).
 
     Raises:
         UsageError: ``chosen`` names no learned scalar parameter.
@@ -97,7 +96,7 @@ def rank_pieces(
     numbers = [places[name] for name in names]
     information, pieces = _information(model, recordings, round(seconds / dt))
     size = information.shape[-1]
-    base = np.eye(size) / prior**2
+    base = np.eye(size) / PRIOR**2
     total = float(log_determinant(information.sum(axis=0), base, numbers))
     own = np.stack([np.diag(part)[numbers] for part in information])
     share = own / np.maximum(own.mean(axis=0), 1e-300)

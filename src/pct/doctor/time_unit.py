@@ -11,7 +11,7 @@ from pct.doctor.finding import Finding, confidence, evidence
 from pct.doctor.raw_recording import Recording
 from pct.doctor.single_channel import unwrapped_column
 from pct.doctor.statistics import Column
-from pct.recordings.time_steps import RECORDERS, TIME_UNITS, likely_units, unit_line
+from pct.recordings.time_steps import RECORDERS, TIME_UNITS, is_usual, likely_units, unit_line
 from pct.types import Bool
 
 # Readings and pose tell how long a row took within this factor.
@@ -51,7 +51,7 @@ def time_unit(recording: Recording) -> list[Finding]:
     told = _told(recording)
     by_motion = next((u for u, size in TIME_UNITS.items() if 1 / NEAR < told.factor * size < NEAR), "")
     # A step that recorders have is believed, unless both contradict it.
-    if by_motion == "s" or (_is_usual(step) and not (by_motion and np.isfinite([*told]).all())):
+    if by_motion == "s" or (is_usual(step) and not (by_motion and np.isfinite([*told]).all())):
         return []
     unit, seconds = _explanation(step, told.factor, by_motion)
     found = f"expected time in s, found steps of about {step:.4g} s"
@@ -86,11 +86,7 @@ def _explanation(step: float, told: float, by_motion: str) -> tuple[str, float]:
     # The speed may be in a wrong unit as well.
     if len(likely) == 1 and not abs(np.log10(told * TIME_UNITS[likely[0]])) > 1:
         return likely[0], TIME_UNITS[likely[0]]
-    return "", 1 / told if _is_usual(step / told) else np.nan
-
-
-def _is_usual(step: float) -> bool:
-    return RECORDERS[0] <= step <= RECORDERS[1]
+    return "", 1 / told if is_usual(step / told) else np.nan
 
 
 def _in_seconds(recording: Recording, seconds: float) -> Recording:

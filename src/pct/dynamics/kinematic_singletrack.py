@@ -11,8 +11,7 @@ from typing import Any
 
 from pct.dynamics import bicycle, channels
 from pct.dynamics.core import define_model, register_model_spec
-from pct.dynamics.limits import LIMITS, limit_acceleration, limit_steering_rate
-from pct.types import Array
+from pct.dynamics.limits import LIMITS, limit_steering_and_drive
 
 
 def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
@@ -28,14 +27,6 @@ def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
     )
 
 
-def limits(x: Any, u: Any, p: Any, xp: Any) -> dict[str, Array]:
-    """Limits of steering and drive."""
-    return {
-        "delta_dot": limit_steering_rate(x.delta, u.delta_dot, p, xp),
-        "accel": limit_acceleration(x.v, u.accel, p, xp),
-    }
-
-
 KINEMATIC_SINGLETRACK = register_model_spec(
     define_model(
         "kinematic-singletrack",
@@ -47,6 +38,6 @@ KINEMATIC_SINGLETRACK = register_model_spec(
             *LIMITS,
         ),
         derivative=derivative,
-        limits=limits,
+        limits=limit_steering_and_drive,
     )
 )

@@ -62,6 +62,17 @@ def limit_friction(accel: Array, mu: Array, xp: Any) -> Array:
     return xp.clip(accel, -mu * GRAVITY, mu * GRAVITY)
 
 
+def limit_steering_and_drive(x: Any, u: Any, p: Any, xp: Any) -> dict[str, Array]:
+    """What the car's actuators make of the commands ``delta_dot`` in rad/s and ``accel`` in m/s^2, by name.
+
+    Arguments as of the limits of `pct.dynamics.core.define_model`; the states are ``delta`` and ``v``.
+    """
+    return {
+        "delta_dot": limit_steering_rate(x.delta, u.delta_dot, p, xp),
+        "accel": limit_acceleration(x.v, u.accel, p, xp),
+    }
+
+
 def _limit(
     name: str, symbol: str, unit: str, low: float, high: float, default: float, doc: str, role: str
 ) -> Parameter:

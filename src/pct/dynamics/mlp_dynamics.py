@@ -22,8 +22,7 @@ import numpy as np
 
 from pct.dynamics import bicycle, channels
 from pct.dynamics.core import Parameter, Range, Shape, define_model, register_model_spec
-from pct.dynamics.limits import LIMITS, limit_acceleration, limit_steering_rate
-from pct.types import Array
+from pct.dynamics.limits import LIMITS, limit_steering_and_drive
 
 HIDDEN_SIZE = 8
 YAW_RATE_SCALE = 2.0
@@ -69,14 +68,6 @@ def derivative(x: Any, u: Any, p: Any, xp: Any) -> Any:
         psi_dot=psi_ddot + p.alpha * residual[..., 1],
         beta=beta_dot + p.alpha * residual[..., 2],
     )
-
-
-def limits(x: Any, u: Any, p: Any, xp: Any) -> dict[str, Array]:
-    """Limits of steering and drive."""
-    return {
-        "delta_dot": limit_steering_rate(x.delta, u.delta_dot, p, xp),
-        "accel": limit_acceleration(x.v, u.accel, p, xp),
-    }
 
 
 def mlp_param_shapes(hidden_size: int) -> dict[str, Shape]:
@@ -143,6 +134,6 @@ MLP_DYNAMICS = register_model_spec(
         controls=channels.STEERING_AND_DRIVE,
         parameters=_parameters(HIDDEN_SIZE),
         derivative=derivative,
-        limits=limits,
+        limits=limit_steering_and_drive,
     )
 )

@@ -104,7 +104,6 @@ def from_fit(
     fitted: FittedModel,
     title: str,
     *,
-    deviations: Mapping[str, Any] | None = None,
     verdicts: Mapping[str, Mapping[str, Any]] | None = None,
     driven: Mapping[str, np.ndarray] | None = None,
 ) -> Source:
@@ -113,16 +112,14 @@ def from_fit(
     Args:
         fitted: the model.
         title: says where the values come from.
-        deviations: standard errors by name; those of the model when left out.
-        verdicts: of the parameters by name, as `fit.json` has them.
-        network: gives the trained network that predicts the parameters; None where they are constants.
-        horizon: steps of a rollout that the run was made with; None for defaults.
+        verdicts: of the parameters by name, as `fit.json` has them; their standard errors go before the
+            model's.
         driven: rows that were driven, one array a channel.
     """
     stated = {name: entry["std"] for name, entry in (verdicts or {}).items() if entry.get("std") is not None}
     return dataclasses.replace(
         _identified(fitted, fitted.params, title),
-        deviations=_numbers({**fitted.deviations, **stated} if deviations is None else deviations),
+        deviations=_numbers({**fitted.deviations, **stated}),
         verdicts={
             name: str(entry["verdict"]) for name, entry in (verdicts or {}).items() if "verdict" in entry
         },

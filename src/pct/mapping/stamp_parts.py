@@ -12,7 +12,7 @@ import numpy as np
 from pct.logs.clocks import sum_of_parts
 from pct.logs.readers.base import AnyColumn
 from pct.logs.signals import TimePart
-from pct.recordings.time_steps import RECORDERS, TIME_UNITS
+from pct.recordings.time_steps import TIME_UNITS, is_usual
 
 # Ticks are those of Windows and .NET.
 TICKS = "100 ns"
@@ -52,11 +52,6 @@ def find_parts(columns: Mapping[str, AnyColumn]) -> list[TimePart]:
         left = {name: column for name, column in left.items() if name not in (first.column, second.column)}
         left[" + ".join(part.column for part in parts)] = sum_of_parts(columns, parts)
     return parts
-
-
-def is_usual(step: float) -> bool:
-    """Whether a step in s is one of what records driving."""
-    return RECORDERS[0] <= step <= RECORDERS[1]
 
 
 def _carries(columns: Mapping[str, AnyColumn], total: str) -> Iterator[tuple[TimePart, TimePart]]:

@@ -21,9 +21,9 @@ from pct.mapping.clock_by_motion import true_seconds
 from pct.mapping.names import NAMES, means, words
 from pct.mapping.proposal import Line
 from pct.mapping.relate import called_so, unless, written
-from pct.mapping.stamp_parts import FEWEST, SECONDS, TICKS, find_parts, is_usual
+from pct.mapping.stamp_parts import FEWEST, SECONDS, TICKS, find_parts
 from pct.mapping.vehicles import CALLED, find_group
-from pct.recordings.time_steps import RECORDERS
+from pct.recordings.time_steps import is_usual
 
 # Units of clocks, the likeliest first.
 CLOCKS = ("s", "ms", "us", "ns")
@@ -185,7 +185,7 @@ def _candidate(raw: RawLog, name: str) -> _Candidate | None:
 
 def _is_dated(whole: AnyColumn, step: float, spans: tuple[tuple[float, float], ...]) -> bool:
     inside = any(low <= whole.min() and whole.max() <= high for low, high in spans)
-    return inside and RECORDERS[0] <= step <= RECORDERS[1]
+    return inside and is_usual(step)
 
 
 def _clock_of(raw: RawLog, best: _Candidate) -> Clock | None:

@@ -34,6 +34,11 @@ def rows_of(seconds: float, dt: float, *, most: int, least: int = 1) -> int:
     return max(least, round(min(seconds / max(dt, LEAST), most)))
 
 
+def is_usual(step: float) -> bool:
+    """Whether a step in s is one of what records driving."""
+    return RECORDERS[0] <= step <= RECORDERS[1]
+
+
 def likely_units(step: float) -> list[str]:
     """Units other than s in which a step of so many would be that of a recorder, the likeliest first.
 
@@ -45,7 +50,7 @@ def likely_units(step: float) -> list[str]:
     fitting = {
         unit: max(step * seconds / usual, usual / (step * seconds))
         for unit, seconds in TIME_UNITS.items()
-        if unit != "s" and RECORDERS[0] <= step * seconds <= RECORDERS[1]
+        if unit != "s" and is_usual(step * seconds)
     }
     return sorted(fitting, key=fitting.__getitem__)
 

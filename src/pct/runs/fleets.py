@@ -21,7 +21,7 @@ from pct.runs.directory import write_json
 from pct.runs.model_files import load_agreement, load_fit, load_solution
 from pct.runs.model_tables import Header, ModelTable, numbers, spec_from_table, spec_table
 
-FLEET, RUNS = "fleet.json", "runs"
+FLEET = "fleet.json"
 FORMAT = 1
 
 

@@ -147,10 +147,6 @@ class WindowSet:
         """The same windows, with the state context from `pct.rollout.engine.Engine.context`."""
         return dataclasses.replace(self, context=context)
 
-    def with_horizon(self, horizon: int) -> WindowSet:
-        """Windows of the same starts, over another horizon."""
-        return dataclasses.replace(self, horizon=horizon)
-
     def observed(
         self,
         begin: Float[np.ndarray, "W X"],
@@ -272,6 +268,7 @@ def make_window_set(
     Args:
         store: rows of all recordings.
         starts: first row of each window, (W,), from `window_starts`.
+        spec: the model, whose states and controls the store holds.
         horizon: steps that are predicted, T.
         history: rows before the start that the context reads, H.
         feature_mode: which part the network reads; see `FEATURE_MODES`.

@@ -11,7 +11,7 @@ recordings are equal, the chance that anything is called different is 5 %.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,6 @@ def agreement_of(
     *,
     files: Sequence[str] = (),
     least: int = 2,
-    progress: Callable[[Any], None] | None = None,
 ) -> Agreement | None:
     """Fit each group of a fit's windows alone, and compare.
 
@@ -51,7 +50,6 @@ def agreement_of(
         by: what a group is.
         files: the file that each recording is of, for ``by="file"``.
         least: fewest groups.
-        progress: called with the name of each group that is fitted.
 
     Returns:
         None where there are fewer groups.
@@ -69,8 +67,6 @@ def agreement_of(
     def one(item: tuple[str, np.ndarray]) -> Estimate | None:
         # A thread does not know the precision that another one was set to.
         with jax.enable_x64(double):
-            if progress is not None:
-                progress(f"{by} {item[0]}")
             return alone.best(item[1])
 
     with ThreadPoolExecutor(max_workers=2) as pool:
