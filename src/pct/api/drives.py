@@ -170,6 +170,7 @@ def load(source: Any, *, map: str | Path | None = None, names: Collection[str] |
         The drives, checked and on uniform time grids.
 
     Raises:
+        UsageError: an empty list.
         DataError: something cannot be read; says file, column, row and the likely fix.
 
     Examples:

@@ -56,6 +56,7 @@ def find_places(patterns: str | Path | Sequence[str | Path]) -> tuple[Path, ...]
     """The places that patterns match, each once, in order.
 
     Raises:
+        UsageError: there is no pattern.
         DataError: a pattern matches nothing.
     """
     several = [patterns] if isinstance(patterns, str | Path) else list(patterns)

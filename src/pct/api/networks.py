@@ -152,6 +152,7 @@ class Network(Shown):
         """Write a run folder, which `pct.open` and every command reads.
 
         Raises:
+            UsageError: the network was opened, and lies in its run folder already.
             DataError: the folder holds a run already or cannot be written.
         """
         import jax

@@ -35,9 +35,10 @@ STEP = Within(0, 1e300, open_low=True)
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """Numbers from ``low`` to ``high``, both included.
+    """Numbers from one to another.
 
     Attributes:
+        low, high: lowest and highest, both included.
         log: whether equal factors are equally likely, not equal distances.
         step: distance between values; any value in between when None.
         whole: whether the numbers are whole.

@@ -265,6 +265,8 @@ def define_model(
     of `physical` or the table the states ``delta, psi_dot`` and ``vx, vy`` or ``v, beta``.
 
     Args:
+        name: key in `MODEL_SPECS`.
+        states, controls, parameters: rows of the tables, in the order of their vectors.
         derivative: ``derivative(x, u, p, xp)`` with a named tuple of states, one of controls and one of
             parameters, each entry an array of any common batch shape (array parameters carry their own
             axes last), and the array namespace. Returns ``x._replace(...)`` with every time derivative.

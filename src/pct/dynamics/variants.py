@@ -51,7 +51,8 @@ def with_fixed(spec: ModelSpec, fixed: Mapping[str, float | None]) -> ModelSpec:
     """Hold parameters: the network no longer predicts them.
 
     Args:
-        fixed: value by name; None holds the default.
+        spec: the model.
+        fixed: value by name, in the parameter's unit; None holds the default.
 
     Raises:
         UsageError: an unknown name, a value out of bounds, or nothing left to learn.

@@ -116,10 +116,12 @@ class Log:
         return any(abs(np.corrcoef(column, other)[0, 1]) > 0.995 for other in others)
 
     def varies(self, name: str, values: int = 5) -> bool:
+        """Whether a column has numbers in most rows, and so many different ones."""
         finite = self.columns[name][np.isfinite(self.columns[name])]
         return len(finite) > 0.5 * len(self.columns[name]) and len(np.unique(finite)) >= values
 
     def head_along(self, heading: Column) -> None:
+        """Keep a heading in rad, (N,), and the rate at which it turns."""
         self.heading = heading
         self.turning = self.windows.rate(heading)
 

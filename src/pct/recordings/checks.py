@@ -60,7 +60,11 @@ def check_trajectory(
 
 
 def check_values(trajectory: Trajectory, where: str) -> None:
-    """Refuse values that are not finite or beyond their limits; arguments as in `check_trajectory`."""
+    """Refuse values that are not finite or beyond their limits; arguments as in `check_trajectory`.
+
+    Raises:
+        DataError: names the first such value, its limit and its row.
+    """
     known = known_channels()
     for name, column in trajectory.channels.items():
         limit = known[name].limit if name in known else math.inf

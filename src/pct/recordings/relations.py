@@ -63,7 +63,8 @@ class Relation:
         signed: whether the others tell the sign.
         logged: the others must be logged: derived ones would be the channel itself.
         unless: logged channels that another row makes more of.
-        suspects: others whose unit may be wrong instead, and ``quantity``: what the channel says of them.
+        suspects: others whose unit may be wrong instead.
+        quantity: what the channel says of the suspects.
         ratio: what the ratio of the channel to the others is, where it should not be one.
         refused: a recording with a ratio of the channel to the others beyond these is refused; None: never.
         least: the others say nothing below it.

@@ -73,7 +73,8 @@ def motion_signs(x: Column, y: Column, psi: Column, step: float) -> tuple[Column
     """Which way a vehicle goes and turns, 1 or -1 in each row, (N,) each.
 
     Args:
-        x, y: positions in m; psi: heading in rad, with jumps or without.
+        x, y: positions in m, (N,) each.
+        psi: heading in rad, with jumps or without, (N,).
         step: of the time in s.
 
     Returns:

@@ -137,6 +137,7 @@ def restore_state(saved: SavedState, template: Tree) -> Tree:
     """The state of a checkpoint.
 
     Args:
+        saved: from `newest_state`.
         template: as in `load_params`.
 
     Raises:

@@ -228,7 +228,8 @@ def numbers(key: str, value: Any, shape: Shape, *, exact: bool = False, missing:
     Args:
         key: where it stands, for messages.
         value: as it was read.
-        shape: that it takes; a number may stand for a whole array, unless it must be ``exact``.
+        shape: that it takes; a number may stand for a whole array.
+        exact: whether it may not.
         missing: what stands for null; null is refused where this is left out.
 
     Raises:

@@ -133,6 +133,7 @@ def window_starts(
     """First rows of the windows that lie whole within one recording.
 
     Args:
+        store: rows of all recordings.
         horizon: steps that are predicted.
         history: rows before the start that the context reads.
         stride: steps from one window to the next.

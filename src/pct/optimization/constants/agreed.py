@@ -35,7 +35,7 @@ class Agreed(NamedTuple):
             error of the prior. Without effects: that of the jackknife over groups where it is above that over
             the fit's short blocks; else NaN.
         freedom: degrees of freedom of ``error``; NaN where that is.
-        p: that groups are equal, before and after Holm; NaN without effects.
+        p, p_holm: that groups are equal, before and after Holm; NaN without effects.
         halves_p: that halves of single groups are equal; NaN where that was not looked at.
     """
 

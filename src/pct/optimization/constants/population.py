@@ -86,7 +86,8 @@ class Population(NamedTuple):
     """Mean and spread of M cars, and each car with both known; on the unbounded axis.
 
     Attributes:
-        mean: (P,), with its ``doubt``, the covariance of that, (P, P).
+        mean: (P,).
+        doubt: covariance of the mean, (P, P).
         between: covariance of what differs between cars, (P, P).
         values: of each car, its data and the fleet together, (M, P).
         errors: their standard errors, (M, P).

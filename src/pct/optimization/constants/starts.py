@@ -269,7 +269,11 @@ def _first_prior(spec: ModelSpec, prior: Prior) -> Prior:
 
 
 def prior_of(settings: FitSettings, prior: Prior | None) -> Prior:
-    """The prior of a fit: that of its settings where none is given."""
+    """The prior of a fit: that of its settings where none is given.
+
+    Raises:
+        UsageError: the settings name a fleet, whose prior must be read first.
+    """
     if prior is not None:
         return prior
     if isinstance(settings.prior, str):

@@ -26,6 +26,7 @@ def make_explain_fn(
     Args:
         apply_fn: the network.
         predict_fn: from `make_predict_fn`.
+        spec: the model that it predicts for.
     """
 
     def explain(params: Any, batch: FeatureDataset, rows: np.ndarray) -> str:

@@ -50,9 +50,11 @@ class EpochReport(NamedTuple):
 class Reporter(Protocol):
     """Receives the progress of the loop."""
 
-    def on_step(self, report: StepReport) -> None: ...
+    def on_step(self, report: StepReport) -> None:
+        """A step was made."""
 
-    def on_epoch(self, report: EpochReport) -> None: ...
+    def on_epoch(self, report: EpochReport) -> None:
+        """An epoch has ended."""
 
 
 @dataclasses.dataclass
@@ -116,6 +118,7 @@ def train(
         windows, val_windows: without validation the training loss steers rate and best.
         epoch: compiled over ``windows``.
         evaluate: from `make_evaluate_fn` over ``val_windows``.
+        settings: epochs, curriculum and plateau.
         reporter: receives every step and epoch.
         explain: ``explain(params, batch, numbers)`` names the source of a loss that is not finite.
         save: keeps a checkpoint of the state.

@@ -312,7 +312,9 @@ def summarize_predictions_chunked(
     """Mean and spread of each predicted parameter over all windows, in its unit.
 
     Args:
+        apply_fn, params: the network and its weights.
         features: (B, F).
+        param_keys, param_shapes: names of the predicted parameters in order, and the shape of each.
         chunk_size: windows that are in memory at once, 1 or more.
 
     Returns:
