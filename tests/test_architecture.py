@@ -103,11 +103,14 @@ def test_tables_load_without_slow_packages() -> None:
 
 
 def test_numpy_files_are_read_without_pickle() -> None:
-    for path in PACKAGE.rglob("*.py"):
-        keywords = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.keyword))
-        for keyword in keywords:
-            allowed = isinstance(keyword.value, ast.Constant) and keyword.value.value is False
-            assert keyword.arg != "allow_pickle" or allowed, f"{path}:{keyword.value.lineno}"
+    found = [
+        (f"{path}:{node.value.lineno}", isinstance(node.value, ast.Constant) and node.value.value is False)
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.keyword) and node.arg == "allow_pickle"
+    ]
+    assert found
+    assert [place for place, allowed in found if not allowed] == []
 
 
 def test_readme_shows_a_model_that_works(tmp_path: Path) -> None:
@@ -131,14 +134,18 @@ def test_documents_name_what_exists() -> None:
     """Every ``pct.name`` and every path of the package in backticks."""
     documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "benchmarks" / "README.md"]
     text = "\n".join(path.read_text() for path in documents)
-    for name in set(re.findall(r"`(pct(?:\.\w+)+)", text)) - {"pct.models"}:  # an entry-point group
+    names = set(re.findall(r"`(pct(?:\.\w+)+)", text)) - {"pct.models"}  # an entry-point group
+    assert names
+    for name in names:
         parts = name.split(".")
         module = next(".".join(parts[:n]) for n in range(len(parts), 0, -1) if is_module(parts[:n]))
         value: object = importlib.import_module(module)
         for part in parts[module.count(".") + 1 :]:
             value = getattr(value, part)
     rooms = "|".join(path.stem for path in PACKAGE.iterdir() if path.is_dir() and path.stem.isalpha())
-    for place in re.findall(rf"`((?:src/pct/|(?:{rooms})/)[\w/.]*)`", text):
+    places = re.findall(rf"`((?:src/pct/|(?:{rooms})/)[\w/.]*)`", text)
+    assert places
+    for place in places:
         assert (PACKAGE / place.removeprefix("src/pct/")).exists(), place
 
 
@@ -164,7 +171,8 @@ def test_only_tests_of_commands_import_the_command_line(folder: str) -> None:
 
 def test_messages_below_the_command_line_name_arguments() -> None:
     """`pct.cli.flags.as_flags` turns them into flags; a notebook has none."""
-    rooms = (path for path in PACKAGE.rglob("*.py") if path.parent.name != "cli")
+    rooms = [path for path in PACKAGE.rglob("*.py") if path.parent.name != "cli"]
+    assert rooms
     for path in rooms:
         texts = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
         flags = [node for node in texts if re.search(r"(^|[\s`])--[a-z]", str(node.value))]

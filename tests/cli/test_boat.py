@@ -66,7 +66,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_is_simulated(data: Path) -> None:
     spec = load_model_file(FILE)
-    for drive in read_dataset(data / "train"):
+    drives = read_dataset(data / "train")
+    assert len(drives) == 2
+    for drive in drives:
         assert set(drive.channels) == {*spec.state_names, *spec.control_names}
         for channel in (*spec.states, *spec.controls):
             size = np.abs(drive.channels[channel.name]).max()

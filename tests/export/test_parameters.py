@@ -143,7 +143,12 @@ def test_tum_s_formula(tyre: tuple[float, ...], force: float) -> None:
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the readers' values are not on this machine")
 def test_every_value_of_the_readers() -> None:
     """Their files with all rows, where a checkout has them."""
-    for row in rows_of(json.loads((SHARED / "f1tenth_gym_st.json").read_text())):
+    gym, mpcc = (
+        rows_of(json.loads((SHARED / f"{name}.json").read_text())) for name in ("f1tenth_gym_st", "mpcc")
+    )
+    assert gym
+    assert mpcc
+    for row in gym:
         x = dict(zip(("x", "y", "delta", "v", "psi", "psi_dot", "beta"), row["state"], strict=True))
         u = dict(zip(("delta_dot", "accel"), row["control"], strict=True))
         found = single_track(row["params"], Rows(columns(**x), columns(**u)), rolls=0.5)
@@ -152,7 +157,7 @@ def test_every_value_of_the_readers() -> None:
             [found[n][0] for n in ("v", "psi_dot", "beta")], expected, rtol=1e-9, atol=1e-11
         )
     pacejka = from_model("singletrack-pacejka")
-    for row in rows_of(json.loads((SHARED / "mpcc.json").read_text())):
+    for row in mpcc:
         x = dict(zip(("x", "y", "psi", "vx", "vy", "psi_dot", "delta"), row["state"], strict=True))
         found = MPCC.rates(row["params"], pacejka, Rows(columns(**x), columns(drive=row["drive"])))
         np.testing.assert_allclose(

@@ -146,6 +146,7 @@ def test_innovations_are_as_large_as_expected(model: str) -> None:
 
 def test_noise_of_each_sensor_is_found() -> None:
     sensors = fitted("singletrack-pacejka")
+    assert len(sensors.names) >= 6
     for name, noise in zip(sensors.names, sensors.noise, strict=True):
         assert 0.8 < noise / known_channels()[name].noise < 1.25, name
 
@@ -242,6 +243,7 @@ def test_standstill_reverse_and_spin() -> None:
 @pytest.mark.parametrize("rows", [2, 3, 6])
 def test_short_logs(rows: int) -> None:
     short = smooth(drive("singletrack", 1.0).slice(100, 100 + rows), "rts")
+    assert {"x", "y", "psi", "vx", "vy", "psi_dot"} <= short.channels.keys()
     assert all(len(column) == rows and np.isfinite(column).all() for column in short.channels.values())
 
 

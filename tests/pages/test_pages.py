@@ -120,7 +120,9 @@ def texts_of(value: Any) -> list[str]:
 
 def test_figures_show_names_as_they_are() -> None:
     """Plotly reads some markup, and links, in its texts."""
-    for shown in figures_in(everything(NAME)).values():
+    figures = figures_in(everything(NAME))
+    assert figures
+    for shown in figures.values():
         texts = texts_of(json.loads(json.dumps(shown.as_json())))
         assert texts
         assert not any("<b>" in text or "\u202e" in text for text in texts)

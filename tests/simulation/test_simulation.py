@@ -91,7 +91,9 @@ def test_wheels_roll_at_the_start() -> None:
 
 def test_every_second_is_exciting() -> None:
     """Friction shows in the rear axle's slip angle only while the car corners."""
-    for trajectory in drive(recordings=6, duration=30.0, noise=0.0):
+    drives = drive(recordings=6, duration=30.0, noise=0.0)
+    assert len(drives) == 6
+    for trajectory in drives:
         lateral = trajectory.channels["v"] * trajectory.channels["psi_dot"] / trajectory.channels["truth.mu"]
         seconds = np.sqrt(np.mean(lateral.reshape(-1, 20) ** 2, axis=1)) / 9.81
         assert np.mean(seconds > 0.1) > 0.9

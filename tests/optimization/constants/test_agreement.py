@@ -96,11 +96,13 @@ def test_the_interval_that_is_shown_counts_the_prior(equal: pct.Fit) -> None:
     """With a narrow prior single drives stay at the pooled value: their scatter is not its error."""
     narrow = agreement_of(pct.fit(CAR, drives_of((0.7,) * 5, seed=20), prior=0.02, **SETTINGS))
     for agreement in (narrow, agreement_of(equal)):
-        for item in agreement.parameters.values():
-            if (effects := item.effects) is not None:
-                assert effects.low < item.pooled < effects.high
-                assert 0.99 * 2 * 1.96 * item.error < effects.high - effects.low
-                assert effects.next_low < effects.low < effects.high < effects.next_high
+        compared = [item for item in agreement.parameters.values() if item.effects is not None]
+        assert compared
+        for item in compared:
+            effects = item.effects
+            assert effects.low < item.pooled < effects.high
+            assert 0.99 * 2 * 1.96 * item.error < effects.high - effects.low
+            assert effects.next_low < effects.low < effects.high < effects.next_high
 
 
 def test_a_drive_that_the_fit_to_all_rejects_is_compared(apart: pct.Fit) -> None:
