@@ -40,9 +40,10 @@ from pct.dynamics.singletrack_pacejka import (
 )
 from pct.dynamics.tires import magic_formula
 from pct.optimization.constants.agreed import Agreed
+from pct.optimization.constants.constant_fit import ConstantFit
 from pct.optimization.constants.curves import differences, force_at
 from pct.optimization.constants.estimate import Estimate, fit_errors, scalar_places
-from pct.optimization.constants.fitting import ConstantFit, fit, fit_windows
+from pct.optimization.constants.fitting import fit, fit_windows
 from pct.optimization.constants.verdicts import WEAK, make_verdicts
 from pct.optimization.settings import FitSettings
 from pct.recordings.trajectory import Trajectory

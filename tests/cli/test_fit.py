@@ -14,7 +14,7 @@ from pages.read import figures_of_page
 from pct import plots
 from pct.cli.main import main
 from pct.dynamics import MODEL_SPECS
-from pct.optimization.constants.fitting import exact_channels
+from pct.optimization.constants.constant_fit import exact_channels
 from pct.runs.model_files import load_fit
 
 FLAGS = [

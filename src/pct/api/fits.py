@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pct.evaluation.fit_report import FitReport
     from pct.optimization.constants.agreed import Agreement
-    from pct.optimization.constants.fitting import ConstantFit
+    from pct.optimization.constants.constant_fit import ConstantFit
     from pct.optimization.constants.groups import By
     from pct.optimization.constants.model import FittedModel
     from pct.optimization.constants.posterior.posterior import Posterior
@@ -220,7 +220,8 @@ class Fit(Shown):
         Raises:
             UsageError: blackjax is not installed, or the fit has no covariance.
         """
-        from pct.optimization.constants.fitting import DRAWS, with_posterior
+        from pct.optimization.constants.fitting import with_posterior
+        from pct.optimization.constants.posterior.posterior import DRAWS
 
         number = DRAWS if draws is None else draws
         check_numbers("draws", (number,), DRAWS_WITHIN)

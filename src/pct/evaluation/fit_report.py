@@ -17,8 +17,8 @@ from pct.evaluation.explosions import explosion_lines, find_exploded, name_explo
 from pct.evaluation.scores import errors_of
 from pct.evaluation.simulated import Simulated
 from pct.optimization.constants.agreed import Agreement
+from pct.optimization.constants.constant_fit import ConstantFit
 from pct.optimization.constants.curves import AXLES, NORMAL_95, Curve, Curves, curves_table, make_curves
-from pct.optimization.constants.fitting import ConstantFit
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.constants.posterior.posterior import Posterior
 from pct.optimization.constants.profile import LIMIT, Profile

@@ -10,7 +10,7 @@ import numpy as np
 from pct.dynamics.core import ModelSpec
 from pct.files import write_output
 from pct.optimization.constants.agreed import agreement_table
-from pct.optimization.constants.fitting import ConstantFit
+from pct.optimization.constants.constant_fit import ConstantFit
 from pct.optimization.constants.posterior.posterior import Posterior, posterior_table
 from pct.optimization.constants.profile import profile_table
 from pct.optimization.parameter_files import describe_parameters

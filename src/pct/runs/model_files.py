@@ -22,8 +22,8 @@ from pct.errors import DataError, UsageError
 from pct.json_files import read_json
 from pct.optimization.constants.agreed import Agreement, AgreementTable, agreement_from_table
 from pct.optimization.constants.comparison import Solution
+from pct.optimization.constants.constant_fit import ConstantFit
 from pct.optimization.constants.estimate import scalar_places
-from pct.optimization.constants.fitting import ConstantFit
 from pct.optimization.constants.model import FittedModel
 from pct.optimization.model import Model
 from pct.runs.checkpoint import BEST_PARAMS, MODEL_PARAMS, load_params

@@ -26,7 +26,8 @@ from pct.dynamics.bounds import Bounds
 from pct.errors import UsageError
 from pct.measurement import Measurement, with_measurement
 from pct.optimization.constants import native_windows
-from pct.optimization.constants.fitting import ConstantFit, fit
+from pct.optimization.constants.constant_fit import ConstantFit
+from pct.optimization.constants.fitting import fit
 from pct.optimization.settings import FitSettings
 from pct.rollout.native import sensitivities
 from rollout.native.windows import needs_compiler

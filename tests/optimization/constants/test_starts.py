@@ -13,7 +13,8 @@ from pct.dynamics.bounds import Bounds
 from pct.dynamics.tires import magic_formula
 from pct.errors import DivergedError, UsageError
 from pct.optimization.constants import starts as module
-from pct.optimization.constants.fitting import ConstantFit, fit, fit_windows
+from pct.optimization.constants.constant_fit import ConstantFit
+from pct.optimization.constants.fitting import fit, fit_windows
 from pct.optimization.constants.starts import CONTINUED, Starts, draw_starts, fit_from_start
 from pct.optimization.settings import FitSettings, make_settings
 from pct.windows.store import WindowStore

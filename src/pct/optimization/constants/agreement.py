@@ -28,7 +28,7 @@ from pct.types import Float
 from pct.windows.store import spread
 
 if TYPE_CHECKING:
-    from pct.optimization.constants.fitting import ConstantFit
+    from pct.optimization.constants.constant_fit import ConstantFit
 
 # Groups from which their spread is stated as that of the car's drives.
 ENOUGH = 4

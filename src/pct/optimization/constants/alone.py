@@ -38,7 +38,7 @@ from pct.optimization.constants.random_effects import (
 from pct.optimization.constants.rollout_errors import RolloutErrors
 
 if TYPE_CHECKING:
-    from pct.optimization.constants.fitting import ConstantFit
+    from pct.optimization.constants.constant_fit import ConstantFit
 
 # A group excites a quantity where its data determine more than this share of a deviation: there the
 # standard error is below 0.7 of the prior's.
