@@ -17,7 +17,8 @@ from pct.importing.card import Summary, summarise
 from pct.importing.settings import ImportSettings
 from pct.logs.readers import RawLog
 from pct.logs.signals import SignalMap
-from pct.recordings.mend import Repairs, mend, read_columns
+from pct.recordings.faults import Repairs
+from pct.recordings.mend import mend, read_columns
 from pct.recordings.segments import (
     TRAIN,
     Segment,

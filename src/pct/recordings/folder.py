@@ -14,7 +14,8 @@ from pct.logs.map_files import presets, read_map
 from pct.logs.readers import FORMATS, is_log
 from pct.logs.signals import MAP, SignalMap
 from pct.recordings.checks import check_trajectory
-from pct.recordings.mend import Repairs, mend, read_columns
+from pct.recordings.faults import Repairs
+from pct.recordings.mend import mend, read_columns
 from pct.recordings.trajectory import MANIFEST, Trajectory, read_dataset
 
 log = logging.getLogger(__name__)

@@ -11,67 +11,47 @@ import dataclasses
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
-from pct.dynamics.channels import is_heading, known_channels
-from pct.errors import DataError, LogError, LogTimeError, LogValueError
-from pct.logs.blocks import unwrap_if_needed
+from pct.dynamics.channels import is_heading
+from pct.errors import LogError, LogTimeError
 from pct.logs.clocks import Reading, groups_of, on_one_clock, with_rows_filled, with_time
 from pct.logs.readers import RawLog, read_log
 from pct.logs.signals import MAP, MOTION, SignalMap, with_units
 from pct.logs.spool import Spool
+from pct.recordings.centre_of_gravity import move_to_centre
 from pct.recordings.checks import (
-    LARGEST,
     LATEST,
-    all_within,
     check_agreement,
     check_values,
-    unit_hint,
     without_absurd,
 )
-from pct.recordings.derive import derive
-from pct.recordings.gaps import Pieces, Sampled, Sampler, bridge, find_pieces, make_grid, make_sampler
-from pct.recordings.outliers import find_spikes
-from pct.recordings.position_jumps import find_seams
+from pct.recordings.faults import (
+    Filling,
+    Repairs,
+    Source,
+    find_faults,
+    find_jumps,
+    is_beyond,
+    limit_of,
+    mended,
+)
+from pct.recordings.gaps import Pieces, Sampler, find_pieces, make_grid, make_sampler
 from pct.recordings.relations import Values
 from pct.recordings.time_steps import LEAST, STEP, unit_line
 from pct.recordings.trajectory import Trajectory
 from pct.recordings.witnesses import motion_signs, signed_by_motion
 from pct.types import Bool, Column, Rows
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-# More rows than this share beyond a limit are a wrong unit, not glitches.
-GLITCHES = 0.05
-# A channel that has a value in less than half of the rows does not belong to these.
-MOST_MISSING = 0.5
-# Channels of a long file that are worked on at once; each takes some 200 MB.
-THREADS = 2
 # A uniform grid has at most so many times the rows of the file, where it has more than these.
 MOST_FILLED, FEW_ROWS = 10, 100_000
-
-
-class Repairs(NamedTuple):
-    """What is mended before a recording is cut at what is left.
-
-    Attributes:
-        gap: sound samples at most this far apart, in s, are bridged.
-        spikes: whether spikes count as faults.
-        stray: whether rows with a time stamp out of line are left out without a cut.
-        seams: whether a recording is cut where its positions jump.
-    """
-
-    gap: float = 0.0
-    spikes: bool = False
-    stray: bool = False
-    seams: bool = False
 
 
 class Content(NamedTuple):
@@ -92,36 +72,6 @@ class Content(NamedTuple):
     spikes: dict[str, int]
     bridged: dict[str, int]
     seams: int
-
-
-class _Source(NamedTuple):
-    """One log file: its path, its map, its columns on one clock, what is mended, and its time in s."""
-
-    path: Path
-    signals: SignalMap
-    raw: RawLog
-    repairs: Repairs
-    time: Column
-
-    def turns(self, name: str) -> bool:
-        """Whether a channel jumps by a full turn."""
-        return self.signals.channels[name].angle or is_heading(name)
-
-    def each(self, work: Callable[[str], T], names: Iterable[str]) -> Iterator[T]:
-        """The results for some channels in their order; side by side where they are long."""
-        if not isinstance(self.raw.columns, Spool):
-            yield from map(work, names)
-            return
-        with ThreadPoolExecutor(THREADS) as pool:
-            yield from pool.map(work, names)
-
-
-class _Filling(NamedTuple):
-    """What is bridged in a channel: rows and their values; and how many of its samples are spikes."""
-
-    rows: Rows
-    values: Sampled
-    spikes: int = 0
 
 
 class _Place(NamedTuple):
@@ -165,9 +115,9 @@ def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 def _mend(path: Path, raw: RawLog, signals: SignalMap, repairs: Repairs, stem: str) -> Content:
     """The recordings of one vehicle, which are called ``stem``."""
-    source = _Source(path, signals, raw, repairs, seconds_of(raw, signals))
-    jumps, fillings = _find_jumps(source)
-    faulty = _find_faults(source, jumps, fillings)
+    source = Source(path, signals, raw, repairs, seconds_of(raw, signals))
+    jumps, fillings = find_jumps(source)
+    faulty = find_faults(source, jumps, fillings)
     if raw.restarts and signals.faults == "refuse":
         raise LogError(
             path,
@@ -267,13 +217,13 @@ def _with_one_clock(path: Path, signals: SignalMap, raw: RawLog) -> RawLog:
             clock=clocks[signal.column],
             held=signal.origin == "command",
             turn=2 * math.pi / signal.factor if signal.angle or is_heading(name) else 0.0,
-            faulty=_beyond(signal.convert(raw.columns[signal.column]), _limit(name)),
+            faulty=is_beyond(signal.convert(raw.columns[signal.column]), limit_of(name)),
         )
     raw = with_rows_filled(raw, signals.time, readings, gap=signals.gap)
     readings = {
         signal.column: dataclasses.replace(
             readings[signal.column],
-            faulty=_beyond(signal.convert(raw.columns[signal.column]), _limit(name)),
+            faulty=is_beyond(signal.convert(raw.columns[signal.column]), limit_of(name)),
         )
         for name, signal in signals.channels.items()
     }
@@ -289,106 +239,7 @@ def seconds_of(raw: RawLog, signals: SignalMap) -> Column:
     return without_absurd(raw.columns[signals.time], signals.time_factor, limit=LATEST)
 
 
-def _find_jumps(source: _Source) -> tuple[Rows, dict[str, _Filling]]:
-    """First rows behind jumps of the positions, and what is bridged in these: a spike of them is no jump."""
-    none = np.zeros(0, int)
-    if not source.repairs.seams or not {"x", "y"} <= set(source.signals.channels):
-        return none, {}
-    fillings, columns = {}, []
-    for name, (column, wrong, filling) in zip(
-        "xy", source.each(partial(_mended, source, jumps=none, fillings={}), "xy"), strict=True
-    ):
-        fillings[name] = filling
-        columns.append(np.where(wrong, np.nan, column))
-    jumps = find_seams(source.time, *columns)
-    return (none if jumps is None else jumps.rows), fillings
-
-
-def _find_faults(source: _Source, jumps: Rows, fillings: dict[str, _Filling]) -> Bool[np.ndarray, " N"]:
-    """Rows in which the time or a channel is wrong; adds to ``fillings`` what is bridged.
-
-    Raises:
-        DataError: a fault that the map wants refused, or one that is no glitch.
-    """
-    faulty = np.isnan(source.time)
-    if source.signals.faults == "refuse" and faulty.any():
-        _refuse(source, "time", source.time, faulty)
-    names = source.signals.channels
-    known = dict(fillings)
-    for name, (wrong, filling) in zip(
-        names, source.each(partial(_faults_of, source, jumps=jumps, fillings=known), names), strict=True
-    ):
-        fillings[name] = filling
-        faulty |= wrong
-    return faulty
-
-
-def _faults_of(
-    source: _Source, name: str, *, jumps: Rows, fillings: Mapping[str, _Filling]
-) -> tuple[Bool[np.ndarray, " N"], _Filling]:
-    """Where a channel is wrong, and what is bridged in it; refuses what is no glitch or is to be refused."""
-    column, wrong, filling = _mended(source, name, jumps=jumps, fillings=fillings)
-    if wrong.any():
-        beyond = np.abs(column) > _limit(name)
-        if beyond.mean() > GLITCHES:
-            _refuse(source, name, column, beyond)
-        if source.signals.faults == "refuse":
-            _refuse(source, name, column, wrong)
-        if wrong.mean() > MOST_MISSING:
-            raise LogError(
-                source.path,
-                f"expected values in column '{source.signals.channels[name].column}', found "
-                f"none in {wrong.sum()} of {len(wrong)} rows: leave '{name}' out of the map",
-            )
-    return wrong, filling
-
-
-def _mended(
-    source: _Source, name: str, *, jumps: Rows, fillings: Mapping[str, _Filling]
-) -> tuple[Column, Bool[np.ndarray, " N"], _Filling]:
-    """A channel in SI units with its faults bridged, where it is wrong still, and what was bridged.
-
-    Args:
-        source: the file.
-        name: the channel.
-        jumps: first rows behind places that are not bridged.
-        fillings: of channels that were mended before.
-    """
-    signal = source.signals.channels[name]
-    column = signal.convert(source.raw.columns[signal.column])
-    wrong = _beyond(column, _limit(name))
-    if source.turns(name):
-        if wrong.any():
-            column = column.copy()
-            # A value that is wrong must not spoil what follows it.
-            column[~wrong] = unwrap_if_needed(column[~wrong])
-        else:
-            column = unwrap_if_needed(column)
-    filling = fillings.get(name) or _filling(source, name, column, wrong, jumps)
-    if len(filling.rows):
-        column = column.copy()
-        column[filling.rows], wrong[filling.rows] = filling.values, False
-    return column, wrong, filling
-
-
-def _filling(
-    source: _Source, name: str, column: Column, wrong: Bool[np.ndarray, " N"], jumps: Rows
-) -> _Filling:
-    """What is bridged in a channel."""
-    signal, repairs, spikes = source.signals.channels[name], source.repairs, 0
-    if repairs.spikes and signal.origin == "measured":
-        out = find_spikes(name, np.where(wrong, np.nan, column) if wrong.any() else column)
-        spikes = int(np.count_nonzero(out))
-        wrong = wrong | out if spikes else wrong
-    if not repairs.gap or not wrong.any() or wrong.mean() > MOST_MISSING:
-        return _Filling(np.zeros(0, int), np.zeros(0), spikes)
-    held = signal.origin == "command"
-    bridged, still = bridge(source.time, column, wrong, repairs.gap, held=held, seams=jumps)
-    rows = np.flatnonzero(wrong & ~still)
-    return _Filling(rows, bridged[rows], spikes)
-
-
-def _cut(source: _Source, faulty: Bool[np.ndarray, " N"], jumps: Rows) -> Pieces:
+def _cut(source: Source, faulty: Bool[np.ndarray, " N"], jumps: Rows) -> Pieces:
     """Uninterrupted rows without faults.
 
     Raises:
@@ -426,7 +277,7 @@ def _cut(source: _Source, faulty: Bool[np.ndarray, " N"], jumps: Rows) -> Pieces
     return pieces._replace(rows=rows)
 
 
-def _check_length(source: _Source, pieces: Pieces) -> None:
+def _check_length(source: Source, pieces: Pieces) -> None:
     """Refuse a step that no recording has, and grids of far more rows than the file.
 
     Raises:
@@ -450,14 +301,14 @@ def _check_length(source: _Source, pieces: Pieces) -> None:
         )
 
 
-def _grid(source: _Source, rows: slice | Rows, step: float) -> Column:
+def _grid(source: Source, rows: slice | Rows, step: float) -> Column:
     """Times in s of a piece's uniform rows, at which every channel is known."""
     delays = [signal.delay for signal in source.signals.channels.values()]
     return make_grid(source.time[rows], step, first=max(0.0, -min(delays)), last=max(0.0, *delays))
 
 
 def _on_grids(
-    source: _Source, pieces: Pieces, grids: Sequence[Values], fillings: Mapping[str, _Filling]
+    source: Source, pieces: Pieces, grids: Sequence[Values], fillings: Mapping[str, Filling]
 ) -> list[MutableMapping[str, Values]]:
     """Channels of each piece on its uniform grid, each ``delay`` later than it is logged."""
     channels = source.signals.channels
@@ -475,7 +326,7 @@ def _on_grids(
 
 
 def _put_on_grids(
-    source: _Source, name: str, *, places: Sequence[_Place], fillings: Mapping[str, _Filling]
+    source: Source, name: str, *, places: Sequence[_Place], fillings: Mapping[str, Filling]
 ) -> None:
     """Put a channel of each piece, on its grid, to the others of the piece."""
     signal, raw = source.signals.channels[name], source.raw.columns
@@ -487,12 +338,12 @@ def _put_on_grids(
             place.columns.share(name, raw, signal.column, place.slice)
             continue
         if column is None:
-            column, *_ = _mended(source, name, jumps=np.zeros(0, int), fillings=fillings)
+            column, *_ = mended(source, name, jumps=np.zeros(0, int), fillings=fillings)
         place.columns[name] = place.sample(column[place.rows], signal.origin == "command")
 
 
 def _recording(
-    source: _Source,
+    source: Source,
     name: str,
     rows: slice | Rows,
     step: float,
@@ -515,77 +366,8 @@ def _recording(
     where = f"{path}, {raw.place}s {first}-{last}"
     # Values beyond their limits are cut or refused already; moving makes new ones.
     if signals.reference_ahead:
-        trajectory = _move_to_centre(trajectory, columns, signals)
+        trajectory = move_to_centre(trajectory, columns, signals)
         check_values(trajectory, where)
     mapped = {name: (signal.column, signal.unit) for name, signal in signals.channels.items()}
     check_agreement(trajectory, where, mapped)
     return trajectory
-
-
-def _move_to_centre(
-    trajectory: Trajectory, columns: MutableMapping[str, Column], signals: SignalMap
-) -> Trajectory:
-    """The same drive seen at the centre of gravity; what a rigid body shares at all points stays.
-
-    Args:
-        trajectory: at the logged point.
-        columns: its channels, changed in place.
-        signals: the map, for the distance and messages.
-    """
-    ahead = signals.reference_ahead
-    psi, psi_dot, vx, vy = (derive(name, columns, trajectory.dt) for name in ("psi", "psi_dot", "vx", "vy"))
-    if psi is None or psi_dot is None:
-        raise DataError(
-            f"{signals.path}: expected the heading 'psi' to move by reference_ahead = {ahead}, found "
-            f"{', '.join(columns)}: map it"
-        )
-    if "x" in columns and "y" in columns:
-        columns["x"], columns["y"] = columns["x"] - ahead * np.cos(psi), columns["y"] - ahead * np.sin(psi)
-    if {"vx", "vy", "v"} & set(columns) and vx is not None and vy is not None:
-        columns["vx"], columns["vy"] = vx, vy - ahead * psi_dot
-    if "course" in columns:
-        columns["psi"] = psi
-    for name in {"v", "beta", "course"} & set(columns):
-        del columns[name]
-    return dataclasses.replace(
-        trajectory,
-        units={name: trajectory.units.get(name) or known_channels()[name].unit for name in columns},
-        origins={name: trajectory.origins.get(name, "derived") for name in columns},
-    )
-
-
-def _refuse(source: _Source, name: str, column: Column, wrong: Bool[np.ndarray, " N"]) -> NoReturn:
-    """Refuse the first row in which a channel, or the time, is wrong."""
-    row = int(np.flatnonzero(wrong)[0])
-    path, signals, raw = source.path, source.signals, source.raw
-    signal = signals.channels.get(name)
-    raw_name = signal.column if signal else signals.time
-    line = int(raw.rows[row])
-    refuse = partial(LogValueError, path, column=raw_name, row=line)
-    where = f"column '{raw_name}', {raw.place} {line}"
-    if not math.isfinite(column[row]):
-        raise refuse(
-            f"{where}: expected a number, found {raw.columns[raw_name][row]}. "
-            f'Cut the row, or write faults = "cut" in {MAP} to split the recording at such rows'
-        )
-    assert signal is not None
-    unit = signal.unit or signal.si
-    value = f"{raw.columns[raw_name][row]:g} {unit}" + (
-        f" = {column[row]:g} {signal.si}" if unit != signal.si else ""
-    )
-    hint = unit_hint(name, signal.si, unit)
-    raise refuse(
-        f"{where}: expected '{name}' within {_limit(name):g} {signal.si}, found {value}. "
-        f"{hint}{'Else it' if hint else 'It'} is a glitch: "
-        f'cut the row, or write faults = "cut" in {MAP}'
-    )
-
-
-def _beyond(column: Column, limit: float) -> Bool[np.ndarray, " N"]:
-    """Where values are missing or beyond a limit."""
-    return np.zeros(len(column), bool) if all_within(column, limit) else ~(np.abs(column) <= limit)
-
-
-def _limit(name: str) -> float:
-    channel = known_channels().get(name)
-    return min(channel.limit, LARGEST) if channel else LARGEST
