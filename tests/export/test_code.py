@@ -20,6 +20,7 @@ from pct.dynamics.bounds import Bounds
 from pct.errors import PctError, UsageError
 from pct.export import check as checks
 from pct.export import cpp, onnx_file, rollouts, targets
+from pct.export.c.trial import find_compiler
 from pct.export.fmu import unit
 from pct.export.onnx_graph import Builder, add_network
 from pct.export.source import Source, from_model, from_network
@@ -88,7 +89,7 @@ def network_source(kind: str, model: str = "unicycle") -> Source:
 # C++.
 
 
-@pytest.mark.skipif(cpp.find_compiler() is None, reason="no C++ compiler on this machine")
+@pytest.mark.skipif(find_compiler("CXX", cpp.COMPILERS) is None, reason="no C++ compiler on this machine")
 def test_the_header_compiles_without_a_word_and_computes_the_model(tmp_path: Path) -> None:
     source = source_of("unicycle", integrator_name="heun", substeps=3)
     exported = target_of("cpp")(source, tmp_path / "car.hpp")
@@ -115,6 +116,15 @@ def test_without_a_compiler_the_header_is_said_to_be_untried(
     exported = target_of("cpp")(source_of("unicycle"), tmp_path / "car.hpp")
     assert "never compiled" in exported.checked
     assert exported.path.is_file()
+
+
+@pytest.mark.parametrize(("variable", "target"), [("CC", "c"), ("CXX", "cpp")])
+def test_a_compiler_that_cannot_be_read_is_named(
+    variable: str, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, '"cc')
+    with pytest.raises(UsageError, match=f'{variable}="cc: No closing quotation'):
+        target_of(target)(source_of("unicycle"), tmp_path / "car")
 
 
 def test_a_channel_that_is_a_word_of_cpp_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,16 +6,13 @@ front of them. It is compiled and compared with JAX through the same functions.
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
-import shutil
 from pathlib import Path
 
 from pct.errors import UsageError
 from pct.export.c.functions import Program, heads
 from pct.export.c.program import make_program
-from pct.export.c.trial import FLAGS, computed, run_compiled
+from pct.export.c.trial import FLAGS, computed, find_compiler, run_compiled
 from pct.export.check import compare, random_inputs
 from pct.export.parameters import write_files
 from pct.export.source import Source
@@ -49,7 +46,7 @@ def export(source: Source, path: str | Path | None = None, *, refit: bool = Fals
     program = make_program(source)
     header = make_header(source, program)
     inputs = random_inputs(source)
-    command = find_compiler()
+    command = find_compiler("CXX", COMPILERS)
     if command is None:
         differences = compare(source, inputs, computed(source, program.equations, inputs))
         by = "computed in Python, never compiled: no C++ compiler was found (CXX, or c++, g++, clang++)"
@@ -64,15 +61,6 @@ def export(source: Source, path: str | Path | None = None, *, refit: bool = Fals
     files = write_files(path, f"{program.prefix}.hpp", {"model.hpp": header.encode()})
     checked = f"equal to JAX on random inputs, at most {differences[largest]:.1e} apart ({largest}), {by}"
     return Exported(files[0], tuple(files), checked)
-
-
-def find_compiler() -> list[str] | None:
-    """The command of the C++ compiler: that of ``CXX``, else the first of `COMPILERS`; None without one."""
-    named = shlex.split(os.environ.get("CXX", ""))
-    for command in [named] if named else [[name] for name in COMPILERS]:
-        if shutil.which(command[0]):
-            return command
-    return None
 
 
 def make_header(source: Source, program: Program) -> str:

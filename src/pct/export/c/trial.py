@@ -25,18 +25,18 @@ COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-std=c99", "-O1", "-fPIC", "-shared")
 
 
-def find_compiler() -> list[str] | None:
-    """The command of the C compiler: that of ``CC``, else the first of `COMPILERS`; None without one.
+def find_compiler(variable: str = "CC", usual: Sequence[str] = COMPILERS) -> list[str] | None:
+    """The command of a compiler: that of an environment variable, else the first usual one; None without one.
 
     Raises:
-        UsageError: ``CC`` cannot be read.
+        UsageError: the variable cannot be read.
     """
-    variable = os.environ.get("CC", "")
+    value = os.environ.get(variable, "")
     try:
-        named = shlex.split(variable)
+        named = shlex.split(value)
     except ValueError as error:
-        raise UsageError(f"CC={variable}: {error}: give a command, with its flags") from None
-    for command in [named] if named else [[name] for name in COMPILERS]:
+        raise UsageError(f"{variable}={value}: {error}: give a command, with its flags") from None
+    for command in [named] if named else [[name] for name in usual]:
         if shutil.which(command[0]):
             return command
     return None
