@@ -6,7 +6,6 @@ The nearest formula is fitted to the side force over the slip angles of some row
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 
@@ -19,7 +18,6 @@ PACEJKA = "singletrack-pacejka"
 AXLES = {"front": "f", "rear": "r"}
 # Least range of slip angles that a formula is fitted over, in rad, and points of it.
 LEAST_RANGE, POINTS = 0.05, 201
-Force = Callable[[np.ndarray, float, float, float, float], np.ndarray]
 
 
 def shifts_of(source: Source) -> list[str]:
@@ -36,23 +34,19 @@ def curvatures_of(source: Source) -> list[str]:
     return [f"{', '.join(f'{name} = {p[name]:.3g}' for name in names)}: no E there"] if names else []
 
 
-def refitted(
-    source: Source, rows: Rows, *, curvature: bool, reader: Force | None = None
-) -> tuple[Source, list[str]]:
+def refitted(source: Source, rows: Rows, *, curvature: bool) -> tuple[Source, list[str]]:
     """The tyres without shifts, and without E on request, that are nearest over the slips of some rows.
 
     Args:
         source: a car with Magic Formulas.
         rows: states that were driven.
         curvature: whether the formula has an E.
-        reader: ``reader(slip, B, C, D, E)``, the force of a reader whose formula is another.
 
     Returns:
         The car, and what is lost by axle.
     """
     from scipy.optimize import least_squares
 
-    formula: Force = reader or (lambda slip, B, C, D, E: magic_formula(slip, B, C, D, E, np))
     p, lost = dict(source.values), []
     slips = slip_angles(source, rows.x)
     for axle, a in AXLES.items():
@@ -64,7 +58,8 @@ def refitted(
         def off(
             x: np.ndarray, slip: np.ndarray = slip, force: np.ndarray = force, D: float = D
         ) -> np.ndarray:
-            return (formula(slip, x[0], x[1], x[2] * D, x[3] if curvature else 0.0) - force) / D
+            E = x[3] if curvature else 0.0
+            return (magic_formula(slip, x[0], x[1], x[2] * D, E, np) - force) / D
 
         free = 4 if curvature else 3
         start = np.array([B, C, 1.0, E])[:free]

@@ -9,9 +9,9 @@ from typing import Any
 from pct.export.parameters import Entry, Head
 
 
-def commented(lines: Sequence[str], mark: str = "#") -> str:
-    """Lines as a comment."""
-    return "".join(f"{mark} {line}\n" for line in lines)
+def commented(lines: Sequence[str]) -> str:
+    """Lines as a comment of YAML or Python."""
+    return "".join(f"# {line}\n" for line in lines)
 
 
 def yaml_lines(entries: Sequence[Entry], indent: int = 0) -> str:

@@ -238,7 +238,6 @@ def write_dataset(
     trajectories: Sequence[Trajectory],
     *,
     vehicle: str,
-    reference_point: str = "centre of gravity",
     notes: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a dataset folder, whole or not at all.
@@ -247,7 +246,6 @@ def write_dataset(
         folder: the new folder; it must not exist.
         trajectories: recordings with unique names and the same channels.
         vehicle: what drove.
-        reference_point: the point that positions and velocities belong to.
         notes: further JSON-able facts for ``dataset.json``, e.g. the simulator's settings.
 
     Raises:
@@ -261,7 +259,6 @@ def write_dataset(
             rows,
             columns={name: (first.units[name], first.origins[name]) for name in first.units},
             vehicle=vehicle,
-            reference_point=reference_point,
             notes=notes,
         )
 
@@ -272,7 +269,6 @@ def write_manifest(
     *,
     columns: Mapping[str, tuple[str, str]],
     vehicle: str,
-    reference_point: str = "centre of gravity",
     notes: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the ``dataset.json`` of a folder that holds recordings.
@@ -281,13 +277,13 @@ def write_manifest(
         folder: where the recordings are.
         recordings: `recording_row` of each.
         columns: unit and origin of each channel.
-        vehicle, reference_point, notes: see `write_dataset`.
+        vehicle, notes: see `write_dataset`.
     """
     manifest = {
         "format": FORMAT,
         "vehicle": vehicle,
         "frame": "ISO 8855: x forward, y left, z up; radians, positive left",
-        "reference_point": reference_point,
+        "reference_point": "centre of gravity",
         "columns": {
             "t": {"unit": "s", "origin": "measured"},
             **{name: {"unit": unit, "origin": origin} for name, (unit, origin) in columns.items()},

@@ -37,14 +37,12 @@ class Covariance(NamedTuple):
 def jackknife(
     parts: Sequence[tuple[Float[np.ndarray, "P P"], Float[np.ndarray, " P"]]],
     prior: Float[np.ndarray, "P P"],
-    rounding: float = ROUNDING,
 ) -> Covariance:
     """Covariance from how far the estimate moves where a block is left out, to first order.
 
     Args:
         parts: information and gradient of each block.
         prior: information of the prior: one more measurement with known spread.
-        rounding: of the parts, beside one.
 
     Returns:
         With one block: the covariance as if the model were right.
@@ -55,7 +53,7 @@ def jackknife(
     ):
         unknown = np.full((size, size), np.nan)
         return Covariance(unknown, unknown, sound=False)
-    own = [positive_part(matrix, rounding) for matrix, _ in parts]
+    own = [positive_part(matrix) for matrix, _ in parts]
     # The sum of the blocks after each, and in the loop that of those before it.
     after = [np.zeros_like(prior)]
     for matrix in reversed(own[1:]):
@@ -75,7 +73,7 @@ def jackknife(
     return Covariance(matrix, before, sound and safe and bool(np.isfinite(matrix).all()))
 
 
-def positive_part(matrix: Float[np.ndarray, "P P"], rounding: float = ROUNDING) -> np.ndarray:
+def positive_part(matrix: Float[np.ndarray, "P P"]) -> np.ndarray:
     """A symmetric matrix without what rounding made of its zero eigenvalues.
 
     Examples:
@@ -87,7 +85,7 @@ def positive_part(matrix: Float[np.ndarray, "P P"], rounding: float = ROUNDING) 
     size = np.sqrt(np.maximum(np.diag(symmetric), 0.0))
     unit = np.where(size > 0, size, 1.0)
     values, vectors = np.linalg.eigh(symmetric / np.outer(unit, unit))
-    values = np.where(values > rounding, values, 0.0)
+    values = np.where(values > ROUNDING, values, 0.0)
     root = vectors * np.sqrt(values) * unit[:, None]
     return root @ root.T
 
