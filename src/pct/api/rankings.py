@@ -38,9 +38,9 @@ class Ranking(Shown):
     dt: float
 
     def table(self) -> pl.DataFrame:
-        """One row a piece: where it is, in s from the beginning of its drive, the share by which it lowers
-        the
-        standard errors once all better pieces are known, and these over those of all pieces together."""
+        """One row a piece: where it is in its drive, in s, the share by which it lowers the standard errors
+        once all better pieces are known, and these over those of all pieces together.
+        """
         import polars as pl
 
         return pl.DataFrame(
