@@ -168,7 +168,7 @@ def test_a_fit_is_never_lost(
 
     assert fit.result is not None
     broken = dataclasses.replace(fit, result=dataclasses.replace(fit.result))
-    monkeypatch.setattr("pct.optimization.constants.fitting.make_verdicts", fail)
+    monkeypatch.setattr("pct.optimization.constants.constant_fit.make_verdicts", fail)
     monkeypatch.setattr(fits, "save_fingerprint", lambda *_: None)
     with caplog.at_level(logging.WARNING):
         run = broken.save(tmp_path / "run")

@@ -160,8 +160,12 @@ def test_several_starts_are_told_and_kept(fit: FitCommand, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("broken", "flags", "missing"),
     [
-        ("make_verdicts", [], ["the verdicts", "the table of parameters", "the curves", "the report"]),
-        ("make_profile", ["--profile", "alpha_psi_dot", "--no-report"], ["the profiles"]),
+        (
+            "constant_fit.make_verdicts",
+            [],
+            ["the verdicts", "the table of parameters", "the curves", "the report"],
+        ),
+        ("fitting.make_profile", ["--profile", "alpha_psi_dot", "--no-report"], ["the profiles"]),
     ],
 )
 def test_a_fit_is_saved_before_it_is_judged(
@@ -175,7 +179,7 @@ def test_a_fit_is_saved_before_it_is_judged(
     def fail(*_: object, **__: object) -> None:
         raise KeyError("slope")
 
-    monkeypatch.setattr(f"pct.optimization.constants.fitting.{broken}", fail)
+    monkeypatch.setattr(f"pct.optimization.constants.{broken}", fail)
     code, run = fit(*flags)
     assert code == 0
     assert run is not None
