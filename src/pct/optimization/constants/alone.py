@@ -28,7 +28,7 @@ from pct.optimization.constants.agreed import Agreed
 from pct.optimization.constants.curves import NORMAL_95
 from pct.optimization.constants.estimate import Estimate, fit_errors
 from pct.optimization.constants.prior import covariance_of, information_of
-from pct.optimization.constants.quantities import Quantities, parts_of
+from pct.optimization.constants.quantities import Quantities, covariances_of
 from pct.optimization.constants.random_effects import (
     RandomEffects,
     combined_freedom,
@@ -120,7 +120,12 @@ class Alone:
     def compare(
         self, estimates: Sequence[Estimate | None], reached: Sequence[Mapping[str, float]]
     ) -> dict[str, Agreed]:
-        """The quantities by name."""
+        """The quantities by name.
+
+        Args:
+            estimates: fit of each group; None where it diverged.
+            reached: largest slip angle in rad of each group by axle.
+        """
         readings = self._read(estimates)
         used = (readings.determined > EXCITED) & np.isfinite(readings.errors) & (readings.errors > 0)
         for n, (axle, slip) in enumerate(self._quantities.points, len(self._quantities.places)):
@@ -164,7 +169,12 @@ class Alone:
     def compare_halves(
         self, quantities: Mapping[str, Agreed], halves: Sequence[Estimate | None]
     ) -> dict[str, Agreed]:
-        """The quantities with the test of halves, two by two, where the groups differ."""
+        """The quantities with the test of halves, where the groups differ.
+
+        Args:
+            quantities: from `compare`.
+            halves: fits of both halves of each group, two by two; None where one diverged.
+        """
         from scipy.special import chdtrc
 
         readings = self._read(halves)
@@ -198,7 +208,7 @@ class Alone:
                 rows.append((nothing, nothing, np.zeros(size), np.ones(size)))
                 continue
             _, stretch, freedom = next(left)
-            sampling, bread = parts_of(fit, self._known)
+            sampling, bread = covariances_of(fit, self._known)
             sampling = sampling * np.outer(stretch, stretch)
             values, slopes, _ = self._quantities.at(fit)
             prior = np.einsum("fp,pq,fq->f", slopes, covariance_of(self._prior, fit.raw.size), slopes)
@@ -232,7 +242,7 @@ def _moderated(fits: Sequence[Estimate], known: np.ndarray) -> tuple[np.ndarray,
         return np.zeros((0, 0)), np.zeros(0)
     ratios = []
     for fit in fits:
-        sampling, bread = parts_of(fit, known)
+        sampling, bread = covariances_of(fit, known)
         naive = np.einsum("pq,qr,rp->p", bread, fit.information, bread)
         ratios.append(np.clip(np.diag(sampling), 1e-300, None) / np.clip(naive, 1e-300, None))
     ratio = np.clip(np.array(ratios), 1e-3, 1e3)

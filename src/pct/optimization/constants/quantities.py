@@ -65,7 +65,7 @@ class Quantities:
             by_raw = np.zeros((len(curve), fit.raw.size))
             by_raw[:, numbers] = (by_unit * steep[:, None]).T
             values, slopes = np.concatenate([values, curve]), np.concatenate([unit, by_raw])
-        _, bread = parts_of(fit, self._known)
+        _, bread = covariances_of(fit, self._known)
         pulled = slopes @ bread
         return values, slopes, np.einsum("fp,pq,fq->f", pulled, self._known, pulled)
 
@@ -93,7 +93,7 @@ class Quantities:
         return np.asarray(np.asarray(at, float)[..., 0] * share * (1 - share))
 
 
-def parts_of(fit: Estimate, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def covariances_of(fit: Estimate, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Covariance by sampling alone, and that as if the model were right with the prior, (P, P) each.
 
     Args:
