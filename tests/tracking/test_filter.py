@@ -23,8 +23,10 @@ def step(problem: Problem, z: np.ndarray, u: np.ndarray, dt: float) -> np.ndarra
     spec, filtered = problem.spec, problem.filtered
     values = {}
     for name, value in zip((*problem.vary, *problem.held), z[len(filtered) :], strict=True):
-        parts = name.split("+")
-        values |= {part: value * (problem.params[part] if len(parts) > 1 else 1.0) for part in parts}
+        first, *inverse = name.split("/")
+        for part in (*first.split("+"), *inverse):
+            factor = 1.0 / value if part in inverse else value
+            values[part] = factor * (1.0 if part == name else problem.params[part])
     x = np.zeros(len(spec.states) + len(spec.hidden))
     x[filtered] = z[: len(filtered)]
     whole = np.concatenate([x, u])
@@ -70,9 +72,12 @@ def single(problem: Problem) -> Levels:
     return dataclasses.replace(usual, jumps=0.0, wander={}, huber=100.0)
 
 
-@pytest.mark.parametrize(("vary", "held"), [("mu", ()), ("mu", ("C_Sf", "C_Sr")), ("C_Sf+C_Sr", ("mu",))])
+@pytest.mark.parametrize(
+    ("vary", "held"),
+    [("mu", ()), ("mu", ("C_Sf", "C_Sr")), ("C_Sf+C_Sr", ("mu",)), ("mu/C_Sf/C_Sr", ())],
+)
 def test_one_hypothesis_is_kalmans_filter(drive: pct.Drive, vary: str, held: tuple[str, ...]) -> None:
-    known = {"mu", "C_Sf", "C_Sr", "m", "I"} - {*held, *vary.split("+")}
+    known = {"mu", "C_Sf", "C_Sr", "m", "I"} - {*held, *vary.replace("/", "+").split("+")}
     problem, rows = rows_of(make_problem(pct.model("singletrack").hold(*sorted(known)), vary), drive)
     assert problem.held == held
     if held:

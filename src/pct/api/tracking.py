@@ -172,7 +172,8 @@ def track(
         model: a fit or its run folder, or a car.
         drives: from `pct.load`, or what that reads.
         vary: one to three scalar parameters; or their range by name, as ``{"mu": (0.3, 1.1)}``; None for
-            their bounds.
+            their bounds. ``D_f+D_r/B_f/B_r`` is a common factor on the first two, and its inverse on those
+            behind a slash.
         levels: noise and rates of change; estimated from the drives when left out.
         dt: time step in s; that of the drives when left out.
         progress: called with a line for each step.
@@ -245,7 +246,7 @@ def make_problem(model: Car | Fit | str | Path, vary: Vary) -> Problem:
     """
     from pct.api.opening import open_fit
     from pct.rollout.integration import LONGEST_STEP
-    from pct.tracking.knowledge import covariance_of, known_of_bounds, ranges_of
+    from pct.tracking.knowledge import check_factors, covariance_of, known_of_bounds, ranges_of
 
     if isinstance(model, str | Path):
         model = open_fit(model)
@@ -258,6 +259,7 @@ def make_problem(model: Car | Fit | str | Path, vary: Vary) -> Problem:
         params = {**spec.default_params, **model.params}
         held, covariance = covariance_of(spec, params, _solution(model), model.deviations, tuple(ranges))
         longest, integrator = model.model.dt / model.model.substeps, model.model.integrator_name
+    check_factors(params, tuple(ranges))
     return Problem(
         spec,
         params,

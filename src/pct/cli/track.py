@@ -39,7 +39,8 @@ class TrackConfig:
     that grows; standard input where none is given."""
     vary: tuple[str, ...] = ("mu",)
     """NAME or NAME=LOW:HIGH ...: one to three parameters that may change, each within its bounds or a
-    narrower range, in the parameter's unit."""
+    narrower range, in the parameter's unit. D_f+D_r/B_f/B_r: a common factor, and its inverse behind a
+    slash."""
     map: str | None = None
     """A signals.toml elsewhere, the name of a preset, or auto: what `pct data map` proposes."""
     vehicle: str | None = None

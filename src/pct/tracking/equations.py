@@ -4,6 +4,7 @@ count."""
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -37,8 +38,15 @@ class Layout(NamedTuple):
 
 
 def parts_of(name: str) -> list[str]:
-    """The parameters that a name stands for: ``D_f+D_r`` is a common factor on both."""
-    return name.split("+")
+    """The parameters that a name stands for: ``D_f+D_r/B_f/B_r`` is a common factor on the first two, and its
+    inverse on the others."""
+    return re.split(r"[+/]", name)
+
+
+def powers_of(name: str) -> list[int]:
+    """Powers of the common factor on each of them, 1 or -1; 0 for a parameter that is none."""
+    signs = re.findall(r"[+/]", name)
+    return [1, *(-1 if sign == "/" else 1 for sign in signs)] if signs else [0]
 
 
 def generate(spec: ModelSpec, equations: Equations, layout: Layout) -> str:
@@ -91,7 +99,7 @@ def generate(spec: ModelSpec, equations: Equations, layout: Layout) -> str:
         "READ_ANGLE": [int(spec.angle_mask[i]) for i in layout.filtered[: layout.read]],
         "ENTRY": entries,
         "OWNER": owners,
-        "IS_FACTOR": [int(len(own) > 1) for own in parts],
+        "POWER": [power for name in (*layout.varying, *layout.held) for power in powers_of(name)],
         "LOGARITHMIC": [int(flag) for flag in layout.logarithmic],
         "JUMP_STATE": [state for state, _ in held],
         "JUMP_CONTROL": [control for _, control in held],

@@ -27,7 +27,7 @@ def ranges_of(
     """The varying parameters with their ranges; None where their bounds are meant.
 
     Raises:
-        UsageError: unknown, no scalars, too many, or a range that leaves the bounds.
+        UsageError: unknown, no scalars, too many, one twice, or a range that leaves the bounds.
     """
     if isinstance(vary, str):
         vary = [vary]
@@ -40,6 +40,9 @@ def ranges_of(
         if effect.layer is Layer.CLOCK
         for row in effect.parameters(spec)
     }
+    named = [part for name in ranges for part in parts_of(name)]
+    if twice := sorted({part for part in named if named.count(part) > 1}):
+        raise UsageError(f"`vary`: expected each parameter once, found {', '.join(twice)} more than once")
     for name, ends in ranges.items():
         for part in parts_of(name):
             row = spec.parameter(part)
@@ -54,6 +57,20 @@ def ranges_of(
                     f"{float(high):g}"
                 )
     return ranges
+
+
+def check_factors(params: Mapping[str, Any], vary: Sequence[str]) -> None:
+    """Refuse a common factor on what is zero.
+
+    Raises:
+        UsageError: a factor would change nothing there.
+    """
+    for name in vary:
+        parts = parts_of(name)
+        if nothing := [part for part in parts if len(parts) > 1 and float(params[part]) == 0.0]:
+            raise UsageError(
+                f"`vary={name}`: a factor changes nothing of {', '.join(nothing)}, which is zero"
+            )
 
 
 def known_of_bounds(spec: ModelSpec, vary: Sequence[str]) -> tuple[tuple[str, ...], Float[np.ndarray, "Q Q"]]:

@@ -22,6 +22,8 @@ PRIOR, PRIOR_OF_JUMPS = 2.0, 0.7
 STEP, LEAST, RANGE = 1.0, 0.25, 6.0
 # The range of how often changes come: a model that is wrong is not to look like a road that changes.
 RANGE_OF_JUMPS = 1.5
+# Most changes over the usual number.
+MOST_JUMPS = float(np.exp(RANGE_OF_JUMPS))
 # Equations are never nearer to right than this share of the usual level.
 LEAST_PROCESS = 0.1
 # Rows that are read at most.

@@ -11,7 +11,7 @@ import numpy as np
 
 from pct.dynamics.core import ModelSpec, Parameter
 from pct.measurement.chain import effects_of
-from pct.tracking.equations import Layout, parts_of
+from pct.tracking.equations import Layout, parts_of, powers_of
 from pct.types import Float
 
 # Seconds between changes that are tried, that each is kept, and since which a change is a recent one.
@@ -55,7 +55,8 @@ class Problem:
     Attributes:
         spec: the model.
         params: value of every parameter by name.
-        vary: names of the parameters that change; ``D_f+D_r`` is a common factor on both.
+        vary: names of the parameters that change; ``D_f+D_r`` is a common factor on both, a name behind a
+            slash has its inverse.
         held: names of those that do not, but are uncertain.
         covariance: of the held ones, (Q, Q), in their units.
         ranges: of varying ones after a change, in their units; their bounds where there is none.
@@ -97,12 +98,18 @@ class Problem:
         parts = [self.spec.parameter(part) for part in parts_of(name)]
         if len(parts) == 1:
             return parts[0]
-        values = [float(self.params[row.name]) for row in parts]
-        low = max(float(row.low) / value for row, value in zip(parts, values, strict=True))
-        high = min(float(row.high) / value for row, value in zip(parts, values, strict=True))
-        symbol = r"\,".join(row.symbol for row in parts)
-        ends = max(low, LEAST_FACTOR), min(high, MOST_FACTOR)
-        return Parameter(name, rf"\mathrm{{factor}}({symbol})", "1", *ends, 1.0, f"common factor on {name}")
+        powers = powers_of(name)
+        with np.errstate(divide="ignore"):  # a bound of zero bounds no inverse
+            ends = np.array([np.array([row.low, row.high]) / float(self.params[row.name]) for row in parts])
+            ends = np.sort(ends ** np.array(powers, float)[:, None], axis=1)
+        low, high = float(ends[:, 0].max()), float(ends[:, 1].min())
+        symbol = r"\,".join(
+            f"{'/' * (power < 0)}{row.symbol}" for row, power in zip(parts, powers, strict=True)
+        )
+        low, high = max(low, LEAST_FACTOR), min(high, MOST_FACTOR)
+        return Parameter(
+            name, rf"\mathrm{{factor}}({symbol})", "1", low, high, 1.0, f"common factor on {name}"
+        )
 
     def layout(self, stages: int) -> Layout:
         """See `Layout`."""

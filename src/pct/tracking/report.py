@@ -17,7 +17,8 @@ from pct.json_files import read_json
 from pct.runs.directory import write_json
 from pct.tracking.changes import ALARM
 from pct.tracking.drives import TELLS, Course, Tracked
-from pct.tracking.problem import Levels, Problem
+from pct.tracking.levels import MOST_JUMPS
+from pct.tracking.problem import Levels, Problem, usual_levels
 
 if TYPE_CHECKING:
     import polars as pl
@@ -122,6 +123,11 @@ def facts(problem: Problem, levels: Levels, tracked: Sequence[Tracked], *, estim
         if levels.jumps
         else f"Levels {source}: noise of readings {noise}; no changes."
     )
+    if estimated and levels.jumps >= 0.99 * MOST_JUMPS * usual_levels(problem).jumps:
+        lines.append(
+            "Changes come as often as the estimate allows: errors of the model look like changes. Fit this "
+            "car first, let something else vary, or give levels of a drive on which nothing changes."
+        )
     for name in problem.vary:
         untold = np.concatenate([one.told[name] < TELLS for one in tracked])
         if untold.mean() > 0.01:

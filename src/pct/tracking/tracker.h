@@ -65,9 +65,10 @@ static void values_of(const Settings *set, const double *z, double *p, double *s
     for (i = 0; i <= PARAMS; i++) p[i] = set->params[i];
     for (i = 0; i < PARTS; i++) {
         const double own = z[F + OWNER[i]], value = LOGARITHMIC[OWNER[i]] ? exp(own) : own;
-        const double unit = IS_FACTOR[OWNER[i]] ? set->params[ENTRY[i]] : 1.0;
-        p[ENTRY[i]] = unit * value;
-        slope[i] = LOGARITHMIC[OWNER[i]] ? unit * value : unit;
+        const double unit = POWER[i] ? set->params[ENTRY[i]] : 1.0;
+        p[ENTRY[i]] = POWER[i] < 0 ? unit / value : unit * value;
+        slope[i] = POWER[i] < 0 ? -unit / (value * value) : unit;
+        if (LOGARITHMIC[OWNER[i]]) slope[i] *= value;
     }
 }
 
