@@ -74,8 +74,10 @@ def test_a_plan_has_arrows_along_the_way() -> None:
     square = np.array([[0.0, -1.0], [10.0, -1.0], [10.0, 1.0], [0.0, 1.0]])
     figure = plan_figure(edges=[square], times=t, place=place, speed=1 + t, cones=np.array([[3.0, 0.5]]))
     arrows = [one for one in figure.layout["annotations"] if one["showarrow"]]
-    labels = [one["text"] for one in figure.layout["annotations"] if not one["showarrow"]]
-    assert labels == ["2 s", "4 s", "6 s", "8 s"]
+    labels = [one for one in figure.layout["annotations"] if not one["showarrow"]]
+    assert [one["text"] for one in labels] == ["2 s", "4 s", "6 s", "8 s"]
+    # Beside the way, not on it.
+    assert all(abs(one["yshift"]) > 10 and abs(one["xshift"]) < 1 for one in labels)
     assert [round(arrow["x"] - arrow["ax"], 6) for arrow in arrows] == [0.4] * 4
     edge, way, cone, start = figure.data
     assert (edge["x"][0], edge["y"][0]) == (edge["x"][-1], edge["y"][-1])

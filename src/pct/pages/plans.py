@@ -23,6 +23,8 @@ from pct.types import Float
 
 # Seconds from one arrow along the way to the next.
 MARK = 2.0
+# Pixels from the head of an arrow to its time.
+LABEL = 20.0
 # Length of an arrow, of the extent of the way.
 ARROW = 0.04
 
@@ -90,7 +92,12 @@ def _arrows(times: np.ndarray, place: np.ndarray) -> list[dict[str, Any]]:
         tail = dict(zip(("ax", "ay"), map(float, place[before[-1]]), strict=True))
         arrow = {"showarrow": True, "arrowhead": 2, "arrowwidth": 2.5, "arrowcolor": MEASURED, "text": ""}
         marks.append({"x": x, "y": y, **tail, "axref": "x", "ayref": "y", **arrow})
-        label = {"showarrow": False, "xshift": 14, "yshift": 12, "text": f"{times[row]:.0f} s"}
+        ahead = place[row] - place[before[-1]]
+        side = np.array([ahead[1], -ahead[0]]) / np.hypot(*ahead)
+        # On the side where the way is further off, so that neither it nor the arrow is in front.
+        away = [np.hypot(*(place - place[row] - way * length * side).T).min() for way in (1, -1)]
+        right, up = map(float, LABEL * (side if away[0] >= away[1] else -side))
+        label = {"showarrow": False, "xshift": right, "yshift": up, "text": f"{times[row]:.0f} s"}
         marks.append({"x": x, "y": y, **label})
     return marks
 
