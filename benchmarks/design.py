@@ -12,9 +12,20 @@ space), and each drives in closed loop, by the same follower:
 
 All drives are as long, read by the same sensors, and fitted by the same fit, which begins at the guess. Error
 of a drive: the median over cars of each parameter's true error, then over parameters the mean of logarithms
-of the ratio. Last line: one JSON object.
+of the ratio.
 
-    python benchmarks/design.py [--cars 20] [--unlike 0.3] [--seed 0]
+`--data` judges the ranking of driven logs in place of that, on a real 1:10 car on rubber (DART): the best
+60 s, the worst, and some by chance are fitted alone, beside the fit to the whole. For each: how many
+parameters are within one standard error of that fit of those of the whole, and how many would be if all
+standard errors were right. Since the 60 s are part of the whole, their difference has the variance
+s60^2 - s^2 [1]. This count says whether errors are honest, not whether the choice is good. The errors
+themselves say that, and how far off the parameters are in standard errors of the whole. Last line: one JSON
+object.
+
+References:
+    [1] J. Hausman, "Specification tests in econometrics", Econometrica 46 (1978).
+
+    python benchmarks/design.py [--cars 20] [--unlike 0.3] [--seed 0] [--data FOLDER]
 """
 
 from __future__ import annotations
@@ -22,10 +33,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtr
 
 import pct
 from pct.designing.area import closed_path
@@ -40,6 +54,8 @@ TYRES = tuple(f"{name}{axle}" for axle in "fr" for name in ("B_", "C_", "D_", "E
 CHOSEN = (*TYRES, "I")
 CAR = pct.model("singletrack-pacejka").hold("lf", "lr", "C_b").measured(observer=False)
 GRIP, TURN = 9.81, 5.0
+# What is chosen of driven logs, in pieces of so many seconds, and how often by chance.
+CHOSEN_SECONDS, PIECE, DRAWS = 60.0, 5.0, 5
 FIT: dict[str, Any] = {"free_start": True, "horizon": 50, "stride": 51, "history": 1, "iterations": 100}
 
 
@@ -56,8 +72,12 @@ def main() -> None:
     )
     parser.add_argument("--generations", type=int, default=DesignSettings.generations)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--data", type=Path, help="folder that holds dart/: judges the ranking of its logs")
     args = parser.parse_args()
     pct.keep_compiled_code()
+    if args.data:
+        print(json.dumps(judge_ranking(args.data, args.seed)))
+        return
     begin, busy = time.perf_counter(), time.process_time()
     settings = DesignSettings(
         seed=args.seed, generations=args.generations, spread=args.spread, prior=args.prior
@@ -188,6 +208,55 @@ def fitted_errors(drives: list[Trajectory], cars: Cars, prior: float) -> np.ndar
 def ratio_of(errors: np.ndarray, best: np.ndarray) -> float:
     """How many times the median errors are those of the best, the mean over parameters in logarithms."""
     return float(np.exp(np.log(np.median(errors, axis=0) / np.median(best, axis=0)).mean()))
+
+
+def judge_ranking(data: Path, seed: int) -> dict[str, Any]:
+    """The best, the worst and some 60 s of the drives on rubber beside the whole."""
+    from dart import CAR as REAL
+    from dart import read_all, settings_of
+
+    # On another floor it is another car.
+    known = read_all(sorted((data / "dart").glob("rubber_*.csv"))).values()
+    drives, settings = sum(known, pct.Drives(())), settings_of(*known)
+    whole = pct.fit(REAL, drives, **settings)
+    ranking = pct.rank(whole, drives, piece=PIECE)
+    rng = np.random.default_rng([seed, 3])
+    orders = {"best": ranking.pieces, "worst": ranking.pieces[::-1]}
+    as_driven = sorted(ranking.pieces)
+    for draw in range(DRAWS):
+        orders[f"by chance {draw + 1}"] = tuple(as_driven[i] for i in rng.permutation(len(as_driven)))
+    result: dict[str, Any] = {}
+    for name, order in orders.items():
+        some = dataclasses.replace(ranking, pieces=order).best(CHOSEN_SECONDS)
+        result[name] = beside(pct.fit(REAL, some, **settings), whole)
+        print(f"{name}: {result[name]}", file=sys.stderr, flush=True)
+    chance = [result[name] for name in orders if name.startswith("by chance")]
+    seconds = sum(len(drive) * drive.dt for drive in drives)
+    return {
+        "seconds": round(seconds),
+        **result,
+        "by chance": {key: float(np.mean([one[key] for one in chance])) for key in chance[0]},
+    }
+
+
+def beside(some: pct.Fit, whole: pct.Fit) -> dict[str, float]:
+    """A fit to a part of drives beside the fit to all of them."""
+    errors = whole.model.deviations
+    names = [name for name, error in errors.items() if np.ndim(error) == 0 and 0 < error < np.inf]
+    at, near, part, entire = (
+        np.array([float(numbers[name]) for name in names])
+        for numbers in (some.params, whole.params, some.model.deviations, errors)
+    )
+    away = np.abs(at - near)
+    # By chance a part may seem to tell more than the whole.
+    of_difference = np.sqrt(np.maximum(part**2 - entire**2, (0.1 * part) ** 2))
+    return {
+        "parameters": len(names),
+        "within": int((away <= part).sum()),
+        "expected": float(np.sum(2 * ndtr(part / of_difference) - 1)),
+        "errors_over_whole": float(np.exp(np.log(part / entire).mean())),
+        "away_in_errors_of_whole": float(np.median(away / entire)),
+    }
 
 
 def show(errors: dict[str, np.ndarray]) -> None:

@@ -1,12 +1,15 @@
 """Which pieces of driven logs carry the information about a fit's parameters, and which carry none.
 
 Each piece's information is the sum over its windows of the fit's own normal equations, large errors weighted
-as the fit weighs them. Pieces are taken greedily, each time the one that raises the logarithm of the
+as the fit weighs them. It counts by what the model explains: where the piece alone would move the fit by more
+of its own standard errors than a right model allows, these are too small, and its information is divided by
+the square of that factor [2]. Pieces are taken greedily, each time the one that raises the logarithm of the
 determinant most: with information that adds up this comes within 1 - 1/e of the best choice of as many [1].
 
 References:
     [1] G. Nemhauser, L. Wolsey, M. Fisher, "An analysis of approximations for maximizing submodular set
         functions", Mathematical Programming 14 (1978).
+    [2] R. Birge, "The calculation of errors by the method of least squares", Physical Review 40 (1932).
 """
 
 from __future__ import annotations
@@ -94,9 +97,9 @@ def rank_pieces(
             )
     names = tuple(chosen) or tuple(places)
     numbers = [places[name] for name in names]
-    information, pieces = _information(model, recordings, round(seconds / dt))
-    size = information.shape[-1]
-    base = np.eye(size) / PRIOR**2
+    information, gradient, pieces = _information(model, recordings, round(seconds / dt))
+    base = np.eye(information.shape[-1]) / PRIOR**2
+    information = information / _birge(information + base, gradient)[:, None, None]
     total = float(log_determinant(information.sum(axis=0), base, numbers))
     own = np.stack([np.diag(part)[numbers] for part in information])
     share = own / np.maximum(own.mean(axis=0), 1e-300)
@@ -139,10 +142,18 @@ def best_spans(pieces: Sequence[Piece], seconds: float) -> list[tuple[int, int, 
     return joined
 
 
+def _birge(
+    information: Float[np.ndarray, "G P P"], gradient: Float[np.ndarray, "G P"]
+) -> Float[np.ndarray, " G"]:
+    """By how much each piece would move the fit, in its own variances, a mean over parameters; at least 1."""
+    moves = np.linalg.solve(information, gradient[..., None])[..., 0]
+    return np.maximum((gradient * moves).mean(axis=1), 1.0)
+
+
 def _information(
     model: FittedModel, recordings: Sequence[tuple[str, Trajectory]], rows: int
-) -> tuple[Float[np.ndarray, "G P P"], list[tuple[int, int, int]]]:
-    """Information of each piece of so many rows, and its recording and rows."""
+) -> tuple[Float[np.ndarray, "G P P"], Float[np.ndarray, "G P"], list[tuple[int, int, int]]]:
+    """Information and gradient of each piece of so many rows, and its recording and rows."""
     spec, dt = model.spec, model.dt
     horizon, history = (int(model.settings[name]) for name in ("horizon", "history"))
     store = make_window_store(recordings, spec, dt=dt)
@@ -172,33 +183,35 @@ def _information(
         np.arange(len(windows)),
     )
     matrix = np.moveaxis(sums.matrix, -1, 0)
-    matrix = np.where(np.isfinite(matrix).all(axis=(1, 2), keepdims=True), matrix, 0.0)
+    gradient = np.moveaxis(np.asarray(sums.gradient), -1, 0)
+    sound = np.isfinite(matrix).all(axis=(1, 2)) & np.isfinite(gradient).all(axis=1)
+    both = np.where(sound[:, None, None], np.concatenate([matrix, gradient[:, None]], axis=1), 0.0)
     first = np.searchsorted(store.recording, np.arange(len(recordings)))
     length = np.bincount(store.recording, minlength=len(recordings))
-    return _by_piece(matrix, starts, store.recording, first, length, rows, horizon)
+    return _by_piece(both, starts, store.recording, first, length, rows, horizon)
 
 
 def _by_piece(
-    matrix: Float[np.ndarray, "W P P"],
+    both: Float[np.ndarray, "W P_1 P"],
     starts: Int[np.ndarray, " W"],
     recording: Int[np.ndarray, " N"],
     first: Int[np.ndarray, " R"],
     length: Int[np.ndarray, " R"],
     rows: int,
     horizon: int,
-) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
+) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int, int]]]:
     """Sums over the windows whose middle lies in each piece; those of a recording are of one length."""
     of = recording[starts]
     counts = np.maximum(np.rint(length / rows).astype(int), 1)
     middle = starts - first[of] + horizon // 2
     keys = np.stack([of, middle * counts[of] // length[of]], axis=-1)
     known, groups = np.unique(keys, axis=0, return_inverse=True)
-    sums = np.zeros((len(known), *matrix.shape[1:]))
-    np.add.at(sums, groups.ravel(), matrix)
+    sums = np.zeros((len(known), *both.shape[1:]))
+    np.add.at(sums, groups.ravel(), both)
     pieces = [
         (number, *(int(-(-part * length[number] // counts[number])) for part in (k, k + 1)))
         for number, k in known.tolist()
     ]
     if not pieces:
         raise DataError("ranked data: expected a whole window in some piece: take longer pieces")
-    return positive_parts(sums), pieces
+    return positive_parts(sums[:, :-1]), sums[:, -1], pieces
