@@ -2,11 +2,11 @@
 
 Simulated drives over changing surfaces, whose friction the tracker is not told: causal and smoothed error,
 how often the 95 % bands hold, how long after a change the car knows (its probability passes 95 %), and
-false changes in an hour of constant friction. Rows count from the second on that a network's history takes,
-too. The levels of noise are estimated from the drives. Further rows: four surfaces; three times the noise;
-mass and stiffness that differ from drive to drive and are known within their bounds only; friction,
-stiffness and mass at once; how soon the stiffness is within 1 %; processor time of an update and memory
-over many rows.
+false changes in an hour of constant friction; beside them, how many changes the best possible detector sees
+(`track_oracle.py`). Rows count from the second on that a network's history takes, too. The levels of noise
+are estimated from the drives. Further rows: four surfaces; three times the noise; mass and stiffness that
+differ from drive to drive and are known within their bounds only; friction, stiffness and mass at once; how
+soon the stiffness is within 1 %; processor time of an update and memory over many rows.
 
 `--network` trains two networks on other drives, one that reads what the tracker says as features. `--data`
 tracks the grip of a real 1:10 car on three floors (DART), as a factor on both axles of a fit to rubber, and
@@ -24,14 +24,16 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import pct
-from pct.tracking.drives import Tracked
+from pct.tracking.drives import Rows, Tracked
+from pct.tracking.problem import Levels, Problem
+from track_oracle import changes_told
 
 SEED, FALSE_SEED = 12, 101
 KNOWN = ("C_Sf", "C_Sr", "m", "I")
@@ -39,8 +41,8 @@ KNOWN = ("C_Sf", "C_Sr", "m", "I")
 WARM, LATE = 1.0, 3.0
 # Rows over which memory is to stay.
 ROWS = 1_000_000
-# Grip of a Pacejka model, seconds of each half of a splice, and the fit to rubber.
-GRIP, PIECE = "D_f+D_r", 10.0
+# Grip of a Pacejka model at the same stiffness, seconds of each half of a splice, and the fit to rubber.
+GRIP, PIECE = "D_f+D_r/B_f/B_r", 10.0
 FLOOR_FIT: dict[str, Any] = {
     "dt": 0.05,
     "horizon": 10,
@@ -75,7 +77,12 @@ def main() -> None:
     found = {}
     for name, (model, options) in rows.items():
         drives = pct.simulate(model, recordings=12, duration=30.0, seed=args.seed, **options)
-        found[name] = judge(pct.track(model, drives), drives)
+        track = pct.track(model, drives)
+        found[name] = judge(track, drives)
+        if model is known:
+            told = changes_told(model, drives, track.levels, LATE)
+            found[name]["possible"] = sum(sized > 0 for _, sized, _ in told)
+            found[name]["possible_of_unknown_size"] = sum(unsized > 0 for *_, unsized in told)
         show(name, found[name])
     constant = pct.simulate(known, recordings=12, duration=300.0, seed=FALSE_SEED)
     found["constant"] = judge(pct.track(known, constant), constant)
@@ -236,55 +243,108 @@ def networks(car: pct.Car) -> dict[str, dict[str, float]]:
 
 def floors(data: Path) -> dict[str, Any]:
     """Grip on three floors over that of a fit to rubber, and how soon splices of floors are seen."""
-    from dart import CAR, read_all
-    from pct.api.tracking import make_problem
-    from pct.tracking.changes import find_alarms
-    from pct.tracking.drives import make_filter, read_drives, track_drive
     from pct.tracking.levels import estimate_levels
     from pct.tracking.problem import usual_levels
+
+    names, problem, rows = floor_drives(data)
+    return judge_floors(names, problem, rows, estimate_levels(problem, rows, usual_levels(problem)))
+
+
+def floor_drives(data: Path) -> tuple[list[str], Problem, list[Rows]]:
+    """The floor of each drive, what is known of the car by a fit to rubber, and all drives in numbers."""
+    from dart import CAR, read_all
+    from pct.api.tracking import make_problem
+    from pct.tracking.drives import read_drives
 
     drives = read_all(sorted((data / "dart").glob("*.csv")))
     car = CAR.hold("C_f", "E_f", "C_r", "E_r", "C_m2", "C_r2").measured(delay=())
     rubber = sum((own for name, own in drives.items() if name.startswith("rubber")), pct.Drives(()))
-    fit = pct.fit(car, rubber, **FLOOR_FIT)
     whole = sum(drives.values(), pct.Drives(()))
+    fit = pct.fit(car, rubber, **FLOOR_FIT)
     problem, rows = read_drives(make_problem(fit, GRIP), whole.recordings, FLOOR_FIT["dt"])
-    levels = estimate_levels(problem, rows, usual_levels(problem))
-    by_floor: dict[str, list[Tracked]] = {}
-    parts: dict[str, list[Any]] = {}
-    names = [name for name, own in drives.items() for _ in own]
-    for name, own in zip(names, rows, strict=True):
-        floor = name.partition("_")[0]
-        by_floor.setdefault(floor, []).append(track_drive(problem, levels, name, own, 0.0))
-        parts.setdefault(floor, []).append(own)
+    return [name.partition("_")[0] for name, own in drives.items() for _ in own], problem, rows
+
+
+def judge_floors(
+    names: Sequence[str], problem: Problem, rows: Sequence[Rows], levels: Levels
+) -> dict[str, Any]:
+    """Medians of the causal bands on each floor, rubber that is called slippery, and splices.
+
+    Rows count where the tracker itself says that the drive tells; beside them are the bands of all.
+    """
+    from pct.tracking.drives import TELLS, track_drive
+
+    tracked = [track_drive(problem, levels, name, own, 0.0) for name, own in zip(names, rows, strict=True)]
     result: dict[str, Any] = {}
-    for floor, tracked in by_floor.items():
-        courses = [np.stack(one.causal[GRIP])[:, one.t >= WARM] for one in tracked]
-        middle, low, high = np.median(np.concatenate(courses, axis=1), axis=1)
-        result[floor] = {"median": float(middle), "low": float(low), "high": float(high)}
-    rubber_rows = np.concatenate([one.causal[GRIP].middle for one in by_floor["rubber"]])
-    rubber_highs = np.concatenate([one.causal[GRIP].high for one in by_floor["rubber"]])
+    telling: dict[str, np.ndarray] = {}
+    for floor in dict.fromkeys(names):
+        own = [one for one in tracked if one.name == floor]
+        course = np.concatenate([np.stack(one.causal[GRIP])[:, one.t >= WARM] for one in own], axis=1)
+        tells = np.concatenate([one.told[GRIP][one.t >= WARM] for one in own]) >= TELLS
+        telling[floor] = course[:, tells]
+        result[floor] = {
+            **dict(zip(("median", "low", "high"), np.median(telling[floor], axis=1).tolist(), strict=True)),
+            "tells": float(tells.mean()),
+            "of_all": np.median(course, axis=1).tolist(),
+        }
     between = np.sqrt(result["rubber"]["median"] * result["slippery"]["median"])
-    delays, missed = [], 0
-    for first, second in itertools.permutations(parts, 2):
-        for one, other in itertools.product(parts[first], parts[second]):
-            half = int(PIECE / FLOOR_FIT["dt"])
-            a, b = (type(own)(*(column[half : 2 * half] for column in own)) for own in (one, other))
-            t = np.concatenate([a.t - a.t[0], b.t - b.t[0] + PIECE + 1.0])
-            found = make_filter(problem, levels).track(
-                t, *map(np.concatenate, zip(a[1:], b[1:], strict=True))
-            )
-            alarms = find_alarms(t, found.recent[:, 0])
-            seen = alarms[(alarms >= PIECE) & (alarms < PIECE + 1.0 + LATE)]
-            delays += [max(0.0, float(seen[0]) - PIECE - 1.0)] if len(seen) else []
-            missed += not len(seen)
+    pieces = [telling_piece(own, one.told[GRIP]) for own, one in zip(rows, tracked, strict=True)]
+    medians = [float(result[name]["median"]) for name in names]
     return {
         **result,
-        "called_slippery": float(np.mean(rubber_rows < between)),
-        "surely_slippery": float(np.mean(rubber_highs < between)),
+        "called_slippery": float(np.mean(telling["rubber"][0] < between)),
+        "surely_slippery": float(np.mean(telling["rubber"][2] < between)),
+        **judge_splices(names, medians, problem, pieces, levels),
+    }
+
+
+def telling_piece(own: Rows, told: np.ndarray) -> Rows:
+    """The piece of a drive that tells most."""
+    half = int(PIECE / FLOOR_FIT["dt"])
+    begin = int(np.argmax(np.convolve(told, np.ones(half), "valid"))) if len(told) > half else 0
+    return Rows(*(column[begin : begin + half] for column in own))
+
+
+def judge_splices(
+    names: Sequence[str],
+    medians: Sequence[float],
+    problem: Problem,
+    pieces: Sequence[Rows],
+    levels: Levels,
+) -> dict[str, Any]:
+    """How soon splices of pieces of two floors are seen, and in which of one floor a change is seen.
+
+    A splice that is missed is called untold where the first piece has not excluded the second floor at its
+    end, or the second one by itself, with nothing known before it, does not exclude the first floor in time.
+    """
+    from pct.tracking.changes import find_alarms
+    from pct.tracking.drives import make_filter
+
+    delays, untold, missed = [], 0, 0
+    same: dict[str, list[bool]] = {}
+    for i, j in itertools.permutations(range(len(names)), 2):
+        a, b = pieces[i], pieces[j]
+        splice = float(a.t[-1] - a.t[0]) + FLOOR_FIT["dt"] + 1.0
+        t = np.concatenate([a.t - a.t[0], b.t - b.t[0] + splice])
+        found = make_filter(problem, levels).track(t, *map(np.concatenate, zip(a[1:], b[1:], strict=True)))
+        alarms = find_alarms(t, found.recent[:, 0])
+        seen = alarms[(alarms >= splice - 1.0) & (alarms < splice + LATE)]
+        if names[i] == names[j]:
+            same.setdefault(names[i], []).append(bool(len(seen)))
+        elif len(seen):
+            delays.append(max(0.0, float(seen[0]) - splice))
+        else:
+            alone = make_filter(problem, levels).track(*b, hypotheses=False)
+            soon = b.t - b.t[0] <= LATE
+            known = not found.low[len(a.t) - 1, 0] <= medians[j] <= found.high[len(a.t) - 1, 0]
+            tells = np.any((alone.low[soon, 0] > medians[i]) | (medians[i] > alone.high[soon, 0]))
+            missed, untold = missed + 1, untold + (not known or not tells)
+    return {
         "splice_delay_median": float(np.median(delays)) if delays else np.nan,
+        "splices": len(delays) + missed,
         "splices_missed": missed,
-        "splices": missed + len(delays),
+        "of_them_untold": untold,
+        "false_of_same": {name: f"{sum(called)} of {len(called)}" for name, called in same.items()},
     }
 
 
