@@ -123,6 +123,18 @@ def test_a_car_sees_a_change_as_it_drives(car: pct.Car, drive: pct.Drive) -> Non
         track.as_features(pct.Drives((drive, drive)))
 
 
+def test_what_no_log_holds_is_no_reading(car: pct.Car, drive: pct.Drive) -> None:
+    truth, unread = drive.trajectory.channels["truth.mu"], ("x", "y", "psi", "beta")
+    logged = dataclasses.replace(
+        drive.trajectory,
+        channels={name: column for name, column in drive.trajectory.channels.items() if name not in unread},
+    )
+    track = pct.track(car, pct.Drive(drive.name, logged), levels=pct.track_levels(car))
+    causal = track.tracked[0].causal["mu"]
+    assert np.mean((causal.low <= truth) & (truth <= causal.high)) > 0.9
+    assert "noise of readings delta 0.002, v 0.03, psi_dot 0.02;" in " ".join(track.facts)
+
+
 def test_what_is_not_known_of_the_stiffness_is_in_the_band(car: pct.Car, drive: pct.Drive) -> None:
     levels = pct.track_levels(car)
     known = pct.track(car, drive, levels=levels).tracked[0].smoothed["mu"]

@@ -81,22 +81,28 @@ def read_drives(
 ) -> tuple[Problem, list[Rows]]:
     """Drives as the model reads them, and the problem with inputs that act as they do there.
 
+    States that no log holds are there in the first row only, where the filter begins: from then on what is
+    assumed of them is no reading.
+
     Raises:
         DataError: a channel is missing, or time steps differ.
     """
     store = make_window_store(recordings, problem.spec, dt=dt, inputs="auto", label="tracked")
     spec = with_inputs(problem.spec, store.origins, "auto")
     problem = dataclasses.replace(problem, spec=spec)
+    unread = [spec.state_indices[name] for name in spec.unlogged if name not in spec.pose[:2]]
     rows = []
     for number in range(len(store.recordings)):
         own = store.recording == number
+        states = store.states[own].astype(float)
+        states[1:, unread] = np.nan
         controls = store.controls[own].astype(float)
         acting = acting_controls(spec, problem.params, [column[:, None] for column in controls.T], store.dt)
         over = np.concatenate([np.asarray(column, float) for column in acting], axis=1)
         # A step is driven by the control of the row that it begins at.
         over = np.concatenate([over[:1], over[:-1]])
         times = store.dt * np.arange(own.sum())
-        rows.append(Rows(times, store.states[own].astype(float), over))
+        rows.append(Rows(times, states, over))
     return problem, rows
 
 

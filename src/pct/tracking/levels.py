@@ -50,7 +50,7 @@ def estimate_levels(
     problem = dataclasses.replace(problem, held=(), covariance=np.zeros((0, 0)))
     native = make_filter(problem, begin)
     names = [
-        *(("reading", name) for name in begin.reading),
+        *(("reading", name) for name in begin.reading if name not in problem.spec.unlogged),
         *(("process", name) for name in begin.process),
         ("jumps", ""),
     ]

@@ -117,7 +117,8 @@ def facts(problem: Problem, levels: Levels, tracked: Sequence[Tracked], *, estim
     )
     lines = [f"{', '.join(problem.vary)} may change; all others are held, {held}."]
     source = "estimated from these drives" if estimated else "given"
-    noise = ", ".join(f"{name} {value:.2g}" for name, value in levels.reading.items())
+    read = {name: value for name, value in levels.reading.items() if name not in problem.spec.unlogged}
+    noise = ", ".join(f"{name} {value:.2g}" for name, value in read.items())
     lines.append(
         f"Levels {source}: noise of readings {noise}; a change every {1 / levels.jumps:.3g} s."
         if levels.jumps
