@@ -76,6 +76,11 @@ def test_columns_that_only_look_like_positions_are_none(motion: dict[str, Column
     slow = 5.0 + np.cumsum(np.random.default_rng(0).normal(0, 0.02, len(motion["t"])))
     lines = proposed({"t": motion["t"], **chance, "speed": np.abs(slow)})
     assert {"x", "y", "psi"}.isdisjoint(lines)
+    lines = proposed({"t": motion["t"], **chance, "speed": motion["vx"], "yaw_rate": slow - slow.mean()})
+    assert {"x", "y", "psi"}.isdisjoint(lines)
+    named = {name.replace("signal", "nearest"): column for name, column in chance.items()}
+    lines = proposed({"t": motion["t"], **named, "speed": motion["vx"]})
+    assert {"x", "y", "psi"}.isdisjoint(lines)
 
 
 def test_a_log_without_any_speed_is_refused(motion: dict[str, Column]) -> None:

@@ -10,7 +10,7 @@ from pct.logs.clocks import is_sparse
 from pct.logs.readers.base import RawLog
 from pct.logs.readers.computed import formula_of
 from pct.mapping.evidence import Windows, without_spikes
-from pct.mapping.names import NAMES, from_unity, is_altitude, is_rotation_part, means
+from pct.mapping.names import NAMES, OTHERS, from_unity, is_altitude, is_rotation_part, means, words
 from pct.mapping.proposal import Line, factor
 from pct.recordings.relations import arc_over_chord
 from pct.types import Column
@@ -105,6 +105,7 @@ class Log:
             and self.varies(name)
             and not is_rotation_part(name)
             and not is_altitude(name)
+            and not OTHERS.search(words(name))
             and not any(means(name, channel) for channel in NAMES)
         ]
         return free[:MOST_NAMELESS] if len(free) <= 4 * MOST_NAMELESS else []

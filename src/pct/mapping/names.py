@@ -92,6 +92,8 @@ def means(name: str, channel: str) -> bool:
         (True, False, False, True)
         >>> means("yaw_deg_s", "psi"), means("yaw_deg_s", "psi_dot"), means("accX", "ax")
         (False, True, True)
+        >>> means("imu1_a_x", "x"), means("a_x", "x"), means("imu1_a_x", "ax")
+        (False, False, True)
     """
     text = words(name)
     if channel != "time":
@@ -106,7 +108,7 @@ def means(name: str, channel: str) -> bool:
     if channel in ("vx", "vy") and re.search(r"(^|_)(angular|ang)(_|$)", text):
         return False
     if channel in ("x", "y") and re.search(
-        r"(^|_)(v|vel|velocity|acc|accel|acceleration|linear|angular|imu|orientation|rot|rotation|euler|q|quat|quaternion"
+        r"(^|_)(v|vel|velocity|a|acc|accel|acceleration|linear|angular|imu\d*|orientation|rot|rotation|euler|q|quat|quaternion"
         r"|twist|gyro|gyr|mag|magnet(ic|ometer)?|force)(_|$)",
         text,
     ):

@@ -77,13 +77,21 @@ def find_motion(path: Path, log: Log) -> list[Line]:
 
 
 def is_pose(log: Log, lines: Mapping[str, Line]) -> bool:
-    """Whether positions that no name tells go as fast as a column that is named a speed, if there is one."""
+    """Whether positions that no name tells go as fast as a column that is named a speed, if there is one, and
+    turn as one that is named a yaw rate.
+    """
     if any(means(line.column, line.channel) for line in lines.values() if line.channel in ("x", "y")):
         return True
-    w = log.windows
     speeds = [name for channel in ("vx", "v") for name in log.named(channel)]
-    likes = [w.compare(w.means(log.sound(name)), log.speed, log.moving) for name in speeds]
-    return not speeds or any(like is not None and abs(like.correlation) > TELLS for like in likes)
+    rates = log.named("psi_dot") if log.heading is not None else []
+    return _goes_with(log, speeds, log.speed) and _goes_with(log, rates, log.turning)
+
+
+def _goes_with(log: Log, names: Sequence[str], motion: Column) -> bool:
+    """Whether one of the columns, if there is any, goes with a motion of the windows, (W,)."""
+    w = log.windows
+    likes = [w.compare(w.means(log.sound(name)), motion, log.moving) for name in names]
+    return not names or any(like is not None and abs(like.correlation) > TELLS for like in likes)
 
 
 def _speed(log: Log) -> Line | None:

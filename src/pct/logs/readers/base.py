@@ -127,7 +127,8 @@ def missing_column(path: Path, name: str, names: Sequence[str], most: int = 30) 
     return LogValueError(
         path,
         f"expected column '{name[:LONGEST_SHOWN]}', found: {listed or 'none'}. "
-        "Correct the column in signals.toml, or leave the channel out if it can be derived",
+        "Correct the column in signals.toml, or leave the channel out (NAME = false under [channels]): it is "
+        "derived where it can be, and a log needs no pose",
         column=name,
     )
 
