@@ -160,8 +160,9 @@ def locked_difference(x: Any, axle: str, width: Array, force: Array, driven: Arr
     """
     slip = x.psi_dot * width / xp.maximum(xp.abs(x.vx), p.v_blend_low)
     load = bicycle.static_load(axle, p)
-    most = driven * p.diff_pre + p.diff_lock * xp.abs(force) + FAINT * load
-    return most * xp.tanh(0.5 * p.p_kx1 * load * slip / most)
+    most = driven * p.diff_pre + p.diff_lock * xp.abs(force)
+    # Open, nothing is left of it, nor of its slope where the car drives straight.
+    return most * xp.tanh(0.5 * p.p_kx1 * load * slip / (most + FAINT * load))
 
 
 def _wheel(
