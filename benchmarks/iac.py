@@ -27,7 +27,7 @@ from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params, unflatten_params
 from pct.evaluation.evaluate import RUN
 from pct.evaluation.explosions import find_exploded
-from pct.evaluation.scores import errors_of
+from pct.evaluation.scores import Errors, errors_of
 from pct.evaluation.windows import all_windows
 from pct.optimization.model import Model
 from pct.recordings.trajectory import Trajectory
@@ -65,6 +65,8 @@ TRAIN: dict[str, Any] = {
 }
 # Spread of the starting points of further seeds, on the unbounded axis.
 SPREAD = 0.1
+# Of the interval of one model's errors over another's.
+BLOCKS, DRAWS = 40, 1000
 AV21 = pct.model("singletrack-pacejka", vehicle="av-21")
 PLAIN_CAR = AV21.measured(pedals=True, observer=False)
 
@@ -118,14 +120,20 @@ def judge(
     others = list(rows)
     rows["constant fit, no measurement"] = judged(plain, test)
     runs = []
-    for seed in range(seeds):
-        fit = fitted(CAR, train, seed)
+    fits = [fitted(CAR, train, seed) for seed in range(seeds)]
+    first = fits[0]
+    for seed, fit in enumerate(fits):
         row = judged(fit, test)
         rows[f"constant fit, seed {seed}"] = row
         if network:
             rows[f"network on top, seed {seed}"] = on_top(fit, train, test, seed)
         runs.append((row, parameters(fit)))
-    rows["double-track, seed 0"] = judged(fitted(FOUR_WHEELS, train, 0), test)
+    four = {
+        "double-track, seed 0": fitted(FOUR_WHEELS, train, 0),
+        "double-track, from the fit": pct.fit(FOUR_WHEELS, train, start=first, **FIT),
+    }
+    for name, fit in four.items():
+        rows[name] = {**judged(fit, test), "over_the_fit": change(fit.model, first.model, test)}
     # No prediction: the least that these equations can err there, whatever their parameters.
     rows["fit to the test rows"] = judged(fitted(CAR, test, 0), test)
     ours = {key: float(np.mean([row[key] for row, _ in runs])) for key in JUDGED}
@@ -149,6 +157,8 @@ def show(part: str, result: dict[str, Any]) -> None:
             text = f"{row[key]:.4f} ({row['median'][key]:.4f})"
             cells += f"{text:>18s}"
         print(f"{name:32s}{cells}{row['exploded']:10d}{row.get('seconds', 0):10.0f}")
+        for key, (share, low, high) in row.get("over_the_fit", {}).items():
+            print(f"{'':4s}{key} over that of the fit {share:+.1%} [{low:+.1%}, {high:+.1%}]")
     ahead = {key: names for key, names in result["ahead"].items() if names}
     print(f"Ahead of ours: {ahead or 'no row of the ladder'}")
     print("\nParameters, seed 0: value, standard error, bounds, verdict")
@@ -259,6 +269,17 @@ def perturbed(spec: ModelSpec, seed: int) -> dict[str, Any]:
 
 def score(model: Model, test: pct.Drives) -> dict[str, Any]:
     """Path RMSE by channel over all windows, the median of each window's, and how many explode."""
+    errors, by_window, targets = errors_by_window(model, test)
+    beyond = find_exploded(errors, targets, model.spec)
+    return {
+        **{key: float(np.sqrt(np.mean(error**2))) for key, error in by_window.items()},
+        "median": {key: float(np.median(error)) for key, error in by_window.items()},
+        "exploded": int(beyond.any(axis=(1, 2)).sum()),
+    }
+
+
+def errors_by_window(model: Model, test: pct.Drives) -> tuple[Errors, dict[str, np.ndarray], np.ndarray]:
+    """All errors, path RMSE of each window by channel, (W,), and what was logged."""
     windows = windows_of(model, test)
     targets = np.asarray(windows.batch.targets)
     errors = errors_of(model.predict_states(model.prepare(windows).batch), targets, model.spec)
@@ -266,12 +287,23 @@ def score(model: Model, test: pct.Drives) -> dict[str, Any]:
         key: np.sqrt(np.mean(errors.values[:, :, errors.names.index(channel)] ** 2, axis=1))
         for key, channel in JUDGED.items()
     }
-    beyond = find_exploded(errors, targets, model.spec)
-    return {
-        **{key: float(np.sqrt(np.mean(error**2))) for key, error in by_window.items()},
-        "median": {key: float(np.median(error)) for key, error in by_window.items()},
-        "exploded": int(beyond.any(axis=(1, 2)).sum()),
-    }
+    return errors, by_window, targets
+
+
+def change(model: Model, other: Model, test: pct.Drives) -> dict[str, list[float]]:
+    """Path RMSE of a model over that of another, less one, by channel, with its 95 % interval by blocks."""
+    squares = [
+        {key: error**2 for key, error in errors_by_window(one, test)[1].items()} for one in (model, other)
+    ]
+    rng, found = np.random.default_rng(0), {}
+    for key in JUDGED:
+        own, theirs = (one[key] for one in squares)
+        blocks = np.array_split(np.arange(own.size), BLOCKS)
+        draws = [np.concatenate([blocks[i] for i in rng.integers(0, BLOCKS, BLOCKS)]) for _ in range(DRAWS)]
+        ratios = [np.sqrt(own[rows].mean() / theirs[rows].mean()) - 1 for rows in draws]
+        ends = np.quantile(ratios, [0.025, 0.975])
+        found[key] = [float(np.sqrt(own.mean() / theirs.mean()) - 1), *map(float, ends)]
+    return found
 
 
 if __name__ == "__main__":

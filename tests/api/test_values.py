@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 import pct
 from api.conftest import SMALL
 from pct.errors import DataError, UsageError
+from pct.optimization.constants import fitting
 from pct.runs import fits
 
 
@@ -38,6 +39,24 @@ def test_progress_falls_and_reads_as_a_line(drives: pct.Drives) -> None:
     assert str(lines[1]).startswith("iteration 1  error ")
     errors = [line.error for line in lines[1:]]
     assert errors == sorted(errors, reverse=True)
+
+
+def test_a_fit_begins_at_the_fit_of_a_simpler_car(
+    fit: pct.Fit, drives: pct.Drives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: dict[str, Any] = {}
+    actual = fitting.fit
+
+    def noted(*args: Any, start: Any, **more: Any) -> Any:
+        begun.update(start)
+        return actual(*args, start=start, **more)
+
+    monkeypatch.setattr(fitting, "fit", noted)
+    wider = pct.model("unicycle").hold("beta_accel").measured(bias=["v"])
+    assert "alpha_accel" in pct.fit(wider, drives, **SMALL, iterations=1, start=fit).params
+    assert begun == fit.params
+    with pytest.raises(UsageError, match=r"`start`: a fit of 'unicycle' has none of .* learns: mu, C_Sf"):
+        pct.fit(pct.model("singletrack"), drives, **SMALL, start=fit)
 
 
 def test_drives_from_a_folder_a_file_and_a_frame_are_the_same(folder: Path, drives: pct.Drives) -> None:

@@ -210,6 +210,13 @@ def test_flags_that_do_not_fit_are_refused(
     assert run is None or (run / "FAILED").exists()
 
 
+def test_the_fit_that_a_search_begins_at_is_opened(
+    fit: FitCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit("--start", "no_run") == (3, None)
+    assert "no_run: expected the folder of a finished run" in capsys.readouterr().err
+
+
 def test_a_channel_that_the_controls_give_is_warned_of() -> None:
     spec = MODEL_SPECS["singletrack"]
     assert exact_channels(spec, {"delta": 1e-7, "psi_dot": 0.1, "v": 0.02}) == ["delta"]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure
 
+    from pct.dynamics.core import ModelSpec
     from pct.evaluation.fit_report import FitReport
     from pct.optimization.constants.agreed import Agreement
     from pct.optimization.constants.constant_fit import ConstantFit
@@ -329,7 +330,7 @@ def fit(
     drives: Drives | Drive | Sequence[Drive] | str | Path,
     *,
     dt: float | None = None,
-    start: Mapping[str, Any] | None = None,
+    start: Mapping[str, Any] | Fit | None = None,
     profiles: Sequence[str] = (),
     by: By | None = None,
     sample: bool | int = False,
@@ -343,7 +344,8 @@ def fit(
         drives: from `pct.load`, or what that reads.
         dt: time step of the rollout in s; that of the drives when left out.
         start: values that the search begins at, by name; the defaults when left out. They are improved on
-            single steps first where that predicts better.
+            single steps first where that predicts better. A fit, of this model or of another: its values of
+            the parameters that both have.
         profiles: parameters whose likelihood is profiled afterwards.
         by: ``recording``, ``file`` or ``lap``: each is fitted alone, too, and compared with the others, from
             two on; by recording, from four on, when left out.
@@ -385,6 +387,8 @@ def fit(
         from pct.runs.fleets import load_fleet_prior
 
         spec, prior = with_fleet(spec, load_fleet_prior(Path(checked.prior)))
+    if isinstance(start, Fit):
+        start = _values_for(spec, start)
     windows = fitting.fit_windows(spec, store, checked)
     files = tuple(_file_of(drive) for drive in drives)
     result = fitting.fit(
@@ -400,6 +404,22 @@ def fit(
     )
     fitted = Fit(result.model, result, drives)
     return fitted.sample(None if sample is True else sample, progress) if sample else fitted
+
+
+def _values_for(spec: ModelSpec, fit: Fit) -> dict[str, Any]:
+    """Values of a fit by name, of those parameters that a model learns, too.
+
+    Raises:
+        UsageError: there are none.
+    """
+    shapes = fit.model.spec.full_shapes
+    values = {name: value for name, value in fit.params.items() if spec.full_shapes.get(name) == shapes[name]}
+    if not values:
+        raise UsageError(
+            f"`start`: a fit of '{fit.model.spec.name}' has none of the parameters that '{spec.name}' "
+            f"learns: {', '.join(spec.param_keys)}"
+        )
+    return values
 
 
 def _file_of(drive: Drive) -> str:

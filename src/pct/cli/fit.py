@@ -35,6 +35,9 @@ class FitConfig:
     dt: Annotated[int, TIME_STEP] | None = None
     """Time step of the rollout [hundredths of a second]. Default: that of the recordings."""
     settings: tyro.conf.OmitArgPrefixes[FitSettings] = dataclasses.field(default_factory=FitSettings)
+    start: Path | None = None
+    """Run folder of a fit that the search begins at, of this model or a simpler one: its values of the
+    parameters that both learn. Default: the vehicle's values."""
     double: bool = False
     """Compute in double precision: for data without noise."""
     profile: tuple[str, ...] = ()
@@ -63,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     import pct
     from pct.api.fits import observed
+    from pct.api.opening import open_fit
     from pct.cli.device import settle_device
     from pct.cli.folders import default_results, resolve_folder
     from pct.evaluation.fit_report import report_facts, save_curves, text_columns
@@ -88,6 +92,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     car = car.hold_all(args.model.fixed_values())
     folders = tuple(str(resolve_folder(path, "--dataset")) for path in args.data.dataset)
     drives = pct.load(folders)
+    start = None if args.start is None else open_fit(args.start)
     run = create_run_directory(args.run.results or default_results(), car.base.name, "full")
     config = {**flag_values(args), "dataset": folders}
     write_provenance(run, config=config, command=sys.argv, data=drives.hashes)
@@ -103,6 +108,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             car,
             drives,
             dt=None if args.dt is None else args.dt / 100,
+            start=start,
             by=args.by,
             progress=say_error,
             **dataclasses.asdict(args.settings),
