@@ -155,7 +155,13 @@ def is_module(parts: list[str]) -> bool:
 
 
 # Commands that files print for their reader, and flags of git.
-SPEAK_OF_FLAGS = {"designing/advice.py", "importing/card_page.py", "runs/directory.py"}
+SPEAK_OF_FLAGS = {
+    "designing/advice.py",
+    "evaluation/fit_page.py",
+    "importing/card_page.py",
+    "runs/directory.py",
+    "showing/results.py",
+}
 
 
 @pytest.mark.parametrize("folder", ["benchmarks", "tests"])

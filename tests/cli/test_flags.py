@@ -100,6 +100,7 @@ def test_values_are_checked_at_every_level(argv: list[str], message: str) -> Non
         ("pass `observer=False`, not `observer=True`", "pass --no-observer, not --observer"),
         ("pass `dt=0.1`", "pass --dt 10"),
         ("`log`: expected a file; see `pct models`", "LOG: expected a file; see `pct models`"),
+        ("`log=a.csv`: expected a file", "a.csv: expected a file"),
     ],
 )
 def test_argument_names_become_flags(message: str, shown: str) -> None:
@@ -139,3 +140,12 @@ def test_a_group_lists_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
         choose(["--version"])
     assert stop.value.code == 0
     assert capsys.readouterr().out.startswith("pct ")
+
+
+def test_the_list_of_commands_is_whole_and_fits_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        choose(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    listed = {line[2:15].strip() for line in lines if line.startswith("  ")}
+    assert listed == {name if name.split()[0] != "export" else "export" for name in COMMANDS}

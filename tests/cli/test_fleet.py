@@ -56,7 +56,7 @@ def test_a_fleet_is_printed_and_is_a_prior(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["no_such_*"], 3, "PATTERN: expected folders or log files, found none"),
+        (["no_such_*"], 3, "no_such_*: expected folders or log files, found none"),
         ([], 2, "PATTERN"),
         (["{data}/train", "--executor", "no"], 2, "--executor no: unknown executor 'no'"),
         (["{data}/train", "--by", "day"], 2, "--by day: "),

@@ -56,7 +56,7 @@ def shown(page: Any) -> list[str]:
 def test_files_are_filtered_sorted_and_compared(page: Any, root: Path, tmp_path: Path) -> None:
     index, _ = write_pages(root, tmp_path / "pages")
     page.goto(index.as_uri())
-    assert page.title() == "Results in results"
+    assert page.title() == f"Results in {root.parent.name}"
     assert len(shown(page)) == 5
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.fill("#text", "RUN_b")

@@ -53,11 +53,13 @@ def test_pages_are_answered(server: PageServer) -> None:
     for path in ("", "index.html", "index.html?now"):
         status, headers, content = ask(server, f"/{token}/{path}")
         assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-        assert b"Results in results" in content
+        assert f"Results in {server.index.root.parent.name}".encode() in content
     (result,) = server.index.results()
     status, _, content = ask(server, f"/{token}/runs/{result.id}.html")
     assert status == 200
     assert b"0.662 to 0.858" in content
+    assert b"What to do next" in content
+    assert b"pct evaluate &#39;/" in content
     assert ask(server, f"/{token}/live.json")[2] == b'{"version": 1, "runs": {}}'
     status, headers, content = ask(server, f"/{token}/", "HEAD")
     assert (status, content) == (200, b"")

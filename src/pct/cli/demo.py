@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tyro
 
-from pct.cli.console import say
+from pct.cli.console import command, say
 from pct.cli.flags import DebugFlags, parse
 
 # Beside the package's modules; see datasets/README.md in the repository.
@@ -61,6 +61,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     (run,) = set(runs.glob("run_*")) - before
     folder = run / "evaluation" / "val"
     evaluate.main([str(run), "--dataset", str(DATA / "val"), "--output", str(folder)])
-    say("Next, with a log of your own: pct run my_log.csv")
+    say(
+        f"All results on one page: {command('show', *([results] if args.results else []))}",
+        "Next, with a log of your own: pct run my_log.csv",
+    )
     if args.browser:
         open_page((folder / REPORT).resolve().as_uri())

@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print_table(title, *run_cells(result, seconds), texts=(0, 5))
     for condition in result.conditions:
         head, rows = bin_cells(result, condition, number)
-        print_table(f"{head[0].capitalize()}, over {max(result.at):g} s", ["", *head[1:]], rows)
+        print_table(f"{head[0][0].upper()}{head[0][1:]}, over {max(result.at):g} s", ["", *head[1:]], rows)
     say(*(f"Left out: {name}: {reason}" for name, reason in result.missing.items()))
     say(*verdicts(result))
     flush()  # nobody waits for the figures to read the results

@@ -15,6 +15,9 @@ from pct.cli.flags import TIME_STEP, DataFlags, ModelFlags, RunFlags, as_flags, 
 from pct.measurement import Measurement
 from pct.optimization.settings import DRAWS, FitSettings
 
+# Varying parameters that a printed command follows at once.
+FOLLOWED = 3
+
 
 @dataclasses.dataclass(frozen=True)
 class FitConfig:
@@ -74,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pct.optimization.constants.posterior.nuts import require_sampler
     from pct.optimization.constants.posterior.posterior import posterior_cells
     from pct.optimization.constants.profile import require_scalar
+    from pct.optimization.constants.verdicts import varying_names
     from pct.runs.directory import (
         PREDICTED,
         after_saving,
@@ -140,6 +144,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             if fit.design_arguments:
                 designed = command("design", run, *fit.design_arguments)
                 say(f"  All at once, in the area that you have: {designed}")
+            if varying := varying_names(fit.verdicts)[:FOLLOWED]:
+                followed = command("track", run, *folders, "--vary", *varying)
+                say(f"  When it changes, and by how much: {followed}")
         say(*(as_flags(line, FitConfig) for line in fit.facts))
         if args.report:
             with after_saving("the curves"):

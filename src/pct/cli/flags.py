@@ -134,7 +134,10 @@ def read(
 ) -> Config:
     """`parse` without the check of values."""
     arguments = merge_repeated(sys.argv[1:] if argv is None else argv, list_flags(config))
-    options: dict[str, Any] = {} if default is None else {"default": default}
+    # Who wants the default leaves a flag out: help does not offer None.
+    options: dict[str, Any] = {"config": (tyro.conf.DisallowNone,)}
+    if default is not None:
+        options["default"] = default
     shown = [visible(argument) for argument in arguments]
     if shown == arguments:
         return tyro.cli(config, prog=prog, args=arguments, **options)
@@ -275,7 +278,7 @@ def as_flags(message: str, config: type) -> str:
         if name not in kinds:
             return match[0]
         if _is_positional(kinds[name]):
-            return name.upper()
+            return name.upper() if value is None else value
         if value == "False":
             return f"--no-{flag_name(name)[2:]}"
         if value is None or value == "True":

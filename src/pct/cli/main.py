@@ -14,38 +14,47 @@ from pct.errors import PctError
 from pct.export.targets import TARGETS
 
 # Each module has ``main(argv)`` and ``CONFIG``, the dataclass of its flags. A target of an export is the
-# first argument of one module.
-COMMANDS = {
-    "run": ("pct.cli.run", "from logs to parameters: map, check, choose, fit, judge, in one command"),
-    "fit": ("pct.cli.fit", "fit one value of each parameter to driving logs, in seconds"),
-    "train": ("pct.cli.train", "learn a vehicle's parameters from driving logs"),
-    "sweep": ("pct.cli.sweep", "look for the best settings of a training, with any number of workers"),
-    "fleet fit": ("pct.cli.fleet", "fit many cars side by side: how they differ, a prior for the next one"),
-    "evaluate": ("pct.cli.evaluate", "measure a run's errors on drives that it was not trained on"),
-    "data check": ("pct.cli.data_check", "find what is wrong with logs, with evidence and a fix"),
-    "data import": ("pct.cli.data_import", "make a dataset of logs: cut, mend, resample, hold out"),
-    "data open": ("pct.cli.data_open", "show every column of logs, before any map"),
-    "data map": ("pct.cli.data_map", "propose a signals.toml for logs"),
-    "demo": (
-        "pct.cli.demo",
-        "train on the data that PCT brings along, and judge the result: nothing to fetch",
-    ),
-    "design": ("pct.cli.design", "what to drive next: the drive that tells most, within limits"),
-    "simulate": ("pct.cli.simulate", "make driving logs with known parameters"),
-    "track": (
-        "pct.cli.track",
-        "track what changes along a drive, grip or load, with bands and change points",
-    ),
-    "compare": ("pct.cli.compare", "tell what differs between fits: new tyres, another load, a worn part"),
-    "race": ("pct.cli.race", "drive laps with a guess and with what was learned from its log"),
-    **{
-        f"export {name}": ("pct.cli.export_c" if name == "c" else "pct.cli.export_target", listed.doc)
-        for name, listed in TARGETS.items()
+# first argument of one module. In the order of a newcomer's questions.
+GROUPS = {
+    "Start": {
+        "demo": ("pct.cli.demo", "train on data that PCT brings along, and judge the result"),
+        "run": ("pct.cli.run", "from logs to parameters: map, check, choose, fit, judge"),
     },
-    "show": ("pct.cli.show", "show all runs on one page: filters, comparisons, what is running now"),
-    "models": ("pct.cli.models", "list the dynamics models with their parameters"),
-    "completion": ("pct.cli.completion", "print a script that completes commands and flags in a shell"),
+    "Your logs": {
+        "data open": ("pct.cli.data_open", "show every column of logs, before any map"),
+        "data map": ("pct.cli.data_map", "propose a signals.toml for logs"),
+        "data check": ("pct.cli.data_check", "find what is wrong with logs, with evidence and a fix"),
+        "data import": ("pct.cli.data_import", "make a dataset of logs: cut, mend, resample, hold out"),
+        "simulate": ("pct.cli.simulate", "make driving logs with known parameters"),
+    },
+    "Learn": {
+        "fit": ("pct.cli.fit", "fit one value of each parameter, in seconds"),
+        "train": ("pct.cli.train", "learn parameters that change with the moment"),
+        "sweep": ("pct.cli.sweep", "look for the best settings of a training"),
+        "fleet fit": ("pct.cli.fleet", "fit many cars side by side, as a prior for the next one"),
+    },
+    "Judge": {
+        "evaluate": ("pct.cli.evaluate", "errors on drives that a run was not trained on"),
+        "compare": ("pct.cli.compare", "tell what differs between fits: new tyres, another load"),
+        "show": ("pct.cli.show", "all results on one page, and what is running now"),
+    },
+    "Use": {
+        "design": ("pct.cli.design", "what to drive next: the drive that tells most"),
+        "track": ("pct.cli.track", "track what changes along a drive: grip, load"),
+        "race": ("pct.cli.race", "drive laps with a guess and with what was learned"),
+        **{
+            f"export {name}": ("pct.cli.export_c" if name == "c" else "pct.cli.export_target", listed.doc)
+            for name, listed in TARGETS.items()
+        },
+    },
+    "More": {
+        "models": ("pct.cli.models", "list models and vehicles with their parameters"),
+        "completion": ("pct.cli.completion", "print a script that completes commands and flags"),
+    },
 }
+COMMANDS = {name: listed for group in GROUPS.values() for name, listed in group.items()}
+# A group with so many commands is one line of the help.
+EXPORT = "export"
 
 
 def main(argv: Sequence[str] | None = None, *, command: str = "") -> None:
@@ -109,17 +118,19 @@ def _below(group: str) -> list[str]:
 
 
 def _help(group: str) -> list[str]:
-    names = _below(group)
-    width = max(map(len, names))
-    commands = [f"  {name:<{width}}  {COMMANDS[group + name][1]}" for name in names]
     if group:
+        names = _below(group)
+        width = max(map(len, names))
+        commands = [f"  {name:<{width}}  {COMMANDS[group + name][1]}" for name in names]
         return [f"usage: pct {group}<command> [flags]", "", *commands]
+    lines = ["usage: pct <command> [flags]", "", "Learns the physics of a vehicle from its driving logs."]
+    for title, listed in GROUPS.items():
+        docs = {name: doc for name, (_, doc) in listed.items() if not name.startswith(f"{EXPORT} ")}
+        if len(docs) < len(listed):
+            docs[EXPORT] = f"files for {len(TARGETS)} other programs: `pct {EXPORT}` lists them"
+        lines += ["", title, *(f"  {name:<11}  {doc}" for name, doc in docs.items())]
     return [
-        "usage: pct <command> [flags]",
-        "",
-        "Learns the physics of a vehicle from its driving logs.",
-        "",
-        *commands,
+        *lines,
         "",
         "`pct <command> --help` shows a command's flags with units and an example.",
         "Start: pct demo, or with a log of your own: pct run my_log.csv",

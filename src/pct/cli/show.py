@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     results = args.results or default_results()
     if not results.is_dir():
         found = "a file" if results.exists() else "nothing"
-        raise DataError(f"{results}: expected a folder of runs, found {found}: check the path")
+        fix = "check the path" if args.results else "pct demo makes one; or name the folder of your results"
+        raise DataError(f"{results}: expected a folder of runs, found {found}: {fix}")
     if args.static is not None:
         from pct.showing.static import write_pages
 
@@ -78,7 +79,7 @@ def _serve(results: Path, port: int, *, browser: bool) -> None:
         why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
         raise UsageError(f"`port={port}`: {why}: give another one, or none for a free one") from None
     with server:
-        say(f"Results in {results}: {server.address}", "Ctrl-C ends the server")
+        say(f"Results in {results.resolve()}: {server.address}", "Ctrl-C ends the server")
         flush()
         if browser:
             open_page(server.address)

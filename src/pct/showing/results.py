@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,29 @@ class Result:
     def interval_means(self) -> str:
         """What the ends of a parameter's interval are."""
         return "range over the windows" if self.kind == "train" else "95 % interval"
+
+    @property
+    def next_commands(self) -> tuple[str, ...]:
+        """What to do with it now, as lines to copy into a shell; none where that is not safe.
+
+        Examples:
+            >>> Result("a", Path("my runs/a"), "a", "train", "stopped").next_commands
+            ("pct train --resume 'my runs/a'",)
+        """
+        path = str(self.path)
+        lines = NEXT.get((self.kind, self.state), ()) if path.isprintable() else ()
+        return tuple(line.format(shlex.quote(path)) for line in lines)
+
+
+# What to do with a result now, by its kind and state.
+NEXT = {
+    ("fit", "done"): ("pct evaluate {} --dataset UNSEEN_DRIVES", "pct export c {}"),
+    ("train", "done"): ("pct evaluate {} --dataset UNSEEN_DRIVES", "pct export onnx {}"),
+    ("train", "stopped"): ("pct train --resume {}",),
+    ("train", "failed"): ("pct train --resume {}",),
+    ("fleet", "done"): ("pct fit --prior {} --dataset NEXT_CAR",),
+    ("run", "done"): ("pct evaluate {}/fit --dataset UNSEEN_DRIVES", "pct run {}/run.toml"),
+}
 
 
 def setting_text(value: Any) -> str:

@@ -40,7 +40,7 @@ def list_page(results: Sequence[Result], root: Path, *, live: bool, version: int
     data = {result.id: _for_comparison(result) for result in results}
     return _render(
         "list.html",
-        title=f"Results in {root.name or root}",
+        title=f"Results in {_name(root)}",
         results=results,
         root=root,
         choices=choices,
@@ -49,6 +49,17 @@ def list_page(results: Sequence[Result], root: Path, *, live: bool, version: int
         version=version,
         now=f"{datetime.datetime.now():%Y-%m-%d %H:%M}",
     )
+
+
+def _name(root: Path) -> str:
+    """What a folder of results is called; that of a project has its name.
+
+    Examples:
+        >>> _name(Path("/home/me/my_car/results")), _name(Path("/data/fleet"))
+        ('my_car', 'fleet')
+    """
+    named = root.parent if root.name == "results" else root
+    return named.name or str(root)
 
 
 def result_page(result: Result, curve: Mapping[str, Any] | None, *, live: bool, version: int = 0) -> str:

@@ -52,6 +52,20 @@ VARIES_WITHIN = (
 )
 
 
+# A verdict that begins so is on what differs between drives.
+VARIES_VERDICT = "varies"
+
+
+def varying_names(verdicts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The parameters that differ between drives.
+
+    Examples:
+        >>> varying_names({"mu": {"verdict": "varies between laps (from 0.4 to 1)"}})
+        ['mu']
+    """
+    return [name for name, entry in verdicts.items() if str(entry["verdict"]).startswith(VARIES_VERDICT)]
+
+
 class Facts(NamedTuple):
     """What is known of one scalar parameter.
 
@@ -120,7 +134,7 @@ def judge(spec: ModelSpec, name: str, facts: Facts) -> dict[str, Any]:
         verdict, advice = "leans on clipped rows", LEANS
     elif facts.varies is not None:
         low, high = facts.varies
-        verdict = f"varies between {facts.groups} (from {low:.3g} to {high:.3g})"
+        verdict = f"{VARIES_VERDICT} between {facts.groups} (from {low:.3g} to {high:.3g})"
         advice = VARIES_WITHIN if facts.within else VARIES
     elif facts.share_of_value < WEAK:
         verdict, advice = "identified", None

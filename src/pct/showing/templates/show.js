@@ -67,7 +67,7 @@ function filter() {
     seen += fits;
   }
   const total = rows().length, chosen = list.selected.size;
-  at("count").textContent = `${seen === total ? total : `${seen} of ${total}`} results${chosen ? `, ${chosen} selected` : ""}`;
+  at("count").textContent = total === 0 ? "No result yet: pct demo makes one, or pct run with a log of your own." : `${seen === total ? total : `${seen} of ${total}`} results${chosen ? `, ${chosen} selected` : ""}`;
   at("compare").disabled = chosen < 2;
   at("clear").hidden = chosen === 0;
   remember();
