@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -157,6 +158,19 @@ def test_a_run_is_judged_beside_its_baselines(
         figures_of_page(page)
     )
     assert all(name in page for name in found["rows"])
+    # What to trust: beside each baseline by channel, and by what the predicted parameters vary.
+    assert "Errors of this run beside each baseline over 0.2 s" in page
+    assert set(found["parameters"]) == {*network.spec.param_keys}
+    assert "Parameters as they are predicted over the windows" in page
+    assert "To predict moment by moment, in place of one constant value, " in page
+    # Baselines beside measured and simulated, the one with the smallest error first.
+    offered = re.search(r'id="control-beside".*?</select>', page, re.DOTALL)
+    assert offered is not None
+    names = re.findall(r"<option[^>]*>([^<]+)<", offered[0])
+    assert names[-2:] == ["all", "none"]
+    errors = [found["rows"][name]["scores"]["0.2"]["position"]["path_rmse"]["value"] for name in names[:-2]]
+    assert sorted(names[:-2]) == sorted(BASELINES)
+    assert errors == sorted(errors)
     assert f"{ours:.3g} [" in page or f"<td>{ours:.3g}</td>" in page
 
 

@@ -13,7 +13,7 @@ from pct.errors import DataError
 from pct.evaluation.datasets import TestData, TrainingData
 from pct.evaluation.evaluate import RUN, Evaluation, evaluate
 from pct.evaluation.page import evaluation_page
-from pct.evaluation.report import figures_of
+from pct.evaluation.report import as_json, figures_of
 from pct.evaluation.text import verdicts
 from pct.optimization.constants.model import FittedModel
 from pct.recordings.trajectory import Trajectory
@@ -90,6 +90,21 @@ def test_a_commanded_acceleration_is_no_answer(drive: Trajectory) -> None:
 def test_two_pedals_in_one_are_not_derived_from_the_answer() -> None:
     test = TestData([("lap", Trajectory("lap", 0.05, {}, {}, {"delta_dot": "command"}))], {})
     assert test.derived(PACEJKA.controls) == ()
+
+
+def test_the_page_says_what_of_a_fit_to_trust(drive: Trajectory) -> None:
+    found = {
+        "C_m1": {"verdict": "identified", "std": 0.01},
+        "I": {"verdict": "weak", "advice": "Steer <fast>."},
+    }
+    fit = fitted()
+    result = dataclasses.replace(judged(drive), parameter_verdicts=lambda: found)
+    page = evaluation_page(result, run=Path("."), paths=[])
+    assert "Of the fit: Trust 1 of 2 parameters (C_m1)." in page
+    value = float(fit.params["C_m1"])
+    assert f"<td>{value - 0.0196:.4g} to {value + 0.0196:.4g}</td>" in page
+    assert "Steer &lt;fast&gt;." in page
+    assert as_json(result, run=Path("."), paths=[])["parameters"]["C_m1"] == {"value": value, **found["C_m1"]}
 
 
 def test_windows_of_the_run_that_explode_are_counted_by_horizon(drive: Trajectory) -> None:

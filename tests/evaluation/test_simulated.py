@@ -9,7 +9,7 @@ import pytest
 
 from evaluation.test_fit_report import report
 from pct.dynamics import MODEL_SPECS
-from pct.evaluation.drive_parts import map_parts, simulated_parts
+from pct.evaluation.drive_parts import _coarse, map_parts, simulated_parts
 from pct.evaluation.fit_page import fit_verdict
 from pct.evaluation.scores import errors_of
 from pct.evaluation.simulated import Simulated, autocorrelation, shown_windows
@@ -66,6 +66,39 @@ def test_the_slider_names_each_window_and_leads_to_the_worst(windows: WindowSet)
     np.testing.assert_allclose(
         shown[0]["y"], windows.store.states[at : at + 11, SPEC.state_indices["v"]], atol=0.01
     )
+
+
+def test_baselines_stand_beside_the_run_one_at_a_time_all_or_none(windows: WindowSet) -> None:
+    drive = driven(windows)
+    targets = np.asarray(windows.batch.targets, float)[drive.shown[0]]
+    blind = np.full_like(targets, np.nan)
+    drive = dataclasses.replace(drive, beside={"<i>exact": targets, "blind": blind})
+    parts = simulated_parts(drive)
+    (choice,) = (part for part in parts if part.kind == "select")
+    assert choice.values["options"] == ["<i>exact", "blind", "all", "none"]
+    figures = figures_in(parts)
+    for name, lines, others in (("window-channels", 2, 4), ("window-way", 1, 3)):
+        figure = figures[name]
+        exact, lost = slice(others, others + lines), slice(others + lines, None)
+        assert [trace["name"] for trace in figure.data[exact]] == ["&lt;i&gt;exact"] * lines
+        for step, seen in zip(
+            figure.by["beside"], ((True, False), (False, True), (True, True), (False, False)), strict=True
+        ):
+            told = [change.get("visible") for change in step.data]
+            assert told == [None] * others + [seen[0]] * lines + [seen[1]] * lines
+        # In the frame of the log, as what was measured; and nothing where nothing is predicted.
+        shown = figure.by["window"][5].data
+        for key in {"x", "y"} & set(shown[0]):
+            measured = shown[0][key] if name == "window-way" else [trace[key] for trace in shown[:lines]]
+            found = [trace[key] for trace in shown[exact]]
+            np.testing.assert_allclose(np.array(found).ravel(), np.array(measured).ravel(), atol=0.01)
+            assert {value for trace in shown[lost] for value in trace[key][1:]} == {None}
+    assert "beside it <i>exact, blind." in figures["window-way"].says
+
+
+def test_a_long_window_has_coarse_baselines_that_end_where_it_does() -> None:
+    assert len(_coarse(11)) == 11
+    assert (len(_coarse(401)), _coarse(401)[0], _coarse(401)[-1]) == (25, 0, 400)
 
 
 def test_the_map_is_coloured_by_error_slip_and_grip(windows: WindowSet) -> None:

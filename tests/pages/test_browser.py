@@ -127,12 +127,19 @@ def test_the_reports_of_commands(scheme: str, width: int, reports: list[Path]) -
         with browser() as opened, view(opened, width=width, scheme=scheme) as seen:
             seen.open(path)
             assert seen.faults() == [], path
+            if seen.page.query_selector("#control-beside"):
+                # The nearest baseline alone, then none.
+                assert seen.page.inner_text("#control-beside").splitlines()[-2:] == ["all", "none"]
+                shown = "#figure-window-way .scatterlayer .trace"
+                before = seen.page.locator(shown).count()
+                seen.page.select_option("#control-beside", label="none")
+                seen.page.wait_for_function(f"document.querySelectorAll('{shown}').length == {before - 1}")
             names = ("window-channels", "whole-drive", "window-way")
             before = [seen.drawn(name) for name in names]
             step = int(seen.page.get_attribute("text=Worst window", "data-step"))
             seen.page.click("text=Worst window")
             for name in names:
-                seen.page.wait_for_selector(f'#figure-{name}[data-drawn="[{step}]"]')
+                seen.page.wait_for_selector(f'#figure-{name}[data-drawn^="[{step}"]')
             assert step == 0 or all(seen.drawn(name) != old for name, old in zip(names, before, strict=True))
             seen.page.select_option("#control-map-color", index=1)
             seen.page.wait_for_selector('#figure-map[data-drawn="[1]"]')

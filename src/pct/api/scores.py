@@ -151,5 +151,6 @@ def evaluate(
         stride=stride,
         allow_overlap=allow_overlap,
         progress=progress,
+        parameter_verdicts=lambda: value.verdicts if isinstance(value, Fit) else {},
     )
     return Score(result, name, drives)

@@ -3,57 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 
 from pct.evaluation.scores import POSITION
-from pct.evaluation.simulated import Simulated, autocorrelation, shown_windows
+from pct.evaluation.simulated import Simulated, autocorrelation
 from pct.pages import Figure, Part, Step, figure, grid, paragraph, select, slider
 from pct.pages.charts import correlogram, map_figure, residual_figure
 from pct.pages.figures import (
     BASELINE,
+    CONTROL,
     MEASURED,
     MUTED,
     SIMULATED,
     line,
+    merged,
     numbers,
     single,
     span,
     stacked,
     thinned,
 )
-from pct.types import Bool, Float, Rows
+from pct.types import Bool, Float, Int
 
-WINDOW, COLOR = "window", "map-color"
-# Windows of the slider, panels of channels, points of the map and of the whole way.
-WINDOWS, PANELS, POINTS, WAY = 120, 8, 1500, 3000
+WINDOW, COLOR, BESIDE = "window", "map-color", "beside"
+# Panels of channels, points of the map, of the whole way, and of a baseline in a window.
+PANELS, POINTS, WAY, COARSE = 8, 1500, 3000, 25
+# Lines of baselines, one after another.
+STYLES = [(color, dash) for dash in ("dot", "dashdot") for color in (BASELINE, CONTROL, MUTED)]
 
 
 def simulated_parts(drive: Simulated) -> list[Part]:
-    """A slider of windows: where each lies in the drive, its channels and its way."""
+    """A slider of windows: where each lies in the drive, its channels and its way, beside baselines."""
     shown = drive.headline
-    size = drive.final(shown.name)
-    chosen, (typical, worst) = shown_windows(size, WINDOWS)
+    chosen, (typical, worst) = drive.shown
+    size = drive.final(shown.name)[chosen]
     origin = drive.windows.origin(chosen)
     names = [origin.recordings[int(number)] for number in origin.recording]
     labels = [
         f"{n} of {len(chosen)}: '{name}' from {time:.2f} s, {shown.name} off by {_error(error)} "
         f"{shown.unit} after {drive.horizon:g} s"
-        for n, (name, time, error) in enumerate(zip(names, origin.times, size[chosen], strict=True), 1)
+        for n, (name, time, error) in enumerate(zip(names, origin.times, size, strict=True), 1)
     ]
-    windows = {"window-channels": _channels(drive, chosen)}
+    windows = {"window-channels": _channels(drive)}
     if drive.placed:
-        windows["window-way"] = _way(drive, chosen)
-    return [
+        windows["window-way"] = _way(drive)
+    offered = "Baselines are offered in order, the one with the smallest error first." if drive.beside else ""
+    parts = [
         paragraph(
             f"From each window's first row the model runs {drive.horizon:g} s by itself, told only what the "
-            "driver did. Move the slider, by mouse or arrow keys."
+            "driver did. Move the slider, by mouse or arrow keys.",
+            *filter(None, [offered]),
         ),
         slider(WINDOW, "Window", labels, {"Typical window": typical, "Worst window": worst}),
-        figure(
-            "whole-drive", _whole_drive(drive, chosen), "The window within all drives, one after another."
-        ),
+    ]
+    if drive.beside:
+        parts.append(select(BESIDE, "Baseline", [label for label, _ in _choices(drive)]))
+    return [
+        *parts,
+        figure("whole-drive", _whole_drive(drive), "The window within all drives, one after another."),
         grid([figure(name, one) for name, one in windows.items()]),
     ]
 
@@ -62,50 +72,89 @@ def _error(value: float) -> str:
     return f"{value:.3g}" if np.isfinite(value) and value < 1e30 else "without limit"
 
 
-def _channels(drive: Simulated, chosen: Rows) -> Figure:
-    """Measured and simulated channels of one window at a time."""
+def _choices(drive: Simulated) -> list[tuple[str, set[str]]]:
+    """What the choice of baselines offers, and which are shown then."""
+    names = list(drive.beside)
+    return [*((name, {name}) for name in names), ("all", set(names)), ("none", set())]
+
+
+def _visible(drive: Simulated, lines: int, others: int) -> dict[str, list[Step]]:
+    """Steps of the choice of baselines, whose traces follow so many others, so many lines each."""
+    if not drive.beside:
+        return {}
+    steps = []
+    for _, seen in _choices(drive):
+        changes = [{"visible": name in seen} for name in drive.beside for _ in range(lines)]
+        steps.append(Step([*([{}] * others), *changes]))
+    return {BESIDE: steps}
+
+
+def _channels(drive: Simulated) -> Figure:
+    """Measured and simulated channels of one window at a time, and those of baselines."""
     pose = drive.spec.pose[:2] if drive.placed else ()
     names = [name for name in drive.channels if name not in pose][:PANELS] or list(drive.channels[:PANELS])
     columns = [drive.spec.state_indices[name] for name in names]
     times = drive.windows.dt * np.arange(drive.predicted.shape[1] + 1)
-    pairs = [(drive.measured(n)[:, columns], drive.simulated(n)[:, columns]) for n in chosen.tolist()]
-    steps = [Step([{"y": numbers(row)} for pair in both for row in pair.T]) for both in pairs]
+    coarse = _coarse(len(times))
+
+    def step(place: int, number: int) -> Step:
+        ways = [drive.measured(number), drive.simulated(number)]
+        ways += [drive.in_log_frame(number, states[place])[coarse] for states in drive.beside.values()]
+        return Step([{"y": numbers(row)} for way in ways for row in way[:, columns].T])
+
+    steps = [step(place, int(number)) for place, number in enumerate(drive.shown[0])]
+    kinds = [("measured", MEASURED, "solid", times), ("simulated", SIMULATED, "dash", times)]
+    kinds += [(name, *style, times[coarse]) for name, style in zip(drive.beside, cycle(STYLES), strict=False)]
     data = [
-        line(times, pair[:, k], name, color, axis=k + 1, legend=k == 0, dash=dash)
-        for pair, name, color, dash in (
-            (pairs[0][0], "measured", MEASURED, "solid"),
-            (pairs[0][1], "simulated", SIMULATED, "dash"),
-        )
-        for k in range(len(names))
+        line(at, np.zeros(len(at)), kind, color, axis=panel, legend=panel == 1, dash=dash)
+        for kind, color, dash, at in kinds
+        for panel in range(1, len(names) + 1)
     ]
-    channels = [(name, drive.channel(name).unit) for name in names]
-    layout = stacked(channels, "time since the start of the window [s]", 130)
-    says = f"{', '.join(names)} of one window: measured, and simulated from its first row."
-    return Figure(data, layout, says, {WINDOW: steps})
+    data = [merged(trace, change) for trace, change in zip(data, steps[0].data, strict=True)]
+    layout = stacked(
+        [(name, drive.channel(name).unit) for name in names], "time since the start of the window [s]", 130
+    )
+    says = f"{', '.join(names)} of one window: measured, and simulated from its first row"
+    says += f"; beside it {', '.join(drive.beside)}." if drive.beside else "."
+    return Figure(data, layout, says, {WINDOW: steps, **_visible(drive, len(names), 2 * len(names))})
 
 
-def _way(drive: Simulated, chosen: Rows) -> Figure:
+def _coarse(count: int) -> Int[np.ndarray, " K"]:
+    """Which of so many points a baseline's line has: every page would be twice as large with all."""
+    return np.unique(np.round(np.linspace(0, count - 1, min(count, COARSE))).astype(int))
+
+
+def _way(drive: Simulated) -> Figure:
     """The way of one window at a time, from above."""
     places = list(drive.spec.pose_indices[:2])
+    coarse = _coarse(drive.predicted.shape[1] + 1)
 
-    def step(number: int) -> Step:
-        ways = drive.measured(number)[:, places], drive.simulated(number)[:, places]
-        begin = ways[0][:1]
-        return Step([{"x": numbers(way[:, 0], 5), "y": numbers(way[:, 1], 5)} for way in (*ways, begin)])
+    def step(place: int, number: int) -> Step:
+        measured = drive.measured(number)
+        ways = [measured, drive.simulated(number), measured[:1]]
+        ways += [drive.in_log_frame(number, states[place])[coarse] for states in drive.beside.values()]
+        both = [way[:, places].T for way in ways]
+        return Step([{"x": numbers(x, 5), "y": numbers(y, 5)} for x, y in both])
 
-    steps = [step(number) for number in chosen.tolist()]
+    steps = [step(place, int(number)) for place, number in enumerate(drive.shown[0])]
     nothing = np.zeros(0)
     data: list[dict[str, Any]] = [
         line(nothing, nothing, "measured", MEASURED),
         line(nothing, nothing, "simulated", SIMULATED, dash="dash"),
         line(nothing, nothing, "start", BASELINE, mode="markers", marker={"size": 8, "color": BASELINE}),
     ]
+    data += [
+        line(nothing, nothing, name, color, dash=dash)
+        for name, (color, dash) in zip(drive.beside, cycle(STYLES), strict=False)
+    ]
     layout = single("x [m]", "y [m]", 380)
     layout["yaxis"] |= {"scaleanchor": "x", "scaleratio": 1}
-    return Figure(data, layout, "Way of one window from above, measured and simulated.", {WINDOW: steps})
+    says = "Way of one window from above, measured and simulated"
+    says += f"; beside it {', '.join(drive.beside)}." if drive.beside else "."
+    return Figure(data, layout, says, {WINDOW: steps, **_visible(drive, 1, 3)})
 
 
-def _whole_drive(drive: Simulated, chosen: Rows) -> Figure:
+def _whole_drive(drive: Simulated) -> Figure:
     """One channel over all drives, with the window that is shown."""
     store, dt = drive.windows.store, drive.windows.dt
     shown = drive.headline.name
@@ -116,7 +165,7 @@ def _whole_drive(drive: Simulated, chosen: Rows) -> Figure:
     layout = single("driving time [s]", "", 200, showlegend=False)
     layout["yaxis"]["title"] = {"text": f"{name} [{drive.channel(name).unit}]"}
     steps = []
-    for first in drive.windows.starts[chosen]:
+    for first in drive.windows.starts[drive.shown[0]]:
         mark = {**span(first * dt, first * dt + drive.horizon), "fillcolor": "var(--baseline-band)"}
         steps.append(Step([], {"shapes": [mark | {"line": {"width": 2, "color": BASELINE}}]}))
     says = f"{name} over the whole of the drives; a frame marks the window that is shown."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,10 @@ from pct.evaluation.explosions import Explosion, find_exploded, name_explosions
 from pct.evaluation.ladder import ladder
 from pct.evaluation.scores import Errors, Score, compare, errors_of, growth, score, score_bins
 from pct.evaluation.simulated import Simulated
+from pct.evaluation.varying import Varying, varying_parameters
 from pct.evaluation.windows import all_windows, as_logged
 from pct.optimization.model import Model
+from pct.optimization.network.model import TrainedModel
 from pct.optimization.settings import AT, HORIZON, ROWS
 from pct.recordings.unlogged import assumed_lines
 from pct.runs.overlap import Overlap, find_overlap, row_hashes
@@ -81,7 +83,10 @@ class Evaluation:
         conditions: the bins.
         rows: errors by name: the run, then what can be compared with it, then the others.
         missing: why a baseline is missing, by name.
-        drive: the windows as they were driven, and as the run simulates them.
+        drive: the windows as they were driven, and as the run and its baselines simulate them.
+        model: the run's; None where nobody asks for its parameters.
+        parameter_verdicts: gives those of a fit by parameter, which may take time; none for a network.
+        varying: how the predictions of a network vary over the windows, by parameter; empty for a fit.
     """
 
     spec: ModelSpec
@@ -100,6 +105,9 @@ class Evaluation:
     rows: dict[str, Row]
     missing: dict[str, str]
     drive: Simulated | None = None
+    model: Model | None = None
+    parameter_verdicts: Callable[[], Mapping[str, Mapping[str, Any]]] = dict
+    varying: Mapping[str, Varying] = dataclasses.field(default_factory=dict)
 
 
 def evaluate(
@@ -111,6 +119,7 @@ def evaluate(
     stride: int | None = None,
     allow_overlap: bool = False,
     progress: Callable[[str], None] | None = None,
+    parameter_verdicts: Callable[[], Mapping[str, Mapping[str, Any]]] = dict,
 ) -> Evaluation:
     """Errors of the model and of every baseline on the same windows.
 
@@ -122,6 +131,7 @@ def evaluate(
         stride: steps from one window to the next; that of training when left out.
         allow_overlap: evaluate on training data, too; every output carries a note.
         progress: called with the name of each row before it is evaluated.
+        parameter_verdicts: of `Evaluation`.
 
     Raises:
         UsageError: a horizon is no whole number of steps.
@@ -146,11 +156,10 @@ def evaluate(
 
     announce(RUN)
     doc = "The model with the parameters that the run learned."
-    states = diverged_as_infinite(model.predict_states(model.prepare(windows).batch))
-    run_errors = errors_of(states, np.asarray(windows.batch.targets), spec)
-    judge = _Judge(windows, spec, steps, blocks, binned, run_errors, told_run)
-    rows = {RUN: judge.row(doc, run_errors, told_run)}
-    missing = {}
+    drive, varying = _simulate(model, windows, spec)
+    judge = _Judge(windows, spec, steps, blocks, binned, drive.errors, told_run)
+    rows = {RUN: judge.row(doc, drive.errors, told_run)}
+    missing, beside = {}, {}
 
     @functools.cache
     def training_windows() -> WindowSet:
@@ -160,11 +169,15 @@ def evaluate(
         announce(name)
         try:
             baseline = make()
-            errors = errors_of(baseline.predict(windows), np.asarray(windows.batch.targets), spec)
+            states = baseline.predict(windows)
+            errors = errors_of(states, np.asarray(windows.batch.targets), spec)
         except (DataError, DivergedError) as error:
             missing[name] = str(error)
             continue
         rows[name] = judge.row(baseline.doc, errors, test.derived(baseline.controls))
+        beside[name] = states[drive.shown[0]]
+    rows = dict(sorted(rows.items(), key=lambda item: not item[1].comparable))
+    nearest = sorted(beside, key=lambda name: _rank(rows[name], drive.headline.name, max(at)))
     return Evaluation(
         spec=spec,
         dt=windows.dt,
@@ -184,17 +197,29 @@ def evaluate(
             *limit_lines(spec, store),
         ],
         conditions=binned,
-        rows=dict(sorted(rows.items(), key=lambda item: not item[1].comparable)),
+        rows=rows,
         missing=missing,
-        drive=Simulated(
-            spec,
-            windows,
-            states,
-            run_errors,
-            tuple(name for name in spec.state_names if name in run_errors.names),
-            _vehicle(model, spec),
-        ),
+        drive=dataclasses.replace(drive, beside={name: beside[name] for name in nearest}),
+        model=model,
+        parameter_verdicts=parameter_verdicts,
+        varying=varying,
     )
+
+
+def _simulate(model: Model, windows: WindowSet, spec: ModelSpec) -> tuple[Simulated, dict[str, Varying]]:
+    """The windows as the run simulates them, and how its predicted parameters vary over them."""
+    batch = model.prepare(windows).batch
+    states = diverged_as_infinite(model.predict_states(batch))
+    errors = errors_of(states, np.asarray(windows.batch.targets), spec)
+    compared = tuple(name for name in spec.state_names if name in errors.names)
+    drive = Simulated(spec, windows, states, errors, compared, _vehicle(model, spec))
+    return drive, varying_parameters(model, batch, drive) if isinstance(model, TrainedModel) else {}
+
+
+def _rank(row: Row, channel: str, seconds: float) -> tuple[bool, float]:
+    """Sorts what can be compared with the run to the front, the smallest error first."""
+    score = row.scores[seconds].get(channel)
+    return not row.comparable, np.inf if score is None else score.path_rmse.value
 
 
 def _vehicle(model: Model, spec: ModelSpec) -> dict[str, Any]:

@@ -21,12 +21,12 @@ from pct.evaluation.fit_report import (
     text_columns,
 )
 from pct.evaluation.scores import BEYOND
+from pct.evaluation.trust_parts import doubted_table, trust_clause, trusted_names, trusted_table
 from pct.files import write_output
 from pct.optimization.constants.agreement_text import agreement_cells
-from pct.optimization.constants.curves import NORMAL_95
 from pct.optimization.constants.posterior.posterior import posterior_cells
 from pct.optimization.constants.profile import LIMIT, profile_fact
-from pct.optimization.constants.verdicts import advice_lines
+from pct.optimization.constants.verdicts import advice_lines, varying_names
 from pct.pages import (
     Part,
     Section,
@@ -65,10 +65,9 @@ AGREEMENT = (
     "Holm over all rows and the side forces; below 0.05 they vary. The next drive will show a value in the "
     "grey band with 95 % probability, if it is of the same kind."
 )
-IDENTIFIED = "identified"
 FIGURES = "analysis"
-# Names that the verdict lists.
-LISTED = 5
+# Varying parameters that a command follows at once.
+FOLLOWED = 3
 
 
 def save_fit_report(run: Path, report: FitReport) -> Path:
@@ -150,21 +149,7 @@ def fit_sections(report: FitReport, run: Path) -> list[Section]:
 def fit_verdict(report: FitReport) -> Part:
     """How many parameters can be trusted, and how far a simulation is off, in one sentence."""
     judged = report.verdicts
-    trusted = [name for name, entry in judged.items() if entry["verdict"] == IDENTIFIED]
-    named = ", ".join(trusted[:LISTED]) + (", …" if len(trusted) > LISTED else "")
-    if not judged:
-        said = "No parameter was judged"
-    elif not trusted:
-        alone = next(iter(judged))
-        said = (
-            f"Trust none of the {len(judged)} parameters yet"
-            if len(judged) > 1
-            else f"Do not trust {alone} yet"
-        )
-    elif len(trusted) == len(judged):
-        said = f"All {len(judged)} parameters can be trusted" if len(judged) > 1 else f"Trust {named}"
-    else:
-        said = f"Trust {len(trusted)} of {len(judged)} parameters ({named})"
+    trusted = trusted_names(judged)
     errors = []
     if report.drive is not None and len(report.errors):
         shown = report.drive.headline
@@ -175,7 +160,7 @@ def fit_verdict(report: FitReport) -> Part:
             + (within if typical < BEYOND else "diverge")
         ]
     tone: Tone = "good" if judged and len(trusted) == len(judged) else "mixed" if trusted else "bad"
-    return verdict(f"{'; '.join([said, *errors])}.", tone)
+    return verdict(f"{'; '.join([trust_clause(judged), *errors])}.", tone)
 
 
 def _trusted(report: FitReport) -> list[Part]:
@@ -185,41 +170,18 @@ def _trusted(report: FitReport) -> list[Part]:
         table(head, rows, caption="All parameters that were fitted", texts=text_columns(head)),
         bullets(VERDICTS),
     ]
-    trusted = [name for name, entry in report.verdicts.items() if entry["verdict"] == IDENTIFIED]
-    parts: list[Part] = []
-    if trusted:
-        head, texts = ["parameter", "value", "95 % interval", "unit", "default"], (3,)
-        rows = [[name, *_value(report, name), _default(report, name)] for name in trusted]
-        parts = [table(head, rows, caption="Parameters that the drives identify", texts=texts)]
-    else:
-        parts = [paragraph("Nothing yet: see below what would identify the parameters.")]
+    parts = [
+        trusted_table(report.fitted, report.verdicts)
+        if trusted_names(report.verdicts)
+        else paragraph("Nothing yet: see below what would identify the parameters.")
+    ]
     return [*parts, details("All parameters, with standard errors and bounds", everything)]
 
 
 def _doubted(report: FitReport) -> list[Part]:
     """What is not identified, each with its verdict and reason."""
-    doubted = {k: entry for k, entry in report.verdicts.items() if entry["verdict"] != IDENTIFIED}
-    if not doubted:
-        return []
-    head = ["parameter", "value", "95 % interval", "unit", "verdict", "why, and what helps"]
-    rows = [
-        [name, *_value(report, name), str(entry["verdict"]), entry.get("advice") or ""]
-        for name, entry in doubted.items()
-    ]
-    return [table(head, rows, caption="Parameters that the drives do not identify", texts=(3, 4, 5))]
-
-
-def _value(report: FitReport, name: str) -> list[str]:
-    """Value, its 95 % interval and unit."""
-    value = float(report.fitted.params[name])
-    std = report.verdicts[name].get("std")
-    error = NORMAL_95 * float(report.fitted.deviations[name] if std is None else std)
-    interval = f"{value - error:.4g} to {value + error:.4g}" if np.isfinite(error) else "not known"
-    return [f"{value:.4g}", interval, report.spec.parameter(name).unit]
-
-
-def _default(report: FitReport, name: str) -> str:
-    return f"{float(report.spec.parameter(name).default):.4g}"
+    doubted = doubted_table(report.fitted, report.verdicts)
+    return [] if doubted is None else [doubted]
 
 
 def _next(report: FitReport, run: Path) -> list[Part]:
@@ -231,6 +193,9 @@ def _next(report: FitReport, run: Path) -> list[Part]:
     if report.design:
         designed = shlex.join(["pct", "design", str(run), *report.design])
         parts += [paragraph("All at once, in the area that you have:"), commands([designed])]
+    if varying := varying_names(report.verdicts)[:FOLLOWED]:
+        followed = shlex.join(["pct", "track", str(run), "DRIVES", "--vary", *varying])
+        parts += [paragraph("What varies, followed along drives:"), commands([followed])]
     return parts
 
 
@@ -300,6 +265,8 @@ def _profiles(report: FitReport) -> list[Part]:
 
 
 def _trade_offs(report: FitReport) -> list[Part]:
+    if len(report.names) < 2:
+        return []
     says = f"Correlations of the errors of {len(report.names)} parameters. {' '.join(pair_facts(report))}"
     shown = correlation_figure(report.names, report.correlation, says)
     return [bullets(pair_facts(report)), figure("correlations", shown)]

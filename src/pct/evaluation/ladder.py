@@ -15,6 +15,8 @@ from pct.windows.window_set import WindowSet
 
 # The row that a network on top of a fit begins with.
 BELOW = "fit below"
+# One value of each parameter: what predicting them moment by moment must beat.
+CONSTANT = "constant fit"
 
 
 def ladder(
@@ -34,5 +36,5 @@ def ladder(
         "ridge ARX": lambda: fit_ridge_arx(training(), model.spec),
         "kinematic": lambda: Kinematic(model, test),
         BELOW if on_fit else "default parameters": lambda: default_parameters(model),
-        "constant fit": lambda: fit_constant_parameters(model, training()),
+        CONSTANT: lambda: fit_constant_parameters(model, training()),
     }

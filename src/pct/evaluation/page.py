@@ -9,14 +9,17 @@ import numpy as np
 
 from pct.evaluation.drive_parts import map_parts, residual_parts, simulated_parts
 from pct.evaluation.evaluate import RUN, Evaluation
+from pct.evaluation.ladder import CONSTANT
 from pct.evaluation.scores import BEYOND, DISTANCE, headline
 from pct.evaluation.text import (
     BETTER,
     MARK,
+    SAME,
     WORSE,
     bin_cells,
     channels_of,
     comparison,
+    comparison_cells,
     comparisons,
     facts,
     label,
@@ -29,6 +32,15 @@ from pct.evaluation.text import (
     run_cells,
     with_interval,
 )
+from pct.evaluation.trust_parts import (
+    doubted_table,
+    trust_clause,
+    trusted_names,
+    trusted_table,
+    varying_clause,
+    varying_table,
+)
+from pct.optimization.constants.model import FittedModel
 from pct.pages import (
     Part,
     Section,
@@ -46,7 +58,7 @@ from pct.pages import (
 from pct.pages.figures import axis_title
 from pct.pages.ladders import bins_figure, growth_figure, ladder_figure
 from pct.runs.provenance_parts import provenance_parts
-from pct.windows.bootstrap import Interval
+from pct.windows.bootstrap import Interval, difference
 
 # Channels that the growth of errors shows.
 PANELS = 8
@@ -68,7 +80,8 @@ def evaluation_page(result: Evaluation, *, run: Path, paths: Sequence[Path]) -> 
         run: the run folder, whose record says where the model comes from.
         paths: of the test data.
     """
-    title = f"{run.resolve().name} on {', '.join(path.name for path in paths)}"
+    drives = ", ".join(path.name for path in paths)
+    title = f"Evaluation of {result.spec.name}: {run.resolve().name} on {drives}"
     return page(title, evaluation_sections(result, run), lead=[evaluation_verdict(result)])
 
 
@@ -117,14 +130,48 @@ def evaluation_verdict(result: Evaluation) -> Part:
 
 
 def _trusted(result: Evaluation) -> list[Part]:
-    """What was found, and the run's own errors."""
+    """The run beside each baseline, what its parameters are worth, and its own errors."""
+    longest = max(result.at)
+    head, rows = comparison_cells(result, longest)
     parts = [bullets([*rows_ahead(result), *not_compared(result)])]
+    if rows:
+        caption = f"Errors of this run beside each baseline over {longest:g} s"
+        parts.append(table(head, rows, caption=caption, texts=range(1, len(head))))
+        parts.append(details("Against each baseline, in words", [bullets(comparisons(result))]))
+    parts += _parameters(result)
     for seconds in result.at:
         head, rows = run_cells(result, seconds)
         texts = (len(head) - 1,)
         parts.append(table(head, rows, caption=f"Errors of this run over {seconds:g} s", texts=texts))
-    parts.append(details("Against each baseline, in words", [bullets(comparisons(result))]))
     return [*parts, details("Windows, intervals and limits of the figures", [bullets(facts(result))])]
+
+
+def _parameters(result: Evaluation) -> list[Part]:
+    """Verdicts of a fit on its parameters; of a network, by what they vary and whether that pays."""
+    if isinstance(result.model, FittedModel):
+        judged = result.parameter_verdicts()
+        parts: list[Part | None] = [paragraph(f"Of the fit: {trust_clause(judged)}.")]
+        if trusted_names(judged):
+            parts.append(trusted_table(result.model, judged))
+        parts.append(doubted_table(result.model, judged))
+        return [part for part in parts if part is not None]
+    if not result.varying:
+        return []
+    return [
+        paragraph(varying_clause(result.varying), *_worth_predicting(result)),
+        varying_table(result.spec, result.varying),
+    ]
+
+
+def _worth_predicting(result: Evaluation) -> list[str]:
+    """Whether predicting the parameters by the moment beats one value of each, in a sentence."""
+    longest, shown = max(result.at), headline(result.spec)
+    found = comparison(result, longest).get(CONSTANT, {}).get(shown.name)
+    if found is None:
+        return []
+    ratio = difference(result.rows[CONSTANT].ratios[longest][shown.name])
+    said = {BETTER: f"pays: {ratio}", WORSE: f"does NOT pay: {ratio}", SAME: "shows no gain"}[found]
+    return [f"To predict moment by moment, in place of one constant value, {said} of {shown.name}."]
 
 
 def _next(result: Evaluation) -> list[Part]:

@@ -14,13 +14,9 @@ import numpy as np
 from pct.errors import DataError
 from pct.evaluation.evaluate import Evaluation
 from pct.evaluation.scores import DISTANCE, headline
-from pct.evaluation.text import (
-    MARK,
-    channels_of,
-    comparison,
-    label,
-)
+from pct.evaluation.text import MARK, channels_of, comparison, label
 from pct.files import write_output
+from pct.optimization.constants.model import FittedModel
 from pct.runs.directory import write_json
 from pct.runs.lock import writing_in_turn
 
@@ -100,9 +96,20 @@ def as_json(result: Evaluation, *, run: Path, paths: Sequence[Path]) -> dict[str
             for c in result.conditions
         },
         "rows": {name: _named(row) for name, row in result.rows.items()},
+        "parameters": _parameters(result),
         "comparison": {f"{seconds:g}": comparison(result, seconds) for seconds in result.at},
         "left_out": result.missing,
     }
+
+
+def _parameters(result: Evaluation) -> dict[str, dict[str, Any]]:
+    """Of a fit: value and verdict by parameter; of a network: how its predictions vary."""
+    if isinstance(result.model, FittedModel):
+        return {
+            name: {"value": float(result.model.params[name]), **entry}
+            for name, entry in result.parameter_verdicts().items()
+        }
+    return {name: one._asdict() for name, one in result.varying.items()}
 
 
 def figures_of(result: Evaluation) -> dict[str, plots.Drawing]:

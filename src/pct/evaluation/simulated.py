@@ -18,6 +18,9 @@ from pct.simulation.driver import speed_name
 from pct.types import Float, Int, Rows, States
 from pct.windows.window_set import WindowSet
 
+# Windows that a page shows, one at a time.
+WINDOWS = 120
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Simulated:
@@ -30,6 +33,8 @@ class Simulated:
         errors: predicted minus logged.
         channels: states that are compared.
         params: of the vehicle, by name; they tell where its rear axle is.
+        beside: what baselines predict of the `shown` windows, by name, (K, T, S); the first is looked at
+            first.
     """
 
     spec: ModelSpec
@@ -38,6 +43,7 @@ class Simulated:
     errors: Errors
     channels: tuple[str, ...]
     params: Mapping[str, Any]
+    beside: Mapping[str, Float[np.ndarray, "K T S"]] = dataclasses.field(default_factory=dict)
 
     @property
     def horizon(self) -> float:
@@ -61,6 +67,11 @@ class Simulated:
         """Number of the recording of each window, (B,)."""
         return self.windows.store.recording[self.windows.starts]
 
+    @cached_property
+    def shown(self) -> tuple[Int[np.ndarray, " K"], Sequence[int]]:
+        """Numbers of the windows that a page shows, and where among them the typical and the worst are."""
+        return shown_windows(self.final(self.headline.name), WINDOWS)
+
     def channel(self, name: str) -> Channel:
         """A state by its name."""
         return self.spec.states[self.spec.state_indices[name]]
@@ -77,9 +88,13 @@ class Simulated:
 
     def simulated(self, number: int) -> Float[np.ndarray, "N S"]:
         """Simulated states of a window from its first row on, where it was driven, (T + 1, S)."""
+        return self.in_log_frame(number, self.predicted[number])
+
+    def in_log_frame(self, number: int, predicted: Float[np.ndarray, "T S"]) -> Float[np.ndarray, "N S"]:
+        """A window's first row and what is predicted from there, in the frame of the log, (T + 1, S)."""
         x, y, heading = self.spec.pose_indices
         begin = self.measured(number)[0]
-        states = np.asarray(self.predicted[number], float).copy()
+        states = np.asarray(predicted, float).copy()
         cos, sin = np.cos(begin[heading]), np.sin(begin[heading])
         along, aside = states[:, x].copy(), states[:, y].copy()
         with np.errstate(invalid="ignore"):

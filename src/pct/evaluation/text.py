@@ -64,6 +64,20 @@ def comparisons(result: Evaluation) -> list[str]:
     return lines
 
 
+def comparison_cells(result: Evaluation, seconds: float) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the run against each baseline over a horizon in s, by channel."""
+    channels = [channel.name for channel in channels_of(result)]
+    rows = []
+    for name, found in comparison(result, seconds).items():
+        row = result.rows[name]
+        against = {
+            channel: "no difference shown" if verdict == SAME else _against(row, seconds, channel)
+            for channel, verdict in found.items()
+        }
+        rows.append([name, *(against.get(channel, "–") for channel in channels)])
+    return ["this run beside", *channels], rows
+
+
 def rows_ahead(result: Evaluation) -> list[str]:
     """Which rows are ahead of the run in some channel, a sentence a horizon."""
     lines = []

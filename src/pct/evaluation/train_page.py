@@ -13,8 +13,10 @@ from pct.evaluation.drive_parts import map_parts, residual_parts, simulated_part
 from pct.evaluation.scenarios import AgainstDefaults, learned_cells
 from pct.evaluation.scores import errors_of
 from pct.evaluation.simulated import Simulated
+from pct.evaluation.trust_parts import varying_clause, varying_table
+from pct.evaluation.varying import varying_parameters
 from pct.optimization.network.model import TrainedModel
-from pct.pages import Part, Section, bullets, figure, page, paragraph, table, verdict
+from pct.pages import Part, Section, bullets, details, figure, page, paragraph, table, verdict
 from pct.pages.trainings import course_figure, loss_figure
 from pct.runs.provenance_parts import provenance_parts
 from pct.windows.store import spread
@@ -25,6 +27,7 @@ REPORT = "report.html"
 SHOWN = 2000
 # Scalar parameters that are shown along the drive.
 PANELS = 12
+ALL = "Predictions over the windows"
 
 
 def train_page(
@@ -65,7 +68,11 @@ def train_page(
     sections = [
         Section("What to trust", [bullets(notes)] if notes else []),
         Section(
-            "What was learned", [table(head, rows, caption="Predictions over the windows", texts=(0, 5))]
+            "What was learned",
+            [
+                *_varying(trained, windows, drive),
+                details("All parameters, with their bounds", [table(head, rows, caption=ALL, texts=(0, 5))]),
+            ],
         ),
         Section("Parameters along the drive", _parameters(trained, windows)),
         Section("Measured beside simulated", simulated_parts(drive)),
@@ -88,6 +95,12 @@ def _simulated(trained: TrainedModel, windows: WindowSet) -> Simulated:
     errors = errors_of(diverged_as_infinite(predicted), np.asarray(dataset.targets), spec)
     channels = tuple(name for name in spec.state_names if name in errors.names)
     return Simulated(spec, windows, predicted, errors, channels, spec.default_params)
+
+
+def _varying(trained: TrainedModel, windows: WindowSet, drive: Simulated) -> list[Part]:
+    """By what the predictions vary."""
+    varying = varying_parameters(trained, windows.gather(), drive)
+    return [paragraph(varying_clause(varying)), varying_table(trained.spec, varying)] if varying else []
 
 
 def _parameters(trained: TrainedModel, windows: WindowSet) -> list[Part]:
