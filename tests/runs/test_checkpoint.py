@@ -14,6 +14,7 @@ from flax import serialization
 from pct.errors import DataError
 from pct.runs import checkpoint
 from pct.runs.checkpoint import load_params, save_params
+from pct.runs.trees import to_bytes
 
 
 def params(hidden=4):
@@ -54,6 +55,16 @@ def test_any_flax_program_can_read_it(tmp_path):
     save_params(tmp_path / "p.msgpack", params())
     raw = serialization.from_bytes(params(), (tmp_path / "p.msgpack").read_bytes())
     np.testing.assert_array_equal(raw["params"]["Dense_0"]["kernel"], params()["params"]["Dense_0"]["kernel"])
+    state = optax.inject_hyperparams(optax.adamw)(1e-3).init(params())
+    scalars = {
+        "numpy": np.float32(0.5),
+        "python": 0.5,
+        "count": 3,
+        "nothing": None,
+        "bits": b"b",
+    }
+    for tree in (params(), state, scalars, (jnp.ones((300, 300)), [jnp.zeros((0, 2))])):
+        assert to_bytes(tree) == serialization.to_bytes(tree)
 
 
 def changed(path, value):

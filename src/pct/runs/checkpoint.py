@@ -1,8 +1,6 @@
 """Checkpoints: trees of arrays as msgpack, checked leaf by leaf when they are read.
 
-The bytes are those of `flax.serialization.to_bytes`, so any flax program can read them; never pickle.
-Reading checks what flax does not: it restores any shape and dtype, drops entries that the template lacks,
-and hands back read-only NumPy arrays.
+The bytes are those of flax, see `pct.runs.trees`; never pickle.
 
 ``checkpoints/`` holds the last states of training, each with a hash, so that a run can go on where it was.
 """
@@ -21,6 +19,7 @@ import numpy as np
 from pct.errors import DataError
 from pct.files import write_output
 from pct.json_files import read_whole
+from pct.runs.trees import from_state, leaves_of, pack, to_bytes, to_state, unpack
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +43,7 @@ def save_params(path: Path, tree: Any) -> None:
     Raises:
         DataError: the file cannot be written; a former one is left whole.
     """
-    from flax import serialization
-
-    write_output(path, serialization.to_bytes(tree))
+    write_output(path, to_bytes(tree))
 
 
 def load_params(path: Path, template: Tree) -> Tree:
@@ -72,9 +69,7 @@ def save_state(run: Path, state: Any, step: int) -> Path:
     Raises:
         DataError: the file cannot be written; former ones are left whole.
     """
-    from flax import serialization
-
-    content = serialization.to_bytes(state)
+    content = to_bytes(state)
     path = run / STATES / f"step_{step:09d}.msgpack"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +78,7 @@ def save_state(run: Path, state: Any, step: int) -> Path:
             f"{path.parent}: cannot make the folder ({error.strerror}): free some space"
         ) from None
     digest = hashlib.sha256(content).hexdigest()
-    write_output(path, serialization.msgpack_serialize({"sha256": digest, "state": content}))
+    write_output(path, pack({"sha256": digest, "state": content}))
     # A newer one is damaged: the newest that is not was gone on from.
     saved = saved_states(run)
     for other in {*saved} - {*saved[saved.index(path) :][:STORED]}:
@@ -153,10 +148,8 @@ def _read(path: Path) -> bytes:
 def _restore(path: Path, content: bytes, template: Tree) -> Tree:
     import jax
     import jax.numpy as jnp
-    from flax import serialization
-    from flax.traverse_util import flatten_dict
 
-    expected = flatten_dict(serialization.to_state_dict(template), sep="/")
+    expected = dict(leaves_of(to_state(template)))
     # What is packed grows when it is read, to a size that a file of this size is known to fit.
     size = sum(math.prod(np.shape(leaf)) * np.dtype(_dtype(leaf)).itemsize for leaf in expected.values())
     fix = "the file is damaged or cut short, take another checkpoint of the run"
@@ -165,17 +158,18 @@ def _restore(path: Path, content: bytes, template: Tree) -> Tree:
             f"{path}: expected a checkpoint of {size} bytes or a little more, found {len(content)}: {fix}"
         )
     try:
-        state = serialization.msgpack_restore(content)
-        leaves = flatten_dict(state, sep="/")
-        kinds = {name: _kind(leaf) for name, leaf in leaves.items()}
-    except Exception as error:  # damaged bytes fail anywhere inside msgpack, NumPy and flax
+        state = unpack(content)
+        if not isinstance(state, dict):
+            raise ValueError("no tree")
+        kinds = {name: _kind(leaf) for name, leaf in leaves_of(state)}
+    except Exception as error:  # damaged bytes fail anywhere inside msgpack and NumPy
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
             f"{path}: expected a msgpack checkpoint, found {len(content)} other bytes ({reason}): {fix}"
         ) from None
     _check_leaves(path, kinds, {name: _kind(leaf) for name, leaf in expected.items()})
     try:
-        return jax.tree.map(jnp.asarray, serialization.from_state_dict(template, state))
+        return jax.tree.map(jnp.asarray, from_state(template, state))
     except ValueError:  # the same names, in another tree
         raise DataError(f"{path}: expected the leaves of the network in its own tree: {fix}") from None
 

@@ -41,7 +41,7 @@ Record = TypeVar("Record")
 
 log = logging.getLogger(__name__)
 
-PACKAGES = ("pct", "jax", "jaxlib", "flax", "optax", "numpy")
+PACKAGES = ("pct", "jax", "jaxlib", "optax", "numpy")
 
 
 def create_run_directory(root: Path, model: str, feature_mode: str, timestamp: str | None = None) -> Path:

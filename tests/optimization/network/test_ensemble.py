@@ -58,7 +58,7 @@ def learn(apply: Any, params: Any, batch: FeatureDataset, members: int) -> tuple
 
 def test_each_member_learns_as_if_it_were_alone(batch: FeatureDataset) -> None:
     start = ENSEMBLE.init(jax.random.PRNGKey(0), batch.features)
-    together, loss = learn(lambda p, x: ENSEMBLE.apply(p, x, method="each"), start, batch, MEMBERS)
+    together, loss = learn(ENSEMBLE.each, start, batch, MEMBERS)
     losses = []
     for number in range(MEMBERS):
         alone, its = learn(NETWORK.apply, {"params": member(start["params"]["network"], number)}, batch, 1)
@@ -73,7 +73,7 @@ def test_each_member_learns_as_if_it_were_alone(batch: FeatureDataset) -> None:
 
 def test_members_start_apart_and_answer_with_their_mean(batch: FeatureDataset) -> None:
     params = ENSEMBLE.init(jax.random.PRNGKey(0), batch.features)
-    each = ENSEMBLE.apply(params, batch.features, method="each")
+    each = ENSEMBLE.each(params, batch.features)
     assert each.shape == (MEMBERS, BATCH, LOW.size)
     assert (np.ptp(each, axis=0) > 0).all()
     np.testing.assert_allclose(ENSEMBLE.apply(params, batch.features), each.mean(axis=0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import Any
 
@@ -133,7 +134,7 @@ def test_a_network_of_parameters(members: int, rows: int) -> None:
     plain = ParameterMLP((16, 12), low, high, rows=rows, channels=5 if rows else 0, **settings)
     models = [
         network if members == 1 else Ensemble(network, members)
-        for network in (plain, plain.clone(dense=bounded_layers))
+        for network in (plain, dataclasses.replace(plain, dense=bounded_layers))
     ]
     params, same = (model.init(jax.random.PRNGKey(5), features) for model in models)
     jax.tree.map(np.testing.assert_array_equal, params, same)

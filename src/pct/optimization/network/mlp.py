@@ -3,31 +3,35 @@
 A plain MLP reads normalised features, with a recurrent layer for the steps of the history where there are
 any. The last layer starts near zero with the defaults as bias, so that the first rollout is that of a
 plausible car.
-
-References:
-    [1] K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine
-        Translation", EMNLP 2014.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from collections.abc import Callable
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec, flatten_params
+from pct.optimization.network.layers import dense, init_dense, init_recurrent, read_steps
 from pct.types import Array, Features, FlatParams, Float
 
 # Features far outside the training data would take the network beyond what was validated.
 CLIP = 5.0
 
 
-class ParameterMLP(nn.Module):
+# The last layer starts near zero.
+LAST = jax.nn.initializers.variance_scaling(1e-4, "fan_in", "normal")
+RECURRENT = "GRUCell_0"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ParameterMLP:
     """Features to bounded parameter vectors.
 
     Attributes:
@@ -37,12 +41,10 @@ class ParameterMLP(nn.Module):
         log_mask: which entries are bounded in the logarithm, (P,); none when left out.
         feature_mean, feature_std: normalisation of the features, (F,); none when left out.
         global_mask: which entries are one learned constant for all features, (P,); none when left out.
-        rows: rows of history that the last features are, for a gated recurrent unit to read [1]; 0 for none.
+        rows: rows of history that the last features are, for a gated recurrent unit to read; 0 for none.
         channels: values in each of these rows.
         dense: computes all dense layers and bounds of single precision at once, of
             `pct.rollout.engine.Engine.dense`.
-
-    Calling it with features (B, F) returns parameters (B, P).
     """
 
     hidden_sizes: tuple[int, ...]
@@ -57,75 +59,91 @@ class ParameterMLP(nn.Module):
     channels: int = 0
     dense: Callable[..., Array] | None = None
 
-    @nn.compact
-    def __call__(self, features: Features) -> FlatParams:
-        hidden = features
+    def init(self, key: Any, features: Features, path: tuple[str, ...] = ()) -> Any:
+        """The weights before training.
+
+        Args:
+            key: random key.
+            features: as it will read them, (B, F).
+            path: of the network within another one.
+        """
+        read, weights = features.shape[-1], {}
+        if self.rows:
+            size = self.hidden_sizes[0]
+            weights[RECURRENT] = init_recurrent(key, (*path, RECURRENT), self.channels, size)
+            read += size - self.rows * self.channels
+        start = self._start
+        sizes = (read, *self.hidden_sizes, start.size)
+        for number, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+            layer, own = f"Dense_{number}", {}
+            if number == len(self.hidden_sizes):
+                own = {"kernel": LAST, "bias": lambda _, shape, dtype: jnp.asarray(start, dtype)}
+            weights[layer] = init_dense(key, (*path, layer), inputs, outputs, **own)
+        return {"params": weights}
+
+    def apply(self, params: Any, features: Features) -> FlatParams:
+        """Parameters (B, P) of features (B, F) with these weights."""
+        weights, hidden = params["params"], jnp.asarray(features)
         if self.feature_mean is not None:
             hidden = (hidden - jnp.asarray(self.feature_mean)) / jnp.asarray(self.feature_std)
             hidden = jnp.clip(hidden, -CLIP, CLIP)
         if self.rows:
             present, steps = jnp.split(hidden, [hidden.shape[-1] - self.rows * self.channels], axis=-1)
             steps = steps.reshape(*steps.shape[:-1], self.rows, self.channels)
-            before = jnp.zeros((*steps.shape[:-2], self.hidden_sizes[0]), steps.dtype)
-            read: Array = nn.RNN(nn.GRUCell(self.hidden_sizes[0]))(steps, initial_carry=before)
-            read = read[..., -1, :]
-            hidden = jnp.concatenate([present, read], axis=-1)
-        bounds = Bounds(np.asarray(self.min_bounds), np.asarray(self.max_bounds), self.log_mask)
-        start = np.zeros_like(bounds.low) if self.defaults is None else bounds.back(np.asarray(self.defaults))
-        layers = [nn.Dense(size) for size in self.hidden_sizes]
-        last = nn.Dense(
-            bounds.low.size,
-            kernel_init=nn.initializers.variance_scaling(1e-4, "fan_in", "normal"),
-            bias_init=lambda _key, _shape, dtype: jnp.asarray(start, dtype),
-        )
+            hidden = jnp.concatenate([present, read_steps(weights[RECURRENT], steps)], axis=-1)
+        layers = [weights[f"Dense_{number}"] for number in range(len(self.hidden_sizes) + 1)]
         constant = self.global_mask is not None and np.any(self.global_mask)
-        if self.dense is not None and not self.is_initializing() and hidden.dtype == jnp.float32:
-            weights = [self._weights(number) for number in range(len(layers) + 1)]
+        if self.dense is not None and hidden.dtype == jnp.float32:
+            pairs = [(layer["kernel"], layer["bias"]) for layer in layers]
             if constant:
-                kernel, bias = weights[-1]
-                weights[-1] = jnp.where(np.asarray(self.global_mask), 0.0, kernel), bias
-            return self.dense(weights, hidden, bounds)
-        for layer in layers:
-            hidden = nn.tanh(layer(hidden))
-        raw = last(hidden)
+                kernel, bias = pairs[-1]
+                pairs[-1] = jnp.where(np.asarray(self.global_mask), 0.0, kernel), bias
+            return self.dense(pairs, hidden, self._bounds)
+        for layer in layers[:-1]:
+            hidden = jnp.tanh(dense(layer, hidden))
+        raw = dense(layers[-1], hidden)
         if constant:
-            _, constants = self._weights(len(layers))
-            raw = jnp.where(np.asarray(self.global_mask), constants, raw)
-        return bounds.to(raw)
+            raw = jnp.where(np.asarray(self.global_mask), layers[-1]["bias"], raw)
+        return self._bounds.to(raw)
 
-    def _weights(self, layer: int) -> tuple[Array, Array]:
-        """Weights and bias of a dense layer."""
-        own = self.variables["params"][f"Dense_{layer}"]
-        return own["kernel"], own["bias"]
+    @property
+    def _bounds(self) -> Bounds:
+        return Bounds(np.asarray(self.min_bounds), np.asarray(self.max_bounds), self.log_mask)
+
+    @property
+    def _start(self) -> np.ndarray:
+        """The untrained answer on the unbounded axis, (P,)."""
+        bounds = self._bounds
+        if self.defaults is None:
+            return np.zeros_like(bounds.low)
+        return np.asarray(bounds.back(np.asarray(self.defaults)))
 
 
-class Ensemble(nn.Module):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Ensemble:
     """Networks of one kind from different starts; they predict their mean.
 
     Attributes:
         network: what each of them is.
         members: how many, E.
-
-    Calling it with features (B, F) returns parameters (B, P).
     """
 
     network: ParameterMLP
     members: int
 
-    def __call__(self, features: Features) -> FlatParams:
-        return self.each(features).mean(axis=0)
+    def init(self, key: Any, features: Features) -> Any:
+        """The weights before training, those of the members side by side; arguments as of a network's."""
+        starts = jax.vmap(lambda key: self.network.init(key, features, ("network",))["params"])
+        return {"params": {"network": starts(jax.random.split(key, self.members))}}
 
-    @nn.compact
-    def each(self, features: Features) -> Float[Array, "E B P"]:
+    def apply(self, params: Any, features: Features) -> FlatParams:
+        """The mean of the members, parameters (B, P) of features (B, F)."""
+        return self.each(params, features).mean(axis=0)
+
+    def each(self, params: Any, features: Features) -> Float[Array, "E B P"]:
         """The prediction of each member."""
-        members = nn.vmap(
-            lambda network, features: network(features),
-            variable_axes={"params": 0},
-            split_rngs={"params": True},
-            in_axes=None,
-            axis_size=self.members,
-        )
-        return members(self.network, features)
+        answers = jax.vmap(lambda weights: self.network.apply({"params": weights}, features))
+        return answers(params["params"]["network"])
 
 
 def as_constants(params: Any, network: ParameterMLP) -> Any:

@@ -55,10 +55,11 @@ class TrainedModel(Model):
 
     def predict_spread(self, dataset: FeatureDataset, *, chunk_size: int = 1024) -> dict[str, np.ndarray]:
         """Standard deviation of an ensemble's predictions for all windows by name, (B, *shape)."""
+        assert isinstance(self.network, Ensemble)
+        each = self.network.each
 
         def spread(params: Any, features: Features) -> FlatParams:
-            each: Any = self.network.apply(params, features, method="each")
-            return each.std(axis=0, ddof=1)
+            return each(params, features).std(axis=0, ddof=1)
 
         values = predict_parameters_chunked(spread, self.params, dataset.features, chunk_size=chunk_size)
         return unflatten_params(values, self.spec.param_keys, self.spec.full_shapes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
@@ -223,9 +223,8 @@ class Learner:
     def step_fn(self) -> optnet.StepFn:
         """One optimiser step over a gathered batch; see `make_network_step_fn`."""
         spec, bounds = self.spec, Bounds.of(self.spec)
-        apply = self.network.apply
         return optnet.make_network_step_fn(
-            apply if self.settings.ensemble == 1 else partial(apply, method="each"),
+            self.network.each if isinstance(self.network, Ensemble) else self.network.apply,
             lambda *states, **weights: spec.loss_fn(*states, **spec.train_loss_kwargs, **weights),
             spec.param_keys,
             self.base_params,
