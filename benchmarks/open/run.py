@@ -73,7 +73,8 @@ def run_set(one: OpenSet, data: Path, *, network: bool) -> dict[str, Any]:
     for fold in one.folds:
         print(f"{one.title}: {fold.name}", file=sys.stderr, flush=True)
         train, test = read_fold(one, fold, data)
-        results[fold.name] = climb(one.car, train, test, one.fit, network=network)
+        others = {row.name: row.car for row in one.parameters}
+        results[fold.name] = climb(one.car, train, test, one.fit, network=network, others=others)
     return results
 
 

@@ -51,6 +51,24 @@ class Published(msgspec.Struct, forbid_unknown_fields=True):
     note: str
 
 
+class Parameters(msgspec.Struct, forbid_unknown_fields=True):
+    """Published parameters of this car or one of its kind, which are run as they are.
+
+    Attributes:
+        name: of the row.
+        model, vehicle: of our library, whose file of the vehicle names the source.
+    """
+
+    name: str
+    model: str
+    vehicle: str
+
+    @property
+    def car(self) -> pct.Car:
+        """The car as it is published, without a measurement."""
+        return pct.model(self.model, vehicle=self.vehicle).measured(observer=False)
+
+
 class OpenSet(msgspec.Struct, forbid_unknown_fields=True):
     """A set as its file has it.
 
@@ -67,6 +85,7 @@ class OpenSet(msgspec.Struct, forbid_unknown_fields=True):
         fit: settings of the fit; ``dt``, ``horizon`` and ``history`` among them.
         folds: the splits.
         published: models of others.
+        parameters: published ones that are run on the same windows.
     """
 
     title: str
@@ -86,6 +105,7 @@ class OpenSet(msgspec.Struct, forbid_unknown_fields=True):
     measured: dict[str, Any] = {}
     smooth: str = "none"
     published: list[Published] = []
+    parameters: list[Parameters] = []
 
     @property
     def car(self) -> pct.Car:

@@ -31,6 +31,11 @@ files = {{ "one.csv" = "{0}", "two.csv" = "{1}", "copy.csv" = "{0}" }}
 measured = {{ observer = false }}
 fit = {{ dt = 0.05, horizon = 20, history = 5, stride = 5, iterations = 3 }}
 
+[[parameters]]
+name = "as published"
+model = "kinematic-singletrack"
+vehicle = "f1tenth"
+
 [[folds]]
 name = "whole"
 train = [{{ file = "one.csv" }}]
@@ -125,7 +130,15 @@ def test_all_rows_stand_on_the_same_windows_in_one_table(
     assert text.endswith("After.\n")
     assert "\nold\n" not in text
     assert "**tiny**, whole, " in text
-    for row in ("hold last value", "constant acceleration", "ridge ARX", "kinematic *", "usual", "pct fit"):
+    for row in (
+        "hold last value",
+        "constant acceleration",
+        "ridge ARX",
+        "kinematic *",
+        "usual",
+        "as published *",
+        "pct fit",
+    ):
         assert text.count(f"| {row} |") == 2
     assert capsys.readouterr().out.splitlines()[-1].startswith('{"tiny": ')
 
@@ -136,6 +149,7 @@ def test_every_set_is_whole(bench: SimpleNamespace) -> None:
         assert used == set(one.files)
         assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in one.files.values())
         assert one.car.learned
+        assert all(row.car.learned for row in one.parameters)
         ends = dict.fromkeys(one.files, (0.0, SECONDS.get(name, 0.0)))
         for fold in one.folds:
             bench.sets.check_apart(
