@@ -121,3 +121,17 @@ def test_a_message_that_cannot_be_written_is_lost_alone(monkeypatch: pytest.Monk
 def test_a_line_for_the_shell_is_quoted() -> None:
     assert command("fit", "--dataset", "a b", "$(rm x)") == "pct fit --dataset 'a b' '$(rm x)'"
     assert quoted("it's\n\\") == r"$'it\'s\n\\'"
+
+
+def test_a_table_that_is_too_wide_goes_on_below_with_its_numbers_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pct.cli.console.WIDTH", 44)
+    head = ["parameter", "value", "interval", "default", "verdict"]
+    row = ["side force front", "0.7537 ± 0.088", "-0.21 to 0.26", "1.0489", "varies between recordings"]
+    print_table("Fit", head, [row], texts=(0, 4))
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 44
+    assert all(number in out for number in row[1:4])
+    assert out.count("Fit") == 1
+    assert out.count("side force front") == out.count("parameter") > 1

@@ -21,6 +21,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pct.cli.pieces import pieces_of
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
@@ -143,20 +145,30 @@ def print_table(
     """
     from rich.table import Table
 
-    table = Table(title=_text(title) if title else None, title_justify="left", show_header=any(head))
-    if not boxed:
-        table.box, table.padding, table.header_style = None, (0, 2, 0, 0), "dim"
-    for number, heading in enumerate(head):
-        table.add_column(
-            _text(heading),
-            justify="left" if number in texts else "right",
-            no_wrap=number in unbroken,
-            overflow="ellipsis" if number in unbroken else "fold",
-        )
-    for row in rows:
-        table.add_row(*map(_text, row))
-    with _named():
-        _console(sys.stdout, WIDTH if boxed else PLAIN_WIDTH).print(table)
+    cells = list(rows)
+    console = _console(sys.stdout, WIDTH if boxed else PLAIN_WIDTH)
+    columns = [[heading, *(_plain(row[n]) for row in cells)] for n, heading in enumerate(head)]
+    for piece in pieces_of(columns, texts, console.width) if boxed else [dict.fromkeys(range(len(head)))]:
+        table = Table(title=_text(title) if title else None, title_justify="left", show_header=any(head))
+        title = ""
+        if not boxed:
+            table.box, table.padding, table.header_style = None, (0, 2, 0, 0), "dim"
+        for number, width in piece.items():
+            table.add_column(
+                _text(head[number]),
+                justify="left" if number in texts else "right",
+                width=width,
+                no_wrap=number in unbroken,
+                overflow="ellipsis" if number in unbroken else "fold",
+            )
+        for row in cells:
+            table.add_row(*(_text(row[number]) for number in piece))
+        with _named():
+            console.print(table)
+
+
+def _plain(cell: Cell) -> str:
+    return cell if isinstance(cell, str) else cell[0]
 
 
 def sparkline(levels: Sequence[float | None]) -> str:
