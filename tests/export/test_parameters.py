@@ -387,6 +387,13 @@ def test_differences_are_told_on_rows_that_were_driven(tmp_path: Path) -> None:
     )
     assert driven_rows(pedals)[1]
     assert not driven_rows(dataclasses.replace(source, driven={"vx": driven["vx"]}))[1]
+    crawling = dataclasses.replace(source, driven={**driven, "vx": 0.01 * driven["vx"]})
+    (told,) = [
+        note
+        for note in target_of("forzaeth")(crawling, tmp_path / "slow").notes
+        if note.startswith("together")
+    ]
+    assert "(no row that was driven has all channels at a speed above v_blend_high)" in told
 
 
 # Readers that the package index has.

@@ -36,6 +36,11 @@ QUANTITIES = {
     "rear": ("side force in the rear", "N"),
 }
 IDENTIFIED, REFITTED = "identified", "refitted"
+# Why usual states are compared in place of driven ones, by whether any were driven.
+NOT_DRIVEN = {
+    False: "the source does not say what was driven",
+    True: "no row that was driven has all channels at a speed above v_blend_high",
+}
 # Relative change of a parameter that tells which entries it is in.
 NUDGE = 1e-6
 
@@ -238,7 +243,7 @@ def _differences(
     what = (
         f"{len(next(iter(rows.x.values())))} rows that were driven"
         if was_driven
-        else "states that such a car usually has (the source does not say what was driven)"
+        else f"states that such a car usually has ({NOT_DRIVEN[bool(source.driven)]})"
     )
     return f"together, over {what}: {'; '.join(parts) or 'equal'}"
 
