@@ -75,12 +75,18 @@ class Race(Shown):
         )
 
     def plot(self) -> Figure:
-        """The lines on the map, coloured by driver, and speed along the track."""
+        """The lines on the map, coloured by driver, and speed, slip angle and belief along the track."""
         from pct.plots import draw_race, in_style
 
-        return in_style(
-            draw_race, track=self.track, drives={item.name: item.laps.true for item in self.attempts}
-        )
+        return in_style(draw_race, **self.drawn())
+
+    def drawn(self) -> dict[str, Any]:
+        """What `pct.plots.draw_race` draws."""
+        return {
+            "track": self.track,
+            "drives": {item.name: item.laps.true for item in self.attempts},
+            "beliefs": {item.name: item.course for item in self.attempts},
+        }
 
     def animation(self) -> bytes:
         """All drives on the map over time, as a GIF."""

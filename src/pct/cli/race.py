@@ -91,8 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         log = done.drives(item.name)[0].table()
         write_output(args.output / f"{item.name}.csv", log.write_csv().encode())
     figure = args.output / "race.png"
-    drives = {item.name: item.laps.true for item in done.attempts}
-    write_output(figure, as_png(draw_race, track=done.track, drives=drives))
+    write_output(figure, as_png(draw_race, **done.drawn()))
     if args.animation is not None:
         write_output(args.animation, done.animation())
         say(f"Animation: {args.animation}")
