@@ -11,7 +11,6 @@ from pct.api.cars import Car, model
 from pct.api.drives import Drives, load
 from pct.api.fits import Fit, fit
 from pct.api.notebook import Shown
-from pct.api.tracking import Tracker, track_levels
 from pct.errors import UsageError
 
 if TYPE_CHECKING:
@@ -171,7 +170,7 @@ def race(
         driven.append(day.drive("cautious", {"mu": CAUTIOUS}))
         driven.append(day.drive("oracle", day.truth))
     else:
-        driven.extend(day.change(then, values, driven[-1]))
+        driven.extend(day.change(then, values, driven))
     return Race(day.road, tuple(driven), learned)
 
 
@@ -219,21 +218,33 @@ class _Day:
         )
         return found, {LEARNED: safe(lower, finished=finished, left=left)}
 
-    def change(self, then: float, values: Mapping[str, Any], before: Attempt) -> list[Attempt]:
+    def change(self, then: float, values: Mapping[str, Any], driven: Sequence[Attempt]) -> list[Attempt]:
         """The road changes at half distance: a fixed belief, one that follows a tracker, and the truth."""
         import numpy as np
 
-        from pct.racing.beliefs import Tracked
+        from pct.api.race_trackers import race_tracker
+        from pct.racing.beliefs import Tracked, slides
         from pct.racing.story import wanted_speed
 
-        self.progress(f"levels of noise and change from {before.name}")
-        tracker = Tracker(self.car, vary=LEARNED, levels=track_levels(self.car, log_of(before), vary=LEARNED))
-        most = float(self.car.spec.default_params["mu"])
+        default = self.car.spec.default_params
+        before, radius = driven[-1], float(default["R_w"])
+        self.progress(f"levels of noise from {before.name}")
+        tracker = race_tracker(self.car, log_of(before), slides(before.laps.log, radius))
+        left = [float(item.believed["mu"]) for item in driven if not item.laps.finished]
+        most = float(default["mu"])
+        belief = Tracked(
+            tracker.update,
+            values["mu"],
+            least=CAUTIOUS,
+            most=max(values["mu"], BELOW * min(left)) if left else most,
+            radius=radius,
+        )
         half = self.road.length / 2
         known = wanted_speed(self.road, most * np.where(self.road.s < half, self.grip, then))
+
         return [
             self.drive("fixed", values, then),
-            self.drive("adaptive", values, then, belief=Tracked(tracker.update, values["mu"], CAUTIOUS)),
+            self.drive("adaptive", values, then, belief=belief),
             self.drive(
                 "oracle",
                 self.truth,

@@ -16,6 +16,15 @@ TELLS = 0.5
 NEWS = 0.02
 
 
+# An axle whose mean wheel speed is off the road's by this share has a wheel that slides; so much acceleration
+# across in m/s^2 takes load from the inner one.
+SPIN, ACROSS = 0.05, 1.0
+# The friction that is believed in changes by so much a second at most.
+FASTEST = 1.0
+# Seconds after which a filter takes the states as they are read anew.
+RESTART = 0.55
+
+
 # The friction, of the place along the track, what was read there and what was done.
 Belief = Callable[[float, Mapping[str, float], tuple[float, float]], float]
 
@@ -64,28 +73,61 @@ class Following:
 class Tracked:
     """What a tracker says, row by row.
 
-    A belief between the lower end of the tracker's band and its median stays; beyond them it goes to the
-    nearer one: it falls as soon as the median does, and rises with what is sure, up to what it began with.
-    Where the drive tells nothing it stays as well.
+    A friction within the tracker's band stays: a driver who brakes in a bend for a doubt leaves the track for
+    it. Otherwise it goes to the nearer end of the band, but no faster than `FASTEST`, so that what a model
+    that is wrong says for some rows does no harm. Where the drive tells nothing it stays.
     """
 
-    def __init__(self, update: Callable[..., Any], start: float, least: float) -> None:
+    def __init__(
+        self, update: Callable[..., Any], start: float, *, least: float, most: float, radius: float
+    ) -> None:
         """Begin with a belief.
 
         Args:
             update: `pct.Tracker.update` of a tracker of the friction alone.
-            start: friction at first, and at most.
-            least: friction that is believed in at least.
+            start: friction at first.
+            least, most: what is believed in at least and at most.
+            radius: of the wheels in m.
         """
-        self._update, self._friction, self._rows = update, start, 0
-        self._least, self._most = least, start
+        self._update, self._friction = update, start
+        self._least, self._most, self._radius = least, most, radius
+        self._now, self._skipped = -DT, False
 
     def __call__(self, s: float, state: Mapping[str, float], controls: tuple[float, float]) -> float:
         """Take a row."""
-        row = {"delta_dot": controls[0], "accel": controls[1]}
-        estimate = self._update(DT * self._rows, state, row)
-        self._rows += 1
+        if slides(state, self._radius):
+            self._skipped = True
+            return self._friction
+        self._now += RESTART if self._skipped else DT
+        self._skipped = False
+        estimate = self._update(self._now, state, {"delta_dot": controls[0], "accel": controls[1]})
         if estimate.told[0] >= TELLS:
-            kept = max(self._friction, estimate.low[0])
-            self._friction = max(min(kept, estimate.median[0], self._most), self._least)
+            nearer = max(min(self._friction, estimate.high[0]), estimate.low[0])
+            change = max(min(nearer - self._friction, FASTEST * DT), -FASTEST * DT)
+            self._friction = max(min(self._friction + change, self._most), self._least)
         return self._friction
+
+
+def slides(state: Mapping[str, Any], radius: float) -> Any:
+    """Whether an inner wheel spins or locks in a bend: a model without it takes that for a slippery road.
+
+    Args:
+        state: ``v`` in m/s, ``psi_dot``, ``omega_f`` and ``omega_r`` in rad/s, ``beta`` in rad; numbers or
+            arrays.
+        radius: of the wheels in m.
+    """
+    along = state["v"] * np.cos(state["beta"])
+    slips = [np.abs(radius * state[name] - along) > SPIN * along for name in ("omega_f", "omega_r")]
+    return (slips[0] | slips[1]) & (np.abs(state["v"] * state["psi_dot"]) > ACROSS)
+
+
+def restarting(t: Float[np.ndarray, " N"], kept: np.ndarray) -> Float[np.ndarray, " N"]:
+    """Times of rows such that a filter begins anew where rows before were left out.
+
+    Args:
+        t: in s.
+        kept: rows that are not left out, (N,) of bool.
+    """
+    steps = np.diff(t, prepend=t[0])
+    before = np.concatenate([[True], kept[:-1]])
+    return np.cumsum(np.where(kept, np.where(before, steps, RESTART), 0.0))

@@ -45,6 +45,7 @@ class Tuning:
         speed: name of the state that is the speed.
         ranges: least and most of both controls, of the parameters.
         push: m/s^2 that one of the second control gives about.
+        haste: how much faster than it can the car is wanted to reach the speed of the profile.
     """
 
     dt: float = DT
@@ -53,6 +54,7 @@ class Tuning:
     speed: str = "v"
     ranges: Callable[[Mapping[str, Any]], tuple[Range, Range]] = ranges
     push: float = 1.0
+    haste: float = 2.0
 
 
 FULL_SIZE = Tuning()
@@ -137,10 +139,10 @@ class Mppi:
     def _reference(self, s: float, v: float, psi: float) -> Float[np.ndarray, "T S"]:
         """Wanted states after each step: along the line, from the car's speed to that of the profile."""
         places, speeds = np.empty(STEPS), np.empty(STEPS)
-        dt, push = self._tuning.dt, self._tuning.push
+        dt, push = self._tuning.dt, self._tuning.haste * self._tuning.push
         for step in range(STEPS):
             target = self._speed[int(s / self._track.step) % len(self._speed)]
-            v = v + np.clip(target - v, 2 * push * self._low[1] * dt, 2 * push * self._high[1] * dt)
+            v = v + np.clip(target - v, push * self._low[1] * dt, push * self._high[1] * dt)
             s = s + v * dt
             places[step], speeds[step] = s, v
         line = self._track.at(places)

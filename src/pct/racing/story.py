@@ -11,7 +11,16 @@ import numpy as np
 from pct.dynamics.core import ModelSpec
 from pct.dynamics.limits import GRAVITY
 from pct.racing.beliefs import Belief, Following
-from pct.racing.controllers import BRAKING, DRIVING, Controller, Mppi, PurePursuit
+from pct.racing.controllers import (
+    BRAKING,
+    DRIVING,
+    FULL_SIZE,
+    Controller,
+    Mppi,
+    PurePursuit,
+    Range,
+    ranges,
+)
 from pct.racing.laps import Laps, drive
 from pct.racing.plants import CommonRoad
 from pct.racing.profile import speed_profile
@@ -79,8 +88,13 @@ def attempt(
     params = {**spec.default_params, **believed}
     profile = profile or (lambda grip: wanted_speed(track, grip))
     speed = profile(float(params["mu"]))
+    tuning = (
+        FULL_SIZE if belief is None else dataclasses.replace(FULL_SIZE, ranges=braking_as(params), haste=1.0)
+    )
     driver: Controller = (
-        Mppi(spec, params, track, speed, seed) if controller == "mppi" else PurePursuit(params, track, speed)
+        Mppi(spec, params, track, speed, seed, tuning)
+        if controller == "mppi"
+        else PurePursuit(params, track, speed)
     )
     following = None if belief is None else Following(driver, belief, params, profile)
     start = min(0.9 * float(speed[0]), FIRST)
@@ -88,3 +102,17 @@ def attempt(
     rows = len(driven.log["x"])
     course = np.full(rows, float(params["mu"])) if following is None else np.array(following.course)
     return Attempt(name, dict(believed), driven, course)
+
+
+def braking_as(first: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], tuple[Range, Range]]:
+    """What is asked for of a car whose friction may be believed to fall.
+
+    Who believes in less is too fast, and has to try all that the brakes may give: how much of that the road
+    takes is for the rollouts to say.
+    """
+
+    def asked(params: Mapping[str, Any]) -> tuple[Range, Range]:
+        steering, (low, high) = ranges(params)
+        return steering, (min(low, ranges(first)[1][0]), high)
+
+    return asked

@@ -41,7 +41,8 @@ def estimate_levels(
     Args:
         problem: the model.
         drives: rows; of long ones the beginning counts.
-        begin: usual levels, the centre of the prior.
+        begin: usual levels, the centre of the prior; parameters whose jumps and wander are zero do not change
+            along the drives, and all that the equations do not explain is noise.
         progress: called with the logarithm of the likelihood after each round.
     """
     most = max(200, ROWS // max(1, len(drives)))
@@ -52,7 +53,7 @@ def estimate_levels(
     names = [
         *(("reading", name) for name in begin.reading if name not in problem.spec.unlogged),
         *(("process", name) for name in begin.process),
-        ("jumps", ""),
+        *([("jumps", "")] if begin.jumps > 0 else []),
     ]
     names += [("wander", name) for name in begin.wander if begin.wander[name] > 0]
 
