@@ -47,8 +47,13 @@ def everything(name: str = "a") -> list[pages.Part]:
         "correlations": charts.correlation_figure([name, "b"], np.eye(2), name),
         "forest": charts.forest_figure([name, "b", "c"], [forest, forest], "quantity"),
         "profile": charts.profile_figure(name, "N", x, x, 1.0, {name: 0.5}),
-        "histogram": charts.histogram_figure(
-            [name, "b"], ["N", "1"], np.random.default_rng(0).normal(size=(9, 2)), "quantity"
+        "posterior": charts.posterior_figure(
+            [name, "b"],
+            ["N", "1"],
+            np.random.default_rng(0).normal(size=(9, 2)),
+            np.array([[-2.0, 2.0]] * 2),
+            np.array([[-2.1, 1.9]] * 2),
+            "quantity",
         ),
         "map": charts.map_figure(x, x, {name: ("m", x), "b": ("1", x)}, (x, x), "color"),
         "ladder": ladders.ladder_figure([name, "b", "c"], intervals, np.array([2]), "title", name),

@@ -24,7 +24,12 @@ from pct.evaluation.scores import BEYOND
 from pct.evaluation.trust_parts import doubted_table, trust_clause, trusted_names, trusted_table
 from pct.files import write_output
 from pct.optimization.constants.agreement_text import agreement_cells
-from pct.optimization.constants.posterior.posterior import posterior_cells
+from pct.optimization.constants.posterior.posterior import (
+    LARGEST_RHAT,
+    LEAST_SIZE,
+    SHOWN,
+    posterior_cells,
+)
 from pct.optimization.constants.profile import LIMIT, profile_fact
 from pct.optimization.constants.verdicts import advice_lines, varying_names
 from pct.pages import (
@@ -47,7 +52,7 @@ from pct.pages.charts import (
     correlation_figure,
     curve_figure,
     forest_figure,
-    histogram_figure,
+    posterior_figure,
     profile_figure,
 )
 from pct.runs.provenance_parts import provenance_parts
@@ -64,6 +69,10 @@ AGREEMENT = (
     "Each drive was fitted alone. p is the probability of such differences where all drives are equal, after "
     "Holm over all rows and the side forces; below 0.05 they vary. The next drive will show a value in the "
     "grey band with 95 % probability, if it is of the same kind."
+)
+CHAINS = (
+    f"R-hat is one where chains agree, and at most {LARGEST_RHAT} where they can be trusted; effective draws "
+    f"are what as many independent ones would tell: {LEAST_SIZE} are enough for the ends of an interval."
 )
 FIGURES = "analysis"
 # Varying parameters that a command follows at once.
@@ -205,7 +214,9 @@ def _curves(report: FitReport) -> list[Part]:
     shown = [
         figure(f"curve-{n}", curve_figure(panel)) for n, panel in enumerate(curve_panels(report.curves), 1)
     ]
-    note = paragraph("Bands hold the curve with 95 % probability. Shaded: the drive did not reach it.")
+    draws = 0 if report.posterior is None else min(SHOWN, report.posterior.divergent.size)
+    made = f", by the curves of {draws} draws of the posterior" if draws else ""
+    note = paragraph(f"Bands hold the curve with 95 % probability{made}. Shaded: the drive did not reach it.")
     return [bullets(curve_facts(report.curves)), grid(shown), note]
 
 
@@ -242,9 +253,12 @@ def _posterior(report: FitReport) -> list[Part]:
     head, rows = posterior_cells(posterior, report.spec)
     return [
         select(control, "Parameter", list(posterior.names)),
-        figure("posterior", histogram_figure(posterior.names, units, draws, control)),
+        figure(
+            "posterior",
+            posterior_figure(posterior.names, units, draws, posterior.interval, posterior.normal, control),
+        ),
         table(head, rows, caption="Draws of the posterior", texts=(3, 4, 7)),
-        bullets(posterior.warnings),
+        bullets([posterior.fact, CHAINS, *posterior.warnings]),
     ]
 
 

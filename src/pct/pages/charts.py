@@ -37,6 +37,8 @@ if TYPE_CHECKING:  # they live beside what draws them by Matplotlib
 MARKS = 3000
 # Outliers among them that are shown in any case.
 LARGEST = 20
+# Standard deviations to each end of 95 % of a normal distribution.
+NORMAL_95 = 1.96
 
 
 def curve_figure(panel: Panel) -> Figure:
@@ -254,22 +256,47 @@ def profile_figure(
     return Figure(data, layout, f"Profile of {name}: cost of the fit where {name} is held at a value.")
 
 
-def histogram_figure(
+def posterior_figure(
     names: Sequence[str],
     units: Sequence[str],
     draws: Float[np.ndarray, "D N"],
+    interval: Float[np.ndarray, "N 2"],
+    normal: Float[np.ndarray, "N 2"],
     control: str,
     bins: int = 50,
 ) -> Figure:
-    """Draws of one parameter at a time, which a control chooses."""
+    """Draws of one parameter at a time, which a control chooses, beside a normal distribution.
+
+    Args:
+        names, units: of the parameters.
+        draws: of each, in its unit.
+        interval: ends of 95 % of the draws.
+        normal: ends of 95 % of a normal distribution.
+        control: its name.
+        bins: of the histogram.
+    """
     steps = []
     for n, (name, unit) in enumerate(zip(names, units, strict=True)):
-        counts, edges = np.histogram(draws[:, n], bins)
-        bar = {"x": numbers((edges[:-1] + edges[1:]) / 2, 6), "y": counts.tolist()}
-        steps.append(Step([bar], {"xaxis": {"title": {"text": axis_title(name, unit)}}}))
-    trace = {"type": "bar", "marker": {"color": SIMULATED}, "name": "draws", **steps[0].data[0]}
-    layout = merged(single("", "draws", bargap=0, showlegend=False), steps[0].layout)
-    return Figure([trace], layout, "Histogram of the draws of a parameter.", {control: steps})
+        density, edges = np.histogram(draws[:, n], bins, density=True)
+        middle, deviation = normal[n].mean(), np.diff(normal[n])[0] / (2 * NORMAL_95)
+        x = np.linspace(min(edges[0], middle - 3 * deviation), max(edges[-1], middle + 3 * deviation), 150)
+        bell = np.exp(-0.5 * ((x - middle) / deviation) ** 2) / (deviation * math.sqrt(2 * math.pi))
+        top = float(max(density.max(), bell.max()))
+        ends = ({"x": [float(end)] * 2, "y": [0.0, top]} for end in interval[n])
+        bars = {"x": numbers((edges[:-1] + edges[1:]) / 2, 6), "y": numbers(density)}
+        data = [bars, {"x": numbers(x, 6), "y": numbers(bell)}, *ends]
+        steps.append(Step(data, {"xaxis": {"title": {"text": axis_title(name, unit)}}}))
+    first, normally, low, high = steps[0].data
+    dashed: dict[str, Any] = {"dash": "dash"}
+    shown: list[Mapping[str, Any]] = [
+        {"type": "bar", "marker": {"color": SIMULATED}, "name": "draws", **first},
+        line(normally["x"], normally["y"], "normal, by the standard error", COLORS[1]),
+        line(low["x"], low["y"], "95 % of the draws", COLORS[2], **dashed),
+        line(high["x"], high["y"], "95 % of the draws", COLORS[2], legend=False, **dashed),
+    ]
+    layout = merged(single("", "density", bargap=0), steps[0].layout)
+    says = "Histogram of the draws of a parameter, with ends of 95 % of them, beside a normal distribution."
+    return Figure(shown, layout, says, {control: steps})
 
 
 def map_figure(
