@@ -14,8 +14,8 @@ import pytest
 import pct
 from pct.errors import UsageError
 from pct.optimization.constants.posterior import nuts
-from pct.optimization.constants.posterior.density import block_covariance
-from pct.optimization.constants.posterior.nuts import diagnose, draw_chains
+from pct.optimization.constants.posterior.density import adjusted_information
+from pct.optimization.constants.posterior.nuts import Sampler, diagnose
 from pct.optimization.constants.posterior.posterior import density_of
 
 CAR = pct.model("unicycle").measured(observer=False)
@@ -42,8 +42,10 @@ def test_the_gradient_is_that_of_the_density(drive: pct.Drives, free_start: bool
     steps = 0.1 * np.eye(4)
     slopes = [(density(z + step)[0] - density(z - step)[0]) / 0.2 for step in steps]
     np.testing.assert_allclose(gradient, slopes, atol=0.03)
-    # Nearly linear here: a normal density of the covariance that the blocks give.
-    np.testing.assert_allclose(value, -0.5 * z @ z, rtol=0.1)
+    # Nearly linear here: Student's density of the covariance that the blocks give.
+    freedom = density.freedom
+    assert 5 < freedom < 1000
+    np.testing.assert_allclose(value, -(freedom + 4) / 2 * np.log1p(z @ z / freedom), rtol=0.1)
     assert density(np.zeros(4))[0] == 0
 
 
@@ -53,32 +55,65 @@ def test_rollouts_that_are_not_finite_are_impossible(fit: pct.Fit) -> None:
     assert not gradient.any()
 
 
-def test_independent_errors_have_the_naive_covariance() -> None:
+def test_independent_errors_have_the_information_that_they_say() -> None:
     rng = np.random.default_rng(0)
-    information = np.repeat(np.diag([4.0, 9.0])[None], 200, axis=0)
-    scores = rng.standard_normal((200, 2)) * [2.0, 3.0]
-    naive = np.diag(1 / np.sqrt(information.sum(axis=0).diagonal()))
-    none = np.zeros((2, 2))
-    plain = block_covariance(information, scores, none, naive)
-    np.testing.assert_allclose(plain, naive @ naive, rtol=0.2, atol=2e-5)
-    # Errors of a block that are all alike are worth less.
-    np.testing.assert_allclose(block_covariance(information, 3 * scores, none, naive), 9 * plain, rtol=1e-6)
+    information = np.repeat(np.diag([0.5, 0.9])[None] / 200, 200, axis=0)
+    scores = rng.standard_normal((200, 2)) * np.sqrt([0.5 / 200, 0.9 / 200])
+    known = np.diag([0.5, 0.9])
+    plain, freedom, directions, factor = adjusted_information(information, scores, known)
+    np.testing.assert_allclose(plain, known, rtol=0.2, atol=0.02)
+    np.testing.assert_allclose(directions, 2)
+    assert 0.8 < factor < 1.2
+    assert 200 <= freedom <= 401
+    # Errors of a block that are all alike are worth less, also beside a prior.
+    np.testing.assert_allclose(adjusted_information(information, 3 * scores, known)[0], plain / 9, rtol=1e-6)
 
 
 def test_few_blocks_tell_a_factor_and_no_directions() -> None:
     rng = np.random.default_rng(1)
-    information = np.repeat(np.eye(8)[None], 9, axis=0)
-    found = block_covariance(information, 2 * rng.standard_normal((9, 8)), np.zeros((8, 8)), np.eye(8) / 3)
-    values = 9 * np.linalg.eigvalsh(found)
+    information = np.repeat(np.eye(8)[None] / 9, 9, axis=0)
+    found, freedom, *_ = adjusted_information(information, 2 / 3 * rng.standard_normal((9, 8)), np.eye(8))
+    assert 9 < freedom < 73
+    values = 1 / np.linalg.eigvalsh(found)
     assert values.min() > 2
     assert values.max() < 8
+
+
+def test_what_one_block_alone_knows_is_as_certain_as_the_rest() -> None:
+    one = adjusted_information(np.eye(2)[None], np.zeros((1, 2)), np.eye(2))
+    np.testing.assert_allclose(one.matrix, np.eye(2), rtol=1e-12)
+    # The second direction is that of a single corner, and errors are twice as large as they seem.
+    rng = np.random.default_rng(3)
+    information = np.array([np.diag([0.05, 0.0])] * 19 + [np.diag([0.05, 1.0])])
+    scores = 2 * np.sqrt(0.05) * rng.standard_normal((20, 2)) * [1.0, 0.0]
+    assert 0.1 < adjusted_information(information, scores, np.eye(2)).matrix[1, 1] < 0.5
+
+
+def test_the_pull_of_a_prior_is_no_error() -> None:
+    rng = np.random.default_rng(4)
+    known = np.diag([1.0, 0.02])
+    information = np.repeat(known[None] / 20, 20, axis=0)
+    scores = rng.standard_normal((20, 2)) * np.sqrt(np.diag(known) / 20)
+    pulled = scores + np.array([0.0, 2.0]) / 20
+    plain = adjusted_information(information, scores, known).matrix
+    np.testing.assert_allclose(adjusted_information(information, pulled, known).matrix, plain, rtol=1e-6)
+
+
+def test_what_the_data_do_not_know_stays_with_the_prior() -> None:
+    rng = np.random.default_rng(2)
+    known = np.diag([1.0, 1.0, 0.01])
+    information = np.repeat(known[None] / 12, 12, axis=0)
+    scores = 2 * rng.standard_normal((12, 3)) * np.sqrt(np.diag(known) / 12)
+    found = adjusted_information(information, scores, known)[0]
+    # A quarter of nearly nothing: the posterior there is the prior, neither wider nor narrower.
+    assert 0.001 < found[2, 2] < 0.01
 
 
 def test_draws_are_those_of_the_density() -> None:
     def density(z: np.ndarray) -> tuple[float, np.ndarray]:
         return -0.5 * float(z @ (z / [1.0, 4.0])), -z / [1.0, 4.0]
 
-    chains = draw_chains(density, 2, 300, seed=0)
+    chains = Sampler(2, 300)(density, seed=0)
     np.testing.assert_allclose(chains.z.std(axis=(0, 1)), [1.0, 2.0], rtol=0.12)
     np.testing.assert_allclose(chains.z.mean(axis=(0, 1)), 0.0, atol=0.25)
     rhat, effective = diagnose(chains.z)

@@ -23,7 +23,7 @@ CHAINS = 4
 # Draws of a chain that adapt the step size and are thrown away.
 WARMUP = 100
 # Acceptance that the step size aims at; doublings of a trajectory.
-ACCEPTED, DOUBLINGS = 0.8, 6
+ACCEPTED, DOUBLINGS = 0.9, 6
 # A chain begins where a normal posterior would draw, or nearer where that is beyond this log density a
 # parameter.
 BEGIN = -3.0
@@ -62,41 +62,42 @@ def require_sampler() -> Any:
     return blackjax
 
 
-def draw_chains(
-    density: Function,
-    size: int,
-    draws: int,
-    seed: int,
-    report: Callable[[int], None] = lambda chain: None,
-) -> Chains:
-    """Chains of draws.
+class Sampler:
+    """NUTS for densities of one size, compiled when it first draws; it draws one density at a time."""
 
-    Args:
-        density: log density and its gradient at a point, (P,).
-        size: number of its dimensions, P.
-        draws: of each chain, after its warm-up.
-        seed: of the draws.
-        report: called with the number of chains that are done.
-    """
-    import jax
+    def __init__(self, size: int, draws: int) -> None:
+        """For densities of ``size`` dimensions; ``draws`` of each chain, after its warm-up."""
+        self.size, self.draws = size, draws
+        self._density: Function | None = None
+        self._run: Callable[..., Any] | None = None
 
-    run = _compiled(density, size, draws)
-    rng = np.random.default_rng(seed)
-    begins = [_begin(density, rng.standard_normal(size)) for _ in range(CHAINS)]
-    keys = jax.random.split(jax.random.key(seed), CHAINS)
-    double = bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
+    def __call__(
+        self, density: Function, seed: int, report: Callable[[int], None] = lambda chain: None
+    ) -> Chains:
+        """Chains of draws.
 
-    def one(given: tuple[Any, np.ndarray]) -> Any:
-        # A thread does not know the precision that another one was set to.
-        with jax.enable_x64(double):
-            return tuple(np.asarray(part) for part in run(*given))
+        Args:
+            density: log density and its gradient at a point, (P,).
+            seed: of the draws.
+            report: called with the number of chains that are done.
+        """
+        import jax
 
-    chains = []
-    for given in zip(keys, begins, strict=True):
-        chains.append(one(given))
-        report(len(chains))
-    z, divergent, steps = (np.stack(part) for part in zip(*chains, strict=True))
-    return Chains(z.astype(np.float64), divergent, steps)
+        self._density = density
+        self._run = self._run or _compiled(self._at, self.size, self.draws)
+        rng = np.random.default_rng(seed)
+        begins = [_begin(density, rng.standard_normal(self.size)) for _ in range(CHAINS)]
+        keys = jax.random.split(jax.random.key(seed), CHAINS)
+        chains = []
+        for key, begin in zip(keys, begins, strict=True):
+            chains.append([np.asarray(part) for part in self._run(key, begin)])
+            report(len(chains))
+        z, divergent, steps = (np.stack(part) for part in zip(*chains, strict=True))
+        return Chains(z.astype(np.float64), divergent, steps)
+
+    def _at(self, z: np.ndarray) -> tuple[float, np.ndarray]:
+        assert self._density is not None, "called by its own run alone"
+        return self._density(z)
 
 
 def diagnose(values: Float[np.ndarray, "M N P"]) -> tuple[np.ndarray, np.ndarray]:

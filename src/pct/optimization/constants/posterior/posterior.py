@@ -16,7 +16,7 @@ from pct.optimization.constants.descent import Problem
 from pct.optimization.constants.estimate import number_blocks, raw_slopes, raw_values, scalar_places
 from pct.optimization.constants.filtering import starts_as_logged, weigh_as_logged
 from pct.optimization.constants.posterior.density import Density
-from pct.optimization.constants.posterior.nuts import CHAINS, diagnose, draw_chains, require_sampler
+from pct.optimization.constants.posterior.nuts import CHAINS, Sampler, diagnose, require_sampler
 from pct.optimization.constants.prior import deviations_of
 from pct.optimization.constants.verdicts import facts_of
 from pct.types import Bool, Float
@@ -117,7 +117,10 @@ class Posterior(NamedTuple):
 
 
 def draw_posterior(
-    fit: ConstantFit, draws: int = DRAWS, progress: Callable[[Any], None] | None = None
+    fit: ConstantFit,
+    draws: int = DRAWS,
+    progress: Callable[[Any], None] | None = None,
+    sampler: Sampler | None = None,
 ) -> Posterior:
     """Draws of the posterior of a fit; see `pct.optimization.constants.posterior.density`.
 
@@ -125,6 +128,8 @@ def draw_posterior(
         fit: whose covariance is the unit of the sampler's steps.
         draws: in all, after the warm-up of each chain.
         progress: called with a line after each chain.
+        sampler: of as many dimensions, whose number of draws counts; saves compiling where there are many
+            fits.
 
     Raises:
         UsageError: blackjax is not installed, or the fit's covariance is not known.
@@ -141,7 +146,8 @@ def draw_posterior(
         if progress is not None:
             progress(f"posterior: chain {chain} of {CHAINS}  {time.perf_counter() - begin:.1f} s")
 
-    chains = draw_chains(density, size, -(-draws // CHAINS), fit.settings.seed, report)
+    sampler = sampler or Sampler(size, -(-draws // CHAINS))
+    chains = sampler(density, fit.settings.seed, report)
     spec = fit.spec
     bounds = Bounds.of(spec)
     raw = density.raw(chains.z)
