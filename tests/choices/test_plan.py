@@ -47,7 +47,7 @@ def test_paths_count_from_the_folder_of_the_plan(tmp_path: Path) -> None:
         ("[fit]\ndt = '1'", "fit.dt to be a time step in s, found 1"),
         ("[fit]\nhorizon = true", "fit.horizon to be a number of steps, found yes"),
         ("[data]\nlogs = [1]", "data.logs to be a list of paths, found other values in it"),
-        ("[data", "expected TOML, found an error"),
+        ("[data", "expected TOML, found '[data' in line 1: write data in brackets"),
         ("#" * (2 << 20), "expected a few lines, found 2 MB"),
     ],
 )

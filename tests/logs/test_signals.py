@@ -406,7 +406,7 @@ def test_signals_of_another_rate_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("signals", "message"),
     [
-        ("[channels\n", r"expected TOML, found an error: .*line 1"),
+        ("[channels\n", r"expected TOML, found '.channels' in line 1: write channels in brackets"),
         ('preset = "nope"', "unknown preset 'nope'. Known presets: autoware, bayesrace-npz, f1tenth"),
         (MAP + "colour = 1", r"unknown key 'channels.delta.colour'. Known keys: column, unit, sign"),
         ("color = 1\n" + MAP, "unknown key 'color'"),
@@ -436,8 +436,8 @@ def test_signals_of_another_rate_are_refused(tmp_path: Path) -> None:
             MAP + f"offset = 0x{'f' * 9000}",
             "channels.delta.offset to be a number from .* a number without end",
         ),
-        (MAP + f"sign = {'9' * 9000}", "expected TOML, found an error: Exceeds the limit"),
-        (MAP + f"offset = {'[' * 20_000}", "expected TOML, found an error: maximum recursion depth"),
+        (MAP + f"sign = {'9' * 9000}", "expected TOML, found a number of thousands of digits"),
+        (MAP + f"offset = {'[' * 20_000}", "expected TOML, found more brackets in each other"),
         (MAP.replace('column = "t"', 'column = "t"\ngap = inf'), "time.gap to be a number above 1"),
         (MAP + 'unit = "9**9**9**9"', r"a unit that converts to rad .* found '9\*\*9\*\*9\*\*9'"),
         (MAP + f'unit = "{"m*" * 20_000}m"', r"a unit that converts to rad .* found '(m\*){30}'$"),

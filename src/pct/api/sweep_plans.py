@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from pct.dynamics.core import unknown_name
 from pct.errors import DataError, UsageError
 from pct.measurement import Measurement
 from pct.optimization.settings import FitSettings, TrainSettings, make_settings
+from pct.toml_files import NoTomlError, read_toml
 from pct.within import Within, declared_numbers, shown
 
 SETTINGS: dict[str, Any] = {"train": TrainSettings, "fit": FitSettings}
@@ -111,11 +111,11 @@ def read_plan(path: Path) -> SweepPlan:
         UsageError: an unknown name, a value out of its range, or a space that cannot be searched.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = read_toml(path)
     except OSError as error:
         raise DataError(f"{path}: cannot read it ({error.strerror}): check the path") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: no TOML: {error}") from None
+    except NoTomlError as error:
+        raise DataError(f"{path}: expected TOML, found {error.what}") from None
     plan = _plan(content, path.parent)
     _check(plan)
     return plan

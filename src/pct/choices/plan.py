@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pct.errors import DataError
+from pct.toml_files import NoTomlError, read_toml
 from pct.within import Within
 
 T = TypeVar("T")
@@ -83,11 +83,11 @@ def read_plan(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST:
             raise DataError(f"{path}: expected a few lines, found {path.stat().st_size >> 20} MB")
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = read_toml(path)
     except OSError as error:
         raise DataError(f"{path}: cannot read it ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: expected TOML, found an error: {error}") from None
+    except NoTomlError as error:
+        raise DataError(f"{path}: expected TOML, found {error.what}") from None
     given: dict[str, Any] = {}
     for table, values in tables.items():
         entries: Mapping[str, Any] = values if isinstance(values, dict) else {"": values}

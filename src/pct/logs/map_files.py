@@ -27,6 +27,7 @@ from pct.logs.signals import (
     TimePart,
 )
 from pct.logs.units import LONGEST
+from pct.toml_files import NoTomlError, read_toml
 from pct.within import Within
 
 # Bytes of one; reading TOML is slow.
@@ -184,12 +185,11 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST:
             raise LogError(path, f"expected a map of a few lines, found {path.stat().st_size >> 20} MB")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return read_toml(path)
     except OSError as error:
         raise LogError(path, f"cannot read it ({error.strerror})") from None
-    # Damaged text, bytes that are none, numbers of thousands of digits; or a thousand brackets.
-    except (ValueError, RecursionError) as error:
-        raise LogError(path, f"expected TOML, found an error: {error}") from None
+    except NoTomlError as error:
+        raise LogError(path, f"expected TOML, found {error.what}", row=error.line) from None
 
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any
 
 from pct.runs.directory import DONE
@@ -11,6 +10,7 @@ from pct.showing.held import is_held
 from pct.showing.reader import Reader
 from pct.showing.results import Quantity, number, setting_text
 from pct.showing.studies import StudyError, read_study
+from pct.toml_files import NoTomlError, parse_toml
 
 
 def read_evaluation(reader: Reader) -> tuple[str, dict[str, Any]]:
@@ -147,9 +147,9 @@ def read_choices(reader: Reader) -> tuple[str, dict[str, Any]]:
     """The folder of `pct run`; its fit and its evaluation are results of their own."""
     text = reader.text("run.toml", "the choices of a run") or ""
     try:
-        plan = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        reader.problems.append(f"run.toml: no TOML: {error}")
+        plan = parse_toml(text)
+    except NoTomlError as error:
+        reader.problems.append(f"run.toml: expected TOML, found {error.what}")
         return "run", {}
     parts = {name: table for name, table in plan.items() if isinstance(table, dict)}
     model, logs = parts.get("car", {}).get("model", ""), parts.get("data", {}).get("logs", [])
