@@ -84,12 +84,14 @@ def chunks(content: bytes) -> list[tuple[int, int]]:
 def test_an_index_that_names_one_chunk_many_times(
     tmp_path: Path, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Chunks that overlap are read in the order of the file, each once."""
     path = written("mcap", tmp_path) / "log.mcap"
-    content = path.read_bytes()
+    content, whole = path.read_bytes(), read_log(path, None, {}).columns
     place, size = chunks(content)[0]
     path.write_bytes(content[:place] + content[place : place + size] * 20_000 + content[place + size :])
     monkeypatch.setattr(apart, "limits", lambda path: SHORT)
-    assert re.search("(processor time|memory), found that it takes more", refusal(path))
+    read = read_log(path, None, {}).columns
+    assert {name: len(column) for name, column in read.items()} == {n: len(c) for n, c in whole.items()}
 
 
 @pytest.mark.parametrize("lie", [2**63 - 1, 2**40, 2**32 - 1])

@@ -34,6 +34,8 @@ from pct.logs.readers.base import (
     optional_package,
 )
 from pct.logs.readers.databases import open_tables_only
+from pct.logs.readers.mcap_json import encodings_of, read_json_messages, refuse_encodings
+from pct.logs.readers.set_back import Clock, give_in_file_order, moved_on, order_of
 from pct.logs.readers.unfinished import Bag, files_of
 from pct.logs.readers.unpacking import bound_unpacking
 
@@ -79,6 +81,10 @@ def read_here(path: Path, names: Sequence[str] | None, options: Mapping[str, str
     open_tables_only()
     try:
         _check_packed(path)
+        encodings = {way for file in _containers(path) for way in encodings_of(file)}
+        refuse_encodings(path, encodings)
+        if encodings == {"json"} and path.is_file():
+            return read_json_messages(path, names)
         with tempfile.TemporaryDirectory() as temporary:
             content = files_of(path, Path(temporary))
             types = _known_messages(options.get("msg_path"))
@@ -89,7 +95,9 @@ def read_here(path: Path, names: Sequence[str] | None, options: Mapping[str, str
                         "expected a recording, found one that breaks off before its first whole "
                         "message: leave it out",
                     )
-                return dataclasses.replace(_read(path, bag, names), notes=_lost(content, bag))
+                give_in_file_order(bag)
+                raw = _read(path, bag, names)
+                return dataclasses.replace(raw, notes=[*_lost(content, bag), *raw.notes])
     except (DataError, MemoryError):
         raise
     # Damaged bytes fail anywhere inside the bag's index, its packing and its messages.
@@ -97,6 +105,12 @@ def read_here(path: Path, names: Sequence[str] | None, options: Mapping[str, str
         raise DamagedLogError(
             path, f"expected a ROS bag, found {damage(error)}: is the file whole?{_cure(path)}"
         ) from None
+
+
+def _containers(path: Path) -> list[Path]:
+    """The MCAP files of a bag."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return [file for file in files if file.suffix.lower() == ".mcap" and file.is_file()]
 
 
 def _cure(path: Path) -> str:
@@ -152,23 +166,29 @@ def _read(path: Path, bag: Any, names: Sequence[str] | None) -> RawLog:
                 raise missing_column(path, name, sorted(by_topic))
             chosen.setdefault(topic, []).append(field)
     columns: dict[str, AnyColumn] = {}
+    clocks: dict[str, Clock] = {}
     for topic, fields in chosen.items():
-        values = _read_topic(path, bag, topic, by_topic[topic], fields)
-        columns |= {f"{topic}.{field}": column for field, column in values.items() if len(column)}
+        values, clock = _read_topic(path, bag, topic, by_topic[topic], fields)
+        if len(clock.seconds):
+            columns |= {f"{topic}.{field}": column for field, column in values.items()}
+            columns[f"{topic}.time"], clocks[topic] = clock.seconds, clock
+    seconds, notes = moved_on(clocks)
+    columns |= {f"{topic}.time": column for topic, column in seconds.items()}
     if not columns:
         raise LogError(path, "expected topics with numbers, found none: leave the bag out")
     if names is not None and (empty := [name for name in names if name not in columns]):
         raise LogError(
             path, f"expected messages of '{empty[0].partition('.')[0]}', found none: leave the bag out"
         )
-    clocks = {name: f"{name.partition('.')[0]}.time" for name in columns}
-    return RawLog(columns, np.arange(max(map(len, columns.values()))), "message", clocks=clocks)
+    own = {name: f"{name.partition('.')[0]}.time" for name in columns}
+    rows = np.arange(max(map(len, columns.values())))
+    return RawLog(columns, rows, "message", clocks=own, notes=notes)
 
 
 def _read_topic(
     path: Path, bag: Any, topic: str, connections: list[Any], fields: Sequence[str]
-) -> dict[str, AnyColumn]:
-    """Columns of one topic by field, and its time under ``time``."""
+) -> tuple[dict[str, AnyColumn], Clock]:
+    """Columns of one topic by field, and its clock."""
     kind = connections[0].msgtype
     if kind not in bag.typestore.fielddefs:
         raise LogError(
@@ -202,15 +222,17 @@ def _read_topic(
         values = read(bag.deserialize(data, kind))
         cells.extend([_element(path, name, value) for name, value in zip(numbers, values, strict=False)])
         recorded.append(time)
-    table = np.array(cells, dtype=np.float64).reshape(len(recorded), len(numbers))
+    received = np.array(recorded, np.int64)
+    order, pieces = order_of(received)
+    table = np.array(cells, dtype=np.float64).reshape(len(recorded), len(numbers))[order]
     columns = dict(zip(numbers, table.T, strict=True))
     for field, names in parts.items():
         x, y, z, w = (columns[name] for name in names)
         columns[field] = np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
-    clock = np.asarray(recorded).astype(np.float64) * 1e-9
+    clock = received[order].astype(np.float64) * 1e-9
     if stamps and (columns[stamps[0]].any() or columns[stamps[1]].any()):
         clock = columns[stamps[0]] + 1e-9 * columns[stamps[1]]
-    return {**{field: columns[field] for field in fields}, "time": clock}
+    return {field: columns[field] for field in fields}, Clock(clock, pieces[order])
 
 
 def _element(path: Path, name: str, value: Any) -> Any:
