@@ -140,18 +140,45 @@ def test_convergence_of_the_meridians(
 
 
 @pytest.mark.parametrize(
-    ("zone", "told"), [("32U", -1.48), ("32 n", -1.48), ("32H", 1.22), ("32S", 1.22), ("", None)]
+    ("zone", "off"), [("32U", 1.48), ("32 n", 1.48), ("32H", -1.22), ("32S", -1.22), ("", 0.0)]
 )
-def test_a_compass_is_told_how_far_it_is_off_the_grid(zone: str, told: float | None) -> None:
-    """Clockwise from north, in both halves of the earth; nothing is said where the zone is not known."""
+@pytest.mark.parametrize("true", [True, False])
+def test_a_compass_is_brought_to_the_grid_where_the_path_shows_it(zone: str, off: float, true: bool) -> None:
+    """Clockwise from north, in both halves of the earth; nothing is done where the zone is not known."""
     log = in_grid("easting", "northing")
     log["easting"] += 137_000.0
     log["northing"] -= 25_000.0
-    log["psi"] = (90.0 - np.degrees(log["psi"])) % 360.0
-    notes = [note for note in proposal_of(log, zone).notes if "true north" in note]
-    assert len(notes) == (told is not None)
-    if told is not None:
-        assert float(notes[0].split(" add ")[1].split()[0]) == pytest.approx(told, abs=0.015)
+    log["psi"] = (90.0 - np.degrees(log["psi"]) + true * off) % 360.0
+    proposal = proposal_of(log, zone)
+    line = by_channel(proposal)["psi"]
+    assert not [note for note in proposal.notes if "true north" in note]
+    assert line.keys["sign"] == -1
+    assert line.keys["offset"] == pytest.approx(-90.0 - true * off, abs=0.02)
+    assert ("counts from true north" in line.reason) == (true and bool(zone))
+
+
+@pytest.mark.parametrize("positions", ["grid", "fixes"])
+def test_latitudes_beside_a_grid_tell_how_far_its_north_is_off(positions: str) -> None:
+    """A heading from true north beside a grid, or from grid north beside fixes: 12.2 deg east in zone 33."""
+    off = np.radians(-2.8 * np.sin(np.radians(52.0)))
+    log = in_grid("easting", "northing")
+    east, north = log["easting"] - EAST, log["northing"] - NORTH
+    log["psi"] += -off if positions == "grid" else 0.0
+    places = (east + 1j * north) * np.exp(-1j * off)
+    log |= {"lat": 52.0 + places.imag / 111_265.0, "lon": 12.2 + places.real / 68_678.0}
+    if positions == "fixes":
+        del log["easting"], log["northing"]
+    line = by_channel(proposal_of(log))["psi"]
+    beside = off if positions == "grid" else -off
+    assert line.keys == {"offset": pytest.approx(beside, abs=2e-3)}
+
+
+def test_a_path_that_tells_too_little_leaves_a_note() -> None:
+    log = in_grid("easting", "northing")
+    log["easting"] += 137_000.0
+    log["psi"] += np.radians(4.0)
+    notes = [note for note in proposal_of(log, "32U").notes if "true north" in note]
+    assert float(notes[0].split(" add ")[1].split()[0]) == pytest.approx(np.radians(1.48), abs=1e-3)
 
 
 def test_altitudes_are_left_out_with_the_reason() -> None:

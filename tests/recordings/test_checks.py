@@ -1,10 +1,12 @@
 """Each planted wrong unit and sign is refused with the map line that mends it, and honest logs pass."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import pct
 from pct.errors import DataError
 from pct.recordings.checks import check_trajectory
 from pct.recordings.trajectory import Trajectory
@@ -160,3 +162,19 @@ def test_impossible_values_are_refused(value: float, message: str) -> None:
     bad.channels["v"][17] = value
     with pytest.raises(DataError, match=f"log.csv: expected 'v' within 120 m/s, {message} in row 17"):
         check_trajectory(bad, "log.csv", COLUMNS)
+
+
+def test_a_drive_that_begins_at_speed_behind_a_standstill_is_cut_there(tmp_path: Path) -> None:
+    """A recording from elsewhere begins there; the noise of the car that stands agrees with nothing."""
+    t, random = 0.02 * np.arange(1000), np.random.default_rng(3)
+    goes = np.maximum(t - 5.0, 0.0)
+    log = {"t": t, "x": 20.0 * goes, "y": 0.0 * t, "psi": 0.0 * t, "v": 20.0 * (goes > 0), "psi_dot": 0.0 * t}
+    table = np.column_stack([c + random.normal(0, 0.005, len(t)) * (n != "t") for n, c in log.items()])
+    np.savetxt(tmp_path / "log.csv", table, delimiter=",", header=",".join(log), comments="")
+    (tmp_path / "signals.toml").write_text(
+        '[time]\ncolumn = "t"\n' + "".join(f'[channels.{n}]\ncolumn = "{n}"\n' for n in log if n != "t")
+    )
+    pct.import_logs(tmp_path / "log.csv", tmp_path / "car", split="none", processes=1)
+    _, drive = pct.load(tmp_path / "car")
+    assert drive.duration == pytest.approx(15.0, abs=0.1)
+    assert drive.trajectory.channels["v"][1:].min() > 19.0

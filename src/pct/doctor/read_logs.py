@@ -38,7 +38,7 @@ def read_recordings(place: Path, signals: str | None = None) -> list[Recording]:
 def _raw(path: Path, table: SignalMap) -> list[Recording]:
     # The doctor looks at faults; nothing is refused for them.
     faults = table.faults
-    raw, table = read_columns(path, dataclasses.replace(table, faults="cut"))
+    raw, table = read_columns(path, dataclasses.replace(table, faults="cut"), as_they_stand=True)
     table = dataclasses.replace(table, faults=faults)
     if not table.group:
         return [_recording(path, path.stem, raw, table)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
@@ -159,12 +159,6 @@ def _import(
         # Nothing here holds the columns of a long log once they are written.
         imported, pending = _cut_up(path, name, raw, signals, settings, folder, samples, writing)
         del raw
-    if not pending:
-        raise LogError(
-            path,
-            f"expected a drive of {settings.shortest:g} s or more, found none in "
-            f"{imported.rows} rows: see `shortest` and `standstill`",
-        )
     stored = [
         Stored(one.part, one.row.result(), one.seconds, one.summary.sums["metres"], one.summary)
         for one in pending
@@ -210,6 +204,8 @@ def _cut_up(
                 used += round(seconds / whole.dt)
             laps += max(len(crossings()) - 1, 0)
             columns = {key: (drive.units[key], drive.origins[key]) for key in drive.units}
+    if not pending:
+        raise LogError(path, _no_drive(content.trajectories, settings))
     # It takes a while to load; now there is other work for the second core.
     from pct.importing.delays import response_delays
 
@@ -227,6 +223,20 @@ def _cut_up(
         columns=columns,
     )
     return imported, pending
+
+
+def _no_drive(wholes: Sequence[Trajectory], settings: ImportSettings) -> str:
+    """Why nothing of a log is a drive."""
+    expected = f"expected a drive of {settings.shortest:g} s or more, found"
+    whole = max((len(one) * one.dt for one in wholes), default=0.0)
+    moves = [
+        (stop - start) * one.dt
+        for one in wholes
+        for start, stop in moving_stretches(one, settings.standstill)
+    ]
+    if whole >= settings.shortest > max(moves, default=0.0):
+        return f"{expected} a car that stands still in its {whole:.3g} s: see `standstill`"
+    return f"{expected} {whole:.3g} s at most without a break: record longer, or see `shortest`"
 
 
 def _row(file: Future[Path], part: Trajectory) -> dict[str, Any]:

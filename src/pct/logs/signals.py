@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from pct.dynamics.channels import known_channels
 from pct.logs.conversion import is_unit, to_si
+from pct.logs.units import as_usual, per_si
 from pct.types import Column
 
 MAP = "signals.toml"
@@ -140,6 +141,7 @@ def with_units(path: Path, signals: SignalMap, units: Mapping[str, str]) -> Sign
     channels = dict(signals.channels)
     for name, signal in channels.items():
         unit, known = units.get(signal.column, ""), known_channels().get(name)
+        unit = as_usual(unit) if known and per_si(known.unit, unit) else unit
         if unit and not signal.unit and known and is_unit(unit):
             where = f"column '{signal.column}', channels.{name}"
             si, factor = to_si(path, where, unit, known.unit)

@@ -34,7 +34,7 @@ def with_composed(raw: RawLog) -> RawLog:
     if not positions and not (
         any(means(name, "x") for name in raw.columns) and any(means(name, "y") for name in raw.columns)
     ):
-        positions = [str(Formula(kind, pair)) for pair in _fixes(raw) for kind in ("east", "north")]
+        positions = [str(Formula(kind, pair)) for pair in fixes(raw) for kind in ("east", "north")]
     return with_computed(raw, [*headings, *positions])
 
 
@@ -77,7 +77,7 @@ def _is_unit(raw: RawLog, names: list[str]) -> bool:
     return len(np.unique(heading_of(*columns)[known])) > 2
 
 
-def _fixes(raw: RawLog) -> Iterator[tuple[str, str]]:
+def fixes(raw: RawLog) -> Iterator[tuple[str, str]]:
     """Latitude and longitude, by name and range."""
     for name in raw.columns:
         text = words(name)

@@ -1,18 +1,17 @@
-"""Positions in a grid such as UTM: eastings and northings, and how far grid north is off true north."""
+"""Positions in a grid such as UTM: eastings and northings, and how far its north is off true north there."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
 from pct.logs.readers.base import AnyColumn, RawLog
-from pct.logs.readers.computed import RADIUS, formula_of
+from pct.logs.readers.computed import RADIUS
 from pct.logs.units import USUAL_UNITS
 from pct.mapping.names import OTHER_THAN_A_PLACE, UNITS, words
-from pct.mapping.proposal import Line
 
 # The end of an easting's name, and how the one of its northing ends.
 EASTING = re.compile(r"(?:^|_|utm)(easting|east|e|x)(?:_?utm)?$")
@@ -57,34 +56,6 @@ def _within(column: AnyColumn, least: float, most: float) -> bool:
         return False
     low, high = np.quantile(known, [0.01, 0.99])
     return bool(least <= low < high <= most)
-
-
-def convergence_note(raw: RawLog, lines: Mapping[str, Line]) -> list[str]:
-    """How far a compass is off the grid of the positions, where the log names the zone of UTM."""
-    formulas = [formula_of(lines[name].column) for name in ("x", "y") if name in lines]
-    line = lines.get("psi", lines.get("course"))
-    zones = [
-        ZONE.fullmatch(cell.strip()) for name, cell in raw.texts.items() if ZONE_NAME.search(words(name))
-    ]
-    if line is None or not any(zones) or len(formulas) != 2:
-        return []
-    middles = []
-    for formula in formulas:
-        if formula is None or len(formula.inputs) != 1:
-            return []
-        column = raw.columns[formula.inputs[0]]
-        unit = USUAL_UNITS["m"].get(raw.units.get(formula.inputs[0], ""), 1.0)
-        middles.append(float(np.median(column[np.isfinite(column) & (column != 0)])) / unit)
-    number, letter = next((zone[1], zone[2].upper()) for zone in zones if zone)
-    southern = letter < "N" or (letter == "S" and not BAND_S[0] < middles[1] < BAND_S[1])
-    off = math.degrees(convergence(*middles, southern=southern))
-    if not 0.05 < abs(off) < 4:
-        return []
-    turned = off * (-1 if line.keys.get("sign") == -1 else 1)
-    return [
-        f"zone {number}{letter}: grid north is {off:+.2f} deg (clockwise) off true north here: where "
-        f"'{line.column}' counts from there, as a compass or GNSS does, add {turned:+.2f} deg to its offset"
-    ]
 
 
 def convergence(easting: float, northing: float, *, southern: bool = False) -> float:

@@ -8,12 +8,13 @@ import numpy as np
 
 from pct.logs.clocks import is_sparse
 from pct.logs.readers.base import RawLog
-from pct.logs.readers.computed import formula_of
+from pct.logs.readers.computed import formula_of, inputs_of
+from pct.logs.units import as_usual
 from pct.mapping.evidence import Windows, without_spikes
 from pct.mapping.names import NAMES, OTHERS, from_unity, is_altitude, is_rotation_part, means, words
 from pct.mapping.proposal import Line, factor
 from pct.recordings.relations import arc_over_chord
-from pct.types import Column
+from pct.types import Bool, Column
 
 # Columns that are tried for a channel where no name helps.
 MOST_NAMELESS = 24
@@ -30,6 +31,7 @@ class Log:
         windows: over the time.
         uncovered: columns of other clocks, or with values in some rows only; NaN where these do not reach.
         used: columns that have become a channel.
+        is_sure: whether positions and heading are known for certain.
         unity: whether the axes are those of Unity: y is up, z ahead and x to the right.
         notes: on columns that are left out.
         course: direction of travel over each window in rad, and ``moving``: where there is one.
@@ -40,7 +42,7 @@ class Log:
     """
 
     def __init__(self, raw: RawLog, time: Line, scale: float) -> None:
-        self.units = raw.units
+        self.units = {name: as_usual(unit) for name, unit in raw.units.items()}
         seconds = raw.columns[time.column] * scale
         clock = raw.clocks.get(time.column, time.column)
         self.columns: dict[str, Column] = {}
@@ -59,14 +61,22 @@ class Log:
         rows = min(len(seconds), *(len(column) for column in self.columns.values())) if self.columns else 0
         self.time = seconds[:rows]
         self.columns = {name: column[:rows] for name, column in self.columns.items()}
+        sparse: dict[str, Bool[np.ndarray, " N"]] = {}
         for name, column in self.columns.items():
             held = np.isfinite(column) & np.isfinite(self.time)
             if name not in self.uncovered and is_sparse(int(np.count_nonzero(held)), rows):
                 self.columns[name] = np.interp(self.time, self.time[held], column[held], np.nan, np.nan)
                 self.uncovered.add(name)
+                sparse[name] = held
+        if sparse and not set(self.columns) - set(sparse):
+            # Each row holds one sensor or another: those of the positions, else of the fullest.
+            placed = [name for name in sparse if means(name, "x")] or list(sparse)
+            kept = max((sparse[name] for name in placed), key=np.count_nonzero)
+            self.time = self.time[kept]
+            self.columns = {name: column[kept] for name, column in self.columns.items()}
         self.windows = Windows(self.time)
         self.used: set[str] = set()
-        self.unity = False
+        self.unity = self.is_sure = False
         self.notes: list[str] = []
         self.heading: Column | None = None
         self.pose: tuple[Column, ...] = ()
@@ -97,11 +107,13 @@ class Log:
         return list(dict.fromkeys(local.get(name, name) for name in self.named(axis)))
 
     def nameless(self) -> list[str]:
-        """Columns whose names say nothing, where no name says anything."""
+        """Columns whose names say nothing, where no name says anything; no positions are made of them."""
+        positions = inputs_of(name for name in self.columns if formula_of(name))
         free = [
             name
             for name in self.columns
             if name not in self.used
+            and name not in positions
             and self.varies(name)
             and not is_rotation_part(name)
             and not is_altitude(name)
@@ -146,6 +158,7 @@ class Log:
             self.turning = np.concatenate([turned, np.full(half, np.nan)])
         self.slip = np.angle(np.exp(1j * (self.course - middle)))
         known = "psi" in lines and lines["psi"].sure != "low"
+        self.is_sure = all(name in lines and lines[name].sure == "high" for name in ("x", "y", "psi"))
         backwards = known & (np.abs(self.slip) > BACKWARDS)
         self.slip = np.where(backwards, np.angle(-np.exp(1j * self.slip)), self.slip)
         stretch = arc_over_chord(w.reading, np.nan_to_num(self.turning))

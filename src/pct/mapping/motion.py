@@ -18,6 +18,10 @@ from pct.types import Float
 NEAR_ACCELERATION = 1.5
 # A correlation that shows an acceleration.
 CONFIRMED = 0.8
+# One that shows that a velocity is another.
+UNLIKE = 0.5
+# The spread of the ratio of two speeds that are one.
+STEADY = 0.3
 # More wheels than any vehicle has.
 MOST_WHEELS = 12
 
@@ -34,7 +38,7 @@ def find_speed(log: Log) -> list[Line]:
         line = compared(log, channel, name, log.speed, called=called)
         if line is not None and (best is None or rank_of(log, line, log.pose) > rank_of(log, best, log.pose)):
             best = line
-    if best is not None and best.sure == "low" and _along_map(log, best.column):
+    if best is not None and best.sure == "low" and (_along_map(log, best.column) or _is_unlike(log, best)):
         best = None
     best = best or _wheel_speed(log)
     if best is None:
@@ -69,6 +73,39 @@ def _along_map(log: Log, name: str) -> bool:
             log.notes.append(f"{name}: a velocity along the map's axes, not the vehicle's: left out")
             return True
     return False
+
+
+def without_odd_side_speed(log: Log, lines: dict[str, Line]) -> dict[str, Line]:
+    """The lines without a sideways speed that is none, beside positions and a heading that are sure."""
+    if (
+        "vy" not in lines
+        or "psi" not in lines
+        or lines["vy"].sure != "low"
+        or not _is_unlike(log, lines["vy"])
+    ):
+        return lines
+    return {name: line for name, line in lines.items() if name != "vy"}
+
+
+def _is_unlike(log: Log, line: Line) -> bool:
+    """Whether a velocity does not go at all with that of positions and heading that are sure; it is noted."""
+    motion = {"speed": log.speed, "sideways speed": log.speed * np.sin(log.slip)}
+    if not log.is_sure:
+        return False
+    mean, alike = log.windows.means(log.sound(line.column)), {}
+    for what, reference in motion.items():
+        like = log.windows.compare(mean, np.where(log.moving, reference, np.nan), log.moving)
+        # A steady speed goes with nothing, but keeps its ratio.
+        same = like is not None and like.spread < STEADY
+        alike[what] = 1.0 if same else 0.0 if like is None else abs(like.correlation)
+    own, other = list(motion) if line.channel != "vy" else list(motion)[::-1]
+    if alike[own] >= UNLIKE:
+        return False
+    swapped = f", but the {other}: are two names exchanged?" if alike[other] > CONFIRMED else ":"
+    log.notes.append(
+        f"{line.column}: matches by name, but is not the {own} of the positions{swapped} left out and derived"
+    )
+    return True
 
 
 def find_side_speed(log: Log) -> list[Line]:

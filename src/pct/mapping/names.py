@@ -5,30 +5,56 @@ from __future__ import annotations
 import re
 
 from pct.logs.readers.computed import formula_of
+from pct.logs.units import WRITTEN
 
-_PEDAL = r"(_(ped|pedal|pos|position|cmd|command|input|pct|percent))*"
+# Names of signals in German, as on the buses of many cars, and how they are called here; the longest first.
+GERMAN = {
+    "lenkradwinkel": "steering_wheel_angle",
+    "radlenkwinkel": "wheel_angle",
+    "lenkwinkel": "steering_angle",
+    "gierwinkel": "yaw",
+    "giergeschwindigkeit": "yaw_rate",
+    "gierrate": "yaw_rate",
+    "schwimmwinkel": "slip_angle",
+    "radgeschwindigkeit": "wheel_speed",
+    "raddrehzahl": "wheel_speed",
+    "laengsgeschwindigkeit": "longitudinal_velocity",
+    "quergeschwindigkeit": "lateral_velocity",
+    "geschwindigkeit": "speed",
+    "laengsbeschleunigung": "longitudinal_acceleration",
+    "querbeschleunigung": "lateral_acceleration",
+    "fahrpedal": "throttle",
+    "gaspedal": "throttle",
+    "bremspedal": "brake",
+    "breitengrad": "latitude",
+    "laengengrad": "longitude",
+    "zeitstempel": "timestamp",
+}
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+_PEDAL = r"(_(ped|pedal|pos|position|cmd|command|input|pct|percent|pwm|pulse|norm|normalized))*"
 # Patterns over the words of a name, in lower case and joined by one underscore.
 NAMES = {
     "time": r"(^|_)(t|time|timestamp|stamp|times|secs?|seconds|elapsed|clock)(_(s|sec|ms|us|ns))?$",
     "x": r"(^|_)(x|px|pos_x|x_pos|x_position|east|easting)$",
     "y": r"(^|_)(y|py|pos_y|y_pos|y_position|north|northing)$",
     "psi": r"(^|_)(psi|yaw|heading|theta|phi|course|yaw_angle|heading_angle|azimuth)$"
-    r"|(^|_)(euler(_angles)?|rotation)_y$",
-    "psi_dot": r"yaw_?rate|(psi|yaw|theta|heading)_dot|(^|_)d_?(psi|yaw)$|(^|_)(omega(_z)?|wz|w_z|r|yaw_vel)$"
-    r"|(angular|ang)(_vel|_velocity|_rate)?_z$|heading_rate|yaw_velocity|gyr(o|oscope)?_?z$",
+    r"|(^|_)(euler(_angles)?|rotation)_y$|(^|_)(hdg|cog|bearing|true_track|track_angle|course_over_ground)$",
+    "psi_dot": r"yaw_?(rate|speed)|(psi|yaw|theta|heading)_dot|(^|_)d_?(psi|yaw)$"
+    r"|(^|_)(omega(_z)?|wz|w_z|r|yaw_vel)$|(angular|ang)(_vel|_velocity|_rate)?_z$|heading_rate|yaw_velocity|gyr(o|oscope)?_?z$",
     "vx": r"(^|_)(vx|v_x|linear_x|v_?lon|v_?long)$|(^|_)(vel|velocity|speed)(_[a-z]+)?_x$"
-    r"|(^|_)(longitudinal|long|lon)_(velocity|speed|vel)$|(^|_)(vel|velocity|speed)_(longitudinal|long|lon)$",
+    r"|(^|_)(longitudinal|long|lon|forward|fwd)_(velocity|speed|vel)$"
+    r"|(^|_)(vel|velocity|speed)_(longitudinal|long|lon|forward|fwd)$",
     "vy": r"(^|_)(vy|v_y|linear_y|v_?lat)$|(^|_)(vel|velocity|speed)(_[a-z]+)?_y$"
     r"|(^|_)(lateral|lat)_(velocity|speed|vel)$|(^|_)(vel|velocity|speed)_(lateral|lat)$",
-    "v": r"(^|_)(v|speed|velocity|vel|vehicle_speed|erpm)$",
+    "v": r"(^|_)(v|speed|velocity|vel|vehicle_speed|spd|erpm)$",
     "ax": r"(^|_)(ax|a_x|a_?lon|a_?long)$|(^|_)(acc|accel|acceleration|accelerometer)(_[a-z]+)?_?x$"
     r"|(^|_)lon(g|gitudinal)?_?(g|g_force|acc(el(eration)?)?)$"
-    r"|(^|_)(acc|accel|acceleration|g|g_force)_(longitudinal|long|lon)$",
+    r"|(^|_)(acc|accel|acceleration|g|g_force)_(longitudinal|long|lon|forward|fwd)$",
     "ay": r"(^|_)(ay|a_y|a_?lat)$|(^|_)(acc|accel|acceleration|accelerometer)(_[a-z]+)?_?y$"
     r"|(^|_)lat(eral)?_?(g|g_force|acc(el(eration)?)?)$"
     r"|(^|_)(acc|accel|acceleration|g|g_force)_(lateral|lat)$",
     "delta": r"(^|_)(delta(_f)?|steer(ing|ed)?|steer(ing|ed)?_?(tire_|tyre_|wheel_)?angle|wheel_angle)$"
-    rf"|(^|_)steer(ing)?{_PEDAL}$|(^|_)(swa|(hand_?|steer_?|steering_?)wheel(_(angle|position|pos))?)$",
+    rf"|(^|_)steer(ing)?{_PEDAL}$|(^|_)(rwa|steer(ing)?_road(_wheel)?(_angle)?|servo(_(pos|position|pwm|pulse|angle))?)$|(^|_)(swa|(hand_?|steer_?|steering_?)wheel(_(angle|position|pos))?)$",
     # Names of PCT's own channels, beside those above.
     "accel": r"^(accel|acceleration)$",
     "beta": r"^(beta|slip|slip_angle|side_?slip(_angle)?)$",
@@ -38,8 +64,16 @@ NAMES = {
     "drive": rf"(^|_)(drive|duty(_cycle)?){_PEDAL}$",
 }
 # Units at the end of a name; those of a rate make the rate of what stands before them.
-UNITS = re.compile(r"_(m|mm|cm|rad|deg|kmh|kph|km_h|mph|mps|ms|m_s|rpm|g|gs|mps2|ms2|m_s2|m_s_2)$")
-TURNS = re.compile(r"_(rads|rad_s|degs|deg_s|dps)$")
+_ENDINGS = sorted((word for word in WRITTEN if re.fullmatch(r"\w+", word)), key=len, reverse=True)
+_TURNING = [
+    word
+    for word in _ENDINGS
+    if WRITTEN[word].partition("/")[0] in ("rad", "deg", "mrad") and "/s" in WRITTEN[word]
+]
+TURNS = re.compile(rf"_({'|'.join(_TURNING)})$")
+UNITS = re.compile(rf"_({'|'.join(word for word in _ENDINGS if word not in _TURNING)})$")
+# Words at the end of a name that say how a value came about.
+TRAILING = re.compile(r"_(signal|sig|value|val|meas(ured)?|actual|act|filt(ered)?|est(imated?)?)$")
 AXLE = re.compile(r"(^|_)(wheel_?)?(f|r|front|rear)(_?(l|r|left|right))?(_?(wheel|axle|axis))?$")
 WHEEL = re.compile(
     r"wheel_?(speed|vel|velocity|rpm|omega|spd)|(speed|vel|v|omega|n|spd)_?(wheel_?)?[fr][lr]$"
@@ -72,8 +106,8 @@ def words(name: str) -> str:
     Examples:
         >>> words("/odom.twist.twist.linear.x"), words("linearVelX [m/s]"), words("states[3]")
         ('odom_twist_twist_linear_x', 'linear_vel_x', 'states_3')
-        >>> words("yaw(q[1], q[2], q[3], q[0])"), words("/steering_angle.data")
-        ('yaw', 'steering_angle')
+        >>> words("yaw(q[1], q[2], q[3], q[0])"), words("/steering_angle.data"), words("Längsbeschleunigung")
+        ('yaw', 'steering_angle', 'longitudinal_acceleration')
     """
     if formula := formula_of(name):
         return formula.kind
@@ -81,7 +115,11 @@ def words(name: str) -> str:
     name = re.sub(r"(?<=.)\.(data|value)$", "", name)
     bare = re.sub(r"\s*[\[(][^\[\]()]*[^\[\]()\d][^\[\]()]*[\])]\s*$", "", name)
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", bare)
-    return re.sub(r"[^a-z0-9]+", "_", parted.lower()).strip("_")
+    text = parted.lower().translate(_UMLAUTS)
+    if german := next((word for word in GERMAN if word in text), None):
+        text = text.replace(german, f"_{GERMAN[german]}_")
+    text = re.sub(r"[^a-z0-9]+", "_", text).strip("_")
+    return "time" if text == "zeit" else text
 
 
 def means(name: str, channel: str) -> bool:
@@ -96,6 +134,9 @@ def means(name: str, channel: str) -> bool:
         (False, False, True)
     """
     text = words(name)
+    if channel in ("ax", "ay") and re.search(NAMES[channel], text) and not OTHERS.search(text):
+        return True  # lat_g: what stands at its end is no unit alone
+    text = TRAILING.sub("", text)
     if channel != "time":
         turns = TURNS.search(text)
         text = text[: turns.start()] if turns else UNITS.sub("", text)
@@ -189,16 +230,20 @@ def turning_unit(name: str) -> str:
         >>> turning_unit("wheel_rpm"), turning_unit("omega_f_rad_s"), turning_unit("omega_f")
         ('rpm', 'rad/s', '')
     """
+    unit = unit_in(name)
+    return unit if unit == "rpm" or TURNS.search(words(name)) else ""
+
+
+def unit_in(name: str) -> str:
+    """The unit at the end of a name; empty where there is none.
+
+    Examples:
+        >>> unit_in("speed_kmh"), unit_in("Yaw Rate deg/s"), unit_in("yaw_rate"), unit_in("x_cm")
+        ('km/h', 'deg/s', '', 'cm')
+    """
     text = words(name)
-    ends = {
-        "rpm": "rpm",
-        "rad_s": "rad/s",
-        "rads": "rad/s",
-        "deg_s": "deg/s",
-        "degs": "deg/s",
-        "dps": "deg/s",
-    }
-    return next((unit for end, unit in ends.items() if re.search(rf"_{end}$", text)), "")
+    end = TURNS.search(text) or UNITS.search(text)
+    return WRITTEN[end[1]] if end else ""
 
 
 def is_steering_wheel(name: str) -> bool:

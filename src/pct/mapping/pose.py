@@ -9,12 +9,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from pct.logs.readers.computed import INTEGERS, MOST_DEGREES, RADIUS, formula_of, inputs_of
-from pct.logs.units import USUAL_UNITS
+from pct.logs.units import RARE_UNITS, USUAL_UNITS, per_si, size_of
 from pct.mapping.evidence import WINDOWS
 from pct.mapping.log_motion import Log
 from pct.mapping.names import other_axis, partners
 from pct.mapping.proposal import Line, factor
-from pct.mapping.relate import NEAR, beside, called_so, sign_of, stated_unit, written
+from pct.mapping.relate import NEAR, beside, called_so, sign_of, stated_unit, told_unit, written
 from pct.recordings.witnesses import is_heading_by_gyro, rolls
 from pct.types import Bool, Column
 
@@ -22,6 +22,11 @@ from pct.types import Bool, Column
 COARSE = 0.01
 # A heading that is further off the path where the vehicle goes straight, in rad, has another zero.
 ASKEW = 0.2
+# Units of positions beside m, the first two also where no name tells them, and of speeds.
+LENGTHS = ("mm", "cm", "ft", "km")
+SPEEDS = (1.0, USUAL_UNITS["m/s"]["km/h"])
+# mph of a vehicle over ft/s of its positions, and how near to that a ratio must be.
+MILES_OVER_FEET, FEET = USUAL_UNITS["m/s"]["mph"] / USUAL_UNITS["m"]["ft"], 0.05
 # Angles that were converted once too often, from rad to deg or back; how many rad one of their units is.
 TWICE = {"deg/57.29578": (math.pi / 180) ** 2, "57.29578 rad": 180 / math.pi}
 
@@ -70,7 +75,7 @@ def find_pose(log: Log) -> list[Line]:
                     continue
                 rank = (
                     how
-                    - 0.02 * (unit == "deg")
+                    - 0.02 * (unit != "rad" and unit not in TWICE)
                     - 0.1 * (unit in TWICE)
                     - 0.02 * (side == -1)
                     - 0.05 * (abs(offset) > 0.3)
@@ -102,7 +107,8 @@ def find_pose(log: Log) -> list[Line]:
     if quarter or askew:
         degrees = round(math.degrees(offset), 2) if askew else float(quarter)
         turned_by = {"deg": degrees, "rad": round(math.radians(degrees), 6)}
-        keys["offset"] = side * turned_by.get(unit, math.radians(degrees) / TWICE.get(unit, 1.0))
+        size = TWICE.get(unit) or size_of(unit)
+        keys["offset"] = side * turned_by.get(unit, float(f"{math.radians(degrees) / size:.9g}"))
     reason = f"{called_so(bool(headings))}; points along the path (concentration {how:.2f}) in {unit}"
     if unit in TWICE:
         reason, sure = f"{reason}: it was converted once too often", "medium"
@@ -122,6 +128,11 @@ def _units(log: Log, name: str, *, called: bool) -> dict[str, float]:
     # What fills half a turn in rad and no more is wrapped there.
     if not (0.9 * math.pi < high < turn and np.abs(np.diff(column)).max() > math.pi):
         units["deg"] = math.pi / 180
+    if (told := told_unit(log, name, "rad")) in RARE_UNITS["rad"]:
+        units = {told: 1 / RARE_UNITS["rad"][told], **units}
+    # Integers of hundredths, as receivers and autopilots send them, turn in 36000.
+    elif called and high > 720.0 and bool((column[np.isfinite(column)] % 1 == 0).all()):
+        units |= {unit: size_of(unit) for unit in ("deg/100", "deg/10", "mrad")}
     return units | (TWICE if called else {})
 
 
@@ -159,24 +170,38 @@ def note_coarse(log: Log, lines: Mapping[str, Line]) -> None:
 
 
 def with_length(log: Log, lines: dict[str, Line]) -> dict[str, Line]:
-    """The positions in mm or cm, where a speed of another name says so."""
+    """The positions in mm or cm, or another unit that the end of their names tells, where a speed says so."""
     if "unit" in lines["x"].keys or log.units.get(lines["x"].column):
         return lines
+    told, compared = told_unit(log, lines["x"].column, "m"), False
     for name in (*log.named("vx"), *log.named("v")):
         like = log.windows.compare(
             log.windows.means(log.sound(name)), np.where(log.moving, log.speed, np.nan), log.moving
         )
         if like is None or not like.agrees:
             continue
-        for unit in ("mm", "cm"):
-            ratio = abs(like.ratio) * USUAL_UNITS["m"][unit]
-            if any(1 / NEAR < ratio / usual < NEAR for usual in (1.0, USUAL_UNITS["m/s"]["km/h"])):
-                for channel in ("x", "y"):
-                    line = lines[channel]
-                    reason = f"{line.reason}; '{name}' makes it {unit}"
-                    lines[channel] = dataclasses.replace(line, reason=reason, keys={"unit": unit})
-                log.place(lines)
-                return lines
+        compared = True
+        speeds = (per_si("m/s", told_unit(log, name, "m/s")) or 1.0, *SPEEDS)
+        for unit in (told,) if told in LENGTHS else LENGTHS[:2]:
+            ratio = abs(like.ratio) * (per_si("m", unit) or 1.0)
+            if any(1 / NEAR < ratio / usual < NEAR for usual in speeds):
+                return _in_unit(log, lines, unit, f"'{name}' makes it {unit}")
+        if not told and abs(abs(like.ratio) / MILES_OVER_FEET - 1) < FEET:
+            log.notes.append(
+                f'{name}: goes as a speed in mph beside positions in ft: if they are, write unit = "mph" and '
+                'unit = "ft"'
+            )
+    if told in LENGTHS and not compared:
+        return _in_unit(log, lines, told, f"its name says {told}")
+    return lines
+
+
+def _in_unit(log: Log, lines: dict[str, Line], unit: str, why: str) -> dict[str, Line]:
+    """The positions in a unit."""
+    for channel in ("x", "y"):
+        reason = f"{lines[channel].reason}; {why}"
+        lines[channel] = dataclasses.replace(lines[channel], reason=reason, keys={"unit": unit})
+    log.place(lines)
     return lines
 
 

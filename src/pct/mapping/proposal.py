@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 
-from pct.logs.units import USUAL_UNITS
+from pct.logs.units import size_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,9 +68,4 @@ def factor(line: Line) -> float:
         >>> [round(factor(Line("v", "", "low", "", {"unit": unit})), 4) for unit in units]
         [0.0175, 0.25, 0.0667, 0.0349, 0.2778]
     """
-    number, space, unit = str(line.keys.get("unit", "")).rpartition(" ")
-    base, slash, divisor = unit.rpartition("/")
-    divided = slash and divisor.replace(".", "").isdigit()
-    unit = base if divided else unit
-    usual = next((usual[unit] for usual in USUAL_UNITS.values() if unit in usual), 1.0)
-    return (float(number) if space else 1.0) / usual / (float(divisor) if divided else 1.0)
+    return size_of(str(line.keys.get("unit", "")))

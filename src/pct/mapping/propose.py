@@ -14,16 +14,23 @@ import numpy as np
 from pct.logs.readers.base import RawLog
 from pct.mapping.actuators import find_drives, find_wheels
 from pct.mapping.composed import with_composed
-from pct.mapping.grid_positions import convergence_note
 from pct.mapping.left_out import left_out
 from pct.mapping.log_motion import Log
-from pct.mapping.motion import find_accelerations, find_own, find_side_speed, find_speed, find_yaw_rate
+from pct.mapping.motion import (
+    find_accelerations,
+    find_own,
+    find_side_speed,
+    find_speed,
+    find_yaw_rate,
+    without_odd_side_speed,
+)
+from pct.mapping.north import with_north
 from pct.mapping.pose import find_pose, note_coarse, with_course, with_length
 from pct.mapping.proposal import Line, Proposal
 from pct.mapping.relate import is_wild
 from pct.mapping.steering import find_steering
 from pct.mapping.time_column import find_time, scale_of
-from pct.mapping.without_pose import find_motion, is_pose
+from pct.mapping.without_pose import find_motion, has_speed, is_pose
 from pct.recordings.checks import without_absurd
 
 # No column has larger values in its own unit, not even a clock in ns.
@@ -47,12 +54,18 @@ def propose(path: Path, raw: RawLog) -> Proposal:
     lines = {line.channel: line for line in find_pose(log)}
     if lines:
         log.place(lines)
+    notes: list[str] = []
+    if lines and "psi" not in lines and log.named("psi_dot") and has_speed(log):
+        # Positions alone tell no slip angle, and models that are compared with them need a heading.
+        log.notes += [f"{line.column}: left out, since no column is a heading" for line in lines.values()]
+        lines = {}
     if lines and is_pose(log, lines):
         lines = with_length(log, lines)
+        lines, notes = with_north(clock.raw, log, lines)
         note_coarse(log, lines)
         for find in (find_speed, find_side_speed):
             lines |= {line.channel: line for line in find(log)}
-        lines = with_course(log, lines)
+        lines = without_odd_side_speed(log, with_course(log, lines))
         lines |= {line.channel: line for line in find_yaw_rate(log)}
     else:
         lines = {line.channel: line for line in find_motion(path, log)}
@@ -63,16 +76,15 @@ def propose(path: Path, raw: RawLog) -> Proposal:
     head = {"frame": "Unity"} if log.unity else {}
     if clock.group:
         head["group"] = clock.group
-    if not log.windows.steady or _spiky(log, lines) or raw.restarts:
+    if not log.windows.steady or _spiky(log, lines) or raw.restarts or clock.ordered:
         head["faults"] = "cut"
-    notes, missing = [], [name for name in ("delta",) if name not in lines]
+    missing = [name for name in ("delta",) if name not in lines]
     if "x" in lines:
-        notes += convergence_note(clock.raw, lines)
         notes.append("reference_ahead: write it where positions are not those of the centre of gravity")
         missing += [name for name in ("psi",) if not {name, "course"} & set(lines)]
     notes += [f"{name}: no column found; a model needs it" for name in missing]
     notes += [*log.notes, *left_out(clock.raw, log, (clock.line, *lines.values()))]
-    return Proposal(clock.line, tuple(lines.values()), head, (*clock.notes, *raw.notes, *notes))
+    return Proposal(clock.line, tuple(lines.values()), head, (*clock.notes, *clock.raw.notes, *notes))
 
 
 def _spiky(log: Log, lines: Mapping[str, Line]) -> bool:

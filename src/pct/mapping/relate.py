@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pct.dynamics.channels import known_channels
-from pct.logs.units import USUAL_UNITS
+from pct.logs.units import RARE_UNITS, USUAL_UNITS, as_usual, per_si
 from pct.mapping.evidence import Likeness, is_difference
 from pct.mapping.log_motion import Log
+from pct.mapping.names import unit_in
 from pct.mapping.proposal import Line, factor
 from pct.recordings.relations import RELATIONS
 from pct.recordings.witnesses import is_magnitude
@@ -65,7 +66,7 @@ def compared(
         return Line(channel, name, "low" if like else "medium", reason, stated_unit(log, name, si))
     if not called and not (abs(like.correlation) > 0.9 and 1 / NEAR < like.ratio < NEAR):
         return None
-    unit, known = unit_of(abs(like.ratio), si, like, near)
+    unit, known = unit_of(abs(like.ratio), si, like, near, told_unit(log, name, si))
     if unit not in (si, stated) and abs(like.correlation) < TELLS:
         # Too little alike for a ratio that is a unit's by chance.
         unit, known = stated if stated in USUAL_UNITS[si] else si, False
@@ -107,8 +108,18 @@ def said_of(channel: str) -> str:
     return next(said, "the angle from the heading to the path")
 
 
-def unit_of(ratio: float, si: str, like: Likeness, near: float = NEAR) -> tuple[str, bool]:
-    """The unit that explains a ratio, and whether it is a usual one."""
+def told_unit(log: Log, name: str, si: str) -> str:
+    """The unit that the file or the end of the name states for a column; empty where neither does."""
+    for text in (log.units.get(name, ""), unit_in(name)):
+        if per_si(si, text) is not None:
+            return as_usual(text)
+    return ""
+
+
+def unit_of(ratio: float, si: str, like: Likeness, near: float = NEAR, told: str = "") -> tuple[str, bool]:
+    """The unit that explains a ratio, and whether it is a usual one, or the one that the log tells."""
+    if told in RARE_UNITS.get(si, {}) and 1 / near < ratio / RARE_UNITS[si][told] < near:
+        return told, True
     for unit, usual in {si: 1.0, **USUAL_UNITS[si]}.items():
         if 1 / near < ratio / usual < near:
             return unit, True

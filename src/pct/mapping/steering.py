@@ -7,21 +7,23 @@ speed has, and a name or unit of an angle, make it one of the road wheels.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
+from pct.logs.units import RARE_UNITS, size_of
 from pct.mapping.evidence import Likeness
 from pct.mapping.log_motion import Log
 from pct.mapping.names import is_angle, is_command, is_steering_wheel, words
 from pct.mapping.proposal import Line
-from pct.mapping.relate import DEGREES, as_magnitude, beside, called_so, lost_sign, unless
+from pct.mapping.relate import DEGREES, as_magnitude, beside, called_so, lost_sign, told_unit, unless
 from pct.recordings.witnesses import is_vehicle
 from pct.types import Column, Float
 
 # The largest angle of front wheels in rad, and one that few of them reach.
 LOCK, USUAL_LOCK = 1.3, 0.75
+# What is taken for the largest angle of a command that is none, in rad.
+LARGEST = 0.4
 # So few units are degrees of road wheels or radians of a steering wheel.
 FEW_DEGREES = 10.0
 # The same of a steering wheel.
@@ -35,8 +37,10 @@ STRAIGHT = 0.1
 
 
 class Bend(NamedTuple):
-    """A steering column in one unit beside the curvature of the path: rad a raw unit, and the comparison."""
+    """A steering column in one unit beside the curvature of the path: the unit, its size in rad, the
+    comparison."""
 
+    unit: str
     factor: float
     like: Likeness | None
     high: float
@@ -78,7 +82,7 @@ def _line(
     if lost:
         column, curvature = np.abs(column), np.abs(curvature)
     bend = _bend(log, name, column, curvature, speed)
-    like, unit = bend.like, "deg" if bend.factor != 1.0 else "rad"
+    like, unit = bend.like, bend.unit
     # Where the file says nothing, radians need no word.
     same = unit == ("deg" if stated in DEGREES else stated)
     keys = {} if same else unless("unit", unit, stated or "rad")
@@ -118,12 +122,14 @@ def _bend(log: Log, name: str, column: Column, curvature: Float[np.ndarray, " W"
     wheel = is_steering_wheel(name)
     lock = WHEEL_LOCK if wheel else LOCK
     degrees = stated in DEGREES or (stated != "rad" and high > lock)
-    factors = (math.pi / 180, 1.0) if degrees else (1.0, math.pi / 180)
+    told = told_unit(log, name, "rad")
+    units = ["deg", "rad"] if degrees else ["rad", "deg"]
+    units = [told] if told in RARE_UNITS["rad"] else units
     bends = [
-        Bend(factor, _bent(log, factor * column, curvature), factor * high)
+        Bend(unit, factor, _bent(log, factor * column, curvature), factor * high)
+        for unit, factor in ((unit, size_of(unit)) for unit in units)
         # Beyond the lock the other unit is none.
-        for factor in factors
-        if factor == factors[0] or factor * high <= WHEEL_LOCK
+        if unit == units[0] or factor * high <= WHEEL_LOCK
     ]
     road = [bend for bend in bends if bend.high <= LOCK and is_vehicle(bend.base, speed)]
     turned = [bend for bend in bends if CARS[0] < bend.base / USUAL_RATIO < CARS[1]]
@@ -170,7 +176,7 @@ def _surety(log: Log, name: str, bend: Bend, *, called: bool, sound: bool) -> st
         return "medium" if bend.like.spread < 0.5 else "low"
     angle = is_angle(name) or log.units.get(name, "") in {"rad", *DEGREES}
     told = log.units.get(name, "") in DEGREES or words(name).endswith("_deg")
-    if bend.factor != 1.0 and not told and bend.high < bend.factor * FEW_DEGREES:
+    if bend.unit == "deg" and not told and bend.high < bend.factor * FEW_DEGREES:
         # As well the radians of a steering wheel, of a larger vehicle.
         return "medium"
     if bend.high > USUAL_LOCK:
@@ -196,7 +202,12 @@ def _doubt(
         drives = (
             f"that is no vehicle at {speed:.3g} m/s" if bend.high <= LOCK else "no road wheel turns so far"
         )
-        return f": {drives}; a steering wheel, a share of full lock or a servo's pulses? Then {divide}", {}
+        other = f": {drives}; a steering wheel, a share of full lock or a servo's pulses? Then {divide}"
+        if bend.high <= LOCK:
+            return other, {}
+        # No log is read whose wheels turn so far.
+        taken = f"rad/{float(f'{bend.high / bend.factor / LARGEST:.3g}'):g}"
+        return f"{other}; {LARGEST:g} rad is taken for its largest until you do", {"unit": taken}
     if is_angle(name):
         return "", {}
     return '; not named an angle: for a share of full lock, 0.4 rad at 1, write unit = "0.4 rad"', {}

@@ -16,6 +16,7 @@ import numpy as np
 from pct.errors import NoTimeError
 from pct.logs.clocks import groups_of, sum_of_parts
 from pct.logs.readers.base import AnyColumn, RawLog
+from pct.logs.row_order import in_time_order
 from pct.logs.signals import ROW_NUMBER
 from pct.mapping.clock_by_motion import true_seconds
 from pct.mapping.names import NAMES, means, words
@@ -79,12 +80,14 @@ class Clock(NamedTuple):
         raw: the log; where the time is made, with its column in place of those it is made of.
         notes: what is odd about it.
         group: the column that tells several vehicles apart, of which ``raw`` holds the one with most rows.
+        ordered: whether the rows stood in another order, or twice.
     """
 
     line: Line
     raw: RawLog
     notes: tuple[str, ...] = ()
     group: str = ""
+    ordered: bool = False
 
 
 def find_time(path: Path, raw: RawLog) -> Clock:
@@ -97,6 +100,11 @@ def find_time(path: Path, raw: RawLog) -> Clock:
         return Clock(_clock_of_positions(raw), raw)
     candidates = [one for name in raw.columns if (one := _candidate(raw, name)) is not None]
     best = max(candidates, key=lambda one: one.rank, default=None)
+    if best is None or not best.called:
+        for name in [name for name in raw.columns if means(name, "time")]:
+            ordered = in_time_order(raw, name)
+            if ordered is not raw and _candidate(ordered, name) is not None:
+                return find_time(path, ordered)._replace(ordered=True)
     combined = _combined(raw, best)
     if combined is not None:
         return combined
@@ -148,6 +156,7 @@ class _Candidate:
         called: whether its name says so.
         usual: the median of its steps that go on.
         uneven: by how much these differ from it, relative.
+        odd: share of the steps that do not go on, or far more than usual.
         dated: the unit in which its values are dates; empty where they are none.
         counts: whether it goes on by one in each row.
     """
@@ -156,12 +165,13 @@ class _Candidate:
     called: bool
     usual: float
     uneven: float
+    odd: float
     dated: str
     counts: bool
 
     @property
     def rank(self) -> tuple[bool, bool, float]:
-        return self.called or bool(self.dated), not self.counts, -self.uneven
+        return self.called or bool(self.dated), not self.counts, -self.uneven - self.odd
 
 
 def _candidate(raw: RawLog, name: str) -> _Candidate | None:
@@ -180,7 +190,8 @@ def _candidate(raw: RawLog, name: str) -> _Candidate | None:
     dated = next(
         (unit for unit, spans in DATES.items() if _is_dated(whole, usual * SECONDS[unit], spans)), ""
     )
-    return _Candidate(name, called, usual, uneven, dated, bool((going == 1.0).all()))
+    odd = float(np.mean(~((steps > 0) & (steps < 1.4 * usual))))
+    return _Candidate(name, called, usual, uneven, odd, dated, bool((going == 1.0).all()))
 
 
 def _is_dated(whole: AnyColumn, step: float, spans: tuple[tuple[float, float], ...]) -> bool:

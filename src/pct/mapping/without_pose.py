@@ -14,21 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from pct.errors import NoMotionError
-from pct.logs.units import USUAL_UNITS
+from pct.logs.units import per_si
 from pct.mapping.log_motion import Log
-from pct.mapping.names import TURNS, UNITS, is_wheel, means, turning_unit, words
+from pct.mapping.names import is_wheel, means, turning_unit
 from pct.mapping.proposal import Line
-from pct.mapping.relate import is_wild, written
+from pct.mapping.relate import is_wild, told_unit, written
 from pct.types import Column
 
-# Endings of names as units of speeds and accelerations.
-ENDINGS = {
-    **dict.fromkeys(("kmh", "kph", "km_h"), "km/h"),
-    "mph": "mph",
-    **dict.fromkeys(("mps", "ms", "m_s"), "m/s"),
-    **dict.fromkeys(("mps2", "ms2", "m_s2", "m_s_2"), "m/s^2"),
-    **dict.fromkeys(("g", "gs"), "g"),
-}
 # Ratios of usual units lie further apart than this squared.
 NEAR = 1.25
 # A correlation that tells of units.
@@ -66,7 +58,7 @@ def find_motion(path: Path, log: Log) -> list[Line]:
             "psi_dot: no column found; without it and without steering a log goes straight ahead"
         )
     for name in log.named("vy")[:1]:
-        unit = _stated(log, name, "m/s") or "m/s"
+        unit = told_unit(log, name, "m/s") or "m/s"
         reason = "matches by name; without positions nothing tells unit and sign"
         lines.append(Line("vy", name, "medium", reason, written(log.units, name, unit, "m/s")))
         log.used.add(name)
@@ -74,6 +66,11 @@ def find_motion(path: Path, log: Log) -> list[Line]:
         "x, y, psi: no columns found; models are fitted to speed and yaw rate, and no position is compared"
     )
     return lines
+
+
+def has_speed(log: Log) -> bool:
+    """Whether a column has the name of a speed."""
+    return _speed(log) is not None
 
 
 def is_pose(log: Log, lines: Mapping[str, Line]) -> bool:
@@ -108,7 +105,7 @@ def _speed(log: Log) -> Line | None:
     if not named:
         return None
     channel, name = named[0]
-    stated = _stated(log, name, "m/s")
+    stated = told_unit(log, name, "m/s")
     unit, sure, why = stated or "m/s", "medium", "nothing tells its unit"
     felt = _told_by_acceleration(log, name, [stated] if stated else TRIED)
     high = float(np.nanquantile(np.abs(log.sound(name)), 0.99))
@@ -134,7 +131,7 @@ def _told_by_acceleration(log: Log, name: str, units: Sequence[str]) -> tuple[st
             continue
         for unit in units:
             for of_acceleration in ("m/s^2", "g"):
-                if (stated := _stated(log, other, "m/s^2")) and stated != of_acceleration:
+                if (stated := told_unit(log, other, "m/s^2")) and stated != of_acceleration:
                     continue
                 expected = _per_si("m/s^2", of_acceleration) / _per_si("m/s", unit)
                 away = abs(math.log(abs(like.ratio) / expected)) if like.ratio else math.inf
@@ -160,7 +157,7 @@ def _yaw_rate(log: Log, forward: Column) -> Line | None:
     """The column that is named a yaw rate, with the unit that the lateral acceleration explains."""
     w, best = log.windows, None
     for name in log.named("psi_dot"):
-        stated = _stated(log, name, "rad/s")
+        stated = told_unit(log, name, "rad/s")
         column = log.sound(name)
         high = float(np.nanquantile(np.abs(column), 0.99))
         unit, sure, why = stated or "rad/s", "high" if stated else "medium", "nothing tells its unit"
@@ -173,7 +170,9 @@ def _yaw_rate(log: Log, forward: Column) -> Line | None:
             if like is None or abs(like.correlation) < TELLS:
                 continue
             for tried in [stated] if stated else ("rad/s", "deg/s"):
-                for of in (_stated(log, other, "m/s^2"),) if _stated(log, other, "m/s^2") else ("m/s^2", "g"):
+                for of in (
+                    (told_unit(log, other, "m/s^2"),) if told_unit(log, other, "m/s^2") else ("m/s^2", "g")
+                ):
                     expected = _per_si("m/s^2", of) / _per_si("rad/s", tried)
                     if like.ratio and 1 / NEAR < abs(like.ratio) / expected < NEAR:
                         unit, sure = tried, "high"
@@ -186,23 +185,10 @@ def _yaw_rate(log: Log, forward: Column) -> Line | None:
     return None if best is None else best[1]
 
 
-def _stated(log: Log, name: str, si: str) -> str:
-    """The unit that the file or the end of the name states; empty where neither does."""
-    stated = log.units.get(name, "")
-    if stated and (stated == si or stated in USUAL_UNITS.get(si, {})):
-        return stated
-    text = words(name)
-    if si == "rad/s":
-        return turning_unit(name) if TURNS.search(text) else ""
-    end = UNITS.search(text)
-    unit = ENDINGS.get(end[1], "") if end else ""
-    return unit if unit == si or unit in USUAL_UNITS.get(si, {}) else ""
+def _factor(si: str, line: Line) -> float:
+    return _per_si(si, str(line.keys.get("unit", si)))
 
 
 def _per_si(si: str, unit: str) -> float:
     """How many of a unit are one SI unit."""
-    return 1.0 if unit == si else USUAL_UNITS[si][unit]
-
-
-def _factor(si: str, line: Line) -> float:
-    return _per_si(si, str(line.keys.get("unit", si)))
+    return per_si(si, unit) or 1.0

@@ -20,7 +20,7 @@ from pct.logs.spool import Spool
 from pct.recordings.checks import LARGEST, all_within, unit_hint
 from pct.recordings.gaps import Sampled, bridge
 from pct.recordings.outliers import find_spikes
-from pct.recordings.position_jumps import find_seams
+from pct.recordings.position_jumps import find_leaps, find_seams
 from pct.types import Bool, Column, Rows
 
 T = TypeVar("T")
@@ -80,7 +80,7 @@ class Filling(NamedTuple):
 
 
 def find_jumps(source: Source) -> tuple[Rows, dict[str, Filling]]:
-    """First rows behind jumps of the positions, and what is bridged in these: a spike of them is no jump."""
+    """First rows behind jumps of the positions or of their speed, and what is bridged: a spike is no jump."""
     none = np.zeros(0, int)
     if not source.repairs.seams or not {"x", "y"} <= set(source.signals.channels):
         return none, {}
@@ -91,7 +91,8 @@ def find_jumps(source: Source) -> tuple[Rows, dict[str, Filling]]:
         fillings[name] = filling
         columns.append(np.where(wrong, np.nan, column))
     jumps = find_seams(source.time, *columns)
-    return (none if jumps is None else jumps.rows), fillings
+    seams = none if jumps is None else jumps.rows
+    return np.union1d(seams, find_leaps(source.time, *columns)).astype(int), fillings
 
 
 def find_faults(source: Source, jumps: Rows, fillings: dict[str, Filling]) -> Bool[np.ndarray, " N"]:

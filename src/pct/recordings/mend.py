@@ -22,6 +22,7 @@ from pct.dynamics.channels import is_heading
 from pct.errors import LogError, LogTimeError
 from pct.logs.clocks import Reading, groups_of, on_one_clock, with_rows_filled, with_time
 from pct.logs.readers import RawLog, read_log
+from pct.logs.row_order import in_time_order
 from pct.logs.signals import MAP, MOTION, SignalMap, with_units
 from pct.logs.spool import Spool
 from pct.recordings.centre_of_gravity import move_to_centre
@@ -42,6 +43,7 @@ from pct.recordings.faults import (
     mended,
 )
 from pct.recordings.gaps import Pieces, Sampler, find_pieces, make_grid, make_sampler
+from pct.recordings.position_jumps import stays
 from pct.recordings.relations import Values
 from pct.recordings.time_steps import LEAST, STEP, unit_line
 from pct.recordings.trajectory import Trajectory
@@ -143,8 +145,13 @@ def _mend(path: Path, raw: RawLog, signals: SignalMap, repairs: Repairs, stem: s
     )
 
 
-def read_columns(path: Path, signals: SignalMap) -> tuple[RawLog, SignalMap]:
+def read_columns(path: Path, signals: SignalMap, *, as_they_stand: bool = False) -> tuple[RawLog, SignalMap]:
     """The raw columns that a map names, on the rows of its clock, and the map with the units of the file.
+
+    Args:
+        path: the file.
+        signals: its map; with ``faults = "cut"``, rows come in the order of the time, each once.
+        as_they_stand: whether rows stay as they are even then.
 
     Raises:
         DataError: the file cannot be read, or its clocks do not fit.
@@ -159,9 +166,11 @@ def read_columns(path: Path, signals: SignalMap) -> tuple[RawLog, SignalMap]:
     signals = with_units(path, signals, raw.units)
     for note in raw.notes:
         log.warning("%s: %s", path, note)
+    ordered = signals.faults == "cut" and not as_they_stand
     if not signals.group:
-        return _on_rows(path, signals, raw), signals
-    parts = [_on_rows(path, signals, part) for part in groups_of(raw, signals.group).values()]
+        return _on_rows(path, signals, raw, ordered=ordered), signals
+    groups = groups_of(raw, signals.group).values()
+    parts = [_on_rows(path, signals, part, ordered=ordered) for part in groups]
     if not parts:
         raise LogError(path, f"expected numbers in '{signals.group}', found none: correct `group` in {MAP}")
     columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
@@ -169,9 +178,14 @@ def read_columns(path: Path, signals: SignalMap) -> tuple[RawLog, SignalMap]:
     return dataclasses.replace(raw, columns=columns, rows=rows), signals
 
 
-def _on_rows(path: Path, signals: SignalMap, raw: RawLog) -> RawLog:
+def _on_rows(path: Path, signals: SignalMap, raw: RawLog, *, ordered: bool) -> RawLog:
     """The columns of one vehicle on the rows of its clock, with their signs."""
-    return _with_signs(path, signals, _with_one_clock(path, signals, with_time(path, raw, signals)))
+    timed = with_time(path, raw, signals)
+    if ordered:
+        timed = in_time_order(timed, signals.time)
+        for note in timed.notes[len(raw.notes) :]:
+            log.warning("%s: %s", path, note)
+    return _with_signs(path, signals, _with_one_clock(path, signals, timed))
 
 
 def _with_signs(path: Path, signals: SignalMap, raw: RawLog) -> RawLog:
@@ -369,5 +383,7 @@ def _recording(
         trajectory = move_to_centre(trajectory, columns, signals)
         check_values(trajectory, where)
     mapped = {name: (signal.column, signal.unit) for name, signal in signals.channels.items()}
-    check_agreement(trajectory, where, mapped)
+    # Noise of a vehicle that stands agrees with nothing.
+    if not stays(trajectory.channels):
+        check_agreement(trajectory, where, mapped)
     return trajectory

@@ -113,3 +113,24 @@ def test_each_column_of_a_map_goes_on_its_own_rows(tmp_path: Path) -> None:
     """By hand, a value in every fourth row is no fault; the ends that it does not cover are left out."""
     frame = drive(41).with_columns(v=pl.when(pl.int_range(41) % 4 == 2).then("v"))
     assert loaded(tmp_path, frame.write_csv()) == [37]
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("signs", [".,", ",.", " ,", "'."])
+def test_thousands_may_be_grouped(signs: str, late: bool, tmp_path: Path) -> None:
+    """In any column, from the first line or from a later one on, beside texts."""
+    group, point = signs
+    time = 900.0 * late + 250.0 * np.arange(300) / (1 + 249 * late)
+    lines = ["t\tx\tmode"]
+    for t in time:
+        t, x = (
+            f"{value:,.2f}".replace(",", "_").replace(".", point).replace("_", group) for value in (t, -1.5)
+        )
+        lines.append(f"{t}\t{x}\tauto")
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    raw = read_log(path, ["t", "x"], {})
+    np.testing.assert_allclose(raw.columns["t"], time, atol=0.006)
+    assert (raw.columns["x"] == -1.5).all()
+    if not late:
+        np.testing.assert_allclose(read_log(path, None, {}).columns["t"], time, atol=0.006)

@@ -178,6 +178,13 @@ def heading_of(x: AnyColumn, y: AnyColumn, z: AnyColumn, w: AnyColumn) -> AnyCol
     return np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
 
 
+def angles_of(column: AnyColumn, unit: str = "") -> AnyColumn:
+    """Latitudes or longitudes in rad, (N,): of degrees, of 1e-7 degrees as integers, or of rad where the file
+    says so."""
+    degrees = column * INTEGERS if np.nanmax(np.abs(column)) > MOST_DEGREES else column
+    return degrees if unit == "rad" else np.radians(degrees)
+
+
 def local_metres(
     latitude: AnyColumn, longitude: AnyColumn, units: Sequence[str] = ("", "")
 ) -> tuple[AnyColumn, AnyColumn]:
@@ -192,12 +199,10 @@ def local_metres(
     fixed = np.isfinite(latitude) & np.isfinite(longitude) & ~((latitude == 0) & (longitude == 0))
     if not fixed.any():
         return np.full(len(latitude), np.nan), np.full(len(latitude), np.nan)
-    angles = []
-    for column, unit in zip((latitude, longitude), units, strict=True):
-        known = np.where(fixed, column, np.nan)
-        degrees = known * INTEGERS if np.nanmax(np.abs(known)) > MOST_DEGREES else known
-        angles.append(degrees if unit == "rad" else np.radians(degrees))
-    phi, lam = angles
+    phi, lam = (
+        angles_of(np.where(fixed, column, np.nan), unit)
+        for column, unit in zip((latitude, longitude), units, strict=True)
+    )
     first = int(np.argmax(fixed))
     # Radii of curvature of the ellipsoid along the meridian and across it.
     root = np.sqrt(1 - ECCENTRICITY * np.sin(phi[first]) ** 2)

@@ -20,7 +20,7 @@ import polars as pl
 from pct.errors import DamagedLogError, LogError, LogValueError
 from pct.files import BLOCK
 from pct.logs.readers.base import AnyColumn, RawLog
-from pct.logs.readers.table_head import MISSING, Header, cells_of, find_header
+from pct.logs.readers.table_head import GROUPED, MISSING, Header, cells_of, find_header
 from pct.logs.readers.time_texts import seconds_of_texts
 from pct.logs.spool import Spool
 from pct.types import Column, Int
@@ -84,7 +84,10 @@ def _read(path: Path, names: Sequence[str] | None, options: Mapping[str, str]) -
     lenient = options.get("faults") == "cut"
     if names is not None and isinstance(source, Path) and path.stat().st_size > SPOOLED:
         return _spooled(path, source, header, comment, columns, lenient=lenient), header
-    table = _read_fast(source, header, comment, places, strict=names is not None)
+    if header.grouped and names is None:
+        columns = {name: index for name, index in columns.items() if name not in header.odd}
+        lenient = True
+    table = None if header.grouped else _read_fast(source, header, comment, places, strict=names is not None)
     if table is not None and names is None and comment is None and _any_blank(table):
         table = _read_fast(source, header, HASH, places, strict=False)
     if table is not None and names is None:
@@ -361,10 +364,28 @@ def _texts(
         ) from None
 
 
+def _ungrouped(text: pl.Series) -> pl.Series:
+    """Numbers without the signs between their thousands, and with a point before the decimals.
+
+    Examples:
+        >>> _ungrouped(pl.Series(["1.234.567,5", "-1 234", "1,25", "12,345.6", None])).to_list()
+        ['1234567.5', '-1234', '1.25', '12345.6', None]
+    """
+    whole = text.str.replace(r"[.,]\d*$", "").str.replace_all(r"[^\d+-]", "")
+    decimals = text.str.extract(r"([.,]\d*)$").str.replace(",", ".", literal=True).fill_null("")
+    return pl.select(
+        pl.when(text.str.contains(GROUPED))
+        .then(whole + decimals)
+        .otherwise(text.str.replace(",", ".", literal=True))
+    ).to_series()
+
+
 def _numbers(text: pl.Series, header: Header, *, is_time: bool) -> pl.Series:
     """Cells as numbers; null where they are none."""
     if is_time:
         return seconds_of_texts(text)
-    if header.separator != ",":
+    if header.grouped or bool(text.str.contains(GROUPED).any()):
+        text = _ungrouped(text)
+    elif header.separator != ",":
         text = text.str.replace(",", ".", literal=True)
     return text.cast(pl.Float64, strict=False)

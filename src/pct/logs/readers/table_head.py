@@ -31,6 +31,9 @@ LOOK, LAST = 150, 20
 ENOUGH = 1 << 20
 # A header names at least this share of the columns that the fullest line above the samples names.
 FULL = 0.9
+# Numbers whose thousands are grouped: 1.234,5 and 1,234.5, 1 234,5 and 1'234.5.
+GROUPED = r"^[+-]?\d{1,3}(?:(?:\.\d{3})+,\d*|(?:,\d{3})+\.\d*|(?:[ '\x{a0}\x{202f}]\d{3})+(?:[.,]\d*)?)$"
+_GROUPED = re.compile(GROUPED.replace("\\x{a0}", "\\xa0").replace("\\x{202f}", "\\u202f"))
 # What recorders write for a missing value.
 MISSING = ("n/a", "na", "null", "none", "-", "--", "#n/a", "invalid")
 
@@ -49,6 +52,7 @@ class Header:
         cells: in a line of samples.
         texts: places of columns whose cells are times that are written as text.
         odd: first cell of columns that hold other texts, by name.
+        grouped: whether thousands are grouped in numbers.
         repeats: the lines of names and of units, as they stand when they come once more.
     """
 
@@ -60,6 +64,7 @@ class Header:
     cells: int
     texts: frozenset[int] = frozenset()
     odd: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    grouped: bool = False
     repeats: tuple[str, ...] = ()
 
     def index(self, path: Path, name: str) -> int:
@@ -206,6 +211,7 @@ def _parse(path: Path, above: Sequence[_Line], samples: Sequence[_Line]) -> Head
         cells=max(len(names), count),
         texts=texts,
         odd={names[place]: cell for place, cell in odd.items() if names[place]},
+        grouped=any(_GROUPED.match(bare_cell(cell)) for line in samples for cell in line.cells),
         repeats=tuple(plain[index].text.strip() for index in (head, below) if index is not None),
     )
 
@@ -272,7 +278,7 @@ def is_number(cell: str) -> bool:
     try:
         float(bare_cell(cell).replace(",", "."))
     except ValueError:
-        return False
+        return _GROUPED.match(bare_cell(cell)) is not None
     return True
 
 
