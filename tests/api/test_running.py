@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 
 import pct
@@ -44,6 +46,15 @@ def test_a_csv_becomes_parameters_that_hold(log: Path, tmp_path: Path) -> None:
     guessed = dataclasses.replace(made, doubts=("wheelbase: the drives do not tell it",))
     assert guessed.doubtful["I"] == "goes with the wheelbase, a guess"
     assert {*guessed.trusted} == {*made.trusted} - {"I", "C_Sf", "C_Sr"}
+    # Of the inertia, driving tells the ratio to a mass that is held.
+    assert [made.qualified(name) for name in ("I", "mu")] == ["I / m (m is held at 3.74 kg)", "mu"]
+    # Standard errors of few blocks say little.
+    result = made.fit.result
+    assert result is not None
+    few = dataclasses.replace(result, estimate=dataclasses.replace(result.estimate, blocks=3))
+    short = dataclasses.replace(made, fit=dataclasses.replace(made.fit, result=few))
+    assert short.trusted == []
+    assert short.doubtful["I"] == "its error rests on 3 blocks of driving"
     assert made.score is not None
     page = run_page(made)
     assert {"window-channels", "map", "curve-1"} <= set(figures_of_page(page))
@@ -67,6 +78,32 @@ def test_an_angle_measured_at_the_wheels_has_no_lag_of_an_actuator(log: Path, tm
     )
     lag = made.choices["measurement.actuator_lag"]
     assert lag == ([], "the steering angle is measured, behind its actuator")
+
+
+def test_a_car_that_stands_is_refused(tmp_path: Path) -> None:
+    random = np.random.default_rng(4)
+    columns = {"t": 0.02 * np.arange(1500)}
+    columns |= {n: random.normal(0.3, 0.01, 1500) for n in ("x", "y", "psi", "psi_dot", "delta")}
+    pl.DataFrame(columns).write_csv(tmp_path / "log.csv")
+    with pytest.raises(DataError, match="found a car that stands still in its 30 s"):
+        pct.run(tmp_path / "log.csv", tmp_path / "run", report=False)
+    # One whose positions drift is taken to move.
+    columns["x"] = columns["x"] + 0.15 * columns["t"]
+    pl.DataFrame(columns).write_csv(tmp_path / "drifts.csv")
+    with pytest.raises(DataError, match=r"found a car that stands or crawls, .* m/s at most"):
+        pct.run(tmp_path / "drifts.csv", tmp_path / "drifted", report=False)
+
+
+def test_a_log_without_steering_or_without_heading_says_so(log: Path, tmp_path: Path) -> None:
+    table = pl.read_csv(log)
+    table.select("t", "x", "y", "psi", "v").write_csv(tmp_path / "free.csv")
+    made = pct.run(tmp_path / "free.csv", tmp_path / "free", report=False)
+    assert made.fit.model.spec.name == "unicycle"
+    assert [line for line in made.doubts if line.startswith("steering: no column that varies is delta")]
+    assert not [line for line in made.doubts if line.startswith("wheelbase:")]
+    table.select("t", "x", "y", pl.col("v").alias("vx"), "delta").write_csv(tmp_path / "blind.csv")
+    with pytest.raises(DataError, match="no heading beside the positions"):
+        pct.run(tmp_path / "blind.csv", tmp_path / "blind", report=False)
 
 
 def test_what_cannot_be_run_is_refused(log: Path, tmp_path: Path) -> None:

@@ -35,8 +35,7 @@ def test_one_command_ends_with_what_to_trust(
     # Without a steering angle, only the unicycle is fed.
     assert "model: unicycle (the richest that the channels feed)" in said.err
     assert "vehicle: f1tenth (the wheelbase is not known; speeds up to" in said.err
-    assert "so that f1tenth is a guess" in said.err
-    assert "measure it and pass --wheelbase" in said.err
+    assert "warning: steering: no column that varies is delta, so that tyres and inertia" in said.err
     assert "\nTrust: " in said.out
     assert "On the part that was held out:" in said.out
     assert "Parameters: log_run/fit/pct_predicted_params.json" in said.out

@@ -23,6 +23,8 @@ from pct.api.trials import (
     answer,
     difference,
     is_command,
+    is_taken,
+    may_be_no_angle,
     possible_effects,
     with_accelerometer,
     with_effects,
@@ -50,6 +52,13 @@ MODELS = ("singletrack-pacejka", "singletrack", "kinematic-singletrack", "unicyc
 HELD = {"singletrack-pacejka": ("C_b",), "singletrack": ("m",)}
 # Seconds of a time step at least, of a horizon and of the history before it.
 STEP, SECONDS = 0.04, 1.0
+# Slower than this, in m/s, not even a model car drives.
+STANDS = 0.3
+NO_STEERING = (
+    "steering: no column that varies is delta, so that tyres and inertia are not learned: log it, and steer"
+)
+# Warnings of the doctor that are said as they come; the report holds all.
+SHOWN = 4
 # Roles of parameters whose values go with the wheelbase: as it is guessed, so are they.
 WITH_SIZE = frozenset({"geometry", "mass", "yaw inertia", "stiffness", "steering ratio", "steering offset"})
 # What a log that goes straight ahead tells of each; there all else is held.
@@ -91,13 +100,28 @@ class Outcome:
     @property
     def doubtful(self) -> dict[str, str]:
         """The others, each with its verdict."""
+        from pct.optimization.constants.constant_fit import FEW_BLOCKS
+
         guessed = any(line.startswith("wheelbase:") for line in self.doubts)
         roles = {parameter.name: parameter.role for parameter in self.fit.model.spec.parameters}
         found = {name: str(entry["verdict"]) for name, entry in self.fit.verdicts.items()}
+        blocks = FEW_BLOCKS if self.fit.result is None else self.fit.result.estimate.blocks
+        for name, verdict in found.items():
+            if blocks < FEW_BLOCKS and verdict == "identified":
+                found[name] = f"its error rests on {blocks} blocks of driving"
         for name, verdict in found.items():
             if guessed and verdict == "identified" and roles.get(name) in WITH_SIZE:
                 found[name] = "goes with the wheelbase, a guess"
         return {name: verdict for name, verdict in found.items() if verdict != "identified"}
+
+    def qualified(self, name: str) -> str:
+        """A parameter's name; where driving tells only its ratio to a mass that is held, with that."""
+        rows = {parameter.name: parameter.role for parameter in self.fit.model.spec.parameters}
+        held = [key for key, role in rows.items() if role == "mass" and key not in self.fit.verdicts]
+        if rows.get(name) != "yaw inertia" or not held:
+            return name
+        value = float(self.fit.model.spec.default_params[held[0]])
+        return f"{name} / {held[0]} ({held[0]} is held at {value:.4g} kg)"
 
     def write_report(self) -> Path:
         """Write the figures and pages of fit and evaluation, and ``report.html`` above them; its path.
@@ -175,6 +199,11 @@ def run(
     steps.start("check", "checking")
     checked = check(list(dataset.parts.values()))
     progress(f"check: {len(checked.findings)} findings, worst: {checked.worst or 'none'}")
+    told = dict.fromkeys(
+        f"{f.check.replace('_', ' ')}: {f.message}" for f in checked.findings if f.severity == "warning"
+    )
+    for line in list(told)[:SHOWN]:
+        progress(f"check: {line}")
     car, settings, unsure = _choose(plan, train, held_out, mapped, steps, ask)
     write_output(folder / PLAN, plan.to_toml().encode())
     steps.start("fit", "fitting")
@@ -270,9 +299,18 @@ def _choose(
     found = [feeding(model(name).spec, held) for name in MODELS]
     feeds = [item.model for item in found if item.feeds]
     if not feeds and "car.model" not in plan.given:
+        heading = (
+            "" if {"psi", "course"} & {*held} or "x" not in held else "no heading beside the positions: "
+        )
         raise DataError(
-            f"{train[0].name}: expected the channels of a model, found {', '.join(held)}. "
+            f"{train[0].name}: expected the channels of a model, found {heading}{', '.join(held)}. "
             f"{'. '.join(map(str, found))}"
+        )
+    fastest = measure([trajectory for _, trajectory in train.recordings]).speed
+    if fastest < STANDS and "car.model" not in plan.given:
+        raise DataError(
+            f"{train[0].name}: expected a drive, found a car that stands or crawls, {fastest:.2g} m/s at "
+            "most: drive faster, or look up the unit of the speed or the positions"
         )
 
     grounds = Grounds(plan, train, held_out, settings, steps)
@@ -291,10 +329,15 @@ def _choose(
             None if held_out is None else lambda car: tried(car, rich),
             short,
             not is_command(train, doubts),
+            not may_be_no_angle(doubts),
+            is_taken(doubts),
         )
     # A model without axles has no use for a wheelbase.
     has_axles = any("lf" in model(name).base.default_params for name in feeds)
     vehicle, length, unsure = choose_size(plan, train, trial, steps, ask if has_axles else None)
+
+    if not has_axles:
+        unsure = [] if straight or "delta" in held else [NO_STEERING]
 
     def car_of(name: str) -> Car:
         return sized(model(name, vehicle=vehicle), length)

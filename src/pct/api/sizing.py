@@ -43,12 +43,16 @@ class Trial(NamedTuple):
             nothing is.
         settings: of short fits.
         angle: whether the steering is an angle that was measured at the wheels.
+        named: whether the map is sure that it is an angle at the wheels at all.
+        taken: whether its unit rests on a usual ratio or lock: then no wheelbase tells a known vehicle.
     """
 
     car: Callable[[str], Car]
     error: Callable[[Car], float] | None
     settings: Mapping[str, Any]
     angle: bool
+    named: bool = True
+    taken: bool = False
 
 
 def choose_size(
@@ -102,7 +106,9 @@ def choose_size(
     given = {"car.vehicle", "car.wheelbase"} & {*plan.given}
     own = wheelbase_of(vehicle, spec)
     alone = near == [vehicle] and abs(math.log((size.wheelbase or own) / own)) <= tolerance(size)
-    unsure = [] if given or clear or alone else [_doubt(size, vehicle, near)]
+    named = trial is None or trial.named
+    alone = alone and not (trial is not None and trial.taken)
+    unsure = [] if given or (clear and named) or alone else [_doubt(size, vehicle, near, named=named)]
     if unsure and ask is not None:
         answer = ask_wheelbase(ask, unsure[0].partition(": measure it")[0])
         if answer is not None:
@@ -133,12 +139,14 @@ def _ratio(car: Car, train: Drives, settings: Mapping[str, Any]) -> float:
     return float(found.params["steering_ratio"]) * (1 + max(bent, MOST_BENT))
 
 
-def _doubt(size: Size, vehicle: str, near: list[str]) -> str:
-    """What is not sure about a car whose wheelbase the drives do not tell well."""
+def _doubt(size: Size, vehicle: str, near: list[str], *, named: bool) -> str:
+    """What is not sure about a car whose wheelbase the drives do not tell well, or only where the steering is
+    an angle at the wheels, which nothing says."""
     told = "do not tell it"
     if size.wheelbase is not None:
         others = [name for name in near if name != vehicle]
         told = f"tell {size.told} only" + (f", which {' and '.join(others)} may be as well" if others else "")
+        told += "" if named else ", and that only if the steering is an angle at the wheels"
     return (
         f"wheelbase: the drives {told}, so that {vehicle} is a guess, and masses, inertias and stiffnesses "
         "with it: measure it and pass `wheelbase`"

@@ -139,8 +139,21 @@ def with_accelerometer(car: Car, grounds: Grounds) -> Car:
 def is_command(drives: Drives, doubts: Sequence[str]) -> bool:
     """Whether the steering was asked for, or is something else than the angle of the wheels."""
     origins = {drive.trajectory.origins.get("delta") for drive in drives}
-    doubt = next((line for line in doubts if line.startswith("channels.delta ")), "")
-    return "command" in origins or any(words in doubt for words in ("not named an angle", "steering wheel"))
+    return "command" in origins or may_be_no_angle(doubts)
+
+
+def may_be_no_angle(doubts: Sequence[str]) -> bool:
+    """Whether the map is not sure that the steering is an angle at the wheels, in the unit that it takes."""
+    return any(words in _of_steering(doubts) for words in ("not named an angle", "steering wheel"))
+
+
+def is_taken(doubts: Sequence[str]) -> bool:
+    """Whether the map has taken a usual ratio or lock, since nothing tells the angle at the wheels."""
+    return " is taken " in _of_steering(doubts)
+
+
+def _of_steering(doubts: Sequence[str]) -> str:
+    return next((line for line in doubts if line.startswith("channels.delta ")), "")
 
 
 def possible_effects(drives: Drives, doubts: Sequence[str]) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         say_error(f"warning: {as_flags(warning, RunConfig)}")
     head, rows = outcome.fit.cells()
     print_table(f"Parameters of {outcome.fit.model.spec.name}", head, rows, texts=text_columns(head))
-    say(f"Trust: {', '.join(outcome.trusted) or 'none'}")
+    say(f"Trust: {', '.join(map(outcome.qualified, outcome.trusted)) or 'none'}")
     if outcome.doubtful:
         say("Do not trust: " + ", ".join(f"{name} ({why})" for name, why in outcome.doubtful.items()))
     if outcome.fit.advice:
