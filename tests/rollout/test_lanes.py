@@ -54,7 +54,7 @@ def outcome(spec: ModelSpec, roll: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @cache
-def expected(spec: ModelSpec, integrator: str, substeps: int) -> Any:
+def plain(spec: ModelSpec, integrator: str, substeps: int) -> Callable[..., Any]:
     """The plain rollout's outcome, in double precision.
 
     A substep is a step of its own whose result is left out: the same numbers, and a third to compile.
@@ -64,18 +64,30 @@ def expected(spec: ModelSpec, integrator: str, substeps: int) -> Any:
     def roll(x: Any, u: Any, learned: Any) -> Any:
         return short(x, jnp.repeat(u, substeps, axis=1), learned)[:, substeps - 1 :: substeps]
 
-    return jax.tree.map(np.asarray, outcome(spec, roll)(*data(spec)))
+    program = outcome(spec, roll)
+    return lambda *arguments: jax.tree.map(np.asarray, program(*arguments))
 
 
-def assert_same(spec: ModelSpec, found: Any, wanted: Any, tolerance: float) -> None:
-    """Equal to a relative tolerance: states by window and channel, gradients by window in units of bounds."""
+@cache
+def expected(spec: ModelSpec, integrator: str, substeps: int) -> Any:
+    """The plain rollout's outcome for `data`."""
+    return plain(spec, integrator, substeps)(*data(spec))
+
+
+def amplified(spec: ModelSpec, integrator: str, substeps: int) -> dict[str, np.ndarray]:
+    """What becomes of half a unit in the last place of single precision, by the parts of `errors`."""
+    rng = np.random.default_rng(2)
+    jolted = jax.tree.map(lambda leaf: leaf * (1 + 2.0**-24 * rng.choice([-1, 1], leaf.shape)), data(spec))
+    return errors(spec, plain(spec, integrator, substeps)(*jolted), expected(spec, integrator, substeps))
+
+
+def errors(spec: ModelSpec, found: Any, wanted: Any) -> dict[str, np.ndarray]:
+    """Relative errors: loss, states by window and channel, gradients by window in units of bounds."""
     ((loss, states), gradient), ((expected_loss, expected_states), expected_gradient) = found, wanted
-    np.testing.assert_allclose(loss, expected_loss, rtol=tolerance)
     size = np.abs(expected_states).max(axis=1) + spec.scales
-    error = np.abs(states - expected_states).max(axis=1)
-    assert (error <= tolerance * size).all(), (error / size).max(axis=0)
     ranges = {key: np.subtract(*spec.param_bounds[key][::-1]) for key in spec.param_keys}
     scales = spec.scales, 1.0, {key: np.broadcast_to(r, spec.full_shapes[key]) for key, r in ranges.items()}
+    off = []
     for part, expected_part, scale in zip(gradient, expected_gradient, scales, strict=True):
         one, other = (
             np.concatenate(
@@ -90,12 +102,26 @@ def assert_same(spec: ModelSpec, found: Any, wanted: Any, tolerance: float) -> N
         assert np.isfinite(one).all()
         assert np.isfinite(other).all()
         error, length = (np.abs(value).max(axis=1) for value in (one - other, other))
-        assert (error <= tolerance * length + 1e-30).all(), (error / length).max()
+        off.append(error / (length + 1e-30))
+    return {
+        "loss": np.abs(loss - expected_loss) / np.abs(expected_loss),
+        "states": np.abs(states - expected_states).max(axis=1) / size,
+        "gradient": np.stack(off),
+    }
+
+
+def assert_same(spec: ModelSpec, found: Any, wanted: Any, tolerance: float) -> None:
+    """All relative errors are within a tolerance."""
+    for name, error in errors(spec, found, wanted).items():
+        assert (error <= tolerance).all(), (name, error.max())
 
 
 def engine(spec: ModelSpec, integrator: str = "euler", substeps: int = 3) -> Callable[..., Any]:
     return outcome(spec, lane_rollout(spec, {**spec.default_params, "dt": DT}, integrator, substeps))
 
+
+# Most relative change of a calm window by half a unit in the last place of single precision.
+AMPLIFIED = 1e-6
 
 every_model = pytest.mark.parametrize("spec", MODEL_SPECS.values(), ids=MODEL_SPECS.keys())
 
@@ -133,16 +159,27 @@ def test_all_integrators_and_substeps(integrator: str, substeps: int) -> None:
 @pytest.mark.parametrize("integrator", sorted(INTEGRATORS))
 @every_model
 def test_all_of_all(spec: ModelSpec, integrator: str, substeps: int, precision: str) -> None:
-    """Each against the plain rollout of the same precision, compiled as it stands."""
-    base_params = {**spec.default_params, "dt": DT}
-    with jax.enable_x64(precision == "double"):
-        dtype = jnp.float64 if precision == "double" else jnp.float32
-        arguments = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), data(spec))
-        found, wanted = (
-            jax.tree.map(np.asarray, outcome(spec, make(spec, base_params, integrator, substeps))(*arguments))
-            for make in (lane_rollout, plain_rollout)
-        )
-    assert_same(spec, found, wanted, 1e-10 if precision == "double" else 1e-5)
+    """Each against the plain rollout, compiled as it stands.
+
+    In single precision against double, on windows that do not amplify rounding.
+    """
+    arguments = data(spec)
+    programs = [
+        outcome(spec, make(spec, {**spec.default_params, "dt": DT}, integrator, substeps))
+        for make in (lane_rollout, plain_rollout)
+    ]
+    if precision == "double":
+        found, wanted = (jax.tree.map(np.asarray, program(*arguments)) for program in programs)
+        assert_same(spec, found, wanted, 1e-10)
+        return
+    with jax.enable_x64(False):
+        single = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), arguments)
+        found = jax.tree.map(np.asarray, programs[0](*single))
+    amplification = amplified(spec, integrator, substeps)
+    for name, error in errors(spec, found, expected(spec, integrator, substeps)).items():
+        calm = amplification[name] <= AMPLIFIED
+        assert calm.mean() > 0.6
+        assert (error[calm] <= 3e-5).all(), (name, error[calm].max())
 
 
 def test_the_gradient_is_the_same_whoever_asks_for_it() -> None:
