@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,14 @@ def test_what_another_channel_of_the_motion_shows_is_no_spike() -> None:
     assert spiked("delta", "psi_dot") == []
     # A bad packet shows in channels that have nothing to do with each other.
     assert [f.channels for f in spiked("delta", "psi_dot", "x")] == [("x",), ("psi_dot",), ("delta",)]
+
+
+def test_a_number_without_a_unit_has_none_behind_it() -> None:
+    columns = sensed(exact())
+    drive = 0.3 + 0.01 * np.random.default_rng(5).standard_normal(len(columns["x"]))
+    drive[700] = 0.9
+    (found,) = [f for f in examine(recording({**columns, "drive": drive})) if f.check == "spikes"]
+    assert re.match(r"'drive' has spikes in 1 row, by up to [\d.]+ where ", found.message)
 
 
 def test_a_command_at_its_limit_is_told_for_information() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pct.doctor.finding import Finding, confidence, evidence
 from pct.doctor.raw_recording import Recording
-from pct.doctor.single_channel import around, lattice, moving_rows, unit_of, unwrapped_column
+from pct.doctor.single_channel import around, lattice, moving_rows, unit_after, unwrapped_column
 from pct.doctor.statistics import Column
 from pct.types import Bool, Float
 
@@ -129,15 +129,16 @@ def interpolated(recording: Recording) -> list[Finding]:
             continue
         # What goes straight over some rows does so over half as many.
         best = max(fitting, key=lambda pieces: pieces.length)
-        unit, seconds = unit_of(name), best.length * recording.dt
+        seconds = best.length * recording.dt
         findings.append(
             Finding(
                 check="interpolated",
                 severity="warning",
                 message=(
                     f"{recording.called(name)} goes straight between times {seconds:.3g} s apart, within "
-                    f"{best.misfit:.2g} {unit} where such pieces at other times leave {best.elsewhere:.2g}: "
-                    f"a signal of about {1 / seconds:.3g} Hz interpolated to {1 / recording.dt:.3g} Hz"
+                    f"{best.misfit:.2g}{unit_after(name)} where such pieces at other times leave "
+                    f"{best.elsewhere:.2g}: a signal of about {1 / seconds:.3g} Hz interpolated to "
+                    f"{1 / recording.dt:.3g} Hz"
                 ),
                 channels=(name,),
                 confidence=confidence(1.0 / max(best.ratio(), 1e-9), 1.0 / STRAIGHT),

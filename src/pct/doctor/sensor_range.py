@@ -9,7 +9,17 @@ import numpy as np
 
 from pct.doctor.finding import Finding, confidence, evidence
 from pct.doctor.raw_recording import Recording
-from pct.doctor.single_channel import CHANCE, KEPT, around, cut, is_noisy, lattice, resolution, runs, unit_of
+from pct.doctor.single_channel import (
+    CHANCE,
+    KEPT,
+    around,
+    cut,
+    is_noisy,
+    lattice,
+    resolution,
+    runs,
+    unit_after,
+)
 from pct.doctor.statistics import Column, noise_of
 from pct.dynamics.channels import grows
 from pct.types import Bool
@@ -58,7 +68,7 @@ def quantised(recording: Recording) -> list[Finding]:
                 check="quantised",
                 severity="warning",
                 message=(
-                    f"{recording.called(name)} moves in steps of {step:.3g} {unit_of(name)}, {levels:.0f} "
+                    f"{recording.called(name)} moves in steps of {step:.3g}{unit_after(name)}, {levels:.0f} "
                     "over its "
                     f"range, and stands still in {still:.0%} of the rows"
                 ),
@@ -156,8 +166,8 @@ def clipped(recording: Recording) -> list[Finding]:
                 # Steering has a stop and a pedal is fully pressed; a sensor should have no end.
                 severity="info" if name in STOPPED else "warning",
                 message=(
-                    f"{recording.called(name)} is at {' or '.join(f'{end:.4g}' for end, *_ in ends)} "
-                    f"{unit_of(name)}, the end of its range, in {len(rows)} rows, where the neighbouring "
+                    f"{recording.called(name)} is at {' or '.join(f'{end:.4g}' for end, *_ in ends)}"
+                    f"{unit_after(name)}, the end of its range, in {len(rows)} rows, where the neighbouring "
                     f"values lead to expect {expected:.1f}"
                 ),
                 channels=(name,),
@@ -190,14 +200,13 @@ def saturated(recording: Recording) -> list[Finding]:
         if not held:
             continue
         rows = np.flatnonzero(np.any([ends[end] for end in held], axis=0))
-        unit = unit_of(name)
         findings.append(
             Finding(
                 check="saturation",
                 severity="info",
                 message=(
                     f"the command {recording.called(name)} is at its limit of "
-                    f"{' and '.join(f'{end:.4g}' for end in held)}{f' {unit}' if unit != '1' else ''} in "
+                    f"{' and '.join(f'{end:.4g}' for end in held)}{unit_after(name)} in "
                     f"{len(rows) / len(column):.0%} of the rows"
                 ),
                 channels=(name,),

@@ -96,10 +96,10 @@ def unwrapped_column(recording: Recording, name: str) -> Column:
     return column
 
 
-def unit_of(name: str) -> str:
-    """Unit of a known channel, else nothing."""
+def unit_after(name: str) -> str:
+    """The unit of a known channel behind a number of it; nothing where it has none."""
     channel = known_channels().get(name)
-    return channel.unit if channel else ""
+    return f" {channel.unit}" if channel and channel.unit != "1" else ""
 
 
 def blank(recording: Recording, name: str, wrong: Bool[np.ndarray, " _"]) -> Recording:
@@ -119,7 +119,7 @@ def around(recording: Recording, name: str, rows: np.ndarray) -> tuple[Panel, ..
     """The whole channel, and the surroundings of the first fault."""
     column, stamps = recording.channels[name], recording.time
     time = stamps - np.min(stamps, where=np.isfinite(stamps), initial=np.inf)
-    label = f"{name} [{unit_of(name)}]" if unit_of(name) else name
+    label = f"{name} [{unit_after(name).strip()}]" if unit_after(name) else name
     curves = {name: (time, column)}
     if len(rows):
         curves["fault"] = (time[rows], column[rows])

@@ -22,7 +22,7 @@ from pct.doctor.single_channel import (
     moving_rows,
     resolution,
     runs,
-    unit_of,
+    unit_after,
     unwrapped_column,
 )
 from pct.doctor.statistics import Column, noise_of
@@ -96,8 +96,9 @@ def spikes(recording: Recording) -> list[Finding]:
                 check="spikes",
                 severity="warning",
                 message=(
-                    f"{recording.called(name)} has spikes in {len(rows)} rows, by up to "
-                    f"{np.nanmax(distance):.3g} {unit_of(name)} where 98 % of its steps are below {usual:.3g}"
+                    f"{recording.called(name)} has spikes in {len(rows)} row{'s' * (len(rows) > 1)}, "
+                    f"by up to {np.nanmax(distance):.3g}{unit_after(name)} where 98 % of its steps are below "
+                    f"{usual:.3g}"
                 ),
                 channels=(name,),
                 confidence=confidence(float(np.nanmax(distance)), STEPS * usual),
@@ -156,7 +157,7 @@ def frozen(recording: Recording) -> list[Finding]:
                     # A manoeuvre may hold the steering still; all else moves with the vehicle.
                     severity="info" if name in HELD_STILL or _is_true(recording, name) else "warning",
                     message=(
-                        f"{recording.called(name)} is {good[0]:.4g} {unit_of(name)} in all {len(good)} rows"
+                        f"{recording.called(name)} is {good[0]:.4g}{unit_after(name)} in all {len(good)} rows"
                     ),
                     channels=(name,),
                     confidence=1.0,
