@@ -20,14 +20,10 @@ import json
 from functools import lru_cache, partial
 from typing import Any
 
-import numpy as np
-
 import pct
-from pct.dynamics.bounds import Bounds
-from pct.optimization.constants.estimate import raw_values
 from pct.optimization.constants.posterior.nuts import Sampler
 from pct.optimization.settings import FitSettings
-from posteriors import TIME_CONSTANTS, Case, Problem, add_flags, record_of, records, show, summary
+from posteriors import Case, Problem, add_flags, record_of, records, show, summary
 
 # With truths of this prior the car understeers: one that spins has no posterior to speak of.
 CAR = pct.model("singletrack").hold("I", "m", C_Sf=3.5).measured(observer=False)
@@ -64,11 +60,8 @@ def main() -> None:
 
 def one_drive(case: Case, *, args: argparse.Namespace, sampler: Any) -> dict[str, Any]:
     """The record of a truth from the prior."""
-    spec = PROBLEM.spec
-    rng = np.random.default_rng([case.seed, int(1e3 * TIME_CONSTANTS[case.noise])])
-    centre = raw_values(spec, spec.default_params)
-    truth = Bounds.of(spec).on_host(centre + PRIOR * rng.standard_normal(centre.size))[0]
-    values = dict(zip(spec.param_keys, truth.tolist(), strict=True))
+    rng = case.generator()
+    values = PROBLEM.truth(PRIOR, rng)
     (drive,) = pct.simulate(
         CAR,
         recordings=1,

@@ -30,13 +30,12 @@ import numpy as np
 from scipy.stats import t
 
 import pct
-from pct.dynamics.bounds import Bounds
-from pct.optimization.constants.estimate import PRIOR, fit_errors, raw_values
+from pct.optimization.constants.estimate import PRIOR, fit_errors
 from pct.optimization.constants.posterior.nuts import Sampler
 from pct.optimization.constants.rollout_errors import RolloutErrors, make_rollout_errors
 from pct.optimization.constants.verdicts import make_verdicts
 from pct.optimization.settings import FitSettings
-from posteriors import TIME_CONSTANTS, Case, Problem, add_flags, record_of, records, show, summary
+from posteriors import Case, Problem, add_flags, record_of, records, show, summary
 
 CAR = pct.model("singletrack-pacejka").hold("C_b")
 SPEC = CAR.spec
@@ -133,11 +132,8 @@ def usual_drive(case: Case, args: argparse.Namespace, sampler: Any) -> dict[str,
 
 def bent_drive(case: Case, args: argparse.Namespace, sampler: Any) -> dict[str, Any]:
     """A short drive of a car from the prior."""
-    spec = BENT.spec
-    rng = np.random.default_rng([case.seed, int(1e3 * TIME_CONSTANTS[case.noise])])
-    centre = raw_values(spec, spec.default_params)
-    truth = Bounds.of(spec).on_host(centre + BENT_PRIOR * rng.standard_normal(centre.size))[0]
-    values = dict(zip(spec.param_keys, truth.tolist(), strict=True))
+    rng = case.generator()
+    values = BENT_PROBLEM.truth(BENT_PRIOR, rng)
     (drive,) = pct.simulate(
         BENT,
         recordings=1,

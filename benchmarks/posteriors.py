@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import chisquare, t
 
+from pct.dynamics.bounds import Bounds
 from pct.dynamics.core import ModelSpec
 from pct.optimization.constants import fitting
-from pct.optimization.constants.estimate import scalar_places
+from pct.optimization.constants.estimate import raw_values, scalar_places
 from pct.optimization.constants.posterior.nuts import Sampler
 from pct.optimization.constants.posterior.posterior import LARGEST_RHAT, draw_posterior
 from pct.optimization.settings import FitSettings
@@ -49,6 +50,10 @@ class Case(NamedTuple):
     noise: str
     seed: int
 
+    def generator(self) -> np.random.Generator:
+        """Random numbers of this drive alone."""
+        return np.random.default_rng([self.seed, int(1e3 * TIME_CONSTANTS[self.noise])])
+
 
 class Problem(NamedTuple):
     """How drives of a set are logged and fitted.
@@ -64,6 +69,12 @@ class Problem(NamedTuple):
     settings: FitSettings
     dt: float
     noise: Mapping[str, float]
+
+    def truth(self, deviation: float, rng: np.random.Generator) -> dict[str, float]:
+        """Values of the learned parameters, drawn from a prior about the defaults on the unbounded axis."""
+        centre = raw_values(self.spec, self.spec.default_params)
+        drawn = Bounds.of(self.spec).on_host(centre + deviation * rng.standard_normal(centre.size))[0]
+        return dict(zip(self.spec.param_keys, drawn.tolist(), strict=True))
 
     def windows(self, drive: Trajectory, rng: np.random.Generator, noise: str) -> WindowSet:
         """Windows of what the sensors show, with noise of a key of `TIME_CONSTANTS`."""
