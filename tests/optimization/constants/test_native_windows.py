@@ -223,10 +223,11 @@ def effects_for(spec: ModelSpec) -> Measurement:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "integrator", "substeps"),
-    [("plain", "rk4", 1), ("free", "heun", 1), ("effects", "euler", 2), ("filtered", "rk4", 2)],
+    [("plain", "rk4", 1), ("free", "heun", 1), ("effects", "euler", 2), ("filtered", "rk4", 16)],
 )
 @pytest.mark.parametrize("name", MODEL_SPECS)
 def test_every_model_equals_jax(name: str, kind: str, integrator: str, substeps: int) -> None:
+    # Coarse steps amplify rounding with a filter: `double-track` is stable with 16, not with 2.
     spec, options = MODEL_SPECS[name], {"integrator": integrator, "substeps": substeps}
     if kind == "free":
         options |= {"free_start": True}
