@@ -212,6 +212,33 @@ def test_a_compiler_that_hangs_is_ended_with_all_that_it_started(
     assert not list(tmp_path.glob("pct-*"))
 
 
+def test_a_compiler_that_waits_for_a_processor_is_not_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake(tmp_path, monkeypatch, f"until [ -e '{tmp_path}/go' ]; do sleep 0.01; done")
+    monkeypatch.setattr(compiler, "LONGEST", 0.05)
+
+    def waits(session: int) -> dict[str, float]:
+        (tmp_path / "go").touch()
+        return {"1": 60.0}
+
+    monkeypatch.setattr(compiler, "_waits_for_processors", waits)
+    with pytest.raises(NoCompiler, match="wrote no library"):
+        load()
+
+
+def test_only_waits_of_the_compiler_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiler, "PROCESSES", tmp_path)
+    for pid, session in (("700", 700), ("701", 700), ("9", 1), ("702", 700)):
+        (tmp_path / pid).mkdir()
+        (tmp_path / pid / "stat").write_text(f"{pid} (c (1) 5 700) R 1 {pid} {session} 0 -1\n")
+        (tmp_path / pid / "schedstat").write_text(f"12 {pid}000000 3\n")
+    # One has ended, one does not tell.
+    (tmp_path / "702" / "schedstat").write_text("")
+    (tmp_path / "703").mkdir()
+    assert compiler._waits_for_processors(700) == {"700": 0.7, "701": 0.701}
+
+
 def test_a_program_that_is_left_running_does_not_hold_the_compiler(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,11 +40,12 @@ FLAGS = (
 # GCC is to keep the order of the operations but where registers are short. Clang knows none of these.
 GCC_FLAGS = ("-fno-tree-ter", "-fschedule-insns", "-fsched-pressure")
 LONGEST = 60.0
-"""Seconds after which a compiler is given up."""
+"""Seconds after which a compiler is given up, those not counted in which it waits for a processor."""
 MOST = 512 << 20
 """Bytes of libraries that are kept."""
 # Of what a compiler says, so many bytes are read.
 SAID = 1 << 16
+PROCESSES = Path("/proc")
 
 
 class NoCompiler(Exception):
@@ -181,22 +182,36 @@ def _identity(command: Sequence[str]) -> tuple[str, ...]:
 def _listen(process: subprocess.Popen[bytes]) -> bytes | None:
     """What a program says until it ends, the beginning of it; None where it takes too long."""
     assert process.stderr is not None
-    said, end = b"", time.monotonic() + LONGEST
-    while (left := end - time.monotonic()) > 0:
+    begin, said, waits = time.monotonic(), b"", dict[str, float]()
+    end = begin + LONGEST
+    while True:
+        if time.monotonic() > end:
+            # On a busy machine much of this was no time of its own.
+            waits |= _waits_for_processors(process.pid)
+            end = begin + LONGEST + sum(waits.values())
+            if time.monotonic() > end:
+                return None
         # The program may be gone while one that it has started holds its output open.
-        ready, _, _ = select.select([process.stderr], [], [], min(left, 0.1))
+        ready, _, _ = select.select([process.stderr], [], [], 0.1)
         if ready:
             part = os.read(process.stderr.fileno(), SAID)
             said += part[: SAID - len(said)]
             if part:
                 continue
-            try:
-                process.wait(left)
-            except subprocess.TimeoutExpired:
-                return None
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.1)
         if process.poll() is not None:
             return said
-    return None
+
+
+def _waits_for_processors(session: int) -> dict[str, float]:
+    """Seconds that each process of a session has waited for a processor; empty where nothing tells."""
+    waits = {}
+    for folder in PROCESSES.glob("[0-9]*"):
+        with contextlib.suppress(OSError, IndexError):  # it has ended, or no process tells
+            if int((folder / "stat").read_text().rpartition(")")[2].split()[3]) == session:
+                waits[folder.name] = int((folder / "schedstat").read_text().split()[1]) / 1e9
+    return waits
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
