@@ -12,6 +12,7 @@ import pytest
 from measurement.driving import UNICYCLE
 from pct.measurement import Measurement, with_measurement
 from pct.measurement.chain import acting_controls
+from pct.measurement.delay import taps
 
 DELAYED = with_measurement(UNICYCLE, Measurement(delay=("accel",)))
 ROWS = np.random.default_rng(0).standard_normal((8, 2))
@@ -46,3 +47,10 @@ def test_the_derivative_of_a_delay_is_the_slope() -> None:
     )(0.13)
     wanted = (late(0.13 + 1e-4) - late(0.13 - 1e-4)) / 2e-4
     np.testing.assert_allclose(found, wanted, atol=1e-8)
+
+
+def test_of_a_delay_that_is_no_number_nothing_acts() -> None:
+    """Quietly: a step of a fit has failed, and is not taken."""
+    before, shares = taps(np.float32(np.nan), 8, 0.1, np)
+    assert np.isnan(shares).all()
+    assert ((before >= 0) & (before <= 6)).all()

@@ -47,14 +47,14 @@ def taps(delay: Array, rows: int, dt: float, xp: Any) -> tuple[Array, Array]:
     next one, (rows,) each; the nearest row beyond the ends.
 
     Args:
-        delay: in s.
+        delay: in s; of one that is NaN, where a step of a fit has failed, the shares are NaN.
         rows: of the column.
         dt: time step in s.
         xp: array namespace.
     """
     last, delay = rows - 1, xp.asarray(delay)
     at = xp.clip(xp.arange(rows).astype(delay.dtype) - delay / dt, 0, last)
-    before = xp.clip(xp.floor(at).astype(int), 0, last - 1)
+    before = xp.clip(xp.floor(xp.nan_to_num(at)).astype(int), 0, last - 1)
     return before, at - before
 
 
