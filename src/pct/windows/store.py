@@ -15,6 +15,7 @@ import numpy as np
 from pct.dynamics.core import ModelSpec
 from pct.errors import DataError
 from pct.recordings.derive import model_columns
+from pct.recordings.names import named_apart
 from pct.recordings.time_steps import unit_line
 from pct.recordings.trajectory import Trajectory, resample
 from pct.recordings.unlogged import complete
@@ -79,7 +80,11 @@ def make_window_store(
         DataError: the recordings do not fit each other, the model or the time step.
     """
     step = _common_step(recordings, dt, label)
-    recordings = [(name, complete(trajectory, spec)) for name, trajectory in recordings]
+    # Files of one name in two folders: what is held out is found again by its name.
+    names = named_apart(name for name, _ in recordings)
+    recordings = [
+        (name, complete(trajectory, spec)) for name, (_, trajectory) in zip(names, recordings, strict=True)
+    ]
     origins = origins_of([trajectory for _, trajectory in recordings], spec)
     if inputs is not None:
         spec = with_inputs(spec, origins, inputs)
