@@ -103,6 +103,8 @@ def solve_positive(
         (array([1. , 0.5]), True)
         >>> solve_positive(np.ones((2, 2)), np.array([2.0, 2.0]))[1]
         False
+        >>> solve_positive(np.eye(0), np.eye(0))[0].shape
+        (0, 0)
     """
     if not (np.isfinite(matrix).all() and np.isfinite(right).all()):
         return np.full(np.shape(right), np.nan), False
@@ -111,7 +113,7 @@ def solve_positive(
     axes = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     scaled = symmetric / np.outer(axes, axes)
     values, vectors = np.linalg.eigh(scaled)
-    least = values[-1] / LARGEST_CONDITION
+    least = values.max(initial=0.0) / LARGEST_CONDITION
     known = values > least
     vectors = vectors[:, known] / axes[:, None]
     weighted = vectors / values[known]
