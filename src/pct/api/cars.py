@@ -13,9 +13,10 @@ from pct.dynamics import MODEL_SPECS, ModelSpec, register_model_spec, with_fixed
 from pct.dynamics.core import unknown_name
 from pct.dynamics.registry import load_installed_models, resolve_model
 from pct.dynamics.vehicles import VEHICLES, with_vehicle
+from pct.errors import UsageError
 from pct.measurement import Measurement, with_measurement
 from pct.optimization.settings import HIDDEN_SIZE
-from pct.within import check_number
+from pct.within import check_number, shown
 
 if TYPE_CHECKING:
     import polars as pl
@@ -54,7 +55,7 @@ class Car(Shown):
         Raises:
             UsageError: an unknown parameter, a value out of bounds, or nothing left to learn.
         """
-        return self.hold_all({**dict.fromkeys(names), **values})
+        return self.hold_all({**dict.fromkeys(_texts("hold", names)), **values})
 
     def hold_all(self, values: Mapping[str, float | None]) -> Car:
         """Hold parameters by name; None holds the default. Raises as `hold` does."""
@@ -66,7 +67,7 @@ class Car(Shown):
         Raises:
             UsageError: an unknown parameter.
         """
-        return self._checked(scopes={**self.scopes, **dict.fromkeys(names, scope)})
+        return self._checked(scopes={**self.scopes, **dict.fromkeys(_texts("scope", names), scope)})
 
     def measured(self, **options: Any) -> Car:
         """Say what stands between the model and its log; see `pct.measurement.Measurement`.
@@ -127,16 +128,40 @@ class Car(Shown):
         return f"{self.base.name}: {', '.join(self.learned)} learned", self.table(), ()
 
 
-def model(name: str | Path, *, vehicle: str | None = None, hidden_size: int | None = None) -> Car:
-    """A registered model, or the one that a file of the user's own defines.
+def as_car(value: Any, name: str = "car") -> Car:
+    """A car that is the argument of a public function.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if isinstance(value, Car):
+        return value
+    raise UsageError(f"`{name}`: expected a car, such as pct.model('singletrack'), got {shown(value)}")
+
+
+def _texts(call: str, names: Sequence[str]) -> Sequence[str]:
+    """Names of parameters, as they were given.
+
+    Raises:
+        UsageError: one is something else, such as a list of them.
+    """
+    for name in names:
+        if not isinstance(name, str):
+            raise UsageError(f"{call}: expected names of parameters, got {shown(name)}: {call}('mu', 'm')")
+    return names
+
+
+def model(name: str | Path | ModelSpec, *, vehicle: str | None = None, hidden_size: int | None = None) -> Car:
+    """A registered model, or one of the user's own.
 
     Args:
-        name: of the model, or the path of a Python file that defines one.
+        name: of the model, or the path of a Python file that defines one, or what `pct.define_model` gave.
         vehicle: bounds and defaults of a named vehicle; the model's own (a 1:10 car) when left out.
         hidden_size: hidden units inside ``mlp-dynamics``.
 
     Raises:
-        UsageError: an unknown model or vehicle, with the nearest known name.
+        UsageError: an unknown model or vehicle, with the nearest known name; or equations of the user's own
+            that fail.
 
     Examples:
         >>> model("singletrack", vehicle="av-21").base.default_params["m"]
@@ -144,7 +169,8 @@ def model(name: str | Path, *, vehicle: str | None = None, hidden_size: int | No
     """
     if hidden_size is not None:
         check_number("hidden_size", hidden_size, HIDDEN_SIZE)
-    spec = resolve_model(name)
+    spec = name if isinstance(name, ModelSpec) else resolve_model(name)
+    _check_own(spec)
     if hidden_size is not None and spec.name == "mlp-dynamics":
         from pct.dynamics.mlp_dynamics import mlp_default_params, mlp_param_bounds, mlp_param_shapes
 
@@ -154,7 +180,7 @@ def model(name: str | Path, *, vehicle: str | None = None, hidden_size: int | No
             param_bounds=mlp_param_bounds(hidden_size),
             default_params=mlp_default_params(hidden_size),
         )
-    return Car(spec if vehicle is None else with_vehicle(spec, vehicle))
+    return Car(spec if vehicle is None else with_vehicle(spec, str(vehicle)))
 
 
 def models() -> pl.DataFrame:
@@ -207,8 +233,10 @@ def vehicles() -> pl.DataFrame:
 def register(spec: ModelSpec) -> ModelSpec:
     """File a model of your own under its name, so that `model` and every command know it.
 
+    A cell of a notebook may do so again and again: the same model, changed, takes the place of the former.
+
     Raises:
-        ValueError: the name is taken.
+        UsageError: the name is taken by another model, or the equations fail.
 
     Examples:
         >>> from pct.dynamics import MODEL_SPECS
@@ -217,4 +245,15 @@ def register(spec: ModelSpec) -> ModelSpec:
         'my-unicycle'
         >>> del MODEL_SPECS["my-unicycle"]
     """
+    if not isinstance(spec, ModelSpec):
+        raise UsageError(f"`spec`: expected what pct.define_model gives, got {shown(spec)}")
+    _check_own(spec)
     return register_model_spec(spec)
+
+
+def _check_own(spec: ModelSpec) -> None:
+    """Refuse equations that fail, of a model that is not of this package."""
+    if not spec.dynamics_module.startswith("pct."):
+        from pct.rollout.equations import check_equations
+
+        check_equations(spec)

@@ -86,11 +86,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(args: SimulateConfig) -> None:
     """`main` of flags that are read."""
-    from pct.dynamics import resolve_model
+    from pct.api.cars import model
     from pct.dynamics.vehicles import with_vehicle
     from pct.simulation.dataset import simulate_dataset
 
-    spec = resolve_model(args.model)
+    spec = model(args.model).base
     if args.vehicle is not None:
         spec = with_vehicle(spec, args.vehicle)
     recordings = simulate_dataset(

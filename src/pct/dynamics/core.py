@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import keyword
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -36,7 +37,7 @@ from pct.types import Array
 FROM_TABLES: Any = None
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ModelSpec:
     """A dynamics model: its tables, its equations, and the values in force.
 
@@ -130,6 +131,12 @@ class ModelSpec:
             fields["dynamics_fn"] = self.dynamics_fn if self.dynamics_fn == stacked else stacked
         for field, value in fields.items():
             object.__setattr__(self, field, value)
+
+    def __repr__(self) -> str:
+        return (
+            f"ModelSpec('{self.name}': states {' '.join(self.state_names)}, "
+            f"controls {' '.join(self.control_names)}, learns {' '.join(self.param_keys)})"
+        )
 
     @functools.cached_property
     def state_names(self) -> tuple[str, ...]:
@@ -283,6 +290,10 @@ def define_model(
             actuators make of those controls that they limit. ``derivative`` itself limits nothing.
         options: what can be added to the equations, by name.
 
+    Raises:
+        UsageError: a name that is none or that stands twice, no state or parameter, or a pose that the states
+            do not hold.
+
     Examples:
         >>> sled = define_model(
         ...     "sled",
@@ -294,6 +305,7 @@ def define_model(
         >>> sled.param_keys, sled.vector_size
         (('gain',), 1)
     """
+    _check_tables(name, states, controls, parameters, pose)
     return ModelSpec(
         name,
         states=states,
@@ -310,16 +322,54 @@ def define_model(
     )
 
 
+def _check_tables(
+    name: str,
+    states: tuple[Channel, ...],
+    controls: tuple[Channel, ...],
+    parameters: tuple[Parameter, ...],
+    pose: tuple[str, str, str],
+) -> None:
+    """Refuse tables that no equations can be called with; see `define_model`."""
+    for what, rows in (("states", states), ("controls", controls), ("parameters", parameters)):
+        names = [row.name for row in rows]
+        if not names and what != "controls":
+            raise UsageError(f"model '{name}': expected {what}, found none")
+        for row in names:
+            if not row.isidentifier() or keyword.iskeyword(row) or row.startswith("_"):
+                raise UsageError(f"model '{name}': {what}: expected names that Python can say, found '{row}'")
+            if names.count(row) > 1:
+                raise UsageError(f"model '{name}': {what}: expected each name once, found '{row}' twice")
+    known = [row.name for row in states]
+    if missing := [channel for channel in pose if channel not in known]:
+        raise UsageError(
+            f"model '{name}': expected the states {', '.join(pose)}, of position and heading, found no "
+            f"'{missing[0]}': add it, or say by `pose` which states they are"
+        )
+
+
 def register_model_spec(spec: ModelSpec) -> ModelSpec:
     """File a model under its name in `MODEL_SPECS` and return it.
 
+    The same model of somebody's own, defined anew as a notebook does when its cell runs again, takes the
+    place of the former one.
+
     Raises:
-        ValueError: the name is taken.
+        UsageError: the name is taken by another model.
     """
-    if spec.name in MODEL_SPECS:
-        raise ValueError(f"A model named '{spec.name}' is already registered")
+    known = MODEL_SPECS.get(spec.name)
+    if known is not None and not _is_same(known, spec):
+        raise UsageError(f"A model named '{spec.name}' is already registered: choose another name")
     MODEL_SPECS[spec.name] = spec
     return spec
+
+
+def _is_same(known: ModelSpec, spec: ModelSpec) -> bool:
+    """Whether the equations of two models are the same function, defined twice."""
+    places = [
+        (getattr(one.derivative, "__module__", None), getattr(one.derivative, "__qualname__", None))
+        for one in (known, spec)
+    ]
+    return places[0] == places[1] and not str(places[0][0]).startswith("pct.")
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], of: str = "") -> UsageError:

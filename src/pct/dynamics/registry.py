@@ -107,7 +107,10 @@ def load_model_file(path: str | Path) -> ModelSpec:
     (spec,) = defined
     if not registered:
         if spec.name in MODEL_SPECS:
-            raise UsageError(f"`model={path}`: a model named '{spec.name}' is already registered: rename it")
+            raise UsageError(
+                f"`model={path}`: a model named '{spec.name}' is already registered: rename it, "
+                "or ask for that one by its name"
+            )
         register_model_spec(spec)
     _LOADED[source] = spec
     return spec

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pct.errors import UsageError
+
 Shape = tuple[int, ...]
 Range = tuple[Any, Any]
 Scope = Literal["context", "global", "fixed"]
@@ -92,12 +94,12 @@ class Parameter:
         low, high, default = (np.broadcast_to(v, self.shape) for v in self.range)
         finite = np.isfinite(low).all() and np.isfinite(high).all()
         if not (finite and np.all(low < high) and np.all(low <= default) and np.all(default <= high)):
-            raise ValueError(
+            raise UsageError(
                 f"Parameter {self.name}: expected finite low < high and low <= default <= high, "
                 f"got low={self.low}, default={self.default}, high={self.high}"
             )
         if self.log and not np.all(low > 0):
-            raise ValueError(f"Parameter {self.name}: log bounds need low > 0, got {self.low}")
+            raise UsageError(f"Parameter {self.name}: log bounds need low > 0, got {self.low}")
 
     @property
     def range(self) -> tuple[Any, Any, Any]:
