@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import html
+import shutil
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,34 @@ class Shown(abc.ABC):
         """Title, table and notes."""
 
     def __repr__(self) -> str:
-        title, frame, notes = self.shown()
-        return "\n".join([title, str(frame), *notes])
+        return as_text(*self.shown())
 
     def _repr_html_(self) -> str:
         return as_html(*self.shown())
+
+
+def as_text(title: str, frame: pl.DataFrame, notes: Sequence[str] = (), most: int = 24) -> str:
+    """A title, a table of at most so many rows, and notes; columns that do not fit go on below."""
+    rows = [tuple(map(_text, row)) for row in frame.head(most).iter_rows()]
+    widths = [max(map(len, column)) for column in zip(frame.columns, *rows, strict=True)]
+    lines = [title]
+    for block in _blocks(widths, shutil.get_terminal_size((110, 24)).columns):
+        for row in (tuple(frame.columns), *rows):
+            lines.append("  ".join(row[i].ljust(widths[i]) for i in block).rstrip())
+    if len(frame) > most:
+        lines.append(f"... {len(frame) - most} more rows")
+    return "\n".join([*lines, *notes])
+
+
+def _blocks(widths: Sequence[int], room: int) -> list[list[int]]:
+    """Columns that fit side by side; the first one leads every block."""
+    blocks: list[list[int]] = [[]]
+    for i, width in enumerate(widths):
+        used = sum(widths[k] + 2 for k in blocks[-1])
+        if len(blocks[-1]) > 1 and used + width > room:
+            blocks.append([0])
+        blocks[-1].append(i)
+    return blocks
 
 
 def as_html(title: str, frame: pl.DataFrame, notes: Sequence[str] = (), most: int = 60) -> str:
