@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pct.api.drives import load as load
     from pct.api.drives import simulate as simulate
     from pct.api.fits import Fit as Fit
-    from pct.api.fits import fit as fit
+    from pct.api.fitting import fit as fit
     from pct.api.fleets import Fleet as Fleet
     from pct.api.fleets import fleet as fleet
     from pct.api.imports import import_logs as import_logs

@@ -18,8 +18,8 @@ import numbers
 import sys
 import types
 import typing
-from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pct.errors import UsageError
 
@@ -87,10 +87,12 @@ FINITE = Within(-sys.float_info.max, sys.float_info.max)
 
 
 def check_ranges(settings: Any) -> None:
-    """Check every number of a dataclass and of the dataclasses in it; those of a tuple share one range.
+    """Check every number, choice and switch of a dataclass and of the dataclasses in it.
+
+    The numbers of a tuple share one range. A choice is a field whose type is a ``Literal``.
 
     Raises:
-        UsageError: the first field that is outside its declared range; the message names it.
+        UsageError: the first field that is outside its declared range or choices; the message names it.
 
     Examples:
         >>> @dataclasses.dataclass
@@ -111,6 +113,10 @@ def check_ranges(settings: Any) -> None:
             continue
         for one in value if isinstance(value, tuple | list) else (value,):
             check_number(number.name, one, number.within)
+    for name, choices in declared_choices(kind).items():
+        value = getattr(settings, name)
+        if not isinstance(value, Hashable) or value not in choices:
+            raise UsageError(f"`{name}`: expected {_listed(choices)}, got {shown(value)}")
     for field in dataclasses.fields(settings):
         if dataclasses.is_dataclass(value := getattr(settings, field.name)):
             check_ranges(value)
@@ -143,6 +149,16 @@ def check_numbers(name: str, values: Any, within: Within) -> None:
         check_number(name, value, within)
 
 
+def check_callable(name: str, value: Any) -> None:
+    """Check a function that may be left out.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if value is not None and not callable(value):
+        raise UsageError(f"`{name}`: expected a function, such as print, got {shown(value)}")
+
+
 @functools.cache
 def declared_numbers(kind: Any) -> tuple[Declared, ...]:
     """The numbers among the fields of a dataclass itself, with or without a range."""
@@ -152,18 +168,32 @@ def declared_numbers(kind: Any) -> tuple[Declared, ...]:
     )
 
 
+@functools.cache
+def declared_choices(kind: Any) -> Mapping[str, tuple[Any, ...]]:
+    """Values that each field of a dataclass may have, of those that are a choice or a switch."""
+    hints = typing.get_type_hints(kind)
+    known = {field.name: _choices(hints[field.name]) for field in dataclasses.fields(kind)}
+    return {name: choices for name, choices in known.items() if choices}
+
+
 def shown(value: Any) -> str:
     """A value as a message has it: short, whatever it is.
 
     Examples:
         >>> shown(0.1), shown(10**400), shown("a" * 60)
         ('0.1', 'a number of more than 18 digits', "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...")
+        >>> shown(dataclasses.field), shown([1, "a"])
+        ('a function', "[1, 'a']")
     """
     number = _number(value)
     if isinstance(number, int):
         return str(number) if abs(number) <= 2**63 else "a number of more than 18 digits"
     if number is not None:
         return f"{number:.15g}" if number == number else "nan"
+    if isinstance(value, str):
+        value = str(value)
+    elif not isinstance(value, bool | bytes | list | tuple | set | dict | types.NoneType):
+        return f"a {type(value).__name__}"
     text = repr(value)
     return text if len(text) <= 41 else f"{text[:41]}..."
 
@@ -187,6 +217,20 @@ def _numbers(
         yield Declared(name, whole, optional, text)
 
 
+def _choices(kind: Any) -> tuple[Any, ...]:
+    """The values of an annotation that allows only so many; none of any other."""
+    if kind is bool:
+        return (True, False)
+    if kind is type(None):
+        return (None,)
+    if typing.get_origin(kind) is Literal:
+        return typing.get_args(kind)
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        parts = [_choices(part) for part in typing.get_args(kind)]
+        return tuple(value for part in parts for value in part) if all(parts) else ()
+    return ()
+
+
 def _number(value: Any) -> int | float | None:
     """A number of any library as Python's own; None where it is none."""
     if isinstance(value, bool):
@@ -198,6 +242,11 @@ def _number(value: Any) -> int | float | None:
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):  # an array of one number
         return _number(value.item())
     return None
+
+
+def _listed(choices: tuple[Any, ...]) -> str:
+    names = [str(choice) for choice in choices]
+    return " or ".join(names) if len(names) < 3 else f"one of {', '.join(names)}"
 
 
 def _limit(value: float | int) -> str:

@@ -73,7 +73,7 @@ def test_logs_are_checked_mapped_and_imported(
             lambda log: pct.import_logs(log, "car", val_split=0.0),
             "`val_split`, `test_split`: expected",
         ),
-        (lambda log: pct.load([]), "`source`: expected a folder"),
+        (lambda log: pct.load([]), "`source`: expected drives, folders"),
     ],
 )
 def test_errors_name_arguments(call: object, message: str, log: Path) -> None:

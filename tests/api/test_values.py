@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import logging
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -225,3 +227,34 @@ def test_a_second_prediction_compiles_nothing(
     with jax.log_compiles(), caplog.at_level("WARNING"):
         fit.predict(unseen[0], start=1.5)
     assert [record.getMessage() for record in caplog.records if "Compiling" in record.getMessage()] == []
+
+
+def test_values_are_copied_and_pickled(fit: pct.Fit, network: pct.Network, unseen: pct.Drives) -> None:
+    """For processes of other libraries: joblib, Dask, multiprocessing."""
+    where = {"start": 1.0, "horizon": 5}
+    for value in (fit, network, fit.car, fit.predict(unseen[0], **where), unseen):
+        again = pickle.loads(pickle.dumps(value))
+        assert repr(again).partition("\n")[0] == repr(value).partition("\n")[0]
+        if isinstance(value, pct.Fit | pct.Network):
+            told, first = (one.predict(unseen[0], **where).predicted for one in (again, value))
+            np.testing.assert_array_equal(told, first)
+    copied = copy.deepcopy(fit)
+    assert copied.result is not None
+    assert copied.params == fit.params
+    assert copied.facts == fit.facts
+    apart = pickle.loads(pickle.dumps(network))
+    with pytest.raises(UsageError, match="a network that was pickled cannot be saved: save it before"):
+        apart.save("nowhere")
+    with pytest.raises(UsageError, match="a network that was pickled has lost its training windows"):
+        pct.evaluate(apart, unseen)
+
+
+def test_a_value_shows_every_column(fit: pct.Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = repr(fit).splitlines()
+    assert lines[0] == "Parameters of unicycle"
+    heads = [line for line in lines if line.startswith("parameter ")]
+    assert len(heads) > 1
+    assert all(len(line) <= 60 for line in heads)
+    shown = " ".join(heads)
+    assert all(name in shown for name in fit.table().columns)

@@ -94,6 +94,22 @@ def test_nothing_outside_its_range_passes(config: type) -> None:
                 validate(changed)
 
 
+@pytest.mark.parametrize("config", [*CONFIGS.values(), *SETTINGS], ids=lambda config: config.__name__)
+def test_a_choice_and_a_switch_have_their_values(config: type) -> None:
+    written = fields(config)
+    usual = configuration(config)
+    for name, kind in written.items():
+        if not re.search(r"Literal|\bbool\b", kind) or re.search(r"tuple|Annotated|\bstr\b", kind):
+            continue
+        changed = copy.deepcopy(usual)
+        place = holder(changed, name)
+        if dataclasses.is_dataclass(getattr(place, name)):
+            continue  # nested flags whose name one of them has, too
+        object.__setattr__(place, name, "no such thing")
+        with pytest.raises(UsageError, match=f"`{name}`: expected .*, got 'no such thing'"):
+            validate(changed)
+
+
 def configuration(config: Any) -> Any:
     """A configuration of a command that passes its checks."""
     missing = [field.name for field in dataclasses.fields(config) if is_required(field)]

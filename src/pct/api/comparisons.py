@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pct.api.fits import Fit
 from pct.api.notebook import Shown
-from pct.api.opening import open_fit
+from pct.api.opening import as_fit
 from pct.errors import UsageError
 
 if TYPE_CHECKING:
@@ -249,7 +249,9 @@ def compare(runs: Sequence[Fit | str | Path]) -> Comparison:
     """
     from pct.optimization.constants.comparison import compare_runs
 
-    fits = [run if isinstance(run, Fit) else open_fit(run) for run in runs]
+    if isinstance(runs, Fit | str | Path):
+        runs = [runs]
+    fits = [as_fit(run, "runs") for run in runs]
     names = [f"run {k}" if fit.run is None else fit.run.name for k, fit in enumerate(fits, 1)]
     if len(set(names)) < len(names):  # folders of one name, or the same twice
         names = [f"{k}: {name}" for k, name in enumerate(names, 1)]

@@ -13,6 +13,7 @@ from pct.api.cars import Car
 from pct.api.drives import Drive, Drives
 from pct.api.fits import Fit
 from pct.api.notebook import Shown
+from pct.api.opening import as_fit
 from pct.designing.settings import DesignSettings
 from pct.errors import DivergedError, UsageError
 from pct.optimization.settings import make_settings
@@ -294,6 +295,7 @@ def known_of(car: Car | Fit) -> tuple[ModelSpec, np.ndarray | None, dict[str, fl
         return spec, None, {}
     from pct.export.source import from_fit
 
+    car = as_fit(car, "car", "a car, ")
     source = from_fit(car.model, "a fit")
     learned = car.model.spec.param_keys
     keys = tuple(key for key in source.spec.param_keys if key in learned)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from pct.api.cars import Car
+from pct.api.cars import Car, as_car
+from pct.api.frames import is_frame, read_frame
 from pct.api.notebook import Shown
+from pct.dynamics.core import unknown_name
 from pct.errors import DataError, UsageError
-from pct.files import sha256, temporary_folder
+from pct.files import sha256
+from pct.recordings.names import named_apart
+from pct.within import shown
 
 if TYPE_CHECKING:
     import polars as pl
@@ -79,6 +84,8 @@ class Drive(Shown):
 class Drives(Shown, Sequence[Drive]):
     """Drives in order; a slice or a sum of drives are drives again.
 
+    Drives of one name get numbers: the second ``recording_00`` is ``recording_00 (2)``.
+
     Attributes:
         drives: the recordings.
         paths: the files or folders that they were read from.
@@ -93,6 +100,9 @@ class Drives(Shown, Sequence[Drive]):
     drives: tuple[Drive, ...]
     paths: tuple[Path, ...] = ()
     hashes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "drives", _named_apart(self.drives))
 
     @overload
     def __getitem__(self, index: int) -> Drive: ...
@@ -111,7 +121,8 @@ class Drives(Shown, Sequence[Drive]):
     def __iter__(self) -> Iterator[Drive]:
         return iter(self.drives)
 
-    def __add__(self, other: Drives) -> Drives:
+    def __add__(self, other: Drives | Drive) -> Drives:
+        other = as_drives(other)
         paths = tuple(dict.fromkeys((*self.paths, *other.paths)))
         return Drives((*self.drives, *other.drives), paths, {**self.hashes, **other.hashes})
 
@@ -159,9 +170,10 @@ def load(source: Any, *, map: str | Path | None = None, names: Collection[str] |
     """Read drives.
 
     Args:
-        source: one or more dataset folders, raw folders with a ``signals.toml``, or log files (CSV, JSON,
-            npz, Parquet, ROS bags, MDF4, MATLAB); or a data frame (polars or pandas) whose columns are ``t``
-            in s and channels by name in SI units.
+        source: a dataset folder, a raw folder with a ``signals.toml``, or a log file (CSV, JSON, npz,
+            Parquet, ROS bag, MDF4, MATLAB); a data frame (polars or pandas, or a dict of arrays) whose
+            columns are ``t`` in s and channels by name in SI units, or any others with a ``map``; or a list
+            of these, and of drives.
         map: which raw column is which channel: a ``signals.toml``, the name of a preset, or ``auto`` for
             a proposal; when left out, the map beside the files.
         names: of the recordings that are wanted; all when left out. Of a dataset folder no other is read.
@@ -170,7 +182,7 @@ def load(source: Any, *, map: str | Path | None = None, names: Collection[str] |
         The drives, checked and on uniform time grids.
 
     Raises:
-        UsageError: an empty list.
+        UsageError: an empty list, something that no drives are read from, or none of the ``names`` is there.
         DataError: something cannot be read; says file, column, row and the likely fix.
 
     Examples:
@@ -178,29 +190,35 @@ def load(source: Any, *, map: str | Path | None = None, names: Collection[str] |
         >>> len(drives), drives[0].dt
         (10, 0.05)
     """
-    if hasattr(source, "columns"):
-        return _from_frame(source)
-    places = [source] if isinstance(source, str | Path) else list(source)
-    if not places:
-        raise UsageError("`source`: expected a folder, a log file or a data frame, got an empty list")
-    drives: list[Drive] = []
-    hashes: dict[str, str] = {}
-    for place in places:
-        for name, trajectory, files in _read(Path(place), None if map is None else str(map), names):
-            drives.append(Drive(name, trajectory))
-            hashes |= files
-    return Drives(tuple(drives), tuple(Path(place).resolve() for place in places), hashes)
+    signals = None if map is None else str(map)
+    wanted = (names,) if isinstance(names, str) else names
+    parts = [_read(item, name, signals, wanted) for item, name in _sources(source)]
+    joined = Drives(
+        tuple(drive for part in parts for drive in part),
+        tuple(path for part in parts for path in part.paths),
+        {path: value for part in parts for path, value in part.hashes.items()},
+    )
+    if wanted is not None and not joined:
+        known = ", ".join(drive.name.rpartition("/")[2] for drive in load(source, map=map))
+        raise UsageError(f"`names`: expected names of recordings ({known}), found none in {shown([*wanted])}")
+    return joined
 
 
 def as_drives(source: Any) -> Drives:
     """Drives of the argument of a public function: drives, one drive, several, or what `load` reads."""
-    if isinstance(source, Drives):
-        return source
-    if isinstance(source, Drive):
-        return Drives((source,))
-    if isinstance(source, list | tuple) and source and all(isinstance(item, Drive) for item in source):
-        return Drives(tuple(source))
-    return load(source)
+    return source if isinstance(source, Drives) else load(source)
+
+
+def as_drive(source: Any) -> Drive:
+    """The one drive of such an argument.
+
+    Raises:
+        UsageError: it is several.
+    """
+    drives = as_drives(source)
+    if len(drives) != 1:
+        raise UsageError(f"`drive`: expected one drive, got {len(drives)}: take one of them, drives[0]")
+    return drives[0]
 
 
 def simulate(
@@ -213,10 +231,11 @@ def simulate(
         recordings: number of drives.
         duration: length of each in s.
         dt: time step in s.
-        options: of `pct.simulation.drive.simulate`: friction ``mu``, ``speed``, ``noise``, ``seed``, ...
+        options: of `pct.simulation.drive.simulate`: friction ``mu``, ``speed`` in m/s, ``noise``, ``seed``,
+            ``fixed`` values by parameter, ``vary`` ranges by parameter, ...
 
     Raises:
-        UsageError: an option that cannot be used.
+        UsageError: an option that is unknown or cannot be used.
         DivergedError: the simulated car left the range of finite numbers.
 
     Examples:
@@ -227,11 +246,62 @@ def simulate(
     """
     from pct.simulation.drive import simulate as drive_model
 
-    trajectories = drive_model(car.spec, recordings=recordings, duration=duration, dt=dt, **options)
+    known = [name for name in inspect.signature(drive_model).parameters if name != "spec"]
+    if unknown := sorted(set(options) - set(known)):
+        raise unknown_name("option", unknown[0], known, of="a simulation")
+    trajectories = drive_model(as_car(car).spec, recordings=recordings, duration=duration, dt=dt, **options)
     return Drives(tuple(Drive(trajectory.name, trajectory) for trajectory in trajectories))
 
 
-def _read(
+def _named_apart(drives: Sequence[Drive]) -> tuple[Drive, ...]:
+    """Drives with a number behind a name that another has already."""
+    names = named_apart(drive.name for drive in drives)
+    return tuple(
+        drive if name == drive.name else dataclasses.replace(drive, name=name)
+        for drive, name in zip(drives, names, strict=True)
+    )
+
+
+def _sources(source: Any) -> list[tuple[Any, str]]:
+    """Each thing to read drives from, and what the drive of a data frame is called.
+
+    Raises:
+        UsageError: an empty list, or something else.
+    """
+    if _is_one(source):
+        return [(source, "frame")]
+    items = list(source) if isinstance(source, Iterable) else []
+    what = "drives, folders, log files or data frames"
+    if isinstance(source, Iterable) and not items:
+        raise UsageError(f"`source`: expected {what}, got an empty list")
+    for item in items or [source]:
+        if not _is_one(item):
+            raise UsageError(f"`source`: expected {what}, got {shown(item)}")
+    return [(item, f"frame_{number}") for number, item in enumerate(items, 1)]
+
+
+def _is_one(source: Any) -> bool:
+    return isinstance(source, str | Path | Drive | Drives) or is_frame(source)
+
+
+def _read(source: Any, name: str, signals: str | None, names: Collection[str] | None) -> Drives:
+    """Drives of one thing."""
+    if isinstance(source, Drives | Drive):
+        given = source if isinstance(source, Drives) else Drives((source,))
+        return given if names is None else Drives(tuple(d for d in given if d.trajectory.name in names))
+    if is_frame(source):
+        read = read_frame(source, name, signals)
+        return Drives(tuple(Drive(t.name, t) for t in read if names is None or t.name in names))
+    place = Path(source)
+    drives: list[Drive] = []
+    hashes: dict[str, str] = {}
+    for title, trajectory, files in _read_place(place, signals, names):
+        drives.append(Drive(title, trajectory))
+        hashes |= files
+    return Drives(tuple(drives), (place.resolve(),), hashes)
+
+
+def _read_place(
     place: Path, signals: str | None, names: Collection[str] | None
 ) -> Iterable[tuple[str, Trajectory, dict[str, str]]]:
     """Name, channels and file hashes of each recording at a place."""
@@ -251,30 +321,3 @@ def _read(
         for trajectory in read_file(log.path, log.signals):
             if names is None or trajectory.name in names:
                 yield trajectory.name, trajectory, hashes
-
-
-def _from_frame(frame: Any) -> Drives:
-    """One drive, or several where it is cut at faults, from columns under their channels' names."""
-    import polars as pl
-
-    from pct.dynamics.channels import known_channels
-    from pct.logs.map_files import read_map
-    from pct.logs.signals import FREE_PREFIXES
-    from pct.recordings.folder import read_file
-
-    table = frame if isinstance(frame, pl.DataFrame) else pl.from_pandas(frame)
-    known = known_channels()
-    names = [name for name in table.columns if name in known or name.startswith(FREE_PREFIXES)]
-    if "t" not in table.columns or not names:
-        raise DataError(
-            "data frame: expected the column 't' in s and channels by name in SI units "
-            f"({', '.join(list(known)[:8])}, ...), found {', '.join(map(str, table.columns))}: "
-            "rename the columns"
-        )
-    with temporary_folder() as folder:
-        log, toml = folder / "frame.parquet", folder / "signals.toml"
-        table.select("t", *names).write_parquet(log)
-        channels = "".join(f'[channels."{name}"]\ncolumn = "{name}"\n' for name in names)
-        toml.write_text(f'[time]\ncolumn = "t"\n{channels}')
-        trajectories = read_file(log, read_map(toml))
-    return Drives(tuple(Drive(trajectory.name, trajectory) for trajectory in trajectories))

@@ -1,33 +1,28 @@
-"""Fits of constant parameters: `fit`, and the value that it returns."""
+"""A fit of constant parameters: the value that `pct.fit` returns."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pct.api.cars import Car
-from pct.api.drives import Drive, Drives, as_drives
+from pct.api.drives import Drives
 from pct.api.notebook import Shown
 from pct.api.predictions import Prediction, predict
 from pct.errors import UsageError
-from pct.measurement import Measurement
 from pct.optimization.settings import DRAWS as DRAWS_WITHIN
-from pct.optimization.settings import FitSettings, make_settings
-from pct.within import check_numbers
+from pct.within import check_callable, check_numbers
 
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure
 
-    from pct.dynamics.core import ModelSpec
     from pct.evaluation.fit_report import FitReport
     from pct.optimization.constants.agreed import Agreement
     from pct.optimization.constants.constant_fit import ConstantFit
-    from pct.optimization.constants.groups import By
     from pct.optimization.constants.model import FittedModel
     from pct.optimization.constants.posterior.posterior import Posterior
     from pct.windows.window_set import WindowSet
@@ -187,11 +182,11 @@ class Fit(Shown):
             raise UsageError(f"`kind={kind}`: expected one of {', '.join(figures)}")
         return in_style(figures[kind])
 
-    def predict(self, drive: Drive, *, start: float, horizon: int | None = None) -> Prediction:
+    def predict(self, drive: Any, *, start: float, horizon: int | None = None) -> Prediction:
         """Roll the fitted model out over a part of a drive.
 
         Args:
-            drive: holds the model's channels.
+            drive: holds the model's channels; a drive, or what `pct.load` reads one from.
             start: time of the first row in s, from the beginning of the drive.
             horizon: steps that are predicted; those of the fit when left out.
 
@@ -208,6 +203,7 @@ class Fit(Shown):
         """
         from pct.optimization.constants.fitting import with_profiles
 
+        check_callable("progress", progress)
         result = with_profiles(self._whole("profile"), names, progress)
         return dataclasses.replace(self, result=result)
 
@@ -224,6 +220,7 @@ class Fit(Shown):
         from pct.optimization.constants.fitting import with_posterior
         from pct.optimization.constants.posterior.posterior import DRAWS
 
+        check_callable("progress", progress)
         number = DRAWS if draws is None else draws
         check_numbers("draws", (number,), DRAWS_WITHIN)
         return dataclasses.replace(self, result=with_posterior(self._whole("sample"), number, progress))
@@ -323,117 +320,3 @@ class Fit(Shown):
             self.table(),
             [*self.facts, *self.warnings, *self.advice],
         )
-
-
-def fit(
-    car: Car,
-    drives: Drives | Drive | Sequence[Drive] | str | Path,
-    *,
-    dt: float | None = None,
-    start: Mapping[str, Any] | Fit | None = None,
-    profiles: Sequence[str] = (),
-    by: By | None = None,
-    sample: bool | int = False,
-    progress: Callable[[Any], None] | None = None,
-    **settings: Any,
-) -> Fit:
-    """Fit one value of each learned parameter to drives; prints and writes nothing.
-
-    Args:
-        car: from `pct.model`; begun by the observer unless ``car.measured(observer=False)``.
-        drives: from `pct.load`, or what that reads.
-        dt: time step of the rollout in s; that of the drives when left out.
-        start: values that the search begins at, by name; the defaults when left out. They are improved on
-            single steps first where that predicts better. A fit, of this model or of another: its values of
-            the parameters that both have.
-        profiles: parameters whose likelihood is profiled afterwards.
-        by: ``recording``, ``file`` or ``lap``: each is fitted alone, too, and compared with the others, from
-            two on; by recording, from four on, when left out.
-        sample: draw the posterior, too: so many draws, 1000 where it is true; needs blackjax.
-        progress: called with the progress of each iteration, e.g. ``print``.
-        settings: of `pct.optimization.settings.FitSettings`: ``horizon``, ``prior``, ``starts``, ...; as
-            ``prior`` also a `pct.Fleet`, or its folder.
-
-    Raises:
-        UsageError: an unknown setting, state or parameter, or a value that cannot be used.
-        DataError: the drives lack a channel or are too short.
-        DivergedError: the rollouts at the start of the search are not finite.
-
-    Examples:
-        >>> import pct
-        >>> car = pct.model("singletrack").hold("C_Sf", "C_Sr", "m", "I").measured(observer=False)
-        >>> drives = pct.simulate(car, duration=6.0, mu=(0.7,), noise=0.0)
-        >>> result = pct.fit(car, drives, horizon=10, iterations=8)
-        >>> round(float(result.params["mu"]), 2), result.table()["verdict"][0]
-        (0.7, 'identified')
-    """
-    from pct.optimization.constants import fitting
-    from pct.windows.inputs import with_inputs
-    from pct.windows.store import make_window_store
-
-    if sample:
-        from pct.optimization.constants.posterior.nuts import require_sampler
-
-        require_sampler()
-    if (known := settings.get("prior")) is not None and not isinstance(known, float | int | str):
-        settings["prior"] = str(getattr(known, "folder", known))
-    checked = make_settings(FitSettings, settings)
-    spec = observed(car).spec
-    drives = as_drives(drives)
-    store = make_window_store(drives.recordings, spec, dt=dt, inputs=checked.inputs)
-    spec, prior = with_inputs(spec, store.origins, checked.inputs), None
-    if isinstance(checked.prior, str):
-        from pct.optimization.constants.fleet import with_fleet
-        from pct.runs.fleets import load_fleet_prior
-
-        spec, prior = with_fleet(spec, load_fleet_prior(Path(checked.prior)))
-    if isinstance(start, Fit):
-        start = _values_for(spec, start)
-    windows = fitting.fit_windows(spec, store, checked)
-    files = tuple(_file_of(drive) for drive in drives)
-    result = fitting.fit(
-        spec,
-        windows,
-        checked,
-        start=start,
-        profiles=profiles,
-        by=by,
-        files=files,
-        prior=prior,
-        progress=progress,
-    )
-    fitted = Fit(result.model, result, drives)
-    return fitted.sample(None if sample is True else sample, progress) if sample else fitted
-
-
-def _values_for(spec: ModelSpec, fit: Fit) -> dict[str, Any]:
-    """Values of a fit by name, of those parameters that a model learns, too.
-
-    Raises:
-        UsageError: there are none.
-    """
-    shapes = fit.model.spec.full_shapes
-    values = {name: value for name, value in fit.params.items() if spec.full_shapes.get(name) == shapes[name]}
-    if not values:
-        raise UsageError(
-            f"`start`: a fit of '{fit.model.spec.name}' has none of the parameters that '{spec.name}' "
-            f"learns: {', '.join(spec.param_keys)}"
-        )
-    return values
-
-
-def _file_of(drive: Drive) -> str:
-    """Name of the file that a drive is of: files of several recordings say their rows."""
-    pieces = re.fullmatch(r"(.*), \w+ \d+-\d+", drive.trajectory.source)
-    return drive.name if pieces is None else f"{drive.name.rpartition('/')[0]}/{pieces[1]}".lstrip("/")
-
-
-def observed(car: Car) -> Car:
-    """The car with the observer, where nothing was said of its measurement.
-
-    Raises:
-        UsageError: something is measured that only the observer finds.
-    """
-    measurement = car.measurement or Measurement(observer=True)
-    measurement.validate()
-    return dataclasses.replace(car, measurement=measurement)

@@ -168,7 +168,7 @@ def is_done(run: Path) -> bool:
 def _fit(task: Mapping[str, Any], run: Path) -> None:
     import pct
     from pct.api.drives import Drives, load
-    from pct.api.fits import fit
+    from pct.api.fitting import fit
     from pct.dynamics.registry import resolve_model
     from pct.runs.lock import writing
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pct.api.cars import Car
-from pct.api.fits import observed
+from pct.api.cars import Car, as_car
+from pct.api.fitting import observed
 from pct.api.fleet_plans import FleetBy, find_places, is_done, make_task, plan_members
 from pct.api.notebook import Shown
 from pct.errors import DataError, UsageError
 from pct.optimization.settings import FitSettings, make_settings
-from pct.within import Within, check_number
+from pct.within import Within, check_callable, check_number
 
 if TYPE_CHECKING:
     import polars as pl
@@ -201,6 +201,8 @@ def fleet(
     from pct.executors.choice import open_executor
 
     begin = time.perf_counter()
+    car = as_car(car)
+    check_callable("progress", progress)
     if workers is not None:
         check_number("workers", workers, WORKERS)
     if car.fitted is not None:

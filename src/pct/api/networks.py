@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pct.api.cars import Car
+from pct.api.cars import Car, as_car
 from pct.api.drives import Drive, Drives, as_drives
 from pct.api.fits import Fit
 from pct.api.notebook import Shown
@@ -15,6 +15,7 @@ from pct.api.predictions import Prediction, predict
 from pct.errors import DataError, UsageError
 from pct.optimization.settings import TrainSettings, make_settings
 from pct.rollout.compiled import in_single_precision
+from pct.within import check_callable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -46,6 +47,10 @@ class Network(Shown):
     result: TrainResult | None = None
     drives: Drives | None = None
     run: Path | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Compiled training steps are not pickled: the network arrives as if it had been opened.
+        return {**self.__dict__, "learner": None}
 
     @property
     def training_windows(self) -> WindowSet | None:
@@ -108,11 +113,11 @@ class Network(Shown):
         truth = {f"truth.{name}": values for name, values in origin.truth.items()}
         return pl.DataFrame({"drive": named, "t": origin.times, **columns, **truth})
 
-    def predict(self, drive: Drive, *, start: float, horizon: int | None = None) -> Prediction:
+    def predict(self, drive: Any, *, start: float, horizon: int | None = None) -> Prediction:
         """Roll the model out over a part of a drive with the parameters that the network predicts there.
 
         Args:
-            drive: holds the model's channels.
+            drive: holds the model's channels; a drive, or what `pct.load` reads one from.
             start: time of the first row in s, from the beginning of the drive.
             horizon: steps that are predicted; those of training when left out.
 
@@ -168,6 +173,8 @@ class Network(Shown):
         from pct.runs.trainings import write_training
 
         if self.learner is None or self.result is None:
+            if self.run is None:
+                raise UsageError("save: a network that was pickled cannot be saved: save it before")
             raise UsageError(f"save: an opened network lies in its run folder already: {self.run}")
         drives = self.drives or Drives(())
         with begin_run(
@@ -252,8 +259,10 @@ def train(
     from pct.windows.inputs import with_inputs, with_unlogged
     from pct.windows.store import make_window_store
 
+    check_callable("progress", progress)
     checked = make_settings(TrainSettings, settings)
-    spec, checked, fitted_dt = trainable(start.car if isinstance(start, Fit) else start, checked)
+    car = start.car if isinstance(start, Fit) else as_car(start, "start")
+    spec, checked, fitted_dt = trainable(car, checked)
     drives = as_drives(drives)
     inputs = checked.inputs if fitted_dt is None else None
     store = make_window_store(drives.recordings, spec, dt=fitted_dt or dt, inputs=inputs)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pct.errors import DataError
+from pct.errors import DataError, UsageError
+from pct.within import shown
 
 if TYPE_CHECKING:
     from pct.api.fits import Fit
@@ -45,6 +46,22 @@ def open(run: str | Path, *, model: str | Path | None = None) -> Fit | Network:
     if isinstance(opened, FittedModel):
         return Fit(opened, None, run=folder, stored_verdicts=load_verdicts(folder))
     return Network(opened, load_predicted(folder, opened.spec), run=folder)
+
+
+def as_fit(value: Any, name: str = "fit", or_else: str = "") -> Fit:
+    """A fit that is the argument of a public function, or the one of a run folder.
+
+    Raises:
+        UsageError: it is something else.
+        DataError: the folder is none of a fit.
+    """
+    from pct.api.fits import Fit
+
+    if isinstance(value, Fit):
+        return value
+    if isinstance(value, str | Path):
+        return open_fit(value)
+    raise UsageError(f"`{name}`: expected {or_else}a fit or its run folder, got {shown(value)}")
 
 
 def open_fit(run: str | Path, *, model: str | Path | None = None) -> Fit:

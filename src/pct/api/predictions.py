@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pct.api.drives import Drive
+from pct.api.drives import as_drive
 from pct.api.notebook import Shown
 from pct.errors import DataError, UsageError
 from pct.optimization.settings import HORIZON
@@ -84,12 +84,12 @@ class Prediction(Shown):
 
 
 @in_single_precision
-def predict(model: Any, drive: Drive, *, start: float, horizon: int | None) -> Prediction:
+def predict(model: Any, drive: Any, *, start: float, horizon: int | None) -> Prediction:
     """Roll a fitted or trained model out over a part of a drive.
 
     Args:
         model: a `pct.optimization.model.Model`.
-        drive: holds the model's channels.
+        drive: holds the model's channels; a drive, or what `load` reads one from.
         start: time of the first row in s, from the beginning of the drive.
         horizon: steps that are predicted; those of the fit or training when left out.
 
@@ -101,6 +101,7 @@ def predict(model: Any, drive: Drive, *, start: float, horizon: int | None) -> P
     from pct.windows.inputs import with_unlogged
     from pct.windows.store import make_window_store
 
+    drive = as_drive(drive)
     check_number("start", start, START)
     if horizon is not None:
         check_number("horizon", horizon, HORIZON)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pct.api.cars import Car, model
 from pct.api.drives import Drives, load
-from pct.api.fits import Fit, fit
+from pct.api.fits import Fit
+from pct.api.fitting import fit
 from pct.api.notebook import Shown
 from pct.errors import UsageError
 

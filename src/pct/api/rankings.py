@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from pct.api.drives import Drive, Drives, as_drives
 from pct.api.fits import Fit
 from pct.api.notebook import Shown
+from pct.api.opening import as_fit
 from pct.errors import DataError
 from pct.within import Within, check_number
 
@@ -153,6 +154,7 @@ def rank(
     from pct.designing.ranking import rank_pieces
 
     check_number("piece", piece, PIECE)
+    fit = as_fit(fit)
     known = as_drives(drives)
     pieces = rank_pieces(fit.model, known.recordings, identify, seconds=piece)
     return Ranking(tuple(pieces), known, fit.model.dt)

@@ -11,7 +11,8 @@ from typing import Any
 
 from pct.api.cars import Car, model
 from pct.api.drives import Drives, load
-from pct.api.fits import Fit, fit, observed
+from pct.api.fits import Fit
+from pct.api.fitting import fit, observed
 from pct.api.imports import ImportedDataset, import_logs
 from pct.api.log_checks import LogCheck, check
 from pct.api.scores import Score, evaluate

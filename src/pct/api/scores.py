@@ -13,6 +13,7 @@ from pct.api.networks import Network
 from pct.api.notebook import Shown
 from pct.errors import UsageError
 from pct.rollout.compiled import in_single_precision
+from pct.within import check_callable, shown
 
 if TYPE_CHECKING:
     import polars as pl
@@ -134,7 +135,15 @@ def evaluate(
     from pct.evaluation.datasets import TestData, training_data_of
     from pct.evaluation.evaluate import evaluate as judge
 
+    check_callable("progress", progress)
     value = open_model(model) if isinstance(model, str | Path) else model
+    if not isinstance(value, Fit | Network):
+        raise UsageError(f"`model`: expected a fit, a network or a run folder, got {shown(value)}")
+    if value.training_windows is None and value.run is None:
+        raise UsageError(
+            "`model`: a network that was pickled has lost its training windows: evaluate it before, "
+            "or save it before and evaluate its run folder"
+        )
     drives = as_drives(drives)
     hashes = value.drives.hashes if value.drives else {}
     learner = value.learner if isinstance(value, Network) else None

@@ -11,7 +11,7 @@ import numpy as np
 
 from pct.api.cars import Car, model
 from pct.api.drives import Drives
-from pct.api.fits import fit, observed
+from pct.api.fitting import fit, observed
 from pct.choices.car import (
     Size,
     measure,

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pct.api.drives import Drives, load
-from pct.api.fits import Fit, fit
+from pct.api.fits import Fit
+from pct.api.fitting import fit
 from pct.api.networks import train
 from pct.api.notebook import Shown
 from pct.api.sweep_plans import Range, SweepPlan, read_plan

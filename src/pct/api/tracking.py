@@ -11,7 +11,8 @@ import numpy as np
 
 from pct.api.cars import Car
 from pct.api.drives import Drive, Drives, as_drives
-from pct.api.fits import Fit, observed
+from pct.api.fits import Fit
+from pct.api.fitting import observed
 from pct.api.notebook import Shown
 from pct.errors import UsageError
 from pct.tracking.changes import Change
@@ -244,12 +245,12 @@ def make_problem(model: Car | Fit | str | Path, vary: Vary) -> Problem:
         UsageError: see `track`.
         DataError: the run folder cannot be read.
     """
-    from pct.api.opening import open_fit
+    from pct.api.opening import as_fit
     from pct.rollout.integration import LONGEST_STEP
     from pct.tracking.knowledge import check_factors, covariance_of, known_of_bounds, ranges_of
 
-    if isinstance(model, str | Path):
-        model = open_fit(model)
+    if not isinstance(model, Car):
+        model = as_fit(model, "model", "a car, ")
     spec = observed(model).spec if isinstance(model, Car) else model.model.spec
     ranges = ranges_of(spec, vary)
     if isinstance(model, Car):

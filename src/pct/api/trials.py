@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pct.api.cars import Car
 from pct.api.drives import Drives
-from pct.api.fits import fit
+from pct.api.fitting import fit
 from pct.choices.car import Size
 from pct.choices.judging import unlikelihood
 from pct.choices.plan import Plan

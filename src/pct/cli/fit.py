@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     import jax
 
     import pct
-    from pct.api.fits import observed
+    from pct.api.fitting import observed
     from pct.api.opening import open_fit
     from pct.cli.device import settle_device
     from pct.cli.folders import default_results, resolve_folder

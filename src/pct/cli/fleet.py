@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags, fit the cars, and print the fleet."""
     args = parse(FleetConfig, argv, prog="pct fleet fit")
     import pct
-    from pct.api.fits import observed
+    from pct.api.fitting import observed
     from pct.cli.folders import default_results
     from pct.dynamics.registry import is_model_file
 

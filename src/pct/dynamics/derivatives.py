@@ -57,6 +57,10 @@ class LaneRates:
             after[state] = x[state] + dt * u[control]
         return tuple(after)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The named tuples are classes of no module, which nobody can pickle.
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
     @functools.cached_property
     def _tuples(self) -> tuple[Any, Any, Any]:
         # mypy knows named tuples with literal fields only.

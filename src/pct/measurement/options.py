@@ -19,6 +19,7 @@ from pct.measurement.misaligned import Misaligned
 from pct.measurement.pedals import Pedals
 from pct.measurement.relaxation import Relaxation
 from pct.measurement.steering import Steering
+from pct.within import shown
 
 T = TypeVar("T")
 
@@ -69,7 +70,10 @@ class Measurement:
 
     @classmethod
     def of(cls: type[T], **options: Any) -> T:
-        """Options with names of channels in any sequence, as JSON and notebooks have them, or one name alone.
+        """Options with names of channels in a list, as JSON and notebooks have them, or one name alone.
+
+        Raises:
+            UsageError: a value that is no names of channels, or no switch.
 
         Examples:
             >>> Measurement.of(lag=["vx", "vy"], delay="drive").delay
@@ -77,8 +81,15 @@ class Measurement:
         """
         effects = option_fields(cls)
         for name, value in options.items():
-            if name in effects and not effects[name].needs:
-                options[name] = (value,) if isinstance(value, str) else tuple(value)
+            if name not in effects or effects[name].needs:
+                if value not in (True, False):
+                    raise UsageError(f"`{name}`: expected True or False, got {shown(value)}")
+            elif isinstance(value, str):
+                options[name] = (value,)
+            elif isinstance(value, list | tuple) and all(isinstance(channel, str) for channel in value):
+                options[name] = tuple(value)
+            else:
+                raise UsageError(f"`{name}`: expected names of channels, got {shown(value)}")
         return cls(**options)
 
     @property

@@ -162,6 +162,8 @@ def make_settings(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
             hint = f"did you mean '{near[0]}'?" if near else f"expected one of {', '.join(known)}"
             raise UsageError(f"unknown setting '{name}': {hint}")
     lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    if isinstance(values.get("compare"), str):
+        lists["compare"] = (values["compare"],)
     settings: Any = kind(**{**values, **lists})
     check_ranges(settings)
     if hasattr(settings, "validate"):

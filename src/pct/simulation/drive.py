@@ -33,9 +33,9 @@ def simulate(
     recordings: int,
     duration: float,
     dt: float,
-    mu: Sequence[float] = (0.4, 1.0),
+    mu: float | Sequence[float] = (0.4, 1.0),
     surfaces: int = 1,
-    speed: tuple[float, float] = (2.5, 7.0),
+    speed: float | tuple[float, float] = (2.5, 7.0),
     grip: float = 0.8,
     launches: float = 0.0,
     fixed: Mapping[str, float] | None = None,
@@ -59,7 +59,7 @@ def simulate(
         mu: friction: one value; the low and high end of a range that the surfaces share out evenly;
             or three and more values, one a surface in random order.
         surfaces: recordings take turns in driving over 1, 2, ... up to this many surfaces.
-        speed: lowest and highest speed aimed at in m/s.
+        speed: lowest and highest speed aimed at in m/s, or one for both.
         grip: largest share of the surface's friction that the driver asks for, within (0, 1].
         launches: share of the recordings that start at standstill.
         fixed: value by parameter name, in place of the default.
@@ -77,6 +77,8 @@ def simulate(
         DivergedError: a state that is not finite.
     """
     fixed, vary = dict(fixed or {}), dict(vary or {})
+    mu = (mu,) if isinstance(mu, float | int) else mu
+    speed = (speed, speed) if isinstance(speed, float | int) else speed
     _check_model(spec)
     settings = SimulationSettings(
         recordings, duration, dt, tuple(mu), surfaces, tuple(speed), grip, launches, noise, seed

@@ -58,6 +58,7 @@ class RolloutErrors:
             their number where it is None.
         native: the same in native code; None where JAX computes all.
         fallback: why native code is not used, where somebody may expect it.
+        made: makes the functions anew, in another process.
     """
 
     spec: ModelSpec
@@ -69,6 +70,15 @@ class RolloutErrors:
     part: int | None = None
     native: NativeErrors | None = None
     fallback: str = ""
+    made: Callable[[], RolloutErrors] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Compiled functions are not pickled, what they are made of is.
+        return _made_again, (self.made, self.spec, self.part)
+
+
+def _made_again(made: Callable[[], RolloutErrors], spec: ModelSpec, part: int | None) -> RolloutErrors:
+    return dataclasses.replace(made(), spec=spec, part=part)
 
 
 class Correction(NamedTuple):
@@ -184,8 +194,20 @@ def make_rollout_errors(
     dtype = jax.dtypes.canonicalize_dtype(dtype)
     native, fallback = native_errors(engine, spec, base_params, **options, dtype=dtype)
     own_gains = gains if observes(spec) else None
+    made = partial(
+        make_rollout_errors,
+        spec,
+        base_params,
+        history,
+        integrator=integrator,
+        substeps=substeps,
+        compare=compare,
+        free_start=free_start,
+        engine=engine,
+        dtype=dtype,
+    )
     return RolloutErrors(
-        spec, channels, len(free), errors, normal, own_gains, native=native, fallback=fallback
+        spec, channels, len(free), errors, normal, own_gains, native=native, fallback=fallback, made=made
     )
 
 

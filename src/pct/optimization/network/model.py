@@ -33,6 +33,10 @@ class TrainedModel(Model):
     network: ParameterMLP | Ensemble
     params: Any
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Compiled functions are not pickled; they are made again.
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
     def prepare(self, windows: WindowSet) -> WindowSet:
         """Windows as the network reads them: behind a measurement, with observed starts."""
         return observe(windows, self.spec, self.integrator_name, self.substeps)
