@@ -18,7 +18,7 @@ import numbers
 import sys
 import types
 import typing
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pct.errors import UsageError
@@ -157,6 +157,16 @@ def check_callable(name: str, value: Any) -> None:
     """
     if value is not None and not callable(value):
         raise UsageError(f"`{name}`: expected a function, such as print, got {shown(value)}")
+
+
+def listener(name: str, value: Callable[..., Any] | None) -> Callable[..., Any]:
+    """A function that is told something, or one that does nothing where it was left out.
+
+    Raises:
+        UsageError: it is no function.
+    """
+    check_callable(name, value)
+    return value or (lambda *told: None)
 
 
 @functools.cache

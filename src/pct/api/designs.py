@@ -18,7 +18,7 @@ from pct.designing.settings import DesignSettings
 from pct.errors import DivergedError, UsageError
 from pct.optimization.settings import make_settings
 from pct.rollout.compiled import in_single_precision
-from pct.within import check_number
+from pct.within import check_number, listener
 
 if TYPE_CHECKING:
     import polars as pl
@@ -275,11 +275,13 @@ def design(
     from pct.designing.drives import Workshop, design_drive
     from pct.designing.tracks import read_track
 
+    told = listener("progress", progress)
+    identify = (identify,) if isinstance(identify, str) else identify
     checked = make_settings(DesignSettings, settings)
     spec, covariance, noise = known_of(car)
     road = None if track is None else read_track(Path(track))
     workshop = Workshop(spec, identify, checked, track=road, covariance=covariance, noise=noise)
-    drive = design_drive(workshop, progress or (lambda line: None))
+    drive = design_drive(workshop, told)
     return Design(drive, isinstance(car, Fit))
 
 

@@ -15,7 +15,7 @@ from pct.api.fleet_plans import FleetBy, find_places, is_done, make_task, plan_m
 from pct.api.notebook import Shown
 from pct.errors import DataError, UsageError
 from pct.optimization.settings import FitSettings, make_settings
-from pct.within import Within, check_callable, check_number
+from pct.within import Within, check_number, listener
 
 if TYPE_CHECKING:
     import polars as pl
@@ -202,7 +202,7 @@ def fleet(
 
     begin = time.perf_counter()
     car = as_car(car)
-    check_callable("progress", progress)
+    say = listener("progress", progress)
     if workers is not None:
         check_number("workers", workers, WORKERS)
     if car.fitted is not None:
@@ -214,7 +214,6 @@ def fleet(
     _make(place)
     source = None if model is None else str(Path(model).absolute())
     tasks = [make_task(member, place / "runs", car, dt, checked, source) for member in members]
-    say = progress or (lambda line: None)
     waiting = [n for n, task in enumerate(tasks) if not is_done(Path(task["run"]))]
     say(f"{len(tasks)} cars, {len(tasks) - len(waiting)} of them fitted before")
     cars = [FleetCar(task["name"], Path(task["run"])) for task in tasks]

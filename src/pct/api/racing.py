@@ -13,6 +13,7 @@ from pct.api.fits import Fit
 from pct.api.fitting import fit
 from pct.api.notebook import Shown
 from pct.errors import UsageError
+from pct.within import listener
 
 if TYPE_CHECKING:
     import polars as pl
@@ -116,7 +117,7 @@ def race(
     controller: str = "mppi",
     believed: Fit | Mapping[str, Any] | None = None,
     seed: int = 0,
-    progress: Callable[[str], None] = lambda line: None,
+    progress: Callable[[str], None] | None = None,
 ) -> Race:
     """Drive with a guess, learn from its log, and drive again, on a car that is not our own equations.
 
@@ -151,12 +152,13 @@ def race(
     from pct.racing.story import CONTROLLERS
     from pct.racing.tracks import load_track
 
+    told = listener("progress", progress)
     if controller not in CONTROLLERS:
         raise UsageError(f"`controller={controller}`: expected one of {', '.join(CONTROLLERS)}")
     car = model(MODEL, vehicle=vehicle).hold_all({"tau_w": 0.02})
     car = car.hold(*(name for name in car.learned if name != LEARNED))
     settings = {"laps": laps, "controller": controller, "seed": seed}
-    day = _Day(car, load_track(track), (body, vehicle), grip, load_factor, settings, progress)
+    day = _Day(car, load_track(track), (body, vehicle), grip, load_factor, settings, told)
     default = float(car.spec.default_params["mu"])
     if believed is not None:
         values = believed.params if isinstance(believed, Fit) else believed

@@ -155,6 +155,7 @@ def rank(
 
     check_number("piece", piece, PIECE)
     fit = as_fit(fit)
+    identify = (identify,) if isinstance(identify, str) else identify
     known = as_drives(drives)
     pieces = rank_pieces(fit.model, known.recordings, identify, seconds=piece)
     return Ranking(tuple(pieces), known, fit.model.dt)

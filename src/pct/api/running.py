@@ -45,6 +45,7 @@ from pct.measurement.accelerometer import AXES
 from pct.recordings.derive import is_measured
 from pct.recordings.feeding import feeding, shared_channels
 from pct.recordings.unlogged import goes_straight
+from pct.within import listener
 
 PLAN, FIT, EVALUATION, REPORT = "run.toml", "fit", "evaluation", "report.html"
 # The models that a log may feed, the richest first.
@@ -143,7 +144,7 @@ def run(
     logs: str | Path | Sequence[str | Path],
     output: str | Path,
     *,
-    progress: Callable[[Any], None] = lambda line: None,
+    progress: Callable[[Any], None] | None = None,
     report: bool = True,
     ask: Ask | None = None,
     **given: Any,
@@ -177,6 +178,7 @@ def run(
     """
     from pct.evaluation.report import save_numbers
 
+    progress = listener("progress", progress)
     places = [Path(logs)] if isinstance(logs, str | Path) else [Path(place) for place in logs]
     choices: dict[str, Any] = {}
     if len(places) == 1 and places[0].suffix == ".toml":

@@ -21,7 +21,7 @@ from pct.api.networks import train
 from pct.api.notebook import Shown
 from pct.api.sweep_plans import Range, SweepPlan, read_plan
 from pct.errors import DivergedError
-from pct.within import Within, check_number
+from pct.within import Within, check_number, listener
 
 if TYPE_CHECKING:
     import optuna
@@ -127,6 +127,7 @@ def sweep(
         Traceback (most recent call last):
         pct.errors.DataError: no_such_space.toml: cannot read it (No such file or directory): check the path
     """
+    told = listener("progress", progress)
     plan = read_plan(Path(space))
     check_number("trials", trials, TRIALS)
     check_number("seed", seed, SEED)
@@ -141,7 +142,7 @@ def sweep(
     place.mkdir(parents=True, exist_ok=True)
     with closing(open_study(name, address, seed)) as opened:
         opened.claim(FINGERPRINT, plan.fingerprint(hashes))
-        worker = _Worker(plan, place, drives, validation, progress or (lambda line: None))
+        worker = _Worker(plan, place, drives, validation, told)
         opened.run(worker, trials)
         return _result(opened.study, opened.shown_address)
 

@@ -18,6 +18,7 @@ from pct.errors import UsageError
 from pct.tracking.changes import Change
 from pct.tracking.drives import Tracked
 from pct.tracking.problem import Levels, Problem
+from pct.within import listener
 
 if TYPE_CHECKING:
     import polars as pl
@@ -162,7 +163,7 @@ def track(
     vary: Vary = "mu",
     levels: Levels | None = None,
     dt: float | None = None,
-    progress: Callable[[Any], None] = lambda line: None,
+    progress: Callable[[Any], None] | None = None,
 ) -> Track:
     """Track parameters that change along drives; prints and writes nothing.
 
@@ -195,6 +196,7 @@ def track(
     from pct.tracking.levels import estimate_levels
     from pct.tracking.problem import usual_levels
 
+    progress = listener("progress", progress)
     recordings = as_drives(drives).recordings
     problem, rows = read_drives(make_problem(model, vary), recordings, dt)
     estimated = levels is None
