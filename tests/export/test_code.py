@@ -308,9 +308,18 @@ def test_the_whole_network_and_its_rollout_are_written(target: str, tmp_path: Pa
     else:
         read = jax.export.deserialize(bytearray((exported.path / "unicycle.stablehlo").read_bytes()))
         found = read.call(*samples)
-    assert rollouts.largest_difference(expected, tuple(found)) < 1e-5
+    assert rollouts.largest_difference(expected, tuple(found), rollouts.output_sizes(rollout)) < 1e-5
     # The network moves the rollout: its parameters are not those of the mean.
     assert np.abs(expected[0] - np.array(list(source.values.values()))[: expected[0].shape[1]]).max() > 0.01
+
+
+def test_a_parameter_near_zero_rounds_as_its_bounds_do() -> None:
+    """A shift of .0004 rad between -.05 and .05: two programs are some rounding errors of .05 apart."""
+    largest, _ = sizes = rollouts.output_sizes(rollouts.make_rollout(network_source("plain")))
+    near = np.full((3, len(largest)), 1e-4)
+    found = near + 2e-7 * largest
+    assert rollouts.largest_difference((near,), (found,), sizes[:1]) < rollouts.EQUAL
+    assert rollouts.largest_difference((near,), (near + 1e-4 * largest,), sizes[:1]) > rollouts.EQUAL
 
 
 @pytest.mark.parametrize("target", ["onnx", pytest.param("stablehlo", marks=pytest.mark.slow)])

@@ -23,6 +23,7 @@ from pct.export.rollouts import (
     expected_outputs,
     largest_difference,
     make_rollout,
+    output_sizes,
 )
 from pct.export.source import Source
 from pct.export.targets import Exported
@@ -67,6 +68,7 @@ def export(
         largest_difference(
             tuple(part[:count] for part in expected),
             tuple(session.run(None, {k: v[:count] for k, v in zip(rollout.shapes, samples, strict=True)})),
+            output_sizes(rollout),
         )
         for count in (len(samples[0]), 3)
     )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pct.dynamics.vectors import flatten_bounds
 from pct.export.source import Source
 from pct.export.source_text import describe, values_of
 from pct.rollout.integration import TABLEAUS, explicit_step
@@ -168,13 +169,27 @@ def about(source: Source, rollout: Rollout, target: str, checked: str) -> dict[s
     }
 
 
-def largest_difference(expected: tuple[Any, ...], found: tuple[Any, ...]) -> float:
-    """Largest difference of outputs over the largest value of each channel; infinite where not finite."""
+def output_sizes(rollout: Rollout) -> tuple[Any, ...]:
+    """What rounds each output beside its own value: parameters are mapped between their bounds."""
+    if rollout.trained is None:
+        return (0.0,)
+    spec = rollout.trained.spec
+    low, high = flatten_bounds(spec.param_keys, spec.param_bounds, spec.full_shapes)
+    return np.maximum(np.abs(low), np.abs(high)), 0.0
+
+
+def largest_difference(expected: tuple[Any, ...], found: tuple[Any, ...], sizes: tuple[Any, ...]) -> float:
+    """Largest difference of outputs over the largest value of each channel; infinite where not finite.
+
+    Args:
+        expected, found: arrays with the channels last.
+        sizes: of each output, by channel or for all, where rounding may be of larger numbers than its values.
+    """
     largest = 0.0
-    for one, other in zip(expected, found, strict=True):
+    for one, other, least in zip(expected, found, sizes, strict=True):
         one, other = np.asarray(one, float), np.asarray(other, float)
         axes = tuple(range(one.ndim - 1))
-        size = np.maximum(np.abs(one).max(axis=axes), 1e-6)
+        size = np.maximum(np.maximum(np.abs(one).max(axis=axes), least), 1e-6)
         off = np.abs(one - other).max(axis=axes) / size
         largest = max(largest, float(np.where(np.isfinite(off), off, np.inf).max()))
     return largest

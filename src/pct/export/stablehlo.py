@@ -12,7 +12,7 @@ import numpy as np
 
 from pct.errors import PctError
 from pct.export.parameters import write_files
-from pct.export.rollouts import EQUAL, about, expected_outputs, largest_difference, make_rollout
+from pct.export.rollouts import EQUAL, about, expected_outputs, largest_difference, make_rollout, output_sizes
 from pct.export.source import Source
 from pct.export.targets import Exported
 from pct.export.texts import json_text
@@ -54,7 +54,9 @@ def export(
         # Another batch than that of the samples, so that the axis is seen to be free.
         largest = max(
             largest_difference(
-                tuple(part[:count] for part in expected), call(*(part[:count] for part in samples))
+                tuple(part[:count] for part in expected),
+                call(*(part[:count] for part in samples)),
+                output_sizes(rollout),
             )
             for count in (len(samples[0]), 3)
         )
