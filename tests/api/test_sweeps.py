@@ -96,6 +96,22 @@ def test_trials_are_runs_and_a_study_goes_on(space: Path, tmp_path: Path) -> Non
         pct.sweep(space, trials=3, folder=folder)
 
 
+def test_a_trial_that_was_saved_before_its_worker_died_is_complete(tmp_path: Path) -> None:
+    """A Ctrl-C between the run folder and the study's record loses no training."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    orphan(tmp_path, gone.pid)
+    opened = studies.open_study("space", f"sqlite:///{tmp_path / 'study.db'}", 0)
+    opened.study._storage.set_trial_user_attr(opened.study.trials[0]._trial_id, studies.LOSS, 3.5)
+
+    def objective(trial: optuna.Trial) -> float:
+        raise AssertionError("expected no trial to be run")
+
+    opened.run(objective, 1)
+    assert [(trial.state.name, trial.value) for trial in opened.study.trials] == [("COMPLETE", 3.5)]
+    opened.close()
+
+
 def test_a_trial_of_a_living_worker_is_left_to_it(space: Path, tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     folder.mkdir()

@@ -20,6 +20,8 @@ HEARTBEAT = 20
 """Seconds from one sign of life of a worker to the next; a trial is taken up after `GRACE` without one."""
 RETRIES = 3
 """Most times that a trial is begun again."""
+LOSS = "loss"
+"""Attribute of a trial whose run is saved: what the study is told a moment later."""
 
 
 def open_study(name: str, address: str, seed: int) -> Study:
@@ -106,18 +108,24 @@ class Study:
         return sum(trial.state.name in states for trial in self.study.get_trials(deepcopy=False))
 
     def _take_up(self) -> None:
-        """Queue trials of dead workers again: of this machine at once, of others when they fall silent."""
+        """Queue trials of dead workers again: of this machine at once, of others when they fall silent.
+
+        A trial whose run was saved before its worker died is complete.
+        """
         import optuna
 
-        optuna.storages.fail_stale_trials(self.study)
+        states = optuna.trial.TrialState
         again = optuna.storages.RetryFailedTrialCallback(max_retry=RETRIES)
-        for trial in self.study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+        for trial in self.study.get_trials(states=(states.RUNNING,)):
             machine, process = trial.user_attrs.get("worker", (None, None))
             if machine != platform.node() or _alive(process):
                 continue
             with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):  # another worker was faster
-                if self._storage.set_trial_state_values(trial._trial_id, optuna.trial.TrialState.FAIL):
+                if (loss := trial.user_attrs.get(LOSS)) is not None:
+                    self._storage.set_trial_state_values(trial._trial_id, states.COMPLETE, [loss])
+                elif self._storage.set_trial_state_values(trial._trial_id, states.FAIL):
                     again(self.study, trial)
+        optuna.storages.fail_stale_trials(self.study)
 
     def close(self) -> None:
         """Let the database go."""

@@ -166,6 +166,8 @@ class _Worker:
         """The lowest validation loss of a trial."""
         import optuna
 
+        from pct.api.studies import LOSS
+
         plan = self._plan
         tried = {name: _propose(trial, name, values) for name, values in plan.space.items()}
         trial.set_user_attr("worker", [platform.node(), os.getpid()])
@@ -194,6 +196,7 @@ class _Worker:
         assert net.result is not None
         run = net.save(self._folder / f"trial_{trial.number:04d}")
         trial.set_user_attr("run", str(run))
+        trial.set_user_attr(LOSS, float(net.result.best_loss))
         self._progress(f"trial {trial.number}: loss {net.result.best_loss:.4g}  {_line(tried)}")
         return net.result.best_loss
 
