@@ -19,8 +19,11 @@ from matplotlib.figure import Figure
 import pct
 from api.conftest import SMALL
 from pct.errors import DataError, UsageError
+from pct.export.source import from_fit
 from pct.optimization.constants import fitting
+from pct.rollout.integration import make_integrator
 from pct.runs import fits
+from rollout.native.windows import needs_compiler
 
 
 def test_nothing_is_printed_or_written(
@@ -258,3 +261,19 @@ def test_a_value_shows_every_column(fit: pct.Fit, monkeypatch: pytest.MonkeyPatc
     assert all(len(line) <= 60 for line in heads)
     shown = " ".join(heads)
     assert all(name in shown for name in fit.table().columns)
+
+
+@needs_compiler
+def test_a_fit_is_rolled_out_for_a_controller(fit: pct.Fit) -> None:
+    """Without the hidden states of its measurement, in steps no longer than its own."""
+    source = from_fit(fit.model, "a fit")
+    start, control = np.array([1.0, 2.0, 0.3, 4.0]), np.array([0.5, -1.0])
+    for dt in (None, 2.5 * fit.model.dt):
+        step, parts = dt or fit.model.dt, 1 if dt is None else 3
+        states = fit.sampler(dt=dt).states(start, np.tile(control, (2, 3, 1)))
+        exact = make_integrator(source.integrator_name, parts * source.substeps)
+        given = np.concatenate([start, control])
+        expected = exact(lambda x, p: source.spec.dynamics_fn(x, p, np), given, source.values, step)
+        np.testing.assert_allclose(states[1, 0], expected[:4], rtol=1e-6)
+    with pytest.raises(UsageError, match=r"`dt`: expected a number above 0"):
+        fit.sampler(dt=0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from pct.api.notebook import Shown
 from pct.api.predictions import Prediction, predict
 from pct.errors import UsageError
 from pct.optimization.settings import DRAWS as DRAWS_WITHIN
-from pct.within import check_callable, check_numbers
+from pct.within import Within, check_callable, check_number, check_numbers
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     from pct.optimization.constants.constant_fit import ConstantFit
     from pct.optimization.constants.model import FittedModel
     from pct.optimization.constants.posterior.posterior import Posterior
+    from pct.rollout.native.sampler import Rollout
     from pct.windows.window_set import WindowSet
+
+STEP = Within(0, 60, "s", open_low=True)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -305,6 +309,35 @@ class Fit(Shown):
             self.model, "a fit of constants to driving logs", verdicts=self.verdicts, driven=driven
         )
         return write_export(target, source, Path(path), refit=refit)
+
+    def sampler(self, *, dt: float | None = None) -> Rollout:
+        """Rollouts of many control sequences from one state, in native code, for sampling controllers.
+
+        The vehicle's own equations with the fitted values, in single precision. What the fit has beside them
+        (lags, delays, the observer) is left out, as in an export; states and controls are those of the
+        model's tables.
+
+        Args:
+            dt: time step in s; that of the fit when left out. Its parts are no longer than those of the fit.
+
+        Raises:
+            UsageError: a time step out of range.
+            PctError: there is no C++ compiler, or the equations cannot be traced.
+        """
+        from pct.export.source import from_fit
+        from pct.rollout.native.sampler import Rollout
+
+        source = from_fit(self.model, "a fit")
+        step = self.model.dt if dt is None else dt
+        check_number("dt", step, STEP)
+        substeps = max(1, math.ceil(step / self.model.dt * source.substeps - 1e-9))
+        return Rollout(
+            source.spec,
+            source.values,
+            dt=step,
+            integrator_name=source.integrator_name,
+            substeps=substeps,
+        )
 
     def _whole(self, what: str) -> ConstantFit:
         if self.result is None:
