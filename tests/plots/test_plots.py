@@ -12,6 +12,7 @@ from matplotlib.colors import to_hex
 from pct import plots
 from pct.dynamics.core import Channel, Parameter, define_model
 from pct.errors import DataError
+from pct.pages.charts import forest_figure
 from pct.plots.layout import make_figure
 
 SPEC = define_model(
@@ -644,3 +645,17 @@ def test_a_name_in_a_title_is_text(tmp_path, name):
 def test_a_figure_shows_itself_in_a_notebook_without_pyplot() -> None:
     figure = plots.in_style(make_figure, "drive", 3.0, 2.0)
     assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_values_at_a_bound_do_not_spread_their_rounding_over_an_axis() -> None:
+    values, errors = np.array([0.1, 0.1 + 1e-12]), np.array([1e-11, 0.0])
+    at = plots.Forest(r"\mu", "1", "mu", values, errors, np.zeros(2, bool), None)
+    assert at.flat == pytest.approx((0.099, 0.101))
+    for used in (at.used, ~at.used):
+        figure = plots.draw_agreement(names=["a", "b"], forests=[at._replace(used=used)], title="two cars")
+        assert figure.axes[0].get_xlim() == pytest.approx((0.099, 0.101))
+        step = forest_figure(["a", "b"], [at._replace(used=used)], "quantity").by["quantity"][0]
+        assert step.layout["xaxis"]["range"] == pytest.approx([0.099, 0.101])
+    apart = at._replace(values=np.array([0.1, 0.101]))
+    assert apart.flat is None
+    assert at._replace(next=(0.05, 0.15)).flat is None

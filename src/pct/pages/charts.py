@@ -228,7 +228,10 @@ def _forest_step(one: Forest) -> Step:
     if one.pooled is not None:
         at = {"x0": one.pooled, "x1": one.pooled, "line": {"color": BASELINE, "width": 1.5, "dash": "dash"}}
         shapes.append({**span(0.0, 0.0), "type": "line", **at})
-    return Step(data, {"shapes": shapes, "xaxis": {"title": {"text": axis_title(one.title, one.unit)}}})
+    axis: dict[str, Any] = {"title": {"text": axis_title(one.title, one.unit)}, "autorange": True}
+    if one.flat is not None:
+        axis |= {"range": list(one.flat), "autorange": False}
+    return Step(data, {"shapes": shapes, "xaxis": axis})
 
 
 def profile_figure(

@@ -16,6 +16,8 @@ from pct.types import Bool, Float
 
 # Panels side by side, and the most rows that carry a name.
 COLUMNS, NAMED = 4, 40
+# Less than this share of their size apart, values differ by rounding alone.
+FLAT = 1e-5
 
 
 class Forest(NamedTuple):
@@ -42,6 +44,19 @@ class Forest(NamedTuple):
     mean: tuple[float, float] | None = None
     next: tuple[float, float] | None = None
     varies: bool = False
+
+    @property
+    def flat(self) -> tuple[float, float] | None:
+        """Ends of an axis for drives that are equal but for rounding, as at a bound; else None."""
+        known = np.isfinite(self.values) & np.isfinite(self.errors)
+        if not known.any():
+            return None
+        reach = 1.96 * self.errors[known]
+        bands = [*(self.mean or ()), *(self.next or ()), *([] if self.pooled is None else [self.pooled])]
+        low = min(float((self.values[known] - reach).min()), *bands, math.inf)
+        high = max(float((self.values[known] + reach).max()), *bands, -math.inf)
+        size = max(abs(low), abs(high))
+        return (low - 0.01 * size, high + 0.01 * size) if high - low < FLAT * size else None
 
 
 def draw_agreement(
@@ -128,6 +143,8 @@ def _limit(ax: object, forest: Forest) -> None:
         reach = 1.96 * forest.errors[shown]
         ends += [float((forest.values[shown] - reach).min()), float((forest.values[shown] + reach).max())]
     low, high = min(ends, default=0.0), max(ends, default=0.0)
-    if high > low:
+    if forest.flat is not None:
+        ax.set_xlim(*forest.flat)  # type: ignore[attr-defined]
+    elif high > low:
         room = 0.05 * (high - low)
         ax.set_xlim(low - room, high + room)  # type: ignore[attr-defined]
