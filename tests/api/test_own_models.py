@@ -54,7 +54,6 @@ def test_a_cell_that_registers_a_model_may_run_again() -> None:
     ("tables", "message"),
     [
         ({"states": ()}, "model 'sled': expected states, found none"),
-        ({"parameters": ()}, "model 'sled': expected parameters, found none"),
         ({"parameters": (DRAG, DRAG)}, "parameters: expected each name once, found 'drag' twice"),
         ({"controls": (pct.Channel("lambda", "l", "1"),)}, "names that Python can say, found 'lambda'"),
         ({"states": STATES[3:]}, "expected the states x, y, psi, of position and heading, found no 'x'"),
@@ -64,6 +63,13 @@ def test_tables_that_do_not_hold_together(tables: dict[str, Any], message: str) 
     with pytest.raises(UsageError) as error:
         sled(**tables)
     assert message in str(error.value)
+
+
+def test_a_model_without_parameters_has_nothing_to_learn(drives: pct.Drives) -> None:
+    car = pct.model(sled(parameters=(), derivative=lambda x, u, p, xp: x._replace(v=u.accel)))
+    for learn in (pct.fit, pct.train):
+        with pytest.raises(UsageError, match="model 'sled' has no parameter to learn"):
+            learn(car, drives)
 
 
 def asks_too_much(x: Any, u: Any, p: Any, xp: Any) -> Any:

@@ -139,6 +139,17 @@ def as_car(value: Any, name: str = "car") -> Car:
     raise UsageError(f"`{name}`: expected a car, such as pct.model('singletrack'), got {shown(value)}")
 
 
+def require_learned(spec: ModelSpec) -> ModelSpec:
+    """The model, where it has a parameter to learn.
+
+    Raises:
+        UsageError: it has none.
+    """
+    if not spec.param_keys:
+        raise UsageError(f"model '{spec.name}' has no parameter to learn: add one to its table")
+    return spec
+
+
 def _texts(call: str, names: Sequence[str]) -> Sequence[str]:
     """Names of parameters, as they were given.
 

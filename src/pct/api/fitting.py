@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pct.api.cars import Car, as_car
+from pct.api.cars import Car, as_car, require_learned
 from pct.api.drives import Drive, Drives, as_drives
 from pct.api.fits import Fit
 from pct.api.opening import as_fit
@@ -77,7 +77,7 @@ def fit(
     if (known := settings.get("prior")) is not None and not isinstance(known, float | int | str):
         settings["prior"] = str(getattr(known, "folder", known))
     checked = make_settings(FitSettings, settings)
-    spec = car.spec
+    spec = require_learned(car.spec)
     drives = as_drives(drives)
     store = make_window_store(drives.recordings, spec, dt=dt, inputs=checked.inputs)
     spec, prior = with_inputs(spec, store.origins, checked.inputs), None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pct.api.cars import Car, as_car
+from pct.api.cars import Car, as_car, require_learned
 from pct.api.drives import Drive, Drives, as_drives
 from pct.api.fits import Fit
 from pct.api.notebook import Shown
@@ -310,6 +310,7 @@ def trainable(start: Car, settings: TrainSettings) -> tuple[ModelSpec, TrainSett
     """
     from pct.optimization.network.training import settings_on_top, with_huber
 
+    require_learned(start.spec)
     if (fitted := start.fitted) is not None:
         return with_huber(start.spec, settings.huber), settings_on_top(fitted, settings), fitted.dt
     if start.measurement is not None:

@@ -291,7 +291,7 @@ def define_model(
         options: what can be added to the equations, by name.
 
     Raises:
-        UsageError: a name that is none or that stands twice, no state or parameter, or a pose that the states
+        UsageError: a name that is none or that stands twice, no state, or a pose that the states
             do not hold.
 
     Examples:
@@ -332,7 +332,7 @@ def _check_tables(
     """Refuse tables that no equations can be called with; see `define_model`."""
     for what, rows in (("states", states), ("controls", controls), ("parameters", parameters)):
         names = [row.name for row in rows]
-        if not names and what != "controls":
+        if not names and what == "states":
             raise UsageError(f"model '{name}': expected {what}, found none")
         for row in names:
             if not row.isidentifier() or keyword.iskeyword(row) or row.startswith("_"):
