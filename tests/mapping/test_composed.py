@@ -101,6 +101,17 @@ def test_geodetic_positions_become_metres(names: tuple[str, str], scale: float) 
     assert all(not lines[name].keys for name in ("vx", "psi_dot", "delta"))
 
 
+def test_degrees_and_minutes_of_nmea() -> None:
+    """4807.038 is 48 degrees and 7.038 minutes; the minutes begin anew within the drive."""
+    log = drive()
+    x, y = log.pop("x"), log.pop("y")
+    for name, degrees in (("Latitude", 48.0 + y / NORTH), ("Longitude", 9.5 + x / EAST)):
+        log[name] = 100 * np.floor(degrees) + 60 * (degrees % 1)
+    lines = proposed(log)
+    assert (lines["x"].column, lines["psi"].sure) == ("east(Latitude, Longitude)", "high")
+    assert (lines["vx"].sure, dict(lines["vx"].keys)) == ("high", {})
+
+
 def test_lateral_and_longitudinal_are_no_latitude() -> None:
     log = drive()
     log |= {"acc_lat": 0.3 * np.sin(log["t"]), "acc_lon": 0.2 * np.cos(log["t"])}

@@ -97,6 +97,10 @@ CLOCKS: dict[str, dict[str, object]] = {
     "GPS week and time of week": {"week": 2300 + (np.arange(1000) >= 500), "tow": TOW},
     "GPS week and ms of week": {"GWk": 2300 + (np.arange(1000) >= 500), "GMS": (1e3 * TOW).round()},
     "date and time of day": {"Date": texts("%Y-%m-%d"), "Time": texts("%H:%M:%S.%f")},
+    "digits of NMEA over midnight": {"UTC": texts("%H%M%S.%f")},
+    "digits of hundredths": {"utc_time": [int(text[:-4]) for text in texts("%H%M%S%f")]},
+    "digits of milliseconds": {"GPS Time": [int(text[:-3]) for text in texts("%H%M%S%f")]},
+    "digits of date and time": {"stamp": [text[:-4] for text in texts("%Y%m%d%H%M%S.%f")]},
     "hours, minutes, seconds": {
         "hour": ((7190 + T) // 3600).astype(int),
         "minute": ((7190 + T) // 60 % 60).astype(int),
@@ -120,6 +124,7 @@ def test_clocks_as_recorders_write_them(tmp_path: Path, clock: dict[str, object]
     [
         (CLOCKS[".NET ticks"], ['column = "SimTs"', 'unit = "100 ns"']),
         (CLOCKS["s and ns"], ['column = ["sec", "nsec"]', 'unit = ["s", "ns"]']),
+        (CLOCKS["digits of NMEA over midnight"], ['column = "hhmmss(UTC)"']),
         (CLOCKS["none"], ["step = 0.02"]),
         (CLOCKS["frames"], ['column = "frame"', 'unit = "s/50"']),
     ],

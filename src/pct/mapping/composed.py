@@ -9,6 +9,7 @@ import numpy as np
 
 from pct.logs.readers.base import AnyColumn, RawLog
 from pct.logs.readers.computed import INTEGERS, MOST_DEGREES, Formula, heading_of, with_computed
+from pct.logs.readers.packed import degrees_of_minutes, holds_minutes
 from pct.mapping.grid_positions import grid_positions
 from pct.mapping.names import OTHER_THAN_A_PLACE, means, words
 from pct.types import Bool
@@ -89,7 +90,10 @@ def fixes(raw: RawLog) -> Iterator[tuple[str, str]]:
         partner = next((other for other in raw.columns if words(other) in others), None)
         if partner is None or len(raw.columns[name]) != len(raw.columns[partner]):
             continue
-        if _is_angle(raw.columns[name], 90.0) and _is_angle(raw.columns[partner], 180.0):
+        pair = raw.columns[name], raw.columns[partner]
+        if holds_minutes(*pair):
+            pair = degrees_of_minutes(pair[0]), degrees_of_minutes(pair[1])
+        if _is_angle(pair[0], 90.0) and _is_angle(pair[1], 180.0):
             yield name, partner
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from pct.logs.clocks import is_sparse
 from pct.logs.readers.base import RawLog
-from pct.logs.readers.computed import formula_of, inputs_of
+from pct.logs.readers.computed import GRID, formula_of, inputs_of
 from pct.logs.units import as_usual
 from pct.mapping.evidence import Windows, without_spikes
 from pct.mapping.names import NAMES, OTHERS, from_unity, is_altitude, is_rotation_part, means, words
@@ -102,7 +102,7 @@ class Log:
         local = {
             formula.inputs[0]: name
             for name in self.columns
-            if (formula := formula_of(name)) and len(formula.inputs) == 1
+            if (formula := formula_of(name)) and formula.kind in GRID
         }
         return list(dict.fromkeys(local.get(name, name) for name in self.named(axis)))
 

@@ -34,7 +34,8 @@ _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 _PEDAL = r"(_(ped|pedal|pos|position|cmd|command|input|pct|percent|pwm|pulse|norm|normalized))*"
 # Patterns over the words of a name, in lower case and joined by one underscore.
 NAMES = {
-    "time": r"(^|_)(t|time|timestamp|stamp|times|secs?|seconds|elapsed|clock)(_(s|sec|ms|us|ns))?$",
+    "time": r"(^|_)(t|time|timestamp|stamp|times|secs?|seconds|elapsed|clock)(_(s|sec|ms|us|ns))?$"
+    r"|(^|_)(utc|tod|time_of_day|hhmmss(cc|mmm)?)$",
     "x": r"(^|_)(x|px|pos_x|x_pos|x_position|east|easting)$",
     "y": r"(^|_)(y|py|pos_y|y_pos|y_position|north|northing)$",
     "psi": r"(^|_)(psi|yaw|heading|theta|phi|course|yaw_angle|heading_angle|azimuth)$"
@@ -46,7 +47,7 @@ NAMES = {
     r"|(^|_)(vel|velocity|speed)_(longitudinal|long|lon|forward|fwd)$",
     "vy": r"(^|_)(vy|v_y|linear_y|v_?lat)$|(^|_)(vel|velocity|speed)(_[a-z]+)?_y$"
     r"|(^|_)(lateral|lat)_(velocity|speed|vel)$|(^|_)(vel|velocity|speed)_(lateral|lat)$",
-    "v": r"(^|_)(v|speed|velocity|vel|vehicle_speed|spd|erpm)$",
+    "v": r"(^|_)(v|speed|velocity|vel|vehicle_speed|spd|erpm|sog|speed_over_ground)$",
     "ax": r"(^|_)(ax|a_x|a_?lon|a_?long)$|(^|_)(acc|accel|acceleration|accelerometer)(_[a-z]+)?_?x$"
     r"|(^|_)lon(g|gitudinal)?_?(g|g_force|acc(el(eration)?)?)$"
     r"|(^|_)(acc|accel|acceleration|g|g_force)_(longitudinal|long|lon|forward|fwd)$",

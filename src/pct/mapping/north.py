@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from pct.logs.readers.base import RawLog
-from pct.logs.readers.computed import angles_of, formula_of, local_metres
+from pct.logs.readers.computed import GRID, angles_of, formula_of, local_metres
+from pct.logs.readers.packed import degrees_of_minutes, holds_minutes
 from pct.logs.units import USUAL_UNITS
 from pct.mapping.composed import fixes
 from pct.mapping.evidence import WINDOWS
@@ -95,7 +96,7 @@ def _zero(log: Log) -> tuple[float, float]:
 
 def _is_grid(lines: Mapping[str, Line]) -> bool:
     formula = formula_of(lines["x"].column)
-    return formula is not None and len(formula.inputs) == 1
+    return formula is not None and formula.kind in GRID
 
 
 def _north(raw: RawLog, lines: Mapping[str, Line]) -> tuple[float, str] | None:
@@ -125,7 +126,12 @@ def _by_zone(raw: RawLog, grid: tuple[str, str]) -> tuple[float, str] | None:
 
 def _by_longitude(raw: RawLog, pair: tuple[str, ...]) -> tuple[float, str]:
     """By latitude and longitude, for the zone of UTM that they lie in."""
-    radians = [angles_of(raw.columns[name], raw.units.get(name, "")) for name in pair]
+    columns = [raw.columns[name] for name in pair]
+    if holds_minutes(*columns):
+        columns = [degrees_of_minutes(column) for column in columns]
+    radians = [
+        angles_of(column, raw.units.get(name, "")) for column, name in zip(columns, pair, strict=True)
+    ]
     latitude, longitude = (float(np.median(c[np.isfinite(c) & (c != 0)])) for c in radians)
     width = math.radians(ZONE_WIDTH)
     east = longitude % width - width / 2

@@ -16,10 +16,12 @@ import numpy as np
 from pct.errors import NoTimeError
 from pct.logs.clocks import groups_of, sum_of_parts
 from pct.logs.readers.base import AnyColumn, RawLog
+from pct.logs.readers.computed import formula_of
 from pct.logs.row_order import in_time_order
 from pct.logs.signals import ROW_NUMBER
 from pct.mapping.clock_by_motion import true_seconds
 from pct.mapping.names import NAMES, means, words
+from pct.mapping.packed_clocks import with_time_of_day
 from pct.mapping.proposal import Line
 from pct.mapping.relate import called_so, unless, written
 from pct.mapping.stamp_parts import FEWEST, SECONDS, TICKS, find_parts
@@ -98,6 +100,7 @@ def find_time(path: Path, raw: RawLog) -> Clock:
     """
     if raw.clocks:
         return Clock(_clock_of_positions(raw), raw)
+    raw = with_time_of_day(raw)
     candidates = [one for name in raw.columns if (one := _candidate(raw, name)) is not None]
     best = max(candidates, key=lambda one: one.rank, default=None)
     if best is None or not best.called:
@@ -223,7 +226,8 @@ def _clock_of(raw: RawLog, best: _Candidate) -> Clock | None:
         sure = "medium"
     if best.dated and unit == best.dated:
         sure = "high"
-    reason = f"{called_so(best.called)}; increases in steps of about {usual * SECONDS[unit]:.4g} s"
+    digits = "its digits are hours, minutes and seconds; " if formula_of(name) else ""
+    reason = f"{digits}{called_so(best.called)}; increases in steps of about {usual * SECONDS[unit]:.4g} s"
     return Clock(Line("time", name, sure, reason, written(raw.units, name, unit, "s")), raw, notes)
 
 

@@ -2,7 +2,8 @@
 
 A map names such a column by a formula: ``yaw(qx, qy, qz, qw)`` in rad; ``east(latitude, longitude)`` and
 ``north(latitude, longitude)`` in m from the first fix of the file; ``grid_east(easting)``
-and ``grid_north(northing)`` of coordinates in a grid such as UTM, in their own unit from the first fix.
+and ``grid_north(northing)`` of coordinates in a grid such as UTM, in their own unit from the first fix;
+``hhmmss(UTC)``, ``hhmmsscc(UTC)`` and ``hhmmssmmm(UTC)`` in s of times of day whose digits stand side by side.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import numpy as np
 
 from pct.errors import LogValueError
 from pct.logs.readers.base import AnyColumn, RawLog
+from pct.logs.readers.packed import CLOCKS, degrees_of_minutes, holds_minutes, seconds_of_day
 from pct.logs.units import USUAL_UNITS
 
 # How many columns each formula takes.
-INPUTS = {"yaw": 4, "east": 2, "north": 2, "grid_east": 1, "grid_north": 1}
+GRID = ("grid_east", "grid_north")
+INPUTS = {"yaw": 4, "east": 2, "north": 2, **dict.fromkeys((*GRID, *CLOCKS), 1)}
 FORMULA = re.compile(rf"({'|'.join(INPUTS)})\((.+)\)")
 # Semi-major axis in m and squared eccentricity of WGS 84 (NIMA TR8350.2, table 3.1).
 RADIUS, ECCENTRICITY = 6_378_137.0, 6.694_379_990_14e-3
@@ -80,7 +83,9 @@ def with_computed(raw: RawLog, names: Iterable[str]) -> RawLog:
         inputs = [column[:rows] for column in inputs]
         if formula.kind == "yaw":
             added[str(formula)] = heading_of(*inputs)
-        elif len(inputs) == 1:
+        elif formula.kind in CLOCKS:
+            added[str(formula)] = seconds_of_day(inputs[0], formula.kind)
+        elif formula.kind in GRID:
             added[str(formula)] = from_first(inputs[0])
             if unit := stated.get(formula.inputs[0]):
                 stated[str(formula)] = unit
@@ -118,7 +123,7 @@ def check_zones(path: Path, raw: RawLog, names: Iterable[str], *, cut: bool) -> 
         DataError: a column of a formula of one column steps by more than 100 km and stays there.
     """
     for formula in (formula_of(name) for name in names):
-        if formula is None or len(formula.inputs) != 1:
+        if formula is None or formula.kind not in GRID:
             continue
         name = formula.inputs[0]
         column = raw.columns[name]
@@ -191,11 +196,14 @@ def local_metres(
     """Metres east and north of the first fix, (N,) each; NaN where there is no fix.
 
     Args:
-        latitude, longitude: in degrees, in 1e-7 degrees as integers, or in rad where the file says so.
+        latitude, longitude: in degrees, in 1e-7 degrees as integers, in ddmm.mmmm as NMEA 0183 has them, or
+            in rad where the file says so.
         units: that the file states.
 
     Within 10 km of the first fix the plane differs from the ellipsoid by less than 1 part in 1000.
     """
+    if holds_minutes(latitude, longitude):
+        latitude, longitude = degrees_of_minutes(latitude), degrees_of_minutes(longitude)
     fixed = np.isfinite(latitude) & np.isfinite(longitude) & ~((latitude == 0) & (longitude == 0))
     if not fixed.any():
         return np.full(len(latitude), np.nan), np.full(len(latitude), np.nan)
