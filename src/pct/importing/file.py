@@ -15,6 +15,7 @@ from pct.errors import DataError, LogError
 from pct.files import sha256
 from pct.importing.card import Summary, summarise
 from pct.importing.settings import ImportSettings
+from pct.logs.own_units import stated_beside
 from pct.logs.readers import RawLog
 from pct.logs.signals import SignalMap
 from pct.recordings.faults import Repairs
@@ -68,6 +69,7 @@ class Imported:
         delays: of the answers to commands.
         laps: that were found.
         columns: unit and origin by channel.
+        stated: units that the file states, by column, where its map, written by a person, has another.
         stored: recordings that were written.
     """
 
@@ -84,6 +86,7 @@ class Imported:
     delays: dict[str, Delay] = dataclasses.field(default_factory=dict)
     laps: int = 0
     columns: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    stated: dict[str, str] = dataclasses.field(default_factory=dict)
     stored: list[Stored] = dataclasses.field(default_factory=list)
 
 
@@ -111,8 +114,12 @@ def import_file(
     # A process that was killed may have begun it.
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
+    stated: dict[str, str] = {}
     try:
-        return _import(path, name, signals, settings, folder, samples)
+        imported = _import(path, name, signals, settings, folder, samples)
+        if not imported.error:
+            return imported
+        reason, stated = imported.error, imported.stated
     except (KeyboardInterrupt, SystemExit):
         raise
     except DataError as error:
@@ -121,7 +128,7 @@ def import_file(
         reason = f"{path}: cannot use it: a fault of PCT or of a package ({type(error).__name__})"
     # Part of it may be written already.
     shutil.rmtree(folder)
-    return Imported(str(path), name, error=reason)
+    return Imported(str(path), name, error=reason, stated=stated)
 
 
 class _Pending(NamedTuple):
@@ -153,17 +160,22 @@ def _import(
     # Faults are cut out and counted, also where the map has them refused in training on the logs directly.
     signals = dataclasses.replace(signals, faults="cut")
     with ThreadPoolExecutor(1) as beside, ThreadPoolExecutor(1) as writing:
+        given = signals
         raw, signals = read_columns(path, signals)
+        stated = stated_beside(given, raw.units)
         # Reading keeps all cores busy, and leaves the file in the system's memory; what follows keeps one.
         digest = beside.submit(_hash, path)
         # Nothing here holds the columns of a long log once they are written.
-        imported, pending = _cut_up(path, name, raw, signals, settings, folder, samples, writing)
+        try:
+            imported, pending = _cut_up(path, name, raw, signals, settings, folder, samples, writing)
+        except DataError as error:
+            return Imported(str(path), name, error=str(error), stated=stated)
         del raw
     stored = [
         Stored(one.part, one.row.result(), one.seconds, one.summary.sums["metres"], one.summary)
         for one in pending
     ]
-    return dataclasses.replace(imported, sha256=digest.result(), stored=stored)
+    return dataclasses.replace(imported, sha256=digest.result(), stored=stored, stated=stated)
 
 
 def _cut_up(

@@ -103,6 +103,17 @@ def write_parts(
 
 
 def _same_channels(one: Imported, first: Imported) -> Imported:
+    for column in sorted(one.stated.keys() & first.stated.keys()):
+        if one.stated[column] != first.stated[column]:
+            return dataclasses.replace(
+                one,
+                stored=[],
+                error=(
+                    f"{one.file}: expected '{column}' in {first.stated[column]} as {first.file} states, found "
+                    f"{one.stated[column]} under a map with one unit for both: take its `unit` out of the map, "
+                    "and each file is read by its own header"
+                ),
+            )
     if one.error or one.columns == first.columns:
         return one
     unlike = sorted(dict(set(one.columns.items()) ^ set(first.columns.items())))

@@ -84,6 +84,13 @@ class TimePart(NamedTuple):
     factor: float = 1.0
 
 
+class Source(NamedTuple):
+    """The log that a map was proposed from, and the units that it states, by column."""
+
+    path: Path
+    units: Mapping[str, str]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class SignalMap:
     """The content of a ``signals.toml``, its preset merged in.
@@ -104,6 +111,7 @@ class SignalMap:
         faults: ``refuse`` or ``cut``.
         files: pattern of the files' names.
         format: options of the format's reader.
+        source: what it was proposed from; None where a person has it in a file.
     """
 
     path: Path
@@ -121,6 +129,14 @@ class SignalMap:
     faults: str = "refuse"
     files: str = "*"
     format: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    source: Source | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """All raw columns that are read, each once."""
+        names = [self.group, *self.time_columns]
+        names += [name for signal in self.channels.values() for name in (signal.column, signal.time)]
+        return [name for name in dict.fromkeys(names) if name]
 
     @property
     def time_columns(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from pct.errors import LogError
 from pct.files import temporary_folder
 from pct.logs.map_files import find_map, read_map
 from pct.logs.readers import FORMATS, is_log, no_log, read_log
-from pct.logs.signals import MAP, SignalMap
+from pct.logs.signals import MAP, SignalMap, Source
 from pct.mapping.propose import propose
 
 AUTO = "auto"
@@ -66,8 +67,10 @@ def find_logs(places: Sequence[Path], map_name: str | None) -> tuple[list[LogFil
     proposal = ""
     if map_name == AUTO:
         largest = max(maps_by_log, key=size_of)
-        proposal = propose(largest, read_log(largest, None, {})).to_toml()
-        maps_by_log = dict.fromkeys(maps_by_log, _parsed(proposal))
+        raw = read_log(largest, None, {})
+        proposal = propose(largest, raw).to_toml()
+        signals = dataclasses.replace(_parsed(proposal), source=Source(largest, raw.units))
+        maps_by_log = dict.fromkeys(maps_by_log, signals)
     names = _names(sorted(maps_by_log))
     # A log without a map gets the message that says what there is to choose from.
     return [

@@ -19,8 +19,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pct.dynamics.channels import is_heading
-from pct.errors import LogError, LogTimeError
+from pct.errors import LogError, LogTimeError, LogValueError
 from pct.logs.clocks import Reading, groups_of, on_one_clock, with_rows_filled, with_time
+from pct.logs.own_units import with_own_names, with_own_units
 from pct.logs.readers import RawLog, read_log
 from pct.logs.row_order import in_time_order
 from pct.logs.signals import MAP, MOTION, SignalMap, with_units
@@ -156,14 +157,16 @@ def read_columns(path: Path, signals: SignalMap, *, as_they_stand: bool = False)
     Raises:
         DataError: the file cannot be read, or its clocks do not fit.
     """
-    names = [
-        signals.group,
-        *signals.time_columns,
-        *(name for signal in signals.channels.values() for name in (signal.column, signal.time)),
-    ]
     options = {**signals.format, "faults": signals.faults}
-    raw = read_log(path, [name for name in dict.fromkeys(names) if name], options)
-    signals = with_units(path, signals, raw.units)
+    try:
+        raw = read_log(path, signals.columns, options)
+    except LogValueError as error:
+        if signals.source is None or error.column not in signals.columns or error.row is not None:
+            raise
+        whole = read_log(path, None, options)
+        signals = with_own_names(path, signals, whole.columns, whole.units)
+        raw = read_log(path, signals.columns, options)
+    signals = with_units(path, with_own_units(path, signals, raw.units), raw.units)
     for note in raw.notes:
         log.warning("%s: %s", path, note)
     ordered = signals.faults == "cut" and not as_they_stand
