@@ -129,3 +129,40 @@ def test_of_two_clocks_the_one_that_goes_on_evenly() -> None:
     jitter = np.random.default_rng(2).choice([-0.01, 0.0, 0.0, 0.01], len(log["t"]))
     made = dataclasses.replace(raw({"sys_time": 100 + log["t"] + jitter, "gps_time": log.pop("t"), **log}))
     assert propose(Path("log.csv"), made).time.column == "gps_time"
+
+
+@pytest.mark.parametrize(("unit", "size"), [("mph", 2.236936), ("knot", 1 / KNOT), ("ft/s", 1 / FOOT)])
+def test_a_speed_beside_positions_in_m_tells_its_unit(unit: str, size: float) -> None:
+    """Knots are near to mph and ft/s to km/h: an exact ratio tells them, but not for certain."""
+    log = drive()
+    lines = proposed({**{n: c for n, c in log.items() if n != "vy"}, "vx": size * log["vx"]})
+    assert dict(lines["vx"].keys) == {"unit": unit}
+    assert lines["vx"].sure == ("high" if unit == "mph" else "medium")
+
+
+@pytest.mark.parametrize(("unit", "size"), [("m/s", 1.0), ("mph", 2.236936)])
+def test_positions_in_feet_beside_a_speed_that_tells_them(unit: str, size: float) -> None:
+    log = drive()
+    log |= {"x": log["x"] / FOOT, "y": log["y"] / FOOT, "vx": size * log["vx"]}
+    lines = proposed({name: column for name, column in log.items() if name != "vy"})
+    assert [lines[name].keys.get("unit") for name in ("x", "y")] == ["ft", "ft"]
+    assert {lines["x"].sure, lines["y"].sure} == {"medium"}
+    assert (lines["vx"].keys.get("unit", "m/s"), lines["vx"].sure) == (unit, "high")
+    assert "beside positions in ft" in lines["x"].reason
+
+
+@pytest.mark.parametrize(("unit", "size"), [("ft/s", 1 / FOOT), ("km/h", 3.6)])
+def test_an_accelerometer_tells_feet_where_a_speed_cannot(unit: str, size: float) -> None:
+    """As fast as 1 and 1.1 times the positions: speed times yaw rate is what the accelerometer shows, or not."""
+    log = drive()
+    lateral = log["vx"] * log["psi_dot"] / 9.80665
+    feet = {**log, "x": log["x"] / FOOT, "y": log["y"] / FOOT, "vx": size * log["vx"]}
+    del feet["vy"]
+    proposal = proposal_of(feet)
+    assert "unit" not in by_channel(proposal)["x"].keys
+    assert any("as km/h beside ft are" in note for note in proposal.notes) == (unit == "km/h")
+    lines = proposed({**feet, "acc_y": lateral})
+    assert [lines[name].keys.get("unit") for name in ("x", "y", "vx", "ay")] == ["ft", "ft", unit, "g"]
+    assert "'acc_y' in g is 0.30" in lines["x"].reason
+    # In m it is not, whatever the speed says.
+    assert "unit" not in proposed({**log, "acc_y": lateral})["x"].keys

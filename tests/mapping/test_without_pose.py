@@ -86,3 +86,23 @@ def test_columns_that_only_look_like_positions_are_none(motion: dict[str, Column
 def test_a_log_without_any_speed_is_refused(motion: dict[str, Column]) -> None:
     with pytest.raises(DataError, match="expected columns of positions or of a speed, found none by name"):
         proposed({"t": motion["t"], "temperature": motion["temp"]})
+
+
+@pytest.mark.parametrize(("size", "unit"), [(1.0, None), (KMH, "km/h"), (MPH, "mph")])
+@pytest.mark.parametrize("turn", [1.0, DEG])
+def test_speed_times_yaw_rate_tells_the_unit_of_the_speed(
+    motion: dict[str, Column], size: float, unit: str | None, turn: float
+) -> None:
+    given = {"t": motion["t"], "speed": size * motion["vx"], "yaw_rate": turn * motion["psi_dot"]}
+    lines = proposed({**given, "ay": motion["ay"] / GRAVITY})
+    assert (lines["v"].keys.get("unit"), lines["v"].sure) == (unit, "high")
+    assert lines["psi_dot"].keys.get("unit") == (None if turn == 1.0 else "deg/s")
+    # A speed alone tells none.
+    assert proposed(given)["v"].sure == "medium"
+
+
+def test_an_accelerometer_leaves_feet_and_knots_open(motion: dict[str, Column]) -> None:
+    for size, unit, rare in ((1 / 0.3048, "km/h", "ft/s"), (3600 / 1852, "mph", "knot")):
+        line = proposed({"t": motion["t"], "speed": size * motion["vx"], "ax": motion["ax"]})["v"]
+        assert (line.keys["unit"], line.sure) == (unit, "medium")
+        assert f"it may be {rare}" in line.reason

@@ -14,7 +14,7 @@ from pct.mapping.evidence import Windows, without_spikes
 from pct.mapping.names import NAMES, OTHERS, from_unity, is_altitude, is_rotation_part, means, words
 from pct.mapping.proposal import Line, factor
 from pct.recordings.relations import arc_over_chord
-from pct.types import Bool, Column
+from pct.types import Bool, Column, Float
 
 # Columns that are tried for a channel where no name helps.
 MOST_NAMELESS = 24
@@ -163,3 +163,10 @@ class Log:
         self.slip = np.where(backwards, np.angle(-np.exp(1j * self.slip)), self.slip)
         stretch = arc_over_chord(w.reading, np.nan_to_num(self.turning))
         self.speed = np.where(backwards, -1, 1) * stretch * np.hypot(w.rate(x), w.rate(y))
+
+    def speed_rate(self) -> Float[np.ndarray, " W"]:
+        """Rate of the speed of the positions over each window in m/s^2."""
+        half = max(1, self.windows.rows // 2)
+        rate = np.full_like(self.speed, np.nan)
+        rate[half:-half] = (self.speed[2 * half :] - self.speed[: -2 * half]) / (2 * half * self.windows.step)
+        return rate

@@ -220,7 +220,4 @@ def speed_rate(log: Log, lines: Mapping[str, Line]) -> Float[np.ndarray, " W"]:
     forward = lines.get("vx", lines.get("v"))
     if forward is not None and forward.sure != "low":
         return w.rate(in_si(log, forward))
-    half = max(1, w.rows // 2)
-    rate = np.full_like(log.speed, np.nan)
-    rate[half:-half] = (log.speed[2 * half :] - log.speed[: -2 * half]) / (2 * half * w.step)
-    return rate
+    return log.speed_rate()

@@ -129,9 +129,7 @@ def _by_longitude(raw: RawLog, pair: tuple[str, ...]) -> tuple[float, str]:
     columns = [raw.columns[name] for name in pair]
     if holds_minutes(*columns):
         columns = [degrees_of_minutes(column) for column in columns]
-    radians = [
-        angles_of(column, raw.units.get(name, "")) for column, name in zip(columns, pair, strict=True)
-    ]
+    radians = [angles_of(column, raw.units.get(name, "")) for column, name in zip(columns, pair, strict=True)]
     latitude, longitude = (float(np.median(c[np.isfinite(c) & (c != 0)])) for c in radians)
     width = math.radians(ZONE_WIDTH)
     east = longitude % width - width / 2

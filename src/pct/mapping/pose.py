@@ -9,12 +9,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from pct.logs.readers.computed import INTEGERS, MOST_DEGREES, RADIUS, formula_of, inputs_of
-from pct.logs.units import RARE_UNITS, USUAL_UNITS, per_si, size_of
+from pct.logs.units import RARE_UNITS, size_of
 from pct.mapping.evidence import WINDOWS
 from pct.mapping.log_motion import Log
 from pct.mapping.names import other_axis, partners
 from pct.mapping.proposal import Line, factor
-from pct.mapping.relate import NEAR, beside, called_so, sign_of, stated_unit, told_unit, written
+from pct.mapping.relate import beside, called_so, sign_of, stated_unit, told_unit, written
 from pct.recordings.witnesses import is_heading_by_gyro, rolls
 from pct.types import Bool, Column
 
@@ -22,11 +22,6 @@ from pct.types import Bool, Column
 COARSE = 0.01
 # A heading that is further off the path where the vehicle goes straight, in rad, has another zero.
 ASKEW = 0.2
-# Units of positions beside m, the first two also where no name tells them, and of speeds.
-LENGTHS = ("mm", "cm", "ft", "km")
-SPEEDS = (1.0, USUAL_UNITS["m/s"]["km/h"])
-# mph of a vehicle over ft/s of its positions, and how near to that a ratio must be.
-MILES_OVER_FEET, FEET = USUAL_UNITS["m/s"]["mph"] / USUAL_UNITS["m"]["ft"], 0.05
 # Angles that were converted once too often, from rad to deg or back; how many rad one of their units is.
 TWICE = {"deg/57.29578": (math.pi / 180) ** 2, "57.29578 rad": 180 / math.pi}
 
@@ -167,42 +162,6 @@ def note_coarse(log: Log, lines: Mapping[str, Line]) -> None:
             log.notes.append(
                 f"{name}: in single precision so far from zero, in steps of {step:.2g} m: {cure}"
             )
-
-
-def with_length(log: Log, lines: dict[str, Line]) -> dict[str, Line]:
-    """The positions in mm or cm, or another unit that the end of their names tells, where a speed says so."""
-    if "unit" in lines["x"].keys or log.units.get(lines["x"].column):
-        return lines
-    told, compared = told_unit(log, lines["x"].column, "m"), False
-    for name in (*log.named("vx"), *log.named("v")):
-        like = log.windows.compare(
-            log.windows.means(log.sound(name)), np.where(log.moving, log.speed, np.nan), log.moving
-        )
-        if like is None or not like.agrees:
-            continue
-        compared = True
-        speeds = (per_si("m/s", told_unit(log, name, "m/s")) or 1.0, *SPEEDS)
-        for unit in (told,) if told in LENGTHS else LENGTHS[:2]:
-            ratio = abs(like.ratio) * (per_si("m", unit) or 1.0)
-            if any(1 / NEAR < ratio / usual < NEAR for usual in speeds):
-                return _in_unit(log, lines, unit, f"'{name}' makes it {unit}")
-        if not told and abs(abs(like.ratio) / MILES_OVER_FEET - 1) < FEET:
-            log.notes.append(
-                f'{name}: goes as a speed in mph beside positions in ft: if they are, write unit = "mph" and '
-                'unit = "ft"'
-            )
-    if told in LENGTHS and not compared:
-        return _in_unit(log, lines, told, f"its name says {told}")
-    return lines
-
-
-def _in_unit(log: Log, lines: dict[str, Line], unit: str, why: str) -> dict[str, Line]:
-    """The positions in a unit."""
-    for channel in ("x", "y"):
-        reason = f"{lines[channel].reason}; {why}"
-        lines[channel] = dataclasses.replace(lines[channel], reason=reason, keys={"unit": unit})
-    log.place(lines)
-    return lines
 
 
 def _flat(log: Log, name: str, other: str) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from pct.logs.readers.base import RawLog
 from pct.mapping.actuators import find_drives, find_wheels
 from pct.mapping.composed import with_composed
+from pct.mapping.lengths import with_length
 from pct.mapping.left_out import left_out
 from pct.mapping.log_motion import Log
 from pct.mapping.motion import (
@@ -25,7 +26,7 @@ from pct.mapping.motion import (
     without_odd_side_speed,
 )
 from pct.mapping.north import with_north
-from pct.mapping.pose import find_pose, note_coarse, with_course, with_length
+from pct.mapping.pose import find_pose, note_coarse, with_course
 from pct.mapping.proposal import Line, Proposal
 from pct.mapping.relate import is_wild
 from pct.mapping.steering import find_steering

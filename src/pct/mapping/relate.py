@@ -19,6 +19,8 @@ from pct.types import Bool, Column, Float
 
 # A ratio within this factor of a unit's is taken for the unit.
 NEAR = 1.2
+# A speed of positions is as sure as this.
+EXACT = 1.03
 # Channels whose sign the motion gives back.
 SIGNED = ("v", "vx", "psi_dot", "ay")
 # A correlation that tells a unit.
@@ -66,7 +68,10 @@ def compared(
         return Line(channel, name, "low" if like else "medium", reason, stated_unit(log, name, si))
     if not called and not (abs(like.correlation) > 0.9 and 1 / NEAR < like.ratio < NEAR):
         return None
-    unit, known = unit_of(abs(like.ratio), si, like, near, told_unit(log, name, si))
+    told = told_unit(log, name, si)
+    unit, known = unit_of(abs(like.ratio), si, like, near, told)
+    rare = "" if told or not like.agrees else rare_speed(abs(like.ratio), si)
+    usual, unit = unit, rare or unit
     if unit not in (si, stated) and abs(like.correlation) < TELLS:
         # Too little alike for a ratio that is a unit's by chance.
         unit, known = stated if stated in USUAL_UNITS[si] else si, False
@@ -77,8 +82,10 @@ def compared(
         keys["delay"] = round(like.lag, 3)
     sure = "high" if called and known and like.agrees else "medium" if known or like.agrees else "low"
     sure = sure if called else "medium"
+    sure = "medium" if rare and sure == "high" else sure
+    nearer = f", nearer to {rare} than to {usual}" if rare else ""
     reason = (
-        f"{called_so(called)}; {abs(like.ratio):.4g} times {means_what} in {si} "
+        f"{called_so(called)}; {abs(like.ratio):.4g} times {means_what} in {si}{nearer} "
         f"(correlation {abs(like.correlation):.2f}"
         f"{f', {like.lag:.2g} s behind' if 'delay' in keys else ''})"
     )
@@ -126,6 +133,18 @@ def unit_of(ratio: float, si: str, like: Likeness, near: float = NEAR, told: str
     if 1 / 3 < ratio < 3 or not like.agrees:
         return si, False
     return f"{si}/{float(f'{ratio:.3g}'):g}", False
+
+
+def rare_speed(ratio: float, si: str) -> str:
+    """A speed in knots or ft/s, which lie so near to mph and km/h that only an exact ratio tells them; else
+    empty.
+
+    Examples:
+        >>> rare_speed(1.95, "m/s"), rare_speed(3.27, "m/s"), rare_speed(3.55, "m/s"), rare_speed(1.95, "rad")
+        ('knot', 'ft/s', '', '')
+    """
+    rare = {unit: RARE_UNITS[si][unit] for unit in ("knot", "ft/s")} if si == "m/s" else {}
+    return next((unit for unit, size in rare.items() if 1 / EXACT < ratio / size < EXACT), "")
 
 
 def beside(log: Log, name: str, unit: str, reason: str, sure: str) -> tuple[str, str]:

@@ -7,9 +7,11 @@ the ratio of the two tells the units of both, since no two pairs of usual units 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,6 +32,16 @@ FASTEST, QUICKEST = 100.0, 6.0
 # Share of the highest usual speed from which on a vehicle moves.
 MOVING = 0.1
 TRIED = ("m/s", "km/h", "mph")
+# Speeds too near to these for an accelerometer, which shows part of the weight as well.
+RARE = ("knot", "ft/s")
+
+
+class _Felt(NamedTuple):
+    """The unit of a speed that an accelerometer explains, why, and a rare one that is nearer still."""
+
+    unit: str
+    why: str
+    rare: str
 
 
 def find_motion(path: Path, log: Log) -> list[Line]:
@@ -107,10 +119,13 @@ def _speed(log: Log) -> Line | None:
     channel, name = named[0]
     stated = told_unit(log, name, "m/s")
     unit, sure, why = stated or "m/s", "medium", "nothing tells its unit"
-    felt = _told_by_acceleration(log, name, [stated] if stated else TRIED)
+    tried = [stated] if stated else TRIED
+    felt = _told_by_acceleration(log, name, tried) or _told_by_turning(log, name, tried)
     high = float(np.nanquantile(np.abs(log.sound(name)), 0.99))
     if felt is not None:
-        unit, sure, why = felt[0], "high", f"its rate goes with {felt[1]} (correlation {felt[2]:.2f})"
+        unit, sure, why = felt.unit, "high", felt.why
+        if not stated and felt.rare:
+            sure, why = "medium", f"{why}; it may be {felt.rare}, which is nearer still: then write that unit"
     elif stated:
         sure, why = "high", "its unit is stated"
     elif high > FASTEST:
@@ -119,25 +134,55 @@ def _speed(log: Log) -> Line | None:
     return Line(channel, name, sure, f"{reason}; {why}", written(log.units, name, unit, "m/s"))
 
 
-def _told_by_acceleration(log: Log, name: str, units: Sequence[str]) -> tuple[str, str, float] | None:
-    """The unit of a speed that the longitudinal acceleration explains, that column, and how well it goes."""
+def _told_by_acceleration(log: Log, name: str, units: Sequence[str]) -> _Felt | None:
+    """The unit of a speed that the longitudinal acceleration explains."""
     w = log.windows
     rate = w.rate(log.sound(name))
     moving = w.whole & np.isfinite(rate)
-    best = None
+    found = []
     for other in log.named("ax"):
         like = w.compare(w.means(log.sound(other)), rate, moving)
-        if like is None or abs(like.correlation) < TELLS:
+        if like is None or abs(like.correlation) < TELLS or not like.ratio:
             continue
-        for unit in units:
-            for of_acceleration in ("m/s^2", "g"):
-                if (stated := told_unit(log, other, "m/s^2")) and stated != of_acceleration:
-                    continue
-                expected = _per_si("m/s^2", of_acceleration) / _per_si("m/s", unit)
-                away = abs(math.log(abs(like.ratio) / expected)) if like.ratio else math.inf
-                if away < math.log(NEAR) and (best is None or away < best[0]):
-                    best = away, unit, other, abs(like.correlation)
-    return None if best is None else best[1:]
+        why = f"its rate goes with {other} (correlation {abs(like.correlation):.2f})"
+        for per_si in _accelerations(log, other):
+            found.append((per_si / abs(like.ratio), why))
+    return _nearest(found, units)
+
+
+def _told_by_turning(log: Log, name: str, units: Sequence[str]) -> _Felt | None:
+    """The unit of a speed that times a yaw rate explains the lateral acceleration."""
+    w = log.windows
+    found = []
+    for rate, other in itertools.product(log.named("psi_dot"), log.named("ay")):
+        turning = w.means(log.sound(name)) * w.means(log.sound(rate))
+        like = w.compare(w.means(log.sound(other)), turning, w.whole & np.isfinite(turning))
+        if like is None or abs(like.correlation) < TELLS or not like.ratio:
+            continue
+        why = f"times {rate} it goes with {other} (correlation {abs(like.correlation):.2f})"
+        stated = told_unit(log, rate, "rad/s")
+        for turn in (stated,) if stated else ("rad/s", "deg/s"):
+            for per_si in _accelerations(log, other):
+                found.append((per_si / _per_si("rad/s", turn) / abs(like.ratio), why))
+    return _nearest(found, units)
+
+
+def _accelerations(log: Log, name: str) -> list[float]:
+    """How many of the units that an acceleration may be in are one m/s²."""
+    stated = told_unit(log, name, "m/s^2")
+    return [_per_si("m/s^2", unit) for unit in ((stated,) if stated else ("m/s^2", "g"))]
+
+
+def _nearest(found: Sequence[tuple[float, str]], units: Sequence[str]) -> _Felt | None:
+    """The unit of which so many are one m/s, of several witnesses the nearest; None where none is near."""
+    away = {
+        (size, why, unit): abs(math.log(size / _per_si("m/s", unit))) for size, why in found for unit in units
+    }
+    if not away or min(away.values()) > math.log(NEAR):
+        return None
+    size, why, unit = min(away, key=away.__getitem__)
+    rare = [other for other in RARE if abs(math.log(size / _per_si("m/s", other))) < away[size, why, unit]]
+    return _Felt(unit, why, rare[0] if rare else "")
 
 
 def _place(log: Log, forward: Column) -> None:
