@@ -66,8 +66,8 @@ def test_a_unit_in_a_map_holds_for_files_that_state_the_same_only(tmp_path: Path
     logs = [tmp_path / "a.csv", tmp_path / "b.csv"]
     (failed,) = import_logs(logs, tmp_path / "set", map=tmp_path / "car.toml", processes=1).failed
     assert failed.error == (
-        f"{tmp_path / 'b.csv'}: expected 'Speed' in km/h as {tmp_path / 'a.csv'} states, found m/s under a map "
-        "with one unit for both: take its `unit` out of the map, and each file is read by its own header"
+        f"{tmp_path / 'b.csv'}: expected 'Speed' in km/h as {tmp_path / 'a.csv'} states, found m/s under a "
+        "map with one unit for both: take its `unit` out of the map, and each file is read by its own header"
     )
 
 

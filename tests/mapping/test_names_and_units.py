@@ -153,7 +153,7 @@ def test_positions_in_feet_beside_a_speed_that_tells_them(unit: str, size: float
 
 @pytest.mark.parametrize(("unit", "size"), [("ft/s", 1 / FOOT), ("km/h", 3.6)])
 def test_an_accelerometer_tells_feet_where_a_speed_cannot(unit: str, size: float) -> None:
-    """As fast as 1 and 1.1 times the positions: speed times yaw rate is what the accelerometer shows, or not."""
+    """A speed 1 and 1.1 times that of the positions tells none; the lateral acceleration does."""
     log = drive()
     lateral = log["vx"] * log["psi_dot"] / 9.80665
     feet = {**log, "x": log["x"] / FOOT, "y": log["y"] / FOOT, "vx": size * log["vx"]}

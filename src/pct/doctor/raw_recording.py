@@ -80,6 +80,7 @@ class Recording:
         raw: whether it comes through a map, so that a line of it can mend something.
         gap: a longer step than this many usual ones is a gap, by the map.
         signed_by_motion: channels that hold magnitudes by the map.
+        held: channels that the map, or the import, has read where they change.
         cuts: whether the map cuts or bridges faults.
     """
 
@@ -96,6 +97,7 @@ class Recording:
     raw: bool = False
     gap: float = 1.5
     signed_by_motion: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
     cuts: bool = False
 
     def __len__(self) -> int:

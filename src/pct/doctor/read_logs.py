@@ -15,7 +15,7 @@ from pct.logs.signals import SignalMap
 from pct.mapping.log_files import find_logs
 from pct.recordings.checks import LATEST, without_absurd
 from pct.recordings.mend import read_columns, seconds_of
-from pct.recordings.trajectory import MANIFEST, read_dataset
+from pct.recordings.trajectory import MANIFEST, read_dataset, read_manifest
 
 
 def read_recordings(place: Path, signals: str | None = None) -> list[Recording]:
@@ -63,14 +63,24 @@ def _recording(path: Path, name: str, raw: RawLog, table: SignalMap) -> Recordin
         raw=True,
         gap=table.gap,
         cuts=table.faults == "cut",
+        held=tuple(name for name, signal in table.channels.items() if signal.held),
         signed_by_motion=tuple(name for name, signal in table.channels.items() if signal.by_motion),
     )
+
+
+def _held_by_import(folder: Path) -> tuple[str, ...]:
+    """Channels that an import has read where they change, as it wrote down."""
+    sources = read_manifest(folder).get("notes", {}).get("sources", {})
+    files = sources.values() if isinstance(sources, dict) else ()
+    lists = [file.get("held") for file in files if isinstance(file, dict)]
+    return tuple(str(name) for names in lists if isinstance(names, list) for name in names)
 
 
 def _stored(folder: Path) -> list[Recording]:
     import polars as pl
 
     recordings = []
+    held = _held_by_import(folder)
     for trajectory in read_dataset(folder):
         path = folder / f"{trajectory.name}.parquet"
         # The reader takes the time to be uniform; the doctor looks.
@@ -86,6 +96,7 @@ def _stored(folder: Path) -> list[Recording]:
                 origins=trajectory.origins,
                 sources={name: (name, "") for name in channels},
                 rows=np.arange(len(time)),
+                held=held,
             )
         )
     return recordings

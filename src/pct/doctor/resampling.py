@@ -11,6 +11,7 @@ from pct.doctor.finding import Finding, confidence, evidence
 from pct.doctor.raw_recording import Recording
 from pct.doctor.single_channel import around, lattice, moving_rows, unit_after, unwrapped_column
 from pct.doctor.statistics import Column
+from pct.recordings.held import held_columns
 from pct.types import Bool, Float
 
 # Rows that repeat the row before, of those that move.
@@ -48,55 +49,70 @@ LEAST_BENDS = 300
 
 def held(recording: Recording) -> list[Finding]:
     """Channels that were resampled by holding: values repeat in a beat of the two rates."""
-    findings = []
+    names = [name for name in recording.sensor_channels() if name not in recording.held]
+    slow = held_columns({name: recording.channels[name] for name in names}, names)
     moving = moving_rows(recording)
-    for name in recording.sensor_channels():
-        column = recording.channels[name]
-        good = column[np.isfinite(column)]
-        if len(good) < 100 or not moving.any():
-            continue
-        equal = np.concatenate([[False], column[1:] == column[:-1]])
-        changes = np.flatnonzero(~equal & moving)
-        share = float(equal[moving].mean())
-        spacing = np.diff(changes)
-        spacing = spacing[spacing < 50]
-        if len(spacing) < 50 or share < HELD_SHARE or share > 0.95:
-            continue
-        # A source of its own rate changes every m or m + 1 rows, without exception, so that its repeats are
-        # spread evenly; repeats by chance are spread as a binomial number.
-        usual = int(np.floor(spacing.mean()))
-        regular = float(np.mean((spacing == usual) | (spacing == usual + 1)))
-        block = max(10, round(4.0 / share))
-        whole = len(equal) // block * block
-        counts, busy = (flags[:whole].reshape(-1, block).sum(axis=1) for flags in (equal, moving))
-        counts = counts[busy == block]
-        if len(counts) < 20:
-            continue
-        evenness = float(np.var(counts)) / (block * share * (1.0 - share))
-        # The variance of as many binomial numbers over its mean, at a chance of 1e-6 (Wilson and Hilferty).
-        part = 2.0 / (9.0 * (len(counts) - 1))
-        if regular < REGULAR or evenness > min(EVEN, max(1.0 - part - 4.75 * np.sqrt(part), 0.0) ** 3):
-            continue
-        rows = np.flatnonzero(equal & moving)
-        rate = 1.0 / (spacing.mean() * recording.dt)
-        findings.append(
-            Finding(
-                check="held",
-                severity="warning",
-                message=(
-                    f"{recording.called(name)} repeats in {share:.0%} of the moving rows, evenly "
-                    "spaced: a signal of "
-                    f"about {rate:.3g} Hz held in a log of {1 / recording.dt:.3g} Hz"
-                ),
-                channels=(name,),
-                confidence=confidence(regular, REGULAR),
-                fix="log the channel with its own time stamps, or bring the log to the slower rate (`dt`)",
-                mend=methodcaller("sparse", name),
-                panels=around(recording, name, rows[:1]),
-                **evidence(recording, rows),
-            )
-        )
-    return findings
+    found = {name: (float(np.median(np.diff(rows))), 1.0) for name, rows in slow.items()}
+    for name in names:
+        beat = None if name in slow else _beat(recording.channels[name], moving)
+        found |= {name: beat} if beat else {}
+    return [_held(recording, name, moving, *found[name]) for name in names if name in found]
+
+
+def _held(
+    recording: Recording, name: str, moving: Bool[np.ndarray, " _"], rows_apart: float, regular: float
+) -> Finding:
+    column = recording.channels[name]
+    rows = np.flatnonzero(np.concatenate([[False], column[1:] == column[:-1]]) & moving)
+    share = len(rows) / max(1, int(moving.sum()))
+    read = recording.raw and recording.measured(name)
+    return Finding(
+        check="held",
+        severity="warning",
+        message=(
+            f"{recording.called(name)} repeats in {share:.0%} of the moving rows, evenly spaced: a signal of "
+            f"about {1.0 / (rows_apart * recording.dt):.3g} Hz held in a log of {1 / recording.dt:.3g} Hz"
+        ),
+        channels=(name,),
+        confidence=confidence(regular, REGULAR),
+        fix=f"[channels.{name}] held = true: it is read where it changes"
+        if read
+        else "log the channel with its own time stamps, or bring the log to the slower rate (`dt`)",
+        lines={f"channels.{name}.held": True} if read else {},
+        mend=methodcaller("sparse", name),
+        panels=around(recording, name, rows[:1]),
+        **evidence(recording, rows),
+    )
+
+
+def _beat(column: Column, moving: Bool[np.ndarray, " _"]) -> tuple[float, float] | None:
+    """Rows from change to change, and how many of these are regular; None where values repeat by chance."""
+    good = column[np.isfinite(column)]
+    if len(good) < 100 or not moving.any():
+        return None
+    equal = np.concatenate([[False], column[1:] == column[:-1]])
+    changes = np.flatnonzero(~equal & moving)
+    share = float(equal[moving].mean())
+    spacing = np.diff(changes)
+    spacing = spacing[spacing < 50]
+    if len(spacing) < 50 or share < HELD_SHARE or share > 0.95:
+        return None
+    # A source of its own rate changes every m or m + 1 rows, without exception, so that its repeats are
+    # spread evenly; repeats by chance are spread as a binomial number.
+    usual = int(np.floor(spacing.mean()))
+    regular = float(np.mean((spacing == usual) | (spacing == usual + 1)))
+    block = max(10, round(4.0 / share))
+    whole = len(equal) // block * block
+    counts, busy = (flags[:whole].reshape(-1, block).sum(axis=1) for flags in (equal, moving))
+    counts = counts[busy == block]
+    if len(counts) < 20:
+        return None
+    evenness = float(np.var(counts)) / (block * share * (1.0 - share))
+    # The variance of as many binomial numbers over its mean, at a chance of 1e-6 (Wilson and Hilferty).
+    part = 2.0 / (9.0 * (len(counts) - 1))
+    if regular < REGULAR or evenness > min(EVEN, max(1.0 - part - 4.75 * np.sqrt(part), 0.0) ** 3):
+        return None
+    return float(spacing.mean()), regular
 
 
 def interpolated(recording: Recording) -> list[Finding]:
@@ -109,6 +125,8 @@ def interpolated(recording: Recording) -> list[Finding]:
     busy = moving_rows(recording) & _going_on(recording)
     findings = []
     for name in recording.sensor_channels():
+        if name in recording.held:
+            continue
         column = unwrapped_column(recording, name)
         # A beat faster than half the log's rate looks slower, and may be twice the beat of the two rates.
         lengths = [

@@ -69,6 +69,7 @@ class Imported:
         delays: of the answers to commands.
         laps: that were found.
         columns: unit and origin by channel.
+        held: channels that were read where they change.
         stated: units that the file states, by column, where its map, written by a person, has another.
         stored: recordings that were written.
     """
@@ -86,6 +87,7 @@ class Imported:
     delays: dict[str, Delay] = dataclasses.field(default_factory=dict)
     laps: int = 0
     columns: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    held: tuple[str, ...] = ()
     stated: dict[str, str] = dataclasses.field(default_factory=dict)
     stored: list[Stored] = dataclasses.field(default_factory=list)
 
@@ -233,6 +235,7 @@ def _cut_up(
         delays=response_delays(content.trajectories),
         laps=laps,
         columns=columns,
+        held=tuple(name for name, signal in signals.channels.items() if signal.held),
     )
     return imported, pending
 

@@ -109,9 +109,9 @@ def _same_channels(one: Imported, first: Imported) -> Imported:
                 one,
                 stored=[],
                 error=(
-                    f"{one.file}: expected '{column}' in {first.stated[column]} as {first.file} states, found "
-                    f"{one.stated[column]} under a map with one unit for both: take its `unit` out of the map, "
-                    "and each file is read by its own header"
+                    f"{one.file}: expected '{column}' in {first.stated[column]} as {first.file} states, "
+                    f"found {one.stated[column]} under a map with one unit for both: take its `unit` out of "
+                    "the map, and each file is read by its own header"
                 ),
             )
     if one.error or one.columns == first.columns:
@@ -129,6 +129,7 @@ def _same_channels(one: Imported, first: Imported) -> Imported:
 
 def _source(one: Imported) -> dict[str, Any]:
     """What is kept of a file in ``dataset.json``."""
+    held = {"held": list(one.held)} if one.held else {}
     return {
         "sha256": one.sha256,
         "rows": one.rows,
@@ -139,4 +140,5 @@ def _source(one: Imported) -> dict[str, Any]:
         "answers_to_commands": {name: delay._asdict() for name, delay in one.delays.items()},
         "seams": one.seams,
         "laps": one.laps,
+        **held,
     }

@@ -145,8 +145,16 @@ def sum_of_parts(columns: Mapping[str, AnyColumn], parts: Sequence[TimePart]) ->
     return first
 
 
-def with_rows_filled(raw: RawLog, master: str, readings: Mapping[str, Reading], *, gap: float) -> RawLog:
-    """The log with columns that have a value in some rows only read between these, on their own steps.
+def with_rows_filled(
+    raw: RawLog,
+    master: str,
+    readings: Mapping[str, Reading],
+    samples: Mapping[str, Int[np.ndarray, " _"]],
+    *,
+    gap: float,
+) -> RawLog:
+    """The log with columns that have a value of their own in some rows only, read between these, on their own
+    steps.
 
     Rows before the first and behind the last sample of such a column are left out. Where none of the columns
     has a value in most rows, those rows are kept in which the fullest has one.
@@ -155,6 +163,7 @@ def with_rows_filled(raw: RawLog, master: str, readings: Mapping[str, Reading], 
         raw: columns on the rows of the master clock; those of other clocks stay as they are.
         master: the clock.
         readings: of the columns that are wanted.
+        samples: rows with a sample of those that repeat it until the next one.
         gap: a longer step than this many usual ones of the column itself is a gap, which stays empty.
     """
     own = {name for name, reading in readings.items() if reading.clock == master}
@@ -165,6 +174,7 @@ def with_rows_filled(raw: RawLog, master: str, readings: Mapping[str, Reading], 
         if len(raw.columns[name]) == count
     }
     sparse = {name: rows for name, rows in held.items() if is_sparse(len(rows), count)}
+    sparse |= {name: rows for name, rows in samples.items() if name in held and len(rows) >= FEWEST}
     if not sparse:
         return raw
     time = raw.columns[master]

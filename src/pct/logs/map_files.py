@@ -217,7 +217,8 @@ def _read_signal(path: Path, name: str, table: Any, side: int) -> Signal:
         _expect(path, f"{where}.{key}", table.get(key, ""), str, "a text")
     for key, within in (("offset", OFFSET), ("delay", DELAY)):
         _expect_within(path, f"{where}.{key}", table.get(key, 0.0), within)
-    _expect(path, f"{where}.angle", table.get("angle", False), bool, "true or false")
+    for key in ("angle", "held"):
+        _expect(path, f"{where}.{key}", table.get(key, False), bool, "true or false")
     by_motion = table.get("sign") == MOTION
     if by_motion and name not in SIGNED:
         signed = ", ".join(SIGNED)

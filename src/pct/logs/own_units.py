@@ -124,7 +124,8 @@ def with_own_names(
             found = f"'{alike[0]}', whose unit is not sure" if len(alike) == 1 else "none"
             raise LogValueError(
                 path,
-                f"expected column '{column}' as in {source.path}, found {found}: map and import each file alone",
+                f"expected column '{column}' as in {source.path}, found {found}: map and import each file "
+                "alone",
                 column=column,
             )
         return alike[0], here, to_si(path, f"column '{alike[0]}'", here, si)[1]

@@ -40,6 +40,8 @@ class Signal:
         delay: by how many seconds the column lags behind the other ones; negative for a command that acts
             later than it is logged.
         angle: whether the value jumps by a full turn; headings do anyway.
+        held: whether it repeats each value until the next one of a slower sensor; then it is read in the rows
+            where it changes, and goes straight between them.
         origin: ``measured``, ``derived`` or ``command``.
         time: raw column of its own time; that of the log, or what the file says, when left out.
         si: unit of the channel.
@@ -53,6 +55,7 @@ class Signal:
     offset: float = 0.0
     delay: float = 0.0
     angle: bool = False
+    held: bool = False
     origin: str = "measured"
     time: str = ""
     si: str = "1"

@@ -18,7 +18,7 @@ SPEEDS = {"m/s": 1.0, "km/h": USUAL_UNITS["m/s"]["km/h"]}
 # Of one quantity in m or ft so much is a factor, and how near to it a ratio must be: speeds of positions are
 # sure to some percent, accelerometers show part of the weight as well.
 FEET, NEAR_SPEED, NEAR_ACCELERATION = USUAL_UNITS["m"]["ft"], 1.03, 1.12
-# Of speeds beside positions in ft: those that no speed beside positions in m goes as, then those that one may.
+# Speeds that beside positions in ft go as none does beside positions in m, and those that go as one does.
 CLEAR, UNCLEAR = ("m/s", "mph"), ("km/h", "ft/s")
 PER_SI = {"m/s": 1.0, **USUAL_UNITS["m/s"], **RARE_UNITS["m/s"]}
 
@@ -44,10 +44,10 @@ def with_length(log: Log, lines: dict[str, Line]) -> dict[str, Line]:
             alike = 1 / NEAR_SPEED < ratio * FEET / PER_SI[speed] < NEAR_SPEED
             if alike and (own or felt or speed in CLEAR):
                 goes = f"'{name}' goes as a speed in {speed} beside positions in ft"
-                return _in_unit(log, lines, "ft", f"{goes}{f', and {felt}' if felt else ''}", sure="medium")
+                return _in_unit(log, lines, "ft", f"{goes}, and {felt}" if felt else goes, sure="medium")
             if alike and speed == "km/h":
                 log.notes.append(
-                    f"{name}: 1.1 times the speed of the positions, as km/h beside ft are: if they are, write "
+                    f"{name}: 1.1 times the speed of the positions, as km/h beside ft are: if so, write "
                     'unit = "km/h" and unit = "ft"'
                 )
     if felt and not compared:

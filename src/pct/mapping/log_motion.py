@@ -11,8 +11,18 @@ from pct.logs.readers.base import RawLog
 from pct.logs.readers.computed import GRID, formula_of, inputs_of
 from pct.logs.units import as_usual
 from pct.mapping.evidence import Windows, without_spikes
-from pct.mapping.names import NAMES, OTHERS, from_unity, is_altitude, is_rotation_part, means, words
+from pct.mapping.names import (
+    NAMES,
+    OTHERS,
+    from_unity,
+    is_altitude,
+    is_asked,
+    is_rotation_part,
+    means,
+    words,
+)
 from pct.mapping.proposal import Line, factor
+from pct.recordings.held import between_samples, held_columns
 from pct.recordings.relations import arc_over_chord
 from pct.types import Bool, Column, Float
 
@@ -29,6 +39,7 @@ class Log:
         columns: by name, shape (N,); the clocks are not among them.
         units: that the file states, by column.
         windows: over the time.
+        held: columns that repeat each value of a slower sensor; here they go straight between these.
         uncovered: columns of other clocks, or with values in some rows only; NaN where these do not reach.
         used: columns that have become a channel.
         is_sure: whether positions and heading are known for certain.
@@ -74,6 +85,10 @@ class Log:
             kept = max((sparse[name] for name in placed), key=np.count_nonzero)
             self.time = self.time[kept]
             self.columns = {name: column[kept] for name, column in self.columns.items()}
+        own = [name for name in self.columns if name not in self.uncovered and not is_asked(name)]
+        self.held = held_columns(self.columns, own)
+        for name, rows in self.held.items():
+            self.columns[name] = between_samples(self.columns[name], rows)
         self.windows = Windows(self.time)
         self.used: set[str] = set()
         self.unity = self.is_sure = False

@@ -277,6 +277,16 @@ def is_command(name: str) -> bool:
     return bool(COMMANDS.search(words(name)))
 
 
+def is_asked(name: str) -> bool:
+    """Whether a value acts as it stands until the next one: a command, a pedal.
+
+    Examples:
+        >>> is_asked("steer_cmd"), is_asked("Throttle Pos"), is_asked("steer_angle")
+        (True, True, False)
+    """
+    return is_command(name) or any(means(name, channel) for channel in ("throttle", "brake", "drive"))
+
+
 def partners(first: str, second: str) -> bool:
     """Whether two names differ in one letter at the same place, as those of an x and a y do.
 

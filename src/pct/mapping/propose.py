@@ -14,8 +14,8 @@ import numpy as np
 from pct.logs.readers.base import RawLog
 from pct.mapping.actuators import find_drives, find_wheels
 from pct.mapping.composed import with_composed
-from pct.mapping.lengths import with_length
 from pct.mapping.left_out import left_out
+from pct.mapping.lengths import with_length
 from pct.mapping.log_motion import Log
 from pct.mapping.motion import (
     find_accelerations,
@@ -74,6 +74,7 @@ def propose(path: Path, raw: RawLog) -> Proposal:
     for confirm in (find_accelerations, find_drives, find_own):
         lines |= {line.channel: line for line in confirm(log, lines)}
     lines |= {line.channel: line for line in find_wheels(log)}
+    lines = {name: _held(log, line) for name, line in lines.items()}
     head = {"frame": "Unity"} if log.unity else {}
     if clock.group:
         head["group"] = clock.group
@@ -86,6 +87,16 @@ def propose(path: Path, raw: RawLog) -> Proposal:
     notes += [f"{name}: no column found; a model needs it" for name in missing]
     notes += [*log.notes, *left_out(clock.raw, log, (clock.line, *lines.values()))]
     return Proposal(clock.line, tuple(lines.values()), head, (*clock.notes, *clock.raw.notes, *notes))
+
+
+def _held(log: Log, line: Line) -> Line:
+    """The line of a column that repeats each value of a slower sensor, which is read where it changes."""
+    rows = log.held.get(line.column)
+    if rows is None or line.keys.get("origin") == "command":
+        return line
+    rate = 1 / (float(np.median(np.diff(rows))) * log.windows.step)
+    reason = f"{line.reason}; values of {rate:.3g} Hz, each held until the next one"
+    return dataclasses.replace(line, reason=reason, keys={**line.keys, "held": True})
 
 
 def _spiky(log: Log, lines: Mapping[str, Line]) -> bool:

@@ -145,8 +145,7 @@ def _told_by_acceleration(log: Log, name: str, units: Sequence[str]) -> _Felt | 
         if like is None or abs(like.correlation) < TELLS or not like.ratio:
             continue
         why = f"its rate goes with {other} (correlation {abs(like.correlation):.2f})"
-        for per_si in _accelerations(log, other):
-            found.append((per_si / abs(like.ratio), why))
+        found += [(size / abs(like.ratio), why) for size in _accelerations(log, other)]
     return _nearest(found, units)
 
 
@@ -162,8 +161,8 @@ def _told_by_turning(log: Log, name: str, units: Sequence[str]) -> _Felt | None:
         why = f"times {rate} it goes with {other} (correlation {abs(like.correlation):.2f})"
         stated = told_unit(log, rate, "rad/s")
         for turn in (stated,) if stated else ("rad/s", "deg/s"):
-            for per_si in _accelerations(log, other):
-                found.append((per_si / _per_si("rad/s", turn) / abs(like.ratio), why))
+            per = _per_si("rad/s", turn) * abs(like.ratio)
+            found += [(size / per, why) for size in _accelerations(log, other)]
     return _nearest(found, units)
 
 

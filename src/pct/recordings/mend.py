@@ -44,6 +44,7 @@ from pct.recordings.faults import (
     mended,
 )
 from pct.recordings.gaps import Pieces, Sampler, find_pieces, make_grid, make_sampler
+from pct.recordings.held import samples_by_map
 from pct.recordings.position_jumps import stays
 from pct.recordings.relations import Values
 from pct.recordings.time_steps import LEAST, STEP, unit_line
@@ -226,7 +227,8 @@ def _with_one_clock(path: Path, signals: SignalMap, raw: RawLog) -> RawLog:
         signal.column: signal.time or raw.clocks.get(signal.column, signals.time)
         for signal in signals.channels.values()
     }
-    if isinstance(raw.columns, Spool) and set(clocks.values()) == {signals.time}:
+    samples = samples_by_map(signals, raw, clocks)
+    if isinstance(raw.columns, Spool) and set(clocks.values()) == {signals.time} and not samples:
         return raw
     readings = {}
     for name, signal in signals.channels.items():
@@ -236,7 +238,7 @@ def _with_one_clock(path: Path, signals: SignalMap, raw: RawLog) -> RawLog:
             turn=2 * math.pi / signal.factor if signal.angle or is_heading(name) else 0.0,
             faulty=is_beyond(signal.convert(raw.columns[signal.column]), limit_of(name)),
         )
-    raw = with_rows_filled(raw, signals.time, readings, gap=signals.gap)
+    raw = with_rows_filled(raw, signals.time, readings, samples, gap=signals.gap)
     readings = {
         signal.column: dataclasses.replace(
             readings[signal.column],

@@ -3,7 +3,8 @@
 A map names such a column by a formula: ``yaw(qx, qy, qz, qw)`` in rad; ``east(latitude, longitude)`` and
 ``north(latitude, longitude)`` in m from the first fix of the file; ``grid_east(easting)``
 and ``grid_north(northing)`` of coordinates in a grid such as UTM, in their own unit from the first fix;
-``hhmmss(UTC)``, ``hhmmsscc(UTC)`` and ``hhmmssmmm(UTC)`` in s of times of day whose digits stand side by side.
+``hhmmss(UTC)``, ``hhmmsscc(UTC)`` and ``hhmmssmmm(UTC)`` are times in s of hours, minutes and seconds whose
+digits stand side by side.
 """
 
 from __future__ import annotations

@@ -10,9 +10,8 @@ from pct.logs.readers.base import AnyColumn
 # before them.
 CLOCKS = {"hhmmss": 1.0, "hhmmsscc": 1e-2, "hhmmssmmm": 1e-3}
 DAY = 86400.0
-# Latitudes and longitudes in ddmm.mmmm are less than this, and one of them is more than any degrees; what is
-# finer than this, in min, is lost when minutes are told from degrees.
-MOST_MINUTES, MOST_DEGREES, FINEST = 18_000.0, 180.0, 1e-7
+# Latitudes and longitudes in ddmm.mmmm are less than this, and one of them is more than any degrees.
+MOST_MINUTES, MOST_DEGREES = 18_000.0, 180.0
 
 
 def seconds_of_day(column: AnyColumn, clock: str) -> AnyColumn:
@@ -57,7 +56,7 @@ def degrees_of_minutes(column: AnyColumn) -> AnyColumn:
 
 
 def holds_minutes(*columns: AnyColumn) -> bool:
-    """Whether latitudes and longitudes are in ddmm.mmmm: one is more than any degrees, no minutes reach 60."""
+    """Whether latitudes and longitudes are in ddmm.mmmm: one is more than any degrees, no minutes are 60."""
     sizes = [np.abs(column[np.isfinite(column)]) for column in columns]
     most = max(float(size.max(initial=0.0)) for size in sizes)
     return MOST_DEGREES < most < MOST_MINUTES and all(bool((size % 100 < 60).all()) for size in sizes)
