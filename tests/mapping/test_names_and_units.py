@@ -155,6 +155,8 @@ def test_positions_in_feet_beside_a_speed_that_tells_them(unit: str, size: float
 def test_an_accelerometer_tells_feet_where_a_speed_cannot(unit: str, size: float) -> None:
     """A speed 1 and 1.1 times that of the positions tells none; the lateral acceleration does."""
     log = drive()
+    # Ten times as large and as fast: a car.
+    log |= {name: 10 * log[name] for name in ("x", "y", "vx")}
     lateral = log["vx"] * log["psi_dot"] / 9.80665
     feet = {**log, "x": log["x"] / FOOT, "y": log["y"] / FOOT, "vx": size * log["vx"]}
     del feet["vy"]

@@ -85,10 +85,10 @@ class Log:
             kept = max((sparse[name] for name in placed), key=np.count_nonzero)
             self.time = self.time[kept]
             self.columns = {name: column[kept] for name, column in self.columns.items()}
-        own = [name for name in self.columns if name not in self.uncovered and not is_asked(name)]
-        self.held = held_columns(self.columns, own)
-        for name, rows in self.held.items():
-            self.columns[name] = between_samples(self.columns[name], rows)
+        measured = [name for name in self.columns if name not in self.uncovered and not is_asked(name)]
+        self.held = held_columns(self.columns, measured)
+        straight = {name: between_samples(self.columns[name], at) for name, at in self.held.items()}
+        self.columns |= straight
         self.windows = Windows(self.time)
         self.used: set[str] = set()
         self.unity = self.is_sure = False
