@@ -168,3 +168,23 @@ def test_an_accelerometer_tells_feet_where_a_speed_cannot(unit: str, size: float
     assert "'acc_y' in g is 0.30" in lines["x"].reason
     # In m it is not, whatever the speed says.
     assert "unit" not in proposed({**log, "acc_y": lateral})["x"].keys
+
+
+def test_an_angle_in_degrees_a_second_is_a_yaw_rate() -> None:
+    log = drive()
+    columns = {**{n: c for n, c in log.items() if n not in ("psi", "psi_dot", "vy")}, "Heading": log["psi"]}
+    columns["Yaw"] = np.degrees(log["psi_dot"])
+    lines = proposed(columns, Yaw="Deg/Sec")
+    assert (lines["psi"].column, lines["psi_dot"].column) == ("Heading", "Yaw")
+    assert (lines["psi_dot"].keys["unit"], lines["psi_dot"].sure) == ("deg/s", "high")
+
+
+def test_a_steering_angle_of_a_wheel_is_read_by_the_usual_ratio() -> None:
+    """Ten times the size and speed: a car. It is named an angle, not a steering wheel."""
+    log = drive()
+    log |= {name: 10 * log[name] for name in ("x", "y", "vx")}
+    columns = {**{n: c for n, c in log.items() if n not in ("vy", "delta")}}
+    columns["carState.steeringAngleDeg"] = np.degrees(12.0 * log["delta"])
+    line = proposed(columns)["delta"]
+    assert (line.sure, line.keys["unit"]) == ("low", "deg/15")
+    assert "15 is taken until you write yours" in line.reason

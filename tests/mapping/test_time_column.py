@@ -251,3 +251,17 @@ def test_a_gap_of_a_sparse_column_stays_one(tmp_path: Path) -> None:
     (tmp_path / "signals.toml").write_text(f'faults = "cut"\n[time]\ncolumn = "t"\n{channels}')
     recordings = read_file(tmp_path / "log.csv", read_map(tmp_path / "signals.toml"))
     assert [len(recording) for recording in recordings] == [451, 446]
+
+
+def test_rows_between_whole_seconds(tmp_path: Path) -> None:
+    """Ten rows have one stamp: the step is a tenth of a second, unless a second is missing."""
+    stamps = [START + datetime.timedelta(seconds=row // 10) for row in range(600)]
+    whole = [stamp.strftime("%Y-%m-%d %H:%M:%S") for stamp in stamps]
+    columns = drive(600, 0.1)
+    text = mapped(tmp_path, {"timestamp": whole}, columns).text
+    assert "[time]\nstep = 0.1\n" in text
+    assert "'timestamp' goes on by 1 s after every 10 rows" in text
+    without = {name: np.delete(column, slice(100, 150)) for name, column in columns.items()}
+    (tmp_path / "signals.toml").unlink()
+    with pytest.raises(DataError, match="'timestamp' comes closest, but stands still in line 3"):
+        mapped(tmp_path, {"timestamp": [*whole[:100], *whole[150:]]}, without)

@@ -45,7 +45,8 @@ def _reason(name: str, column: AnyColumn, on_rows: bool, channels: AbstractSet[s
     called = [channel for channel in NAMES if means(name, channel)]
     if not called:
         return "not a name of a channel"
-    if any(channel in channels for channel in called) or {"psi", "course"} & set(called) & channels:
+    alike = ({"psi", "course"}, {"v", "vx"})
+    if set(called) & channels or any(pair & set(called) and pair & channels for pair in alike):
         return "another column is the channel"
     return "too few values or too little motion to confirm the name"
 

@@ -9,7 +9,7 @@ import numpy as np
 from pct.logs.clocks import is_sparse
 from pct.logs.readers.base import RawLog
 from pct.logs.readers.computed import GRID, formula_of, inputs_of
-from pct.logs.units import as_usual
+from pct.logs.units import as_usual, per_si
 from pct.mapping.evidence import Windows, without_spikes
 from pct.mapping.names import (
     NAMES,
@@ -109,8 +109,14 @@ class Log:
         return [
             name
             for name in self.columns
-            if means(from_unity(name) if turned else name, channel) and self.varies(name, 2)
+            if means(from_unity(name) if turned else self._called(name), channel) and self.varies(name, 2)
         ]
+
+    def _called(self, name: str) -> str:
+        """A name; that of an angle whose header says that it is a rate, with that."""
+        unit = self.units.get(name, "")
+        rate = per_si("rad/s", unit) is not None and means(name, "psi")
+        return "yaw_rate" if rate else name
 
     def places(self, axis: str) -> list[str]:
         """Columns with a name for a position, those of a grid from their first fix."""

@@ -41,21 +41,21 @@ NAMES = {
     "psi": r"(^|_)(psi|yaw|heading|theta|phi|course|yaw_angle|heading_angle|azimuth)$"
     r"|(^|_)(euler(_angles)?|rotation)_y$|(^|_)(hdg|cog|bearing|true_track|track_angle|course_over_ground)$",
     "psi_dot": r"yaw_?(rate|speed)|(psi|yaw|theta|heading)_dot|(^|_)d_?(psi|yaw)$"
-    r"|(^|_)(omega(_z)?|wz|w_z|r|yaw_vel)$|(angular|ang)(_vel|_velocity|_rate)?_z$|heading_rate|yaw_velocity|gyr(o|oscope)?_?z$",
+    r"|(^|_)(omega(_z)?|wz|w_z|r|yaw_vel)$|(angular|ang)(_vel|_velocity|_rate)?_z$|heading_rate|ang(ular)?_rate_down|yaw_velocity|gyr(o|oscope)?_?z$",
     "vx": r"(^|_)(vx|v_x|linear_x|v_?lon|v_?long)$|(^|_)(vel|velocity|speed)(_[a-z]+)?_x$"
     r"|(^|_)(longitudinal|long|lon|forward|fwd)_(velocity|speed|vel)$"
     r"|(^|_)(vel|velocity|speed)_(longitudinal|long|lon|forward|fwd)$",
     "vy": r"(^|_)(vy|v_y|linear_y|v_?lat)$|(^|_)(vel|velocity|speed)(_[a-z]+)?_y$"
     r"|(^|_)(lateral|lat)_(velocity|speed|vel)$|(^|_)(vel|velocity|speed)_(lateral|lat)$",
-    "v": r"(^|_)(v|speed|velocity|vel|vehicle_speed|spd|erpm|sog|speed_over_ground)$",
-    "ax": r"(^|_)(ax|a_x|a_?lon|a_?long)$|(^|_)(acc|accel|acceleration|accelerometer)(_[a-z]+)?_?x$"
+    "v": r"(^|_)(v|speed|velocity|vel|vehicle_speed|spd|erpm|sog|speed_over_ground|v_ego)$",
+    "ax": r"(^|_)(ax|a_x|a_?lon|a_?long|a_ego)$|(^|_)(acc|accel|acceleration|accelerometer)(_[a-z]+)?_?x$"
     r"|(^|_)lon(g|gitudinal)?_?(g|g_force|acc(el(eration)?)?)$"
     r"|(^|_)(acc|accel|acceleration|g|g_force)_(longitudinal|long|lon|forward|fwd)$",
     "ay": r"(^|_)(ay|a_y|a_?lat)$|(^|_)(acc|accel|acceleration|accelerometer)(_[a-z]+)?_?y$"
     r"|(^|_)lat(eral)?_?(g|g_force|acc(el(eration)?)?)$"
     r"|(^|_)(acc|accel|acceleration|g|g_force)_(lateral|lat)$",
     "delta": r"(^|_)(delta(_f)?|steer(ing|ed)?|steer(ing|ed)?_?(tire_|tyre_|wheel_)?angle|wheel_angle)$"
-    rf"|(^|_)steer(ing)?{_PEDAL}$|(^|_)(rwa|steer(ing)?_road(_wheel)?(_angle)?|servo(_(pos|position|pwm|pulse|angle))?)$|(^|_)(swa|(hand_?|steer_?|steering_?)wheel(_(angle|position|pos))?)$",
+    rf"|(^|_)steer(ing)?{_PEDAL}$|(^|_)(rwa|steer(ing)?_road(_wheel)?(_angle)?|steer(ing)?_ang|servo(_(pos|position|pwm|pulse|angle))?)$|(^|_)(swa|(hand_?|steer_?|steering_?)wheel(_(angle|position|pos))?)$",
     # Names of PCT's own channels, beside those above.
     "accel": r"^(accel|acceleration)$",
     "beta": r"^(beta|slip|slip_angle|side_?slip(_angle)?)$",
@@ -80,7 +80,7 @@ WHEEL = re.compile(
     r"wheel_?(speed|vel|velocity|rpm|omega|spd)|(speed|vel|v|omega|n|spd)_?(wheel_?)?[fr][lr]$"
 )
 STEERING_WHEEL = re.compile(r"(^|_)(swa|sw_angle|(hand|steer|steering)_?wheel(_(angle|position|pos))?)$")
-ANGLE = re.compile(r"(^|_)(delta(_f)?|.*angle|tire|tyre|road_?wheel)(_|$)|_(rad|deg)$")
+ANGLE = re.compile(r"(^|_)(delta(_f)?|.*ang(le)?|tire|tyre|road_?wheel)(_|$)|_(rad|deg)$")
 ROTATION = re.compile(r"(^|_)(orientation|rot|rotation|quat|quaternion|q)_?[wxyz0-3]$")
 # Which axis of ISO 8855 an axis of Unity is.
 UNITY = {"x": "y", "y": "z", "z": "x"}

@@ -192,19 +192,20 @@ def _doubt(
         f"divide by its ratio, {bend.base:.3g} over the vehicle's wheelbase in m: "
         f'unit = "{unit}/{USUAL_RATIO}" for {USUAL_RATIO}'
     )
+    usual = bend.base / USUAL_RATIO
+    by_usual: dict[str, str | int | float] = {}
+    if CARS[0] < usual < CARS[1]:
+        by_usual = {"unit": f"{unit}/{USUAL_RATIO}"}
+    taken = f"; {USUAL_RATIO} is taken until you write yours, which makes {usual:.3g} m" if by_usual else ""
     if is_steering_wheel(name):
-        usual = bend.base / USUAL_RATIO
-        if not CARS[0] < usual < CARS[1]:
-            return f"; named a steering wheel: {divide}", {}
-        taken = f"; {USUAL_RATIO} is taken until you write yours, which makes {usual:.3g} m"
-        return f"; named a steering wheel: {divide}{taken}", {"unit": f"{unit}/{USUAL_RATIO}"}
+        return f"; named a steering wheel: {divide}{taken}", by_usual
     if not sound:
         drives = (
             f"that is no vehicle at {speed:.3g} m/s" if bend.high <= LOCK else "no road wheel turns so far"
         )
         other = f": {drives}; a steering wheel, a share of full lock or a servo's pulses? Then {divide}"
-        if bend.high <= LOCK:
-            return other, {}
+        if bend.high <= LOCK or (by_usual and is_angle(name)):
+            return f"{other}{taken}" if is_angle(name) else other, by_usual if is_angle(name) else {}
         # No log is read whose wheels turn so far.
         taken = f"rad/{float(f'{bend.high / bend.factor / LARGEST:.3g}'):g}"
         return f"{other}; {LARGEST:g} rad is taken for its largest until you do", {"unit": taken}

@@ -26,6 +26,7 @@ from pct.mapping.proposal import Line
 from pct.mapping.relate import called_so, unless, written
 from pct.mapping.stamp_parts import FEWEST, SECONDS, TICKS, find_parts
 from pct.mapping.vehicles import CALLED, find_group
+from pct.recordings.held import beat_of, changes_of
 from pct.recordings.time_steps import is_usual
 
 # Units of clocks, the likeliest first.
@@ -122,6 +123,9 @@ def find_time(path: Path, raw: RawLog) -> Clock:
         clock = _clock_of(raw, best)
         if clock is not None:
             return clock
+    coarse = next((clock for name in raw.columns if (clock := _step_by_coarse(raw, name))), None)
+    if coarse is not None:
+        return coarse
     called = [name for name in (*raw.columns, *raw.texts) if means(name, "time")]
     step = None if called else _step_by_motion(raw)
     if step is not None:
@@ -309,6 +313,32 @@ def _step_by_motion(raw: RawLog) -> Clock | None:
     )
     columns = {**raw.columns, ROW_NUMBER: step * rows}
     return Clock(line, dataclasses.replace(raw, columns=columns))
+
+
+def _step_by_coarse(raw: RawLog, name: str) -> Clock | None:
+    """A fixed step, where a clock goes on by the same after every so many rows, as whole seconds do."""
+    column = raw.columns[name]
+    if not means(name, "time") or not np.isfinite(column).all() or len(column) != len(raw.rows):
+        return None
+    changes = changes_of(column)
+    steps = np.diff(column[changes])
+    # Where it leaves out a second, rows may be missing.
+    if len(steps) < FEWEST or beat_of(changes) is None or not np.allclose(steps, steps[0], rtol=1e-3):
+        return None
+    rows = float(np.mean(np.diff(changes)))
+    stated = raw.units.get(name, "s")
+    usual = float(steps[0]) * SECONDS.get(stated, 1.0)
+    step = float(f"{1 / _nice_rate(rows / usual):.6g}") if usual > 0 else 0.0
+    if not is_usual(step):
+        return None
+    reason = (
+        f"'{name}' goes on by {usual:.4g} s after every {rows:.4g} rows, which are taken as evenly spaced"
+    )
+    columns = {**raw.columns, ROW_NUMBER: step * np.arange(float(len(raw.rows)))}
+    return Clock(
+        Line("time", ROW_NUMBER, "medium", reason, table={"step": step}),
+        dataclasses.replace(raw, columns=columns),
+    )
 
 
 def _refusal(path: Path, raw: RawLog, counter: _Candidate | None) -> NoTimeError:

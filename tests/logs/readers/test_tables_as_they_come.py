@@ -78,6 +78,15 @@ def test_zeros_and_empty_records_at_the_end(tmp_path: Path) -> None:
         assert len(read_log(tmp_path / "log.csv", names, {}).columns["t"]) == 40
 
 
+def test_units_and_ranges_behind_names(tmp_path: Path) -> None:
+    """As RaceCapture writes them, with slower channels in some rows only."""
+    head = '"Utc"|"ms"|0|0|1,"Speed"|"mph"|0.0|150.0|25,"Gear"|""|0|6|5\n'
+    rows = "".join(f"{1714555790000 + 40 * row},{row},{'' if row % 5 else row // 10}\n" for row in range(40))
+    raw = read_log(csv_of(tmp_path, head + rows), None, {})
+    assert list(raw.columns) == ["Utc [ms]", "Speed [mph]", "Gear"]
+    assert (raw.units["Utc [ms]"], raw.units["Speed"]) == ("ms", "mph")
+
+
 def test_a_bad_cell_and_a_long_line_are_cut_or_named(tmp_path: Path) -> None:
     lines = drive().write_csv().splitlines()
     lines[11] = "1.0,oops,0.0,0.0,3.0"

@@ -180,7 +180,7 @@ def _parse(path: Path, above: Sequence[_Line], samples: Sequence[_Line]) -> Head
     filled = [sum(bool(bare_cell(cell)) for cell in rows[index]) for index in fitting]
     head = next(i for i, cells in zip(fitting, filled, strict=True) if cells >= FULL * max(filled))
     below = next((index for index in fitting if index > head), None)
-    names = [bare_cell(cell) for cell in rows[head]]
+    names = [_name_of(cell) for cell in rows[head]]
     if count == len(names) + 1 and samples[0].cells[-1].strip():
         # The samples begin with an index that has no name.
         names.insert(0, "")
@@ -214,6 +214,19 @@ def _parse(path: Path, above: Sequence[_Line], samples: Sequence[_Line]) -> Head
         grouped=any(_GROUPED.match(bare_cell(cell)) for line in samples for cell in line.cells),
         repeats=tuple(plain[index].text.strip() for index in (head, below) if index is not None),
     )
+
+
+def _name_of(cell: str) -> str:
+    """A name of a header; RaceCapture's, which have unit, range and rate behind them, with the unit.
+
+    Examples:
+        >>> _name_of(' "Speed"'), _name_of('"Speed"|"mph"|0.0|150.0|10'), _name_of('a|b')
+        ('Speed', 'Speed [mph]', 'a|b')
+    """
+    name, *more = (bare_cell(part) for part in cell.split("|"))
+    if len(more) != 4 or not all(map(is_number, more[1:])):
+        return bare_cell(cell)
+    return f"{name} [{more[0]}]" if more[0] else name
 
 
 def _told_apart(names: Sequence[str]) -> list[str]:
