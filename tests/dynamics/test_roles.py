@@ -34,6 +34,7 @@ def everything(spec: ModelSpec) -> ModelSpec:
             misaligned={"vx", "vy"} <= has,
             pedals=pedals,
             relaxation="S_hf" in spec.default_params,
+            steering_clock={"delta", "delta_dot"} <= {*has, *spec.control_names},
             observer=True,
         ),
     )

@@ -34,6 +34,7 @@ ALL = Measurement(
     misaligned=True,
     pedals=True,
     relaxation=True,
+    steering_clock=True,
     observer=True,
 )
 

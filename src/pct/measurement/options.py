@@ -19,6 +19,7 @@ from pct.measurement.misaligned import Misaligned
 from pct.measurement.pedals import Pedals
 from pct.measurement.relaxation import Relaxation
 from pct.measurement.steering import Steering
+from pct.measurement.steering_clock import SteeringClock
 from pct.within import shown
 
 T = TypeVar("T")
@@ -66,6 +67,7 @@ class Measurement:
     accelerometer_place: bool = option(AccelerometerPlace)
     accelerometer_tilt: tuple[str, ...] = option(AccelerometerTilt)
     relaxation: bool = option(Relaxation)
+    steering_clock: bool = option(SteeringClock)
     observer: bool = False
 
     @classmethod
