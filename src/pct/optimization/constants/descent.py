@@ -84,7 +84,7 @@ class Problem:
         prior: Prior,
         huber: float,
     ) -> None:
-        self.centre, self._huber = centre, huber
+        self.centre, self.huber = centre, huber
         self.prior = deviations_of(prior, centre.size)
         self.prior_information = information_of(prior, centre.size)
         self._count = len(numbers)
@@ -154,12 +154,12 @@ class Problem:
     def losses(self, path: Path, sigma: np.ndarray) -> np.ndarray:
         """Half the weighted sum of squares (linear for large errors) of each accepted window."""
         each = zip(self.accepted_errors(path), sigma, strict=True)
-        losses = sum(_losses(error, usual, self._huber) for error, usual in each)
+        losses = sum(_losses(error, usual, self.huber) for error, usual in each)
         return np.asarray(losses / self.overlap)
 
     def normal(self, path: Path, sigma: np.ndarray, groups: np.ndarray | None = None) -> NormalEquations:
         """Normal equations of the data, of all accepted windows or by group, (W,)."""
-        return self._all.normal(path.point.raw, path.point.offsets, sigma, path.accepted, self._huber, groups)
+        return self._all.normal(path.point.raw, path.point.offsets, sigma, path.accepted, self.huber, groups)
 
     def move(self, path: Path, equations: NormalEquations, damping: float) -> Path:
         """A step of Levenberg and Marquardt."""

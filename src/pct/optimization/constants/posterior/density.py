@@ -9,9 +9,9 @@ optimum:
     excess(d) = loss(theta) - loss(optimum) - g' d,
 
 with g the slope of the loss at the optimum, where the prior holds it, H the information that the data have if
-errors are independent, and G what they have by the spread of the scores of the blocks (see
-`adjusted_information`). Few blocks tell that spread as a variance of few degrees of freedom nu, and with an
-unknown variance the likelihood of p known directions is Student's:
+errors are independent, and G what they have by the spread of the scores of rows and blocks (see
+`factor_of_rows` and `adjusted_information`). Few blocks tell that spread as a variance of few degrees of
+freedom nu, and with an unknown variance the likelihood of p known directions is Student's:
 
     log p(theta) = -(nu + p) / 2 log(1 + 2 q / nu) - g' d / max(c, 1) + log prior(theta),
 
@@ -25,10 +25,6 @@ References:
     [2] M. Ribatet, D. Cooley, A. Davison, "Bayesian inference from composite likelihoods, with an
         application to spatial extremes", Statistica Sinica 22 (2012): that an adjusted likelihood gives
         posterior intervals with the right coverage, and the plain one does not.
-    [3] R. Bell, D. McCaffrey, "Bias reduction in standard errors for linear regression with multi-stage
-        samples", Survey Methodology 28 (2002): scores of blocks that have drawn the estimate.
-    [4] Y. Chen, A. Wiesel, Y. Eldar, A. Hero, "Shrinkage algorithms for MMSE covariance estimation", IEEE
-        Transactions on Signal Processing 58 (2010): oracle approximating shrinkage.
 """
 
 from __future__ import annotations
@@ -37,36 +33,63 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pct.dynamics.bounds import Bounds
 from pct.optimization.constants.covariance import positive_part, solve_positive
 from pct.optimization.constants.descent import CLIPPED, LEAST_DAMPING, Path, Problem, without_starts
 from pct.optimization.constants.normal_equations import sums_by_group
+from pct.optimization.constants.posterior.axes import DrawAxes
+from pct.optimization.constants.posterior.information import FAINT, adjusted_information
+from pct.optimization.constants.posterior.rows import factor_of_rows
 from pct.types import Float, Int
 
 # Steps that settle the optimum, and the relative gain that ends them.
 SETTLING, SETTLED = 40, 1e-8
-# A block has at most this share of all that is known along a direction; more would divide by nearly zero.
-MOST_OF_ALL = 0.9
-# Data without noise have scores of nearly zero.
-LEAST_FACTOR = 1e-12
-# Where nothing is known along a direction k is one: so much of all that is known is added to both.
-FAINT = 1e-3
+# Times that typical errors are taken anew there; free starts begin as they are logged, which errs more.
+ROUNDS = 3
 # Degrees of freedom of standard errors that allow for few drives.
 KNOWN_WELL = 1e6
 # Loss below that of the optimum counts down to this share of the variance, by rounding and kinks.
 LEAST_SPREAD = 0.5
+# Steps of Newton for the starts of a point at most, and the gain in log likelihood that ends them.
+STEPS, SMALL_GAIN = 10, 0.1
+# Damping of a step that did not help, next.
+FIRST_DAMPING = 0.1
 # Log density of rollouts that are not finite.
 IMPOSSIBLE = -1e9
 # So near the optimum, in standard errors, the density is a normal one.
 NEAR = 1e-6
 
 
+class _Windows(NamedTuple):
+    """Losses of the accepted windows where their starts are, and sums of `NormalEquations`."""
+
+    offsets: Float[np.ndarray, "K B"]
+    losses: Float[np.ndarray, " B"]
+    gradient: Float[np.ndarray, "P B"]
+    cross: Float[np.ndarray, "P K B"]
+    block: Float[np.ndarray, "K K B"]
+    start_gradient: Float[np.ndarray, "K B"]
+
+    def steps(self, damping: Float[np.ndarray, " B"]) -> Float[np.ndarray, "K B"]:
+        """Steps of the starts towards their best, backwards, each window's damped."""
+        block = self.block.transpose(2, 0, 1)
+        one = np.eye(block.shape[1])
+        block = block * (1 + damping[:, None, None] * one) + 1e-200 * one
+        return np.linalg.solve(block, self.start_gradient.T[..., None])[..., 0].T
+
+    @property
+    def gains(self) -> Float[np.ndarray, " B"]:
+        """What a step without damping would gain if losses were parabolas."""
+        return 0.5 * np.sum(self.steps(np.zeros_like(self.losses)) * self.start_gradient, axis=0)
+
+
 class Density:
-    """Log posterior on axes on which its covariance is the unit matrix where the loss is a parabola.
+    """Log posterior on axes on which its covariance is about the unit matrix where the loss is a parabola.
 
     Attributes:
-        centre: where the mode is then, on the unbounded axis, (P,).
-        axes: ``raw = centre + axes @ z``, (P, P).
+        centre: where the mode is then, on the unbounded axis, (P,); there ``z`` is zero.
         covariance: on the unbounded axis, where the spread of the scores is known well, (P, P).
+        factor: mean square of the scores over that of independent errors.
         freedom: degrees of freedom to which it is known.
     """
 
@@ -75,6 +98,7 @@ class Density:
         problem: Problem,
         path: Path,
         blocks: Int[np.ndarray, " W"],
+        bounds: Bounds,
         deviations: Float[np.ndarray, " P"] | None = None,
     ) -> None:
         """Settle the optimum, and measure curvature and information there.
@@ -83,12 +107,15 @@ class Density:
             problem: of the fit; its filter begins windows as at the fit.
             path: where the fit ended.
             blocks: number of the block of each accepted window, from 0.
+            bounds: of the parameters.
             deviations: standard errors on the unbounded axis that the covariance is to have; those of the
                 blocks when left out.
         """
-        self._problem, self._sigma = problem, problem.weights(path, CLIPPED)
-        self._path = self._settle(path)
-        self._optimum = self._path.point.raw
+        self._problem = problem
+        for _ in range(ROUNDS):
+            self._sigma = problem.weights(path, CLIPPED)
+            path = self._settle(path)
+        self._path, self._optimum = path, path.point.raw
         groups = np.zeros(len(path.accepted), int)
         groups[path.accepted] = blocks
         reduced = without_starts(problem.normal(self._path, self._sigma, groups), blocks)
@@ -100,8 +127,11 @@ class Density:
         self._unit = _root(solve_positive(information.sum(axis=0) + prior, one)[0])
         self._prior = self._unit.T @ prior @ self._unit
         known = positive_part(one - self._prior)
-        adjusted = adjusted_information(self._unit.T @ information @ self._unit, scores @ self._unit, known)
-        self.freedom, self._known = adjusted.freedom, adjusted.directions
+        factor = factor_of_rows(problem, path, self._sigma, self._unit, reduced.follow)
+        own = self._unit.T @ information @ self._unit
+        adjusted = adjusted_information(own, scores @ self._unit, known, factor)
+        self.factor, self.freedom = adjusted.factor, adjusted.freedom
+        self._known = adjusted.directions
         data = adjusted.matrix
         if deviations is not None:
             data, self.freedom = self._widened(data, deviations), KNOWN_WELL
@@ -111,17 +141,35 @@ class Density:
         self._information, self._plain = data + FAINT / adjusted.factor * one, known + FAINT * one
         away = prior @ (self._optimum - problem.centre)
         self._pull = self._unit.T @ (self._tangent / max(adjusted.factor, 1.0) + away)
-        self._axes, self._middle, self._top = _root(covariance), np.zeros(len(one)), 0.0
-        middle = -covariance @ self._pull
-        if (gain := self(np.linalg.solve(self._axes, middle))[0]) > 0:
-            self._middle, self._top = middle, gain
-        self.centre = self._optimum + self._unit @ self._middle
-        self.axes = self._unit @ self._axes
-        self.covariance = self.axes @ self.axes.T
+        self._into = np.linalg.inv(self._unit)
+        middle, root = -covariance @ self._pull, _root(covariance)
+        if not self._value(middle)[0] > self._value(np.zeros(len(one)))[0]:
+            middle = np.zeros(len(one))
+        self.centre = self._optimum + self._unit @ middle
+        self._draw_axes = DrawAxes(bounds)
+        self._middle, slope = self._draw_axes.at(self.centre)
+        self._steps = slope[:, None] * (self._unit @ root)
+        self._top = 0.0
+        self._top = self(np.zeros(len(one)))[0]
+        self.covariance = self._unit @ covariance @ self._unit.T
 
     def __call__(self, z: Float[np.ndarray, " P"]) -> tuple[float, Float[np.ndarray, " P"]]:
         """Log density at ``z``, 0 at the centre, and its gradient, (P,)."""
-        n = self._middle + self._axes @ np.asarray(z, np.float64)
+        place = self._draw_axes.back(self._middle + self._steps @ np.asarray(z, np.float64))
+        value, slope = IMPOSSIBLE, np.zeros_like(place.raw)
+        if np.isfinite(place.raw).all():
+            value, slope = self._value(self._into @ (place.raw - self._optimum))
+        if value == IMPOSSIBLE:
+            return IMPOSSIBLE, np.zeros_like(place.raw)
+        by_point = place.slope * (self._into.T @ slope) + place.volume_slope
+        return value + place.volume - self._top, self._steps.T @ by_point
+
+    def raw(self, z: Float[np.ndarray, "... P"]) -> Float[np.ndarray, "... P"]:
+        """Points on the unbounded axis."""
+        return self._draw_axes.raw(self._middle + z @ self._steps.T)
+
+    def _value(self, n: Float[np.ndarray, " P"]) -> tuple[float, Float[np.ndarray, " P"]]:
+        """Log density on the unbounded axis and its gradient at the optimum and ``n`` units, (P,)."""
         known = self._information @ n
         if n @ n < NEAR**2:
             loss, slope = 0.5 * float(n @ known), known
@@ -140,11 +188,7 @@ class Density:
         held = self._prior @ n
         value = (self.freedom + self._known) / 2 * np.log(spread) + n @ (0.5 * held + self._pull)
         slope = (1 + self._known / self.freedom) / spread * slope + held + self._pull
-        return -float(value) - self._top, -(self._axes.T @ slope)
-
-    def raw(self, z: Float[np.ndarray, "... P"]) -> Float[np.ndarray, "... P"]:
-        """Points on the unbounded axis."""
-        return self.centre + z @ self.axes.T
+        return -float(value), -slope
 
     def _settle(self, path: Path) -> Path:
         """The optimum for the typical errors as they are: a fit ends when it gains little."""
@@ -165,19 +209,36 @@ class Density:
 
     def _loss(self, raw: np.ndarray) -> tuple[float, np.ndarray]:
         """Loss above that of the optimum, without the prior, and its gradient; free starts at their best."""
-        problem, sigma, path = self._problem, self._sigma, self._path
-        # Starts as they follow the parameters near the optimum; the rest of the way is a step of Newton,
-        # whose gain is counted without going it.
-        offsets = path.point.offsets.copy()
-        offsets[:, path.accepted] -= np.einsum("pkb,p->kb", self._follow, raw - self._optimum)
-        moved = path._replace(point=problem.at(raw, offsets))
-        if not all(np.isfinite(error).all() for error in problem.accepted_errors(moved)):
+        problem, accepted = self._problem, self._path.accepted
+        # Starts as they follow the parameters near the optimum; the rest of the way is steps of Newton, each
+        # window's shortened until its loss is less, and what the next would gain is counted without going it.
+        along = np.einsum("pkb,p->kb", self._follow, raw - self._optimum)
+        best = self._windows(raw, self._path.point.offsets[:, accepted] - along)
+        if not np.isfinite(best.losses).all():
             return np.inf, np.zeros_like(raw)
-        equations = problem.normal(moved, sigma)
-        reduced = without_starts(equations)
-        gain = 0.5 * np.sum(reduced.starts * equations.start_gradient) / problem.overlap
-        loss = float(problem.losses(moved, sigma).sum()) - gain - self._least
-        return loss, reduced.gradient.sum(axis=1) / problem.overlap
+        none = np.zeros_like(best.losses)
+        damping = none
+        for _ in range(STEPS):
+            if np.sum(best.gains) < SMALL_GAIN * problem.overlap:
+                break
+            here = self._windows(raw, best.offsets - best.steps(damping))
+            better = here.losses < best.losses
+            damping = np.where(better, damping / 10, np.maximum(10 * damping, FIRST_DAMPING))
+            both = zip(here, best, strict=True)
+            best = _Windows(*(np.where(better, new, old) for new, old in both))
+        loss = best.losses.sum() - np.minimum(best.gains, SMALL_GAIN).sum() / problem.overlap
+        gradient = best.gradient.sum(axis=1) - np.einsum("pkb,kb->p", best.cross, best.steps(none))
+        return float(loss) - self._least, gradient / problem.overlap
+
+    def _windows(self, raw: np.ndarray, starts: np.ndarray) -> _Windows:
+        """Windows with their starts moved by so much, (K, B)."""
+        problem, path = self._problem, self._path
+        offsets = np.zeros_like(path.point.offsets)
+        offsets[:, path.accepted] = starts
+        moved = path._replace(point=problem.at(raw, offsets))
+        losses = problem.losses(moved, self._sigma)
+        _, *sums = problem.normal(moved, self._sigma)
+        return _Windows(starts, np.where(np.isfinite(losses), losses, np.inf), *sums)
 
     def _widened(
         self, adjusted: Float[np.ndarray, "P P"], deviations: Float[np.ndarray, " P"]
@@ -187,71 +248,6 @@ class Density:
         wider = deviations / np.sqrt(np.diag(covariance))
         whole = np.linalg.inv(covariance * np.outer(wider, wider))
         return positive_part(self._unit.T @ whole @ self._unit - self._prior)
-
-
-class Adjusted(NamedTuple):
-    """What data are worth by the spread of the scores of blocks.
-
-    Attributes:
-        matrix: information, (P, P).
-        freedom: degrees of freedom of the variance along a direction, by Satterthwaite's approximation [3].
-        directions: number of those that the data know.
-        factor: mean square of the scores over that of independent errors.
-    """
-
-    matrix: np.ndarray
-    freedom: float
-    directions: float
-    factor: float
-
-
-def adjusted_information(
-    information: Float[np.ndarray, "G P P"],
-    scores: Float[np.ndarray, "G P"],
-    known: Float[np.ndarray, "P P"],
-) -> Adjusted:
-    """Information of the data from the scores of blocks, shrunk towards a share of that as if independent.
-
-    On axes on which the latter is the unit matrix, so is the sum of squares of the scores where errors are
-    independent. What it is instead is estimated by [4], since few blocks tell a factor for all directions
-    well, and one for each direction badly. Scores are those that a block would have without its own pull on
-    the estimate [3].
-
-    Args:
-        information: of each block, in units in which that of all and of the prior is the unit matrix.
-        scores: gradient of the cost of each block at the optimum, in these units.
-        known: information of the data as if independent, in these units: the sum over the blocks.
-    """
-    values, vectors = np.linalg.eigh(known)
-    scale = np.sqrt(np.maximum(values, FAINT))
-    parts = vectors.T @ information @ vectors / np.outer(scale, scale)
-    white = scores @ vectors / scale
-    # Where the data alone have their optimum, by their own curvature: a prior has a pull, too.
-    white = white - parts @ white.sum(axis=0)
-    expected = np.zeros_like(known)
-    for k, own in enumerate(parts):
-        shares, axes = np.linalg.eigh(own)
-        left = 1 - np.clip(shares, 0.0, MOST_OF_ALL)
-        white[k] = axes @ ((axes.T @ white[k]) / np.sqrt(left))
-        expected += (axes * (shares * (1 - shares) / left)) @ axes.T
-    # Directions of which the data know nothing do not count, and what one block alone knows has the factor of
-    # the others: its own score is zero.
-    count, whole = len(scores), parts.sum(axis=0)
-    size, sample = float(np.trace(whole)), white.T @ white
-    told = float(np.trace(expected))
-    factor = float(np.trace(sample)) / told if told > FAINT * size else 1.0
-    factor = max(factor, LEAST_FACTOR)
-    sample = sample + factor * (whole - expected)
-    trace, square = np.trace(sample), np.sum(sample**2)
-    spread = (count + 1 - 2 / size) * (square - trace**2 / size)
-    share = float(np.clip(((1 - 2 / size) * square + trace**2) / spread, 0, 1)) if spread > 0 else 1.0
-    shrunk = (1 - share) * sample + share * factor * np.eye(len(known))
-    # Blocks that know more than others are as good as fewer that know the same.
-    of_all = np.sum(parts**2) / size**2
-    of_each = np.sum(np.diagonal(parts, axis1=1, axis2=2) ** 2) / size
-    freedom = 1 / ((1 - share) ** 2 * of_each + (1 - (1 - share) ** 2) * of_all)
-    root = vectors * np.sqrt(np.clip(values, 0.0, None))
-    return Adjusted(root @ np.linalg.solve(shrunk, root.T), float(freedom), size, factor)
 
 
 def _root(matrix: Float[np.ndarray, "P P"]) -> Float[np.ndarray, "P P"]:

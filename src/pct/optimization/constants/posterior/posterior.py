@@ -188,7 +188,7 @@ def density_of(fit: ConstantFit) -> Density:
     if not all(np.isfinite(error).all() for error in problem.accepted_errors(path)):
         raise DivergedError(f"{spec.name}: rollouts of the fit are not finite: shorten the `horizon`")
     blocks = np.unique(number_blocks(fit.windows, numbers)[estimate.accepted], return_inverse=True)[1]
-    return Density(problem, path, blocks, _across_drives(fit))
+    return Density(problem, path, blocks, Bounds.of(spec), _across_drives(fit))
 
 
 def _across_drives(fit: ConstantFit) -> np.ndarray | None:
