@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import polars as pl
 import pytest
@@ -195,6 +196,14 @@ def test_draws_are_those_of_the_density() -> None:
     assert not chains.divergent.any()
     # Chains in places of their own do not agree.
     assert diagnose(chains.z + 2 * np.arange(4)[:, None, None])[0].min() > 1.2
+
+
+def test_what_diagnoses_draws_is_compiled_once(caplog: pytest.LogCaptureFixture) -> None:
+    draws = np.random.default_rng(9).standard_normal((4, 20, 2))
+    diagnose(draws)
+    with jax.log_compiles():
+        diagnose(2 * draws)
+    assert not [line for line in caplog.messages if "ompiling" in line]
 
 
 def test_a_posterior_that_is_normal_has_the_intervals_of_the_standard_errors(fit: pct.Fit) -> None:

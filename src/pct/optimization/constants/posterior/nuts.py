@@ -12,6 +12,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -102,14 +103,23 @@ class Sampler:
 
 def diagnose(values: Float[np.ndarray, "M N P"]) -> tuple[np.ndarray, np.ndarray]:
     """R-hat and effective sample size, the less of bulk and tails, of each parameter, (P,) both."""
-    diagnostics = require_sampler().diagnostics
+    rhat_of, *sizes_of = _diagnostics()
     # In units of their spread: single precision holds few digits of a large value.
     centred = values - values.mean(axis=(0, 1))
     spread = centred.std(axis=(0, 1))
     scaled = centred / np.where(spread > 0, spread, 1.0)
-    rhat = np.atleast_1d(np.asarray(diagnostics.rhat(scaled), np.float64))
-    sizes = [np.atleast_1d(np.asarray(of(scaled))) for of in (diagnostics.ess_bulk, diagnostics.ess_tail)]
+    rhat = np.atleast_1d(np.asarray(rhat_of(scaled), np.float64))
+    sizes = [np.atleast_1d(np.asarray(of(scaled))) for of in sizes_of]
     return rhat, np.minimum(*sizes).astype(np.float64)
+
+
+@lru_cache(maxsize=1)
+def _diagnostics() -> tuple[Callable[..., Any], ...]:
+    """R-hat, and effective draws of bulk and tails; compiled once, since each compilation stays in memory."""
+    import jax
+
+    of = require_sampler().diagnostics
+    return jax.jit(of.rhat), jax.jit(of.ess_bulk), jax.jit(of.ess_tail)
 
 
 def _begin(density: Function, z: np.ndarray) -> np.ndarray:
