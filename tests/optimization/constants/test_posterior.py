@@ -15,12 +15,12 @@ import pytest
 import pct
 from pct.dynamics.bounds import Bounds
 from pct.errors import UsageError
-from pct.optimization.constants.posterior import nuts
+from pct.optimization.constants.posterior import density, nuts
 from pct.optimization.constants.posterior.axes import DrawAxes
 from pct.optimization.constants.posterior.information import adjusted_information
 from pct.optimization.constants.posterior.nuts import Sampler, diagnose
 from pct.optimization.constants.posterior.posterior import density_of
-from pct.optimization.constants.posterior.rows import noise_of
+from pct.optimization.constants.posterior.rows import row_noise
 
 CAR = pct.model("unicycle").measured(observer=False)
 SETTINGS = {"horizon": 5, "history": 2, "stride": 5, "iterations": 12}
@@ -40,17 +40,42 @@ def fit(drive: pct.Drives) -> pct.Fit:
 
 @pytest.mark.parametrize("free_start", [False, True])
 def test_the_gradient_is_that_of_the_density(drive: pct.Drives, free_start: bool) -> None:
-    density = density_of(pct.fit(CAR, drive, free_start=free_start, **SETTINGS).result)
+    function = density_of(pct.fit(CAR, drive, free_start=free_start, **SETTINGS).result)
     z = np.array([0.8, -0.5, 0.3, 1.1])
-    value, gradient = density(z)
+    value, gradient = function(z)
     steps = 0.1 * np.eye(4)
-    slopes = [(density(z + step)[0] - density(z - step)[0]) / 0.2 for step in steps]
+    slopes = [(function(z + step)[0] - function(z - step)[0]) / 0.2 for step in steps]
     np.testing.assert_allclose(gradient, slopes, atol=0.03)
     # Nearly linear here: Student's density of the covariance that the blocks give.
-    freedom = density.freedom
+    freedom = function.freedom
     assert 5 < freedom < 1000
     np.testing.assert_allclose(value, -(freedom + 4) / 2 * np.log1p(z @ z / freedom), rtol=0.1)
-    assert density(np.zeros(4))[0] == 0
+    assert function(np.zeros(4))[0] == 0
+
+
+def test_starts_are_settled_far_from_the_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
+    driven = ("I", "C_m1", "C_m2", "C_r0", "C_r2", "C_b")
+    shapes = ("E_f", "S_hf", "S_vf", "E_r", "S_hr", "S_vr")
+    car = pct.model("singletrack-pacejka").hold(*driven, *shapes).measured(observer=False)
+    (true,) = pct.simulate(car, recordings=1, duration=8.0, noise=0.0, seed=0, mu=(0.9,))
+    rng, channels = np.random.default_rng(0), true.trajectory.channels
+    noisy = {
+        name: channels[name] + size * rng.standard_normal(len(true))
+        for name, size in {"vx": 0.03, "vy": 0.03, "psi_dot": 0.05}.items()
+    }
+    shown = dataclasses.replace(true.trajectory, channels={**channels, **noisy})
+    drive = pct.Drive(true.name, shown)
+    settings = {"horizon": 10, "history": 1, "stride": 11, "prior": 0.5}
+    fit = pct.fit(car, [drive], free_start=True, compare=tuple(noisy), **settings)
+    far = density_of(fit.result)
+    z = 3 * np.random.default_rng(0).standard_normal(6)
+    found = far(z)[0]
+    monkeypatch.setattr(density, "STEPS", 60)
+    monkeypatch.setattr(density, "SMALL_GAIN", 1e-9)
+    np.testing.assert_allclose(found, far(z)[0], atol=0.1)
+    # One step, by a parabola, is far off: sliding windows are none.
+    monkeypatch.setattr(density, "STEPS", 0)
+    assert far(z)[0] < found - 1
 
 
 def test_rollouts_that_are_not_finite_are_impossible(fit: pct.Fit) -> None:
@@ -140,7 +165,7 @@ def test_noise_is_found_behind_free_starts(correlation: float) -> None:
     for k in range(2):
         starts[k, ..., k] = np.exp(-np.arange(12) / 6)[:, None]
     left = errors - (starts * np.sum(errors[..., None] * starts, (0, 1)) / np.sum(starts**2, (0, 1))).sum(-1)
-    noise = noise_of(left, starts)
+    noise = row_noise(left, starts)
     np.testing.assert_allclose(noise.correlation, correlation, atol=0.06)
     np.testing.assert_allclose(noise.deviation, [1.0, 3.0], rtol=0.2 if correlation > 0.9 else 0.06)
 
@@ -184,10 +209,10 @@ def test_axes_of_draws_are_logarithms_of_what_is_positive() -> None:
 
 
 def test_draws_are_those_of_the_density() -> None:
-    def density(z: np.ndarray) -> tuple[float, np.ndarray]:
+    def function(z: np.ndarray) -> tuple[float, np.ndarray]:
         return -0.5 * float(z @ (z / [1.0, 4.0])), -z / [1.0, 4.0]
 
-    chains = Sampler(2, 300)(density, seed=0)
+    chains = Sampler(2, 300)(function, seed=0)
     np.testing.assert_allclose(chains.z.std(axis=(0, 1)), [1.0, 2.0], rtol=0.12)
     np.testing.assert_allclose(chains.z.mean(axis=(0, 1)), 0.0, atol=0.25)
     rhat, effective = diagnose(chains.z)

@@ -44,7 +44,7 @@ class Rows(NamedTuple):
     starts: Float[np.ndarray, "C T W K"]
 
 
-class Noise(NamedTuple):
+class RowNoise(NamedTuple):
     """Autoregressive noise: correlation of a row with the next, and standard deviation, (C,) both."""
 
     correlation: Float[np.ndarray, " C"]
@@ -70,7 +70,7 @@ def factor_of_rows(
     count = int(path.accepted.sum())
     some = np.unique(np.linspace(0, count - 1, min(count, MOST_WINDOWS)).astype(int))
     rows = rows_of(problem, path, sigma, axes, follow, some)
-    noise = noise_of(rows.errors, rows.starts)
+    noise = row_noise(rows.errors, rows.starts)
     lags = np.arange(rows.errors.shape[1])
     squares, more = TINY, 0.0
     for slopes, correlation, deviation in zip(rows.slopes, *noise, strict=True):
@@ -113,7 +113,7 @@ def rows_of(
     return Rows(np.clip(plain, -problem.huber, problem.huber), np.stack(slopes, axis=-1), starts)
 
 
-def noise_of(errors: Float[np.ndarray, "C T W"], starts: Float[np.ndarray, "C T W K"]) -> Noise:
+def row_noise(errors: Float[np.ndarray, "C T W"], starts: Float[np.ndarray, "C T W K"]) -> RowNoise:
     """The noise that explains errors best where free starts have taken their part of them.
 
     Args:
@@ -122,7 +122,7 @@ def noise_of(errors: Float[np.ndarray, "C T W"], starts: Float[np.ndarray, "C T 
 
     Examples:
         >>> errors = np.cumsum(np.random.default_rng(0).standard_normal((1, 20, 300)), axis=1)
-        >>> bool(noise_of(errors, np.ones((1, 20, 300, 1))).correlation[0] > 0.9)
+        >>> bool(row_noise(errors, np.ones((1, 20, 300, 1))).correlation[0] > 0.9)
         True
     """
     from scipy.optimize import minimize  # slow to import, and for draws alone
@@ -147,4 +147,4 @@ def noise_of(errors: Float[np.ndarray, "C T W"], starts: Float[np.ndarray, "C T 
     size = 0.5 * np.log(np.mean(errors**2, axis=(1, 2)) + TINY)
     begin = np.concatenate([np.zeros(channels), size])
     best = minimize(cost, begin, method="BFGS", options={"gtol": FLAT / np.sqrt(errors.size)}).x
-    return Noise(np.tanh(best[:channels]), np.exp(best[channels:]))
+    return RowNoise(np.tanh(best[:channels]), np.exp(best[channels:]))
